@@ -1,0 +1,81 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Where `scripts/setup` puts the native library that no Debian package provides.
+let nativeLibraries = "\(Context.packageDirectory)/.deps/lib"
+
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// Generated code is kept as its generator writes it.
+let generatedSwift: [SwiftSetting] = [.swiftLanguageMode(.v5)]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swift)
+}
+
+func program(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil, exclude: [String] = []) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: path, exclude: exclude, swiftSettings: swift)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swift)
+}
+
+let package = Package(
+    name: "silo",
+    products: [
+        .library(name: "SiloClient", targets: ["SiloClient"]),
+        .executable(name: "silo", targets: ["silo"]),
+        .executable(name: "siloctl", targets: ["siloctl"]),
+        .executable(name: "silo-bench", targets: ["silo-bench"]),
+    ],
+    targets: [
+        // C libraries: one module map and shim each, no logic.
+        .systemLibrary(name: "CXXHash"),
+        .systemLibrary(name: "CMsgPack"),
+        .systemLibrary(name: "CGRPC"),
+        .target(
+            name: "CSlateDB",
+            linkerSettings: [
+                .unsafeFlags(["-L\(nativeLibraries)", "-Xlinker", "-rpath", "-Xlinker", nativeLibraries]),
+                .linkedLibrary("slatedb_uniffi"),
+            ]
+        ),
+
+        // Libraries that know nothing of Silo.
+        .target(name: "SlateDBBinding", dependencies: ["CSlateDB"], swiftSettings: generatedSwift),
+        module("SlateDB", ["SlateDBBinding", "CSlateDB"]),
+        module("GRPC", ["CGRPC"]),
+        module("Protobuf"),
+
+        // Silo, from the inside out.
+        module("SiloCore", ["CXXHash"]),
+        module("SiloAPI", ["Protobuf"]),
+        module("SiloStore", ["SiloCore", "SlateDB", "Protobuf"]),
+        module("SiloEngine", ["SiloCore", "SiloStore", "Protobuf"]),
+        module("SiloTelemetry", ["SiloCore"]),
+        module("SiloServer", ["SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "GRPC", "Protobuf"]),
+        module("SiloClient", ["SiloCore", "SiloAPI", "GRPC", "Protobuf", "CMsgPack"]),
+        module("SiloTesting", ["SiloCore", "SiloStore", "SiloEngine"]),
+        module("CommandLineTool", []),
+
+        // Programs.
+        program("silo", ["SiloServer", "SiloCore", "SiloTelemetry", "CommandLineTool"]),
+        program("siloctl", ["SiloClient", "SiloAPI", "SiloCore", "GRPC", "CommandLineTool"]),
+        program("silo-bench", ["SiloClient", "SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool"]),
+        program("checksum", ["SiloClient", "SiloCore", "CommandLineTool"], path: "examples/checksum", exclude: ["README.md"]),
+
+        // Tests in Swift. Those that drive the built programs from outside are in Tests/Integration, in Python.
+        tests("SlateDBTests", ["SlateDB"]),
+        tests("GRPCTests", ["GRPC"]),
+        tests("ProtobufTests", ["Protobuf", "SiloAPI"]),
+        tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
+        tests("SimulationTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
+        tests("SiloClientTests", ["SiloClient", "SiloServer", "SiloAPI", "GRPC", "SiloCore"]),
+    ]
+)

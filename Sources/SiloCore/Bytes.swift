@@ -1,0 +1,2 @@
+/// Raw bytes: keys, record encodings, payloads.
+public typealias Bytes = [UInt8]

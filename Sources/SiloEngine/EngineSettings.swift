@@ -1,0 +1,48 @@
+public import SiloCore
+
+/// The numbers of one shard. Defaults are what a server uses.
+public struct EngineSettings: Sendable {
+    /// How long a worker holds a task without a heartbeat (spec/jobs.md 2).
+    public var leaseMilliseconds: Int64 = 10_000
+
+    /// A waiting job gains one step of priority in this time, so that nothing starves.
+    public var agingMillisecondsPerPriority: UInt64 = 60_000
+
+    /// How many jobs a tenant is served in one turn while others wait.
+    public var quantum = 8
+
+    /// Ready or timer rows of one queue that memory holds.
+    public var windowMax = 8192
+
+    /// The same over all queues.
+    public var windowsTotalMax = 131_072
+
+    /// Rows read at once when a window runs empty.
+    public var pageRows = 512
+
+    /// A pending task carries a copy of its job up to this encoded size, in bytes.
+    public var inlineJobBytesMax = 4096
+
+    /// Commands that share one write batch.
+    public var batchCommandsMax = 512
+
+    /// Commands that wait, or whose answers wait to be durable. Past it requests are refused.
+    public var unansweredMax = 32_768
+
+    /// Bytes of payload among those commands. Past it requests are refused.
+    public var unansweredBytesMax = 512 << 20
+
+    /// The least time between two log flushes: 0 on a local disk; on an object store it bounds the cost of requests.
+    public var flushGapMilliseconds: Int64 = 0
+
+    /// Idle queues kept in memory.
+    public var idleQueuesMax = 16_384
+
+    /// How long the records of a succeeded job are kept; nil keeps them for ever.
+    public var succeededRetentionMilliseconds: Int64?
+
+    /// The same for failed and cancelled jobs.
+    public var failedRetentionMilliseconds: Int64?
+
+    public init() {}
+}

@@ -1,0 +1,60 @@
+import SiloCore
+
+/// Workers that wait for work, first come first served within their task group.
+struct Waiters {
+    private var groups: [String: FIFO<PendingLease>] = [:]
+    private var deadlines = Heap<Deadline>()
+    private(set) var count = 0
+
+    private struct Deadline: Comparable {
+        let at: Timestamp
+        let group: String
+        static func < (left: Deadline, right: Deadline) -> Bool { left.at < right.at }
+    }
+
+    mutating func append(_ waiter: PendingLease, until deadline: Timestamp) {
+        groups[waiter.lease.group, default: FIFO()].append(waiter)
+        deadlines.insert(Deadline(at: deadline, group: waiter.lease.group))
+        count += 1
+    }
+
+    /// The worker that has waited longest for the group and is still there.
+    mutating func popFirst(of group: String) -> PendingLease? {
+        while let waiter = groups[group]?.popFirst() {
+            count -= 1
+            if groups[group]?.isEmpty ?? false { groups[group] = nil }
+            if !waiter.isAbandoned { return waiter }
+        }
+        return nil
+    }
+
+    var nextDeadline: Timestamp? { deadlines.first?.at }
+
+    /// Those who have waited long enough, and those who are gone.
+    mutating func popOverdue(at now: Timestamp) -> [PendingLease] {
+        var overdue: [PendingLease] = []
+        var looked: Set<String> = []
+        while let deadline = deadlines.first, deadline.at <= now {
+            deadlines.popFirst()
+            guard looked.insert(deadline.group).inserted else { continue }
+            groups[deadline.group]?.removeAll { waiter in
+                guard waiter.isAbandoned || (waiter.deadline.map { $0 <= now } ?? true) else { return false }
+                overdue.append(waiter)
+                return true
+            }
+            if groups[deadline.group]?.isEmpty ?? false { groups[deadline.group] = nil }
+        }
+        count -= overdue.count
+        return overdue
+    }
+
+    /// Everybody, when the shard stops.
+    mutating func popAll() -> [PendingLease] {
+        var all: [PendingLease] = []
+        for group in groups.keys {
+            while let waiter = groups[group]?.popFirst() { all.append(waiter) }
+        }
+        self = Waiters()
+        return all
+    }
+}

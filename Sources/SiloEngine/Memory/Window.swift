@@ -1,0 +1,108 @@
+import SiloCore
+import SiloStore
+
+/// Where a ready row or a timer row stands: rank or start, then the job.
+struct Position: Comparable {
+    let order: UInt64
+    let job: JobID
+
+    static func < (left: Position, right: Position) -> Bool {
+        left.order != right.order
+            ? left.order < right.order
+            : left.job.text.utf8.lexicographicallyPrecedes(right.job.text.utf8)
+    }
+}
+
+/// A pending attempt that a window holds: a ready row or a timer row of the store.
+final class PendingTask {
+    let position: Position
+    let record: StorageV1.Task
+
+    init(_ position: Position, _ record: StorageV1.Task) {
+        self.position = position
+        self.record = record
+    }
+}
+
+/// The head of an ordered family of rows, held in memory.
+///
+/// It holds every stored row before its frontier and none from there on, so that taking the first never misses one.
+/// A frontier of nil means that it holds all there are.
+struct Window {
+    /// Ascending. Those before `head` have been taken.
+    private var tasks: [PendingTask] = []
+    private var head = 0
+    private(set) var frontier: Position?
+
+    /// - Parameter frontier: what the store holds is not known from here on.
+    init(frontier: Position?) {
+        self.frontier = frontier
+    }
+
+    var count: Int { tasks.count - head }
+    var isEmpty: Bool { head == tasks.count }
+    var first: PendingTask? { isEmpty ? nil : tasks[head] }
+
+    /// No stored row has a lower order; `UInt64.max` when there is none at all.
+    var lowerBound: UInt64 { first?.position.order ?? frontier?.order ?? .max }
+
+    /// Takes note of a row that was stored. Past `capacity` the last is let go, and is read again when its turn comes.
+    mutating func insert(_ task: PendingTask, capacity: Int) {
+        if let frontier, task.position >= frontier { return }
+        if count >= capacity, last.map({ $0.position < task.position }) ?? true {
+            frontier = task.position
+            return
+        }
+        tasks.insert(task, at: index(of: task.position))
+        if count > capacity, let last = tasks.popLast() { frontier = last.position }
+    }
+
+    /// Takes note that a row was deleted.
+    mutating func remove(_ position: Position) {
+        let index = index(of: position)
+        guard index < tasks.count, tasks[index].position == position else { return }
+        if index == head { _ = popFirst() } else { tasks.remove(at: index) }
+    }
+
+    mutating func popFirst() -> PendingTask? {
+        guard let first else { return nil }
+        head += 1
+        if head == tasks.count {
+            tasks.removeAll(keepingCapacity: head < 1024)
+            head = 0
+        } else if head > 256, head * 2 > tasks.count {
+            tasks.removeFirst(head)
+            head = 0
+        }
+        return first
+    }
+
+    /// Adds rows just read from the frontier on, in order.
+    /// - Parameter next: where reading goes on; nil when the store holds no more.
+    mutating func load(_ page: [PendingTask], next: Position?) {
+        tasks.append(contentsOf: page)
+        frontier = next
+    }
+
+    /// Lets everything go. It is read again when its turn comes.
+    mutating func clear() {
+        guard let first else { return }
+        frontier = first.position
+        tasks = []
+        head = 0
+    }
+
+    private var last: PendingTask? { isEmpty ? nil : tasks[tasks.count - 1] }
+
+    /// The index of the first task that is not before `position`.
+    private func index(of position: Position) -> Int {
+        if let last, last.position < position { return tasks.count }
+        var low = head
+        var high = tasks.count
+        while low < high {
+            let middle = (low + high) / 2
+            if tasks[middle].position < position { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

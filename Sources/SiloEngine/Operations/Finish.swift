@@ -1,0 +1,55 @@
+import Protobuf
+import SiloCore
+import SiloStore
+
+/// How a job ends.
+struct JobEnd {
+    let state: StorageV1.JobState
+    let attempt: UInt32
+    let relative: UInt32
+    /// When cancellation was asked for.
+    var cancelledAt: Timestamp?
+    /// Of an attempt that never ran: when it would have started.
+    var start: Timestamp?
+    /// The attempt that ended the job; nil when none did.
+    var lastAttempt: StorageV1.Attempt?
+}
+
+extension Transaction {
+    /// Writes what became of the job and puts it among the finished ones.
+    func finish(_ job: JobReference, _ end: JobEnd) async throws(StoreError) {
+        let expiresAt = retention(of: end.state).map { now + $0 }
+        var status = StorageV1.Status()
+        status.state = end.state
+        status.changedAtMs = now.milliseconds
+        status.attempt = end.attempt
+        status.relativeAttempt = end.relative
+        status.startMs = end.start?.milliseconds
+        status.cancelledAtMs = end.cancelledAt?.milliseconds
+        status.lastAttempt = end.lastAttempt
+        put(job.keys.status(job.id), status.serializedBytes(), expiresAt: expiresAt)
+        placeFinished(job, end.state, at: now, expiresAt: expiresAt)
+        if expiresAt != nil { try await keepRecords(of: job, until: expiresAt) }
+    }
+
+    /// Rewrites the rows that a job keeps through its life so that they expire together, or never.
+    func keepRecords(of job: JobReference, until expiresAt: Timestamp?) async throws(StoreError) {
+        guard let bytes = try await get(job.keys.job(job.id)) else { return }
+        put(job.keys.job(job.id), bytes, expiresAt: expiresAt)
+        for (name, value) in try StorageV1.Job(stored: bytes).metadata {
+            put(job.keys.metadata(name, value, job.id), [], expiresAt: expiresAt)
+        }
+        let attempts = job.keys.attempts(of: job.id)
+        for row in try await scanAll(from: attempts.start, to: attempts.end) {
+            put(row.key, row.value, expiresAt: expiresAt)
+        }
+    }
+
+    var keepsRecordsForEver: Bool {
+        settings.succeededRetentionMilliseconds == nil && settings.failedRetentionMilliseconds == nil
+    }
+
+    private func retention(of state: StorageV1.JobState) -> Int64? {
+        state == .succeeded ? settings.succeededRetentionMilliseconds : settings.failedRetentionMilliseconds
+    }
+}

@@ -1,0 +1,26 @@
+public import SiloCore
+
+/// Extends a worker's claim on a task and tells whether its job was cancelled (spec/jobs.md 6.3).
+///
+/// It never makes a lease that is gone again. An expired lease that nobody has taken away yet is renewed.
+public struct Heartbeat: Command {
+    public let tenant: Tenant
+    public let task: TaskID
+    public let worker: String
+
+    public init(tenant: Tenant, task: TaskID, worker: String) {
+        self.tenant = tenant
+        self.task = task
+        self.worker = worker
+    }
+
+    /// When cancellation was asked for; nil when it was not. Durable when answered.
+    /// Throws `.leaseNotFound` or `.leaseOwnerMismatch`: stop the work.
+    public func run(in transaction: Transaction) async throws -> Timestamp? {
+        guard let lease = transaction.memory.leases[task], lease.queue.id.tenant == tenant else { throw SiloError.leaseNotFound }
+        guard lease.record.workerId == worker else { throw SiloError.leaseOwnerMismatch }
+        let expiresAt = transaction.now + transaction.settings.leaseMilliseconds
+        transaction.rewrite(lease) { $0.expiresAtMs = expiresAt.milliseconds }
+        return lease.cancelledAt
+    }
+}

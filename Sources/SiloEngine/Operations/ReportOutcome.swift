@@ -1,0 +1,172 @@
+import Protobuf
+public import SiloCore
+import SiloStore
+
+/// Takes a worker's outcome for its task and decides what becomes of the job (spec/jobs.md 6.4).
+///
+/// Exactly one outcome is taken for each lease. Whoever knows the task may report, also late, as long as it is leased.
+public struct ReportOutcome: Command {
+    public enum Outcome: Sendable {
+        case success(result: Bytes)
+        case failure(code: String, data: Bytes)
+        case cancelled
+    }
+
+    public let tenant: Tenant
+    public let task: TaskID
+    public let outcome: Outcome
+
+    public init(tenant: Tenant, task: TaskID, outcome: Outcome) {
+        self.tenant = tenant
+        self.task = task
+        self.outcome = outcome
+    }
+
+    public var payloadBytes: Int {
+        switch outcome {
+        case .success(let result): result.count
+        case .failure(_, let data): data.count
+        case .cancelled: 0
+        }
+    }
+
+    /// Durable when answered. Throws `.leaseNotFound`, changing nothing.
+    public func run(in transaction: Transaction) async throws {
+        guard let lease = transaction.memory.leases[task], lease.queue.id.tenant == tenant else { throw SiloError.leaseNotFound }
+        try await transaction.end(lease, outcome)
+    }
+}
+
+/// Takes several outcomes, each on its own.
+public struct ReportOutcomes: Command {
+    public let reports: [ReportOutcome]
+
+    public init(_ reports: [ReportOutcome]) {
+        self.reports = reports
+    }
+
+    public var payloadBytes: Int { reports.reduce(0) { $0 + $1.payloadBytes } }
+
+    /// For each report, in order, why it was refused; nil when it was taken. A refusal writes nothing.
+    public func run(in transaction: Transaction) async throws -> [SiloError?] {
+        var ended: Set<TaskID> = []
+        var results: [SiloError?] = []
+        for report in reports {
+            // Memory learns of an ended lease only after the command, so a repeated task is refused here.
+            guard ended.insert(report.task).inserted else {
+                results.append(.leaseNotFound)
+                continue
+            }
+            do {
+                try await report.run(in: transaction)
+                results.append(nil)
+            } catch let error as SiloError {
+                results.append(error)
+            }
+        }
+        return results
+    }
+}
+
+/// Ends the leases that expired: their workers are taken for dead (spec/jobs.md 6.6).
+struct ExpireLeases: Command {
+    /// Leases ended in one go.
+    static let countMax = 256
+
+    func run(in transaction: Transaction) async throws {
+        var left = Self.countMax
+        while left > 0, let alarm = transaction.memory.leaseAlarms.first, alarm.at <= transaction.now {
+            transaction.memory.leaseAlarms.popFirst()
+            guard let lease = transaction.memory.leases[alarm.taskID] else { continue }
+            guard lease.expiresAt <= transaction.now else {
+                transaction.memory.leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
+                continue
+            }
+            left -= 1
+            if lease.cancelledAt != nil {
+                try await transaction.end(lease, .cancelled)
+            } else {
+                let text = "lease expired at \(lease.expiresAt) (now \(transaction.now)), worker=\(lease.record.workerId)"
+                try await transaction.end(lease, .failure(code: "WORKER_CRASHED", data: messagePack(text)))
+            }
+        }
+    }
+
+    /// A MessagePack string of up to 65,535 bytes: the server's own error data is one (spec/api.md 2.7).
+    private func messagePack(_ text: String) -> Bytes {
+        let utf8 = Array(text.utf8.prefix(Int(UInt16.max)))
+        return [0xda, UInt8(utf8.count >> 8), UInt8(utf8.count & 0xff)] + utf8
+    }
+}
+
+extension Transaction {
+    /// Ends an attempt. A failure is retried as the job's policy says, unless the job was cancelled: cancel is final.
+    fileprivate func end(_ lease: LiveLease, _ outcome: ReportOutcome.Outcome) async throws(StoreError) {
+        let job = JobReference(id: lease.job, queue: lease.queue)
+        let record = lease.record
+        removeLease(lease)
+
+        var attempt = StorageV1.Attempt()
+        attempt.number = record.attempt
+        attempt.relativeNumber = record.relativeAttempt
+        attempt.taskId = record.taskId
+        attempt.startedAtMs = record.startedAtMs
+        attempt.finishedAtMs = now.milliseconds
+
+        var state: StorageV1.JobState
+        switch outcome {
+        case .success(let result):
+            state = .succeeded
+            attempt.result = result
+        case .cancelled:
+            state = .cancelled
+        case .failure(let code, let data):
+            state = .failed
+            attempt.errorCode = code
+            attempt.errorData = data
+        }
+        attempt.outcome = state
+
+        if state == .failed {
+            if lease.cancelledAt != nil {
+                state = .cancelled
+            } else if try await retry(job, after: attempt) {
+                return
+            }
+        }
+        try await finish(
+            job,
+            JobEnd(
+                state: state, attempt: record.attempt, relative: record.relativeAttempt,
+                cancelledAt: lease.cancelledAt, lastAttempt: attempt
+            )
+        )
+    }
+
+    /// Schedules the next attempt when the job's policy grants one.
+    private func retry(_ job: JobReference, after attempt: StorageV1.Attempt) async throws(StoreError) -> Bool {
+        guard let bytes = try await get(job.keys.job(job.id)) else { return false }
+        let stored = try StorageV1.Job(stored: bytes)
+        guard let start = stored.retryPolicy?.nextStart(after: now, attempt: attempt.relativeNumber) else { return false }
+        put(job.keys.attempt(job.id, attempt.number), attempt.serializedBytes())
+        schedule(
+            job, stored, bytes.count, attempt: attempt.number + 1, relative: attempt.relativeNumber + 1, start: start
+        )
+        return true
+    }
+
+    /// Makes the job scheduled for an attempt, and the attempt due.
+    func schedule(
+        _ job: JobReference, _ stored: StorageV1.Job, _ storedBytes: Int,
+        attempt: UInt32, relative: UInt32, start: Timestamp
+    ) {
+        var status = StorageV1.Status()
+        status.state = .scheduled
+        status.changedAtMs = now.milliseconds
+        status.attempt = attempt
+        status.relativeAttempt = relative
+        status.startMs = start.milliseconds
+        put(job.keys.status(job.id), status.serializedBytes())
+        admit(job, task(stored, attempt: attempt, relative: relative, start: start, encodedBytes: storedBytes))
+    }
+}

@@ -1,0 +1,129 @@
+import SiloCore
+import SiloStore
+import Synchronization
+
+/// Makes written batches durable and answers the callers: one log flush serves all batches written before it began.
+final class Committer: Sendable {
+    private struct State {
+        var answers: [any PendingWork] = []
+        var hasUnflushedWrites = false
+        var isFlushing = false
+        var isStopped = false
+        var sleeper: CheckedContinuation<Void, Never>?
+    }
+    private let state = Mutex(State())
+    private let store: any KeyValueStore
+    private let mailbox: Mailbox
+    private let clock: any Clock
+    private let flushGapMilliseconds: Int64
+
+    init(store: any KeyValueStore, mailbox: Mailbox, clock: any Clock, flushGapMilliseconds: Int64) {
+        self.store = store
+        self.mailbox = mailbox
+        self.clock = clock
+        self.flushGapMilliseconds = flushGapMilliseconds
+    }
+
+    /// Answers `work` once everything written so far is durable: at once when it is already.
+    /// - Parameter wrote: a batch was just written.
+    func commit(_ work: [any PendingWork], wrote: Bool) {
+        let (isDurable, sleeper): (Bool, CheckedContinuation<Void, Never>?) = state.withLock { state in
+            if wrote { state.hasUnflushedWrites = true }
+            guard state.hasUnflushedWrites || state.isFlushing else { return (true, nil) }
+            state.answers += work
+            defer { state.sleeper = nil }
+            return (false, state.sleeper)
+        }
+        sleeper?.resume()
+        if isDurable { answer(work) }
+    }
+
+    /// Flushes and answers until stopped. Throws when a flush fails; nobody of that flush was answered.
+    func run() async throws(StoreError) {
+        var lastFlush: Timestamp?
+        while await waitForWork() {
+            if flushGapMilliseconds > 0, let last = lastFlush {
+                let rest = flushGapMilliseconds - (clock.now - last)
+                if rest > 0 { try? await clock.sleep(milliseconds: rest) }
+            }
+            let work = state.withLock { state in
+                defer { state.answers = [] }
+                state.hasUnflushedWrites = false
+                state.isFlushing = true
+                return state.answers
+            }
+            do {
+                lastFlush = clock.now
+                try await store.flush()
+            } catch {
+                fail(work, error)
+                throw error
+            }
+            state.withLock { $0.isFlushing = false }
+            answer(work)
+        }
+    }
+
+    /// `run` returns when what has been committed is answered.
+    func stop() {
+        state.withLock { state in
+            state.isStopped = true
+            defer { state.sleeper = nil }
+            return state.sleeper
+        }?.resume()
+    }
+
+    /// Nothing more becomes durable: fails whoever waits.
+    func abort(_ error: StoreError) {
+        let work = state.withLock { state in
+            defer { state.answers = [] }
+            state.isStopped = true
+            return state.answers
+        }
+        fail(work, error)
+        stop()
+    }
+
+    private func waitForWork() async -> Bool {
+        while true {
+            let next: Bool? = state.withLock { state in
+                if state.hasUnflushedWrites || !state.answers.isEmpty { return true }
+                return state.isStopped ? false : nil
+            }
+            if let next { return next }
+            await withCheckedContinuation { continuation in
+                let ready = state.withLock { state in
+                    if state.hasUnflushedWrites || !state.answers.isEmpty || state.isStopped { return true }
+                    state.sleeper = continuation
+                    return false
+                }
+                if ready { continuation.resume() }
+            }
+        }
+    }
+
+    private func answer(_ work: [any PendingWork]) {
+        release(work)
+        for work in work { work.answer() }
+    }
+
+    private func fail(_ work: [any PendingWork], _ error: StoreError) {
+        release(work)
+        for work in work { work.fail(.unavailable(error.message)) }
+    }
+
+    private func release(_ work: [any PendingWork]) {
+        guard !work.isEmpty else { return }
+        mailbox.answered(work.count, bytes: work.reduce(0) { $0 + $1.payloadBytes })
+    }
+}
+
+extension StoreError {
+    var message: String {
+        switch self {
+        case .fenced(let text): "the shard was opened elsewhere: \(text)"
+        case .unavailable(let text): "storage is unavailable: \(text)"
+        case .corrupt(let text): "stored data cannot be read: \(text)"
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import SiloCore
+import SiloStore
+import Synchronization
+
+/// A command on its way through the shard, with the caller that waits for it.
+///
+/// The loop runs it; when what it wrote is durable, the committer answers. Exactly one of `answer` and `fail` is called.
+protocol PendingWork: AnyObject, Sendable {
+    var payloadBytes: Int { get }
+
+    /// Runs and keeps the result. A refusal is a result too; a store error stops the shard.
+    func run(in transaction: Transaction) async throws(StoreError)
+    func answer()
+    func fail(_ error: SiloError)
+}
+
+// Safety: the loop alone touches `result` until it hands the object to the committer, which alone touches it from then on.
+final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
+    private let command: C
+    private let completion: @Sendable (Result<C.Answer, SiloError>) -> Void
+    private var result: Result<C.Answer, SiloError>?
+
+    init(_ command: C, _ completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void) {
+        self.command = command
+        self.completion = completion
+    }
+
+    var payloadBytes: Int { command.payloadBytes }
+
+    func run(in transaction: Transaction) async throws(StoreError) {
+        result = try await transaction.perform(command)
+    }
+
+    func answer() { completion(result ?? .failure(.unavailable("the command did not run"))) }
+    func fail(_ error: SiloError) { completion(.failure(error)) }
+}
+
+extension Transaction {
+    /// Runs a command: all of it, or, when it is refused, nothing.
+    func perform<C: Command>(_ command: C) async throws(StoreError) -> Result<C.Answer, SiloError> {
+        do {
+            let answer = try await command.run(in: self)
+            keep()
+            return .success(answer)
+        } catch let error as SiloError {
+            rollBack()
+            return .failure(error)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw .corrupt("unexpected error: \(error)")
+        }
+    }
+}
+
+/// A worker's request for tasks, which may wait for work.
+// Safety: as for `PendingCommand`; `abandoned` is atomic.
+public final class PendingLease: PendingWork, @unchecked Sendable {
+    let lease: Lease
+    /// Until when it waits for a first task; nil: it does not.
+    let deadline: Timestamp?
+    private let abandoned = Atomic(false)
+    private let completion: @Sendable (Result<[LeasedTask], SiloError>) -> Void
+    private var result: Result<[LeasedTask], SiloError> = .success([])
+
+    init(_ lease: Lease, deadline: Timestamp?, _ completion: @escaping @Sendable (Result<[LeasedTask], SiloError>) -> Void) {
+        self.lease = lease
+        self.deadline = deadline
+        self.completion = completion
+    }
+
+    var payloadBytes: Int { 0 }
+
+    /// The caller is gone: nothing is leased for it from now on. What is on its way still reaches the completion.
+    public func abandon() { abandoned.store(true, ordering: .relaxed) }
+    var isAbandoned: Bool { abandoned.load(ordering: .relaxed) }
+
+    var isEmpty: Bool { (try? result.get().isEmpty) ?? false }
+
+    func run(in transaction: Transaction) async throws(StoreError) {
+        guard !isAbandoned else { return }
+        result = try await transaction.perform(lease)
+    }
+
+    func answer() { completion(result) }
+    func fail(_ error: SiloError) { completion(.failure(error)) }
+}

@@ -1,0 +1,143 @@
+import Protobuf
+public import SiloCore
+public import SiloStore
+import Synchronization
+
+/// One shard: a single-writer database of jobs and the loop that serves it.
+///
+/// Everything written is answered once it is durable. When the store fails, the shard stops: every request gets
+/// `.unavailable`, and whoever opened it opens it anew.
+public final class Shard: Sendable {
+    private let mailbox: Mailbox
+    private let store: any KeyValueStore
+    private let clock: any Clock
+    private let gauge: ShardGauge
+    private let running: Task<StoreError?, Never>
+
+    /// When the database was made.
+    public let createdAt: Timestamp
+
+    private init(
+        mailbox: Mailbox, store: any KeyValueStore, clock: any Clock, gauge: ShardGauge,
+        createdAt: Timestamp, running: Task<StoreError?, Never>
+    ) {
+        self.mailbox = mailbox
+        self.store = store
+        self.clock = clock
+        self.gauge = gauge
+        self.createdAt = createdAt
+        self.running = running
+    }
+
+    /// Opens a shard over its database and begins to serve. The shard owns the store from now on.
+    public static func open(
+        _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
+        clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom()
+    ) async throws(StoreError) -> Shard {
+        nonisolated(unsafe) let memory = try await ShardMemory.recover(from: store, settings: settings, now: clock.now)
+        let info = try await store.get(ShardKeys.info).map { bytes throws(StoreError) in try StorageV1.ShardInfo(stored: bytes) }
+        let mailbox = Mailbox(countMax: settings.unansweredMax, bytesMax: settings.unansweredBytesMax)
+        let gauge = ShardGauge()
+        gauge.update(from: memory)
+        let committer = Committer(
+            store: store, mailbox: mailbox, clock: clock, flushGapMilliseconds: settings.flushGapMilliseconds
+        )
+        // Ends when the shard is closed or its store fails; `close` and `untilStopped` await it.
+        // `memory` belongs to the loop alone from here on.
+        let running = Task { () -> StoreError? in
+            async let flushing: StoreError? = {
+                do {
+                    try await committer.run()
+                    return nil
+                } catch {
+                    mailbox.stop(.unavailable(error.message))
+                    return error
+                }
+            }()
+            var failure: StoreError?
+            do {
+                let loop = ShardLoop(
+                    memory: memory, store: store, mailbox: mailbox, committer: committer,
+                    clock: clock, random: random, gauge: gauge
+                )
+                try await loop.run()
+                committer.stop()
+            } catch {
+                failure = error
+                mailbox.stop(.unavailable(error.message))
+                committer.abort(error)
+            }
+            let flushFailure = await flushing
+            if let error = failure ?? flushFailure {
+                committer.abort(error)
+                for work in await mailbox.take(.max).work { work.fail(.unavailable(error.message)) }
+            }
+            return failure ?? flushFailure
+        }
+        return Shard(
+            mailbox: mailbox, store: store, clock: clock, gauge: gauge,
+            createdAt: Timestamp(info?.createdAtMs ?? 0), running: running
+        )
+    }
+
+    /// Hands a command to the loop. `completion` runs once, on any thread, when what the command did is durable, or with
+    /// why it was refused.
+    public func submit<C: Command>(_ command: C, completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void) {
+        mailbox.post(PendingCommand(command, completion))
+    }
+
+    /// As `submit`, for callers that wait.
+    public func run<C: Command>(_ command: C) async throws(SiloError) -> C.Answer {
+        let result = await withCheckedContinuation { continuation in
+            submit(command) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
+    /// Leases ready tasks for a worker, waiting up to `waitMilliseconds` for the first. The answer may be empty.
+    @discardableResult
+    public func lease(
+        _ lease: Lease, waitMilliseconds: Int64 = 0,
+        completion: @escaping @Sendable (Result<[LeasedTask], SiloError>) -> Void
+    ) -> PendingLease {
+        let deadline = waitMilliseconds > 0 ? clock.now + waitMilliseconds : nil
+        let pending = PendingLease(lease, deadline: deadline, completion)
+        mailbox.post(pending)
+        return pending
+    }
+
+    /// As `lease`, for callers that wait.
+    public func lease(_ lease: Lease, waitMilliseconds: Int64 = 0) async throws(SiloError) -> [LeasedTask] {
+        let result = await withCheckedContinuation { continuation in
+            _ = self.lease(lease, waitMilliseconds: waitMilliseconds) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
+    public var counts: ShardCounts { gauge.current }
+
+    /// Reads beside the loop, on one consistent view.
+    public func snapshot() async throws(SiloError) -> any StoreReader {
+        do {
+            return try await store.snapshot()
+        } catch {
+            throw .unavailable(error.message)
+        }
+    }
+
+    /// Returns when the shard has stopped: with the store's failure, or nil when it was closed.
+    public func untilStopped() async -> StoreError? {
+        await running.value
+    }
+
+    /// Finishes what was taken in, refuses the rest, makes everything durable and closes the store.
+    public func close() async throws(StoreError) {
+        mailbox.stop(.unavailable("the shard is closing"))
+        let failure = await running.value
+        if let failure {
+            try? await store.close()
+            throw failure
+        }
+        try await store.close()
+    }
+}

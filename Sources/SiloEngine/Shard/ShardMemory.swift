@@ -1,0 +1,127 @@
+import SiloCore
+import SiloStore
+
+/// What a shard keeps in memory: a cache of its database, rebuilt on open and thrown away when a write fails.
+/// Only the shard's loop touches it.
+final class ShardMemory {
+    let settings: EngineSettings
+    var queues: [Queue.ID: Queue] = [:]
+    var groups: [String: ReadyGroup] = [:]
+    var leases: [TaskID: LiveLease] = [:]
+    var leaseAlarms = Heap<LeaseAlarm>()
+    var timerAlarms = Heap<TimerAlarm>()
+    var waiters = Waiters()
+
+    /// Jobs stored, and those of them that are finished.
+    var totalJobs: Int64 = 0
+    var completedJobs: Int64 = 0
+
+    /// Pending tasks held in all windows.
+    var windowed = 0
+
+    /// Queues whose windows hold rows, longest unserved first. May name a queue twice, or one that holds nothing.
+    var loadOrder = FIFO<Queue>()
+
+    private var dirtyQueues: [Queue] = []
+    private var newlyReady: Set<String> = []
+
+    init(settings: EngineSettings) {
+        self.settings = settings
+    }
+
+    func activate(_ queue: Queue) {
+        guard queue.turn == .none, queue.counts.ready > 0 else { return }
+        groups[queue.id.group, default: ReadyGroup(quantum: settings.quantum)].activate(queue)
+    }
+
+    func nextQueue(in group: String) -> Queue? {
+        groups[group]?.next()
+    }
+
+    func markDirty(_ queue: Queue) {
+        guard !queue.isDirty else { return }
+        queue.isDirty = true
+        dirtyQueues.append(queue)
+    }
+
+    /// The directory rows that memory is ahead of.
+    func takeDirtyRows() -> [Write] {
+        defer { dirtyQueues.removeAll(keepingCapacity: true) }
+        return dirtyQueues.map { queue in
+            queue.isDirty = false
+            queue.hasUnwrittenRows = false
+            return queue.directoryRow()
+        }
+    }
+
+    /// Task groups that got ready work since the last call.
+    func takeNewlyReady() -> Set<String> {
+        defer { newlyReady.removeAll(keepingCapacity: true) }
+        return newlyReady
+    }
+
+    /// Room for one more pending task in the queue's window.
+    private var windowCapacity: Int { windowed < settings.windowsTotalMax ? settings.windowMax : 0 }
+
+    func addReady(_ task: PendingTask, to queue: Queue) {
+        changeWindow(queue) { $0.ready.insert(task, capacity: windowCapacity) }
+        queue.counts.ready += 1
+        queue.hasUnwrittenRows = true
+        activate(queue)
+        newlyReady.insert(queue.id.group)
+    }
+
+    func addTimer(_ task: PendingTask, to queue: Queue) {
+        changeWindow(queue) { $0.timers.insert(task, capacity: windowCapacity) }
+        queue.counts.timers += 1
+        queue.hasUnwrittenRows = true
+        armTimers(of: queue)
+    }
+
+    /// Looks at the queue's timers again no later than its first is due.
+    func armTimers(of queue: Queue) {
+        guard queue.counts.timers > 0 else { return }
+        let due = Timestamp(Int64(clamping: queue.timers.lowerBound))
+        guard queue.alarm.map({ due < $0 }) ?? true else { return }
+        queue.alarm = due
+        timerAlarms.insert(TimerAlarm(at: due, queue: queue.id))
+    }
+
+    func addLease(_ lease: LiveLease) {
+        leases[lease.taskID] = lease
+        lease.queue.counts.leased += 1
+        leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
+    }
+
+    /// Changes a queue's windows and keeps count of what all windows hold.
+    func changeWindow(_ queue: Queue, _ change: (Queue) -> Void) {
+        let before = queue.ready.count + queue.timers.count
+        change(queue)
+        let after = queue.ready.count + queue.timers.count
+        windowed += after - before
+        if before == 0, after > 0 { loadOrder.append(queue) }
+    }
+
+    /// Lets windows go, longest unserved first, until what is held fits.
+    func shrinkWindows(keeping kept: Queue) {
+        while windowed > settings.windowsTotalMax, let queue = loadOrder.popFirst() {
+            if queue === kept {
+                if loadOrder.isEmpty { return }
+                loadOrder.append(queue)
+                continue
+            }
+            changeWindow(queue) {
+                $0.ready.clear()
+                $0.timers.clear()
+            }
+        }
+    }
+
+    /// Forgets queues in which nothing can happen, when there are many.
+    func forgetIdleQueues() {
+        guard queues.count > settings.idleQueuesMax + idleFloor else { return }
+        queues = queues.filter { !$0.value.isIdle || $0.value.turn != .none }
+        idleFloor = queues.count
+    }
+    private var idleFloor = 0
+}

@@ -1,0 +1,75 @@
+public import SiloCore
+
+/// A row as it is stored.
+public struct Row: Equatable, Sendable {
+    public let key: Bytes
+    public let value: Bytes
+    public init(key: Bytes, value: Bytes) {
+        self.key = key
+        self.value = value
+    }
+}
+
+/// One change of one key.
+public struct Write: Equatable, Sendable {
+    public let key: Bytes
+    /// Nil deletes the row.
+    public let value: Bytes?
+    /// The row vanishes from reads at this time; nil keeps it.
+    public let expiresAt: Timestamp?
+
+    public init(key: Bytes, value: Bytes?, expiresAt: Timestamp? = nil) {
+        self.key = key
+        self.value = value
+        self.expiresAt = expiresAt
+    }
+}
+
+/// What a store can say went wrong. Each case is a different next step.
+public enum StoreError: Error, Equatable, Sendable {
+    /// Another process opened the shard: step down.
+    case fenced(String)
+    /// The store did not answer, or is closed: throw the shard's memory away and open it again.
+    case unavailable(String)
+    /// What is stored cannot be read, or the call is wrong: somebody must look.
+    case corrupt(String)
+}
+
+/// Reads of an ordered key-value store.
+public protocol StoreReader: Sendable {
+    func get(_ key: Bytes) async throws(StoreError) -> Bytes?
+
+    /// The first `limit` rows of `[start, end)` in key order.
+    func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row]
+}
+
+/// An ordered key-value store with a single writer. SlateDB serves it; simulation uses one in memory.
+public protocol KeyValueStore: StoreReader {
+    /// Applies all of `batch` or nothing. On return later reads see it; it is durable after the next `flush`.
+    /// No key may occur twice.
+    func write(_ batch: [Write]) async throws(StoreError)
+
+    /// On return everything written before the call is durable.
+    func flush() async throws(StoreError)
+
+    /// An unchanging view of what has been written so far.
+    func snapshot() async throws(StoreError) -> any StoreReader
+
+    /// Makes everything durable and lets go of the store. Repeating it is harmless.
+    func close() async throws(StoreError)
+}
+
+extension StoreReader {
+    /// Every row of `[start, end)`, read in pages.
+    public func scanAll(
+        from start: Bytes, to end: Bytes, page: Int = 1024, _ body: (Row) throws(StoreError) -> Void
+    ) async throws(StoreError) {
+        var start = start
+        while true {
+            let rows = try await scan(from: start, to: end, limit: page)
+            for row in rows { try body(row) }
+            guard rows.count == page, let last = rows.last else { return }
+            start = last.key + [0]
+        }
+    }
+}

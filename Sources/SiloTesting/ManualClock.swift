@@ -1,0 +1,61 @@
+public import SiloCore
+import Synchronization
+
+/// A clock that moves only when a test moves it.
+public final class ManualClock: Clock {
+    private struct Sleeper {
+        let id: Int
+        let until: Timestamp
+        let continuation: CheckedContinuation<Void, any Error>
+    }
+    private struct State {
+        var now: Timestamp
+        var sleepers: [Sleeper] = []
+        var cancelled: Set<Int> = []
+        var nextID = 0
+    }
+    private let state: Mutex<State>
+
+    public init(at now: Timestamp = Timestamp(1_700_000_000_000)) {
+        state = Mutex(State(now: now))
+    }
+
+    public var now: Timestamp { state.withLock { $0.now } }
+
+    /// Moves on, and wakes whoever has slept long enough.
+    public func advance(milliseconds: Int64) {
+        let due = state.withLock { state in
+            state.now = state.now + milliseconds
+            let due = state.sleepers.filter { $0.until <= state.now }
+            state.sleepers.removeAll { $0.until <= state.now }
+            return due
+        }
+        for sleeper in due { sleeper.continuation.resume() }
+    }
+
+    public func sleep(milliseconds: Int64) async throws {
+        let id = state.withLock { state in
+            state.nextID += 1
+            return state.nextID
+        }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+                let isCancelled = state.withLock { state in
+                    if state.cancelled.remove(id) != nil { return true }
+                    state.sleepers.append(Sleeper(id: id, until: state.now + milliseconds, continuation: continuation))
+                    return false
+                }
+                if isCancelled { continuation.resume(throwing: CancellationError()) }
+            }
+        } onCancel: {
+            let sleeper: Sleeper? = state.withLock { state in
+                guard let index = state.sleepers.firstIndex(where: { $0.id == id }) else {
+                    state.cancelled.insert(id)
+                    return nil
+                }
+                return state.sleepers.remove(at: index)
+            }
+            sleeper?.continuation.resume(throwing: CancellationError())
+        }
+    }
+}

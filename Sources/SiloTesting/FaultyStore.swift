@@ -47,7 +47,7 @@ public final class FaultyStore: KeyValueStore {
 
     public func close() async throws(StoreError) { try await inner.close() }
 
-    private func fail(_ fault: KeyPath<Faults, Bool> & Sendable) throws(StoreError) {
+    private func fail(_ fault: any (KeyPath<Faults, Bool> & Sendable)) throws(StoreError) {
         if faults.withLock({ $0[keyPath: fault] }) { throw .unavailable("injected fault") }
     }
 }

@@ -1,5 +1,5 @@
 import Protobuf
-public import SiloCore
+import SiloCore
 public import SiloStore
 
 /// Recounts a shard's database from its rows and says what does not hold. It shares no code with the engine's operations.

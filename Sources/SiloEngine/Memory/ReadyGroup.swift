@@ -1,3 +1,5 @@
+import SiloStore
+
 /// Whose turn it is in one task group: deficit round robin between the tenants that have ready jobs.
 ///
 /// A queue that just became ready goes before those that already had a turn, once: a tenant's first job does not wait for

@@ -1,4 +1,4 @@
-public import SiloCore
+import SiloCore
 
 /// One change of a shard. Commands run one after another; each is all or nothing.
 public protocol Command: Sendable {

@@ -1,3 +1,4 @@
+import SiloStore
 public import SiloCore
 
 /// Extends a worker's claim on a task and tells whether its job was cancelled (spec/jobs.md 6.3).

@@ -53,12 +53,13 @@ public struct ReportOutcomes: Command {
         var results: [SiloError?] = []
         for report in reports {
             // Memory learns of an ended lease only after the command, so a repeated task is refused here.
-            guard ended.insert(report.task).inserted else {
+            guard !ended.contains(report.task) else {
                 results.append(.leaseNotFound)
                 continue
             }
             do {
                 try await report.run(in: transaction)
+                ended.insert(report.task)
                 results.append(nil)
             } catch let error as SiloError {
                 results.append(error)

@@ -46,7 +46,7 @@ public final class Shard: Sendable {
         // `memory` belongs to the loop alone from here on.
         let running = Task { () -> StoreError? in
             async let flushing: StoreError? = {
-                do {
+                do throws(StoreError) {
                     try await committer.run()
                     return nil
                 } catch {
@@ -55,7 +55,7 @@ public final class Shard: Sendable {
                 }
             }()
             var failure: StoreError?
-            do {
+            do throws(StoreError) {
                 let loop = ShardLoop(
                     memory: memory, store: store, mailbox: mailbox, committer: committer,
                     clock: clock, random: random, gauge: gauge

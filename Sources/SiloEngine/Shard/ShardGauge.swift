@@ -1,4 +1,4 @@
-public import SiloCore
+import SiloCore
 import Synchronization
 
 /// What a shard shows of itself to whoever asks, without disturbing its loop.

@@ -1,5 +1,5 @@
-public import SiloCore
-public import SiloStore
+import SiloCore
+import SiloStore
 
 /// What the commands of one batch read and write: the store, below an overlay of what the batch has changed so far.
 ///

@@ -15,8 +15,8 @@ import Testing
         #expect(leased.map(\.job.id) == [id.text])
         #expect(try await shard.lease(Lease(worker: "w", group: "default", taskCountMax: 10)).isEmpty)
         try await shard.run(ReportOutcome(tenant: tenant, task: leased[0].id, outcome: .success(result: [9])))
-        #expect(shard.counts.totalJobs == 1)
-        let audit = ShardAudit(try await store.scanAll(from: [], to: [0xff]))
+        #expect(shard.counts.total == 1)
+        let audit = ShardAudit(try await store.scan(from: [0], to: [0xff], limit: .max))
         #expect(audit.violations == [])
         try await shard.close()
     }

@@ -1,0 +1,143 @@
+import Foundation
+import SlateDBBinding
+
+/// What can be done to a database from beside its writer.
+public struct Admin: Sendable {
+    private let path: String
+    private let store: ObjectStore
+    private let logStore: ObjectStore?
+    private let admin: SlateDBBinding.Admin
+
+    public init(_ path: String, in store: ObjectStore, logStore: ObjectStore? = nil) throws(StorageError) {
+        self.path = path
+        self.store = store
+        self.logStore = logStore
+        admin = try lifting {
+            let builder = AdminBuilder(path: path, objectStore: store.store)
+            if let logStore { try builder.withWalObjectStore(walObjectStore: logStore.store) }
+            return try builder.build()
+        }
+    }
+
+    /// The newest manifest; nil when there is no database.
+    public func manifest() async throws(StorageError) -> Manifest? {
+        try await lifting { try await admin.readManifest(id: nil) }.map(Manifest.init)
+    }
+
+    /// Asks the compactor to merge everything into one sorted run. It works on its own.
+    /// - Returns: false when there is nothing to merge.
+    public func submitFullCompaction() async throws(StorageError) -> Bool {
+        guard let manifest = try await lifting({ try await admin.readManifest(id: nil) }) else {
+            throw .invalid("there is no database at \(path) in \(store.url)")
+        }
+        let sources = manifest.l0.map { SourceId.sstView($0.id) } + manifest.compacted.map { SourceId.sortedRun($0.id) }
+        guard sources.count > 1 || manifest.l0.count == 1 else { return false }
+        // The merged run takes the place of the lowest.
+        let destination = manifest.compacted.map(\.id).min() ?? 0
+        _ = try await lifting {
+            try await admin.submitCompaction(spec: .tiered(segment: Data(), sources: sources, destination: destination))
+        }
+        return true
+    }
+
+    /// Keeps the database as it is now, for `lifetimeMilliseconds` or, when nil, until it is deleted. Returns its id.
+    public func makeCheckpoint(
+        name: String? = nil, lifetimeMilliseconds: UInt64?
+    ) async throws(StorageError) -> String {
+        let options = CheckpointOptions(lifetimeMs: lifetimeMilliseconds, source: nil, name: name)
+        return try await lifting { try await admin.createDetachedCheckpoint(options: options) }.id
+    }
+
+    /// The ids of the checkpoints called `name`; nil: of all.
+    public func checkpoints(named name: String? = nil) async throws(StorageError) -> [String] {
+        try await lifting { try await admin.listCheckpoints(nameFilter: name) }.map(\.id)
+    }
+
+    public func deleteCheckpoint(_ id: String) async throws(StorageError) {
+        try await lifting { try await admin.deleteCheckpoint(id: id) }
+    }
+
+    /// A part of a database that a clone takes over: rows with `start <= key < end`.
+    public struct Source: Sendable {
+        public let path: String
+        /// Nil: the database as it is now.
+        public let checkpoint: String?
+        public let start: [UInt8]?
+        public let end: [UInt8]?
+
+        public init(path: String, checkpoint: String? = nil, start: [UInt8]? = nil, end: [UInt8]? = nil) {
+            self.path = path
+            self.checkpoint = checkpoint
+            self.start = start
+            self.end = end
+        }
+
+        fileprivate var spec: CloneSourceSpec {
+            let range = KeyRange(
+                start: start.map { Data($0) }, startInclusive: true, end: end.map { Data($0) }, endInclusive: false
+            )
+            let isWhole = start == nil && end == nil
+            return CloneSourceSpec(path: path, checkpoint: checkpoint, projectionRange: isWhole ? nil : range)
+        }
+    }
+
+    /// Makes the database at this path out of parts of others, sharing their files. Ranges must not overlap.
+    public func clone(from sources: [Source]) async throws(StorageError) {
+        guard let first = sources.first else { throw .invalid("a clone needs a source") }
+        try await lifting {
+            let builder = try admin.createCloneBuilderFromSource(source: first.spec)
+            try builder.withClonePath(clonePath: path)
+            try builder.withObjectStore(objectStore: store.store)
+            if let logStore { try builder.withWalObjectStore(walObjectStore: logStore.store) }
+            for source in sources.dropFirst() { try builder.withSource(source: source.spec) }
+            try await builder.build()
+        }
+    }
+
+    /// Deletes every object of the database that no clone needs. Returns their names.
+    @discardableResult
+    public func delete() async throws(StorageError) -> [String] {
+        try await lifting { try await admin.deleteDb(confirm: true) }
+    }
+
+    /// Deletes files that nothing refers to any more, once.
+    public func collectGarbage() async throws(StorageError) {
+        try await lifting { try await admin.runGcOnce(options: nil) }
+    }
+}
+
+/// What a database's manifest says: the shape of its files.
+public struct Manifest: Sendable {
+    public struct SortedRun: Equatable, Sendable {
+        public let id: UInt32
+        public let fileCount: Int
+        /// Bytes.
+        public let size: UInt64
+    }
+
+    public let id: UInt64
+    public let writerEpoch: UInt64
+    public let compactorEpoch: UInt64
+    /// Files that were flushed and not yet compacted, and their bytes.
+    public let flushedFiles: Int
+    public let flushedSize: UInt64
+    public let sortedRuns: [SortedRun]
+    public let nextLogFile: UInt64
+    public let replayAfterLogFile: UInt64
+    /// Databases whose files this one shares.
+    public let sharedDatabases: [String]
+
+    init(_ manifest: VersionedManifest) {
+        id = manifest.id
+        writerEpoch = manifest.writerEpoch
+        compactorEpoch = manifest.compactorEpoch
+        flushedFiles = manifest.l0.count
+        flushedSize = manifest.l0.reduce(0) { $0 + $1.estimatedSizeBytes }
+        sortedRuns = manifest.compacted.map {
+            SortedRun(id: $0.id, fileCount: $0.sstViews.count, size: $0.estimatedSizeBytes)
+        }
+        nextLogFile = manifest.nextWalSstId
+        replayAfterLogFile = manifest.replayAfterWalId
+        sharedDatabases = manifest.externalDbs.map(\.path)
+    }
+}

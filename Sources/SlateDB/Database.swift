@@ -1,0 +1,133 @@
+import CSlateDB
+import Foundation
+import SlateDBBinding
+
+/// One SlateDB database: an ordered map from bytes to bytes in an object store, with a single writer.
+///
+/// Whoever opens it last is the writer; the one before gets `.fenced` at its next write.
+public final class Database: Sendable {
+    private let db: Db
+    private let reads: Reads
+    /// How what is acknowledged gets onto the disk.
+    public let durability: Durability
+    private let folder: LocalFolder?
+
+    init(_ db: Db, durability: Durability, folder: LocalFolder?) {
+        self.db = db
+        self.durability = durability
+        self.folder = folder
+        reads = Reads(
+            reference: { db.uniffiCloneHandle() },
+            get: uniffi_slatedb_uniffi_fn_method_db_get_with_options,
+            scan: uniffi_slatedb_uniffi_fn_method_db_scan_with_options
+        )
+    }
+
+    /// Opens the database at `path` in `store`, making it when there is none, and fences off the writer before.
+    /// - Throws: `.invalid` for an unknown setting, a log that lies elsewhere, or no database where one must be.
+    public static func open(
+        _ path: String, in store: ObjectStore, _ options: OpenOptions = OpenOptions()
+    ) async throws(StorageError) -> Database {
+        try await Opening(path: path, store: store, options: options).open()
+    }
+
+    /// The value of `key`, or nil. Sees everything written.
+    public func get(_ key: [UInt8]) async throws(StorageError) -> [UInt8]? {
+        try await reads.get(key, .written)
+    }
+
+    /// The values of several keys, in their order.
+    public func get(many keys: [[UInt8]]) async throws(StorageError) -> [[UInt8]?] {
+        var values: [[UInt8]?] = []
+        values.reserveCapacity(keys.count)
+        for key in keys { values.append(try await reads.get(key, .written)) }
+        return values
+    }
+
+    /// The first `limit` rows with `start <= key < end`; nil leaves a side open, an empty range has no rows.
+    public func scan(from start: [UInt8]?, to end: [UInt8]?, limit: Int) async throws(StorageError) -> [KeyValue] {
+        let readAhead: UInt64 = limit > 256 ? 256 << 10 : 1
+        return try await reads.cursor(from: start, to: end, readAheadBytes: readAhead, .written).next(limit)
+    }
+
+    /// Walks over rows with `start <= key < end`, as they are now.
+    public func cursor(from start: [UInt8]?, to end: [UInt8]?) async throws(StorageError) -> Cursor {
+        try await reads.cursor(from: start, to: end, readAheadBytes: 1 << 20, .written)
+    }
+
+    /// An unchanging view.
+    public func snapshot(_ visibility: Visibility = .written) async throws(StorageError) -> Snapshot {
+        Snapshot(try await lifting { try await db.snapshot() }, visibility)
+    }
+
+    /// Applies all of `batch` or nothing, after everything written before. Later reads see it; it is durable after the
+    /// next `flush(.log)`.
+    public func write(_ batch: consuming WriteBatch) async throws(StorageError) {
+        guard batch.count > 0 else { return }
+        let handle = try await RustFuture.handle.run(
+            uniffi_slatedb_uniffi_fn_method_db_write(db.uniffiCloneHandle(), batch.reference())
+        )
+        var status = RustCallStatus()
+        uniffi_slatedb_uniffi_fn_free_writehandle(handle, &status)
+    }
+
+    public enum FlushTarget: Sendable {
+        /// Appends what was written to the log: enough for durability.
+        case log
+        /// Also turns the log into sorted files, so that the next opening replays nothing.
+        case sortedFiles
+    }
+
+    /// On return everything written before the call is durable.
+    public func flush(_ target: FlushTarget) async throws(StorageError) {
+        var options = Lowered()
+        options.integer(Int32(target == .log ? 2 : 1))
+        try await RustFuture.nothing.run(
+            uniffi_slatedb_uniffi_fn_method_db_flush_with_options(db.uniffiCloneHandle(), .raw(options.bytes))
+        )
+        if durability == .fileSystemSync { try await folder?.sync() }
+    }
+
+    /// Flushes and closes. Afterwards every call gives `.closed`; repeating it is harmless.
+    public func close() async throws(StorageError) {
+        do {
+            try await lifting { try await db.shutdown() }
+        } catch .closed {
+            return
+        }
+        if durability == .fileSystemSync { try await folder?.sync() }
+    }
+
+    /// Whether the database still serves, and if not, why.
+    public var isOpen: Bool { db.status().closeReason == nil }
+
+    /// The sequence number up to which everything is durable.
+    public var durableSequence: UInt64 { db.status().durableSeq }
+}
+
+/// An unchanging view of a database.
+public final class Snapshot: Sendable {
+    private let reads: Reads
+    private let visibility: Visibility
+
+    init(_ snapshot: DbSnapshot, _ visibility: Visibility) {
+        self.visibility = visibility
+        reads = Reads(
+            reference: { snapshot.uniffiCloneHandle() },
+            get: uniffi_slatedb_uniffi_fn_method_dbsnapshot_get_with_options,
+            scan: uniffi_slatedb_uniffi_fn_method_dbsnapshot_scan_with_options
+        )
+    }
+
+    public func get(_ key: [UInt8]) async throws(StorageError) -> [UInt8]? {
+        try await reads.get(key, visibility)
+    }
+
+    public func scan(from start: [UInt8]?, to end: [UInt8]?, limit: Int) async throws(StorageError) -> [KeyValue] {
+        try await cursor(from: start, to: end).next(limit)
+    }
+
+    public func cursor(from start: [UInt8]?, to end: [UInt8]?) async throws(StorageError) -> Cursor {
+        try await reads.cursor(from: start, to: end, readAheadBytes: 256 << 10, visibility)
+    }
+}

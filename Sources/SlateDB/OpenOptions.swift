@@ -1,0 +1,105 @@
+import Foundation
+import SlateDBBinding
+
+/// How a database is opened.
+public struct OpenOptions: Sendable {
+    /// Where the log lies, when not beside the data. Whoever opens a database must name the place it was made with: SlateDB
+    /// does not record it, and opens without a log what it cannot find.
+    public var logStore: ObjectStore?
+    /// SlateDB's own settings: dotted names such as `compactor_options.poll_interval`, values in JSON.
+    public var settings: [String: String] = [:]
+    /// Decoded blocks kept in memory, in bytes.
+    public var blockCacheBytes: UInt64 = 64 << 20
+    /// Indexes and filters kept in memory, in bytes.
+    public var metadataCacheBytes: UInt64 = 32 << 20
+    /// Folds an operand into a row's value: key, value so far, operand.
+    public var mergeOperator: (@Sendable ([UInt8], [UInt8]?, [UInt8]) throws -> [UInt8])?
+    /// Counts what the database does.
+    public var metrics: Metrics?
+    /// Refuses to make a new database: a wrong path or a lost bucket must not look like an empty one.
+    public var mustExist = false
+    /// How local writes become durable; nil: as a synchronous folder where the file system can, else by syncing it.
+    public var durability: Durability?
+
+    public init() {}
+
+    /// The library accepts unknown names in silence (spec/storage.md 12, fact 2), so they are checked here.
+    func librarySettings() throws(StorageError) -> SlateDBBinding.Settings {
+        let result = SlateDBBinding.Settings.default()
+        let known = try lifting { try JSONSerialization.jsonObject(with: Data(result.toJsonString().utf8)) }
+        for (name, value) in settings.sorted(by: { $0.key < $1.key }) {
+            var place: Any? = known
+            for part in name.split(separator: ".") { place = (place as? [String: Any])?[String(part)] }
+            guard place != nil else { throw .invalid("unknown SlateDB setting \(name)") }
+            do {
+                try result.set(key: name, valueJson: value)
+            } catch {
+                throw .invalid("SlateDB setting \(name) = \(value): \(StorageError(error))")
+            }
+        }
+        return result
+    }
+}
+
+/// Makes a database's parts from the options, in the order that matters.
+struct Opening {
+    let path: String
+    let store: ObjectStore
+    let options: OpenOptions
+
+    func open() async throws(StorageError) -> Database {
+        if options.mustExist, try await Admin(path, in: store, logStore: options.logStore).manifest() == nil {
+            throw .invalid("there is no database at \(path) in \(store.url)")
+        }
+
+        let logStore = options.logStore ?? store
+        var folder: LocalFolder?
+        var durability = Durability.objectStore
+        if logStore.isMemory {
+            durability = .memory
+        } else if let root = logStore.localRoot {
+            let local = LocalFolder(root)
+            durability = try await local.prepare(path, wanted: options.durability)
+            try TornLog(folder: "\(root)/\(path)/wal").setAside()
+            folder = local
+        }
+        // The log may lie on another disk than the data; both must hold what they were told.
+        if let root = store.localRoot, logStore.localRoot != root {
+            _ = try await LocalFolder(root).prepare(path, wanted: options.durability)
+        }
+        let db = try await build()
+        return Database(db, durability: durability, folder: folder)
+    }
+
+    private func build() async throws(StorageError) -> Db {
+        try await lifting {
+            let builder = DbBuilder(path: path, objectStore: store.store)
+            try builder.withSettings(settings: options.librarySettings())
+            if let log = options.logStore { try builder.withWalObjectStore(walObjectStore: log.store) }
+            let blocks = try DbCache.newMokaCache(options: MokaCacheOptions(
+                maxCapacity: options.blockCacheBytes, timeToLive: nil, timeToIdle: nil
+            ))
+            let metadata = try DbCache.newMokaCache(options: MokaCacheOptions(
+                maxCapacity: options.metadataCacheBytes, timeToLive: nil, timeToIdle: nil
+            ))
+            try builder.withDbCache(dbCache: DbCache.newSplitCache(blockCache: blocks, metaCache: metadata), dbCacheId: 0)
+            if let fold = options.mergeOperator { try builder.withMergeOperator(mergeOperator: Fold(fold)) }
+            if let metrics = options.metrics { try builder.withMetricsRecorder(metricsRecorder: metrics.recorder) }
+            return try await builder.build()
+        }
+    }
+}
+
+private final class Fold: SlateDBBinding.MergeOperator {
+    private let fold: @Sendable ([UInt8], [UInt8]?, [UInt8]) throws -> [UInt8]
+
+    init(_ fold: @escaping @Sendable ([UInt8], [UInt8]?, [UInt8]) throws -> [UInt8]) { self.fold = fold }
+
+    func merge(key: Data, existingValue: Data?, operand: Data) throws -> Data {
+        do {
+            return Data(try fold(Array(key), existingValue.map { Array($0) }, Array(operand)))
+        } catch {
+            throw MergeOperatorCallbackError.Failed(message: String(describing: error))
+        }
+    }
+}

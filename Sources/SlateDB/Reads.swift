@@ -1,0 +1,116 @@
+import CSlateDB
+
+/// A row as it was read.
+public struct KeyValue: Equatable, Sendable {
+    public let key: [UInt8]
+    public let value: [UInt8]
+}
+
+/// Which writes a read sees.
+public enum Visibility: Sendable {
+    /// Everything written, also what a crash may still take back.
+    case written
+    /// Only what is durable.
+    case durable
+}
+
+/// Reads of one handle, be it a database or a snapshot: they differ in the C functions only.
+struct Reads: Sendable {
+    typealias Function = @convention(c) (UInt64, RustBuffer, RustBuffer) -> UInt64
+
+    /// A reference to the handle that the called function consumes.
+    let reference: @Sendable () -> UInt64
+    let get: Function
+    let scan: Function
+
+    func get(_ key: [UInt8], _ visibility: Visibility) async throws(StorageError) -> [UInt8]? {
+        let result = try await RustFuture.buffer.run(get(reference(), .bytes(key), .raw(Self.readOptions(visibility))))
+        let bytes = LiftedBytes(result)
+        guard let isPresent = bytes.isPresent() else { throw .internalError("malformed answer to a get") }
+        guard isPresent else { return nil }
+        guard let value = bytes.bytes() else { throw .internalError("malformed answer to a get") }
+        return value
+    }
+
+    func cursor(
+        from start: [UInt8]?, to end: [UInt8]?, readAheadBytes: UInt64, _ visibility: Visibility
+    ) async throws(StorageError) -> Cursor {
+        if let start, let end, start.lexicographicallyPrecedes(end) == false { return Cursor(nil) }
+        var range = Lowered()
+        range.optional(start)
+        range.flag(true)
+        range.optional(end)
+        range.flag(false)
+        let options = Self.scanOptions(visibility, readAheadBytes: readAheadBytes)
+        return Cursor(try await RustFuture.handle.run(scan(reference(), .raw(range.bytes), .raw(options))))
+    }
+
+    private static func durability(_ visibility: Visibility) -> Int32 { visibility == .durable ? 1 : 2 }
+
+    private static func readOptions(_ visibility: Visibility) -> [UInt8] {
+        var options = Lowered()
+        options.integer(durability(visibility))
+        options.flag(false)  // dirty
+        options.flag(true)  // keep the blocks in the cache
+        options.flag(false)  // no filter context
+        options.flag(false)  // no tracing
+        return options.bytes
+    }
+
+    private static func scanOptions(_ visibility: Visibility, readAheadBytes: UInt64) -> [UInt8] {
+        var options = Lowered()
+        options.integer(durability(visibility))
+        options.flag(false)  // dirty
+        options.integer(max(1, readAheadBytes))
+        options.flag(true)  // keep the blocks in the cache
+        options.integer(UInt64(4))  // fetches at once
+        options.flag(false)  // in ascending order
+        options.flag(false)  // no filter context
+        options.flag(false)  // no tracing
+        return options.bytes
+    }
+}
+
+/// Walks over rows in key order. For one task at a time.
+public final class Cursor: Sendable {
+    private let handle: UInt64?
+
+    init(_ handle: UInt64?) { self.handle = handle }
+
+    deinit {
+        guard let handle else { return }
+        var status = RustCallStatus()
+        uniffi_slatedb_uniffi_fn_free_dbiterator(handle, &status)
+    }
+
+    /// Up to `countMax` further rows; fewer only at the end.
+    public func next(_ countMax: Int) async throws(StorageError) -> [KeyValue] {
+        guard let handle, countMax > 0 else { return [] }
+        var rows: [KeyValue] = []
+        rows.reserveCapacity(min(countMax, 1024))
+        while rows.count < countMax {
+            let wanted = UInt32(min(countMax - rows.count, 1024))
+            var status = RustCallStatus()
+            let reference = uniffi_slatedb_uniffi_fn_clone_dbiterator(handle, &status)
+            let page = try await RustFuture.buffer.run(
+                uniffi_slatedb_uniffi_fn_method_dbiterator_next_batch(reference, wanted)
+            )
+            let count = try Self.lift(LiftedBytes(page), into: &rows)
+            if count < Int(wanted) { break }
+        }
+        return rows
+    }
+
+    private static func lift(_ bytes: LiftedBytes, into rows: inout [KeyValue]) throws(StorageError) -> Int {
+        guard let count: Int32 = bytes.integer() else { throw .internalError("malformed answer to a scan") }
+        for _ in 0..<count {
+            // key, value, sequence number, creation and expiry time
+            guard let key = bytes.bytes(), let value = bytes.bytes(), let _: UInt64 = bytes.integer(),
+                let _: Int64 = bytes.integer(), let expires = bytes.isPresent()
+            else { throw .internalError("malformed answer to a scan") }
+            if expires { let _: Int64? = bytes.integer() }
+            rows.append(KeyValue(key: key, value: value))
+        }
+        return Int(count)
+    }
+}

@@ -1,0 +1,132 @@
+import Foundation
+import SlateDB
+import Testing
+
+@Suite struct DurabilityTests {
+    private var options: OpenOptions {
+        var options = OpenOptions()
+        options.settings["flush_interval"] = "\"3600s\""
+        return options
+    }
+
+    @Test("storage.md 12.13: what was flushed outlives a handle that was dropped without closing", arguments: [nil, Durability.fileSystemSync])
+    func flushedRowsSurvive(durability: Durability?) async throws {
+        let folder = try TemporaryFolder()
+        var options = options
+        options.durability = durability
+        do {
+            let db = try await Database.open("db", in: folder.store(), options)
+            if let durability { #expect(db.durability == durability) }
+            try await db.put([([1], [1])])
+            try await db.flush(.log)
+            try await db.put([([2], [2])])
+        }
+        let db = try await Database.open("db", in: folder.store(), options)
+        #expect(try await db.get([1]) == [1])
+        try await db.close()
+    }
+
+    @Test func aSecondWriterFencesTheFirst() async throws {
+        let folder = try TemporaryFolder()
+        let first = try await Database.open("db", in: folder.store(), options)
+        try await first.put([([1], [1])])
+        try await first.flush(.log)
+        let second = try await Database.open("db", in: folder.store(), options)
+        await #expect {
+            try await first.put([([1], [9])])
+            try await first.flush(.log)
+        } throws: { error in
+            guard case .fenced = error as? StorageError else { return false }
+            return true
+        }
+        #expect(try await second.get([1]) == [1])
+        try await second.close()
+    }
+
+    @Test("Log files torn by a power loss are set aside and the rest is read", arguments: [0, 5, 40])
+    func aTornTailIsSetAside(length: Int) async throws {
+        let folder = try TemporaryFolder()
+        do {
+            let db = try await Database.open("db", in: folder.store(), options)
+            for number: UInt8 in 1...3 {
+                try await db.put([([number], [number])])
+                try await db.flush(.log)
+            }
+        }
+        let name = try #require(folder.files("db/wal").filter { $0.hasSuffix(".sst") }.last)
+        let path = "\(folder.path)/db/wal/\(name)"
+        let content = try Data(contentsOf: URL(fileURLWithPath: path))
+        try content.prefix(length).write(to: URL(fileURLWithPath: path))
+
+        let db = try await Database.open("db", in: folder.store(), options)
+        #expect(try await db.get([1]) == [1])
+        #expect(try await db.get([2]) == [2])
+        #expect(try await db.get([3]) == nil)
+        #expect(folder.files("db/torn") == [name])
+        try await db.put([([4], [4])])
+        try await db.close()
+        let again = try await Database.open("db", in: folder.store(), options)
+        #expect(try await again.get([4]) == [4])
+        try await again.close()
+    }
+
+    @Test func theLogMayLieInAStoreOfItsOwn() async throws {
+        let data = try TemporaryFolder()
+        let log = try TemporaryFolder()
+        var separate = options
+        separate.logStore = try log.store()
+        let db = try await Database.open("db", in: data.store(), separate)
+        try await db.put([([1], [1])])
+        try await db.flush(.log)
+        try await db.close()
+        #expect(!log.files("db/wal").isEmpty)
+        #expect(data.files("db/wal").isEmpty)
+        let again = try await Database.open("db", in: data.store(), separate)
+        #expect(try await again.get([1]) == [1])
+        try await again.close()
+    }
+
+    @Test func aCloneTakesOverRangesOfSeveralDatabases() async throws {
+        let folder = try TemporaryFolder()
+        for (name, values) in [("left", 0..<10), ("right", 10..<20)] {
+            let db = try await Database.open(name, in: folder.store(), options)
+            try await db.put(values.map { (key($0), [UInt8($0)]) })
+            // A range can be cloned only when no log file is left to replay (storage.md 9.2).
+            try await db.put([([0], [0])])
+            var batch = WriteBatch()
+            try batch.delete([0])
+            try await db.write(batch)
+            try await db.flush(.log)
+            try await db.flush(.sortedFiles)
+            try await db.close()
+        }
+        let admin = try Admin("both", in: folder.store())
+        try await admin.clone(from: [
+            Admin.Source(path: "left", start: key(0), end: key(10)), Admin.Source(path: "right", start: key(10), end: nil),
+        ])
+        let both = try await Database.open("both", in: folder.store(), options)
+        #expect(try await both.scan(from: nil, to: nil, limit: 100).map(\.key) == (0..<20).map(key))
+        try await both.close()
+
+        try await Admin("half", in: folder.store()).clone(from: [Admin.Source(path: "left", start: key(5), end: nil)])
+        let half = try await Database.open("half", in: folder.store(), options)
+        #expect(try await half.scan(from: nil, to: nil, limit: 100).map(\.key) == (5..<10).map(key))
+        try await half.close()
+    }
+
+    @Test func checkpointsAreMadeListedAndDeleted() async throws {
+        let folder = try TemporaryFolder()
+        let db = try await Database.open("db", in: folder.store(), options)
+        try await db.put([([1], [1])])
+        try await db.flush(.sortedFiles)
+        let admin = try Admin("db", in: folder.store())
+        let id = try await admin.makeCheckpoint(name: "mine", lifetimeMilliseconds: nil)
+        #expect(try await admin.checkpoints(named: "mine") == [id])
+        try await admin.deleteCheckpoint(id)
+        #expect(try await admin.checkpoints(named: "mine") == [])
+        #expect(try await admin.manifest()?.flushedFiles == 1)
+        try await db.close()
+        try await admin.delete()
+        #expect(try await admin.manifest() == nil)
+    }
+}

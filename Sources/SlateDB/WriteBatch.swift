@@ -29,7 +29,8 @@ public struct WriteBatch: ~Copyable {
         try added(status)
     }
 
-    /// Sets a row that vanishes from reads at `expiresAtMilliseconds` since the Unix epoch.
+    /// Sets a row that is dropped when its file is written or compacted at or after `expiresAtMilliseconds` since the Unix
+    /// epoch. Until then reads still see it.
     public mutating func put(_ key: [UInt8], _ value: [UInt8], expiresAtMilliseconds: Int64) throws(StorageError) {
         var options = Lowered()
         options.integer(Int32(4))

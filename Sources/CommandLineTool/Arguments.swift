@@ -1,0 +1,97 @@
+/// A command line that was read.
+public struct Arguments: Sendable {
+    /// The command's name; empty for a program with no commands.
+    public let command: String
+    /// What follows the command, in order; as many as its usage names.
+    public let operands: [String]
+    private let values: [String: String]
+
+    /// A command line that cannot be followed. Ends the program with code 2.
+    public struct Mistake: Error, CustomStringConvertible, Equatable {
+        public let description: String
+        public init(_ text: String) { description = text }
+    }
+
+    /// What a command line asks for.
+    public enum Request: Sendable {
+        case run(Arguments)
+        /// To print this and end well.
+        case show(String)
+    }
+
+    /// Reads `arguments`, without the program's own name.
+    public static func read(_ arguments: [String], _ usage: Usage, version: String) throws(Mistake) -> Request {
+        var words: [String] = []
+        var given: [(name: String, value: String?)] = []
+        let known = usage.options + usage.commands.flatMap(\.options) + Usage.everywhere
+        var rest = arguments[...]
+        while let argument = rest.popFirst() {
+            if argument == "--" {
+                words += rest
+                break
+            }
+            guard argument.hasPrefix("-"), argument != "-", Int(argument) == nil else {
+                words.append(argument)
+                continue
+            }
+            let isLong = argument.hasPrefix("--")
+            let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let title = isLong ? parts[0] : argument
+            let option = known.first { isLong ? "--" + $0.name == title : $0.letter.map { "-\($0)" } == title }
+            guard let option else { throw Mistake("unknown option \(title)") }
+            var value: String? = isLong && parts.count == 2 ? parts[1] : nil
+            if option.placeholder == nil, value != nil { throw Mistake("\(title) takes no value") }
+            if option.placeholder != nil, value == nil {
+                guard let next = rest.popFirst() else { throw Mistake("\(title) needs a value") }
+                value = next
+            }
+            given.append((option.name, value))
+        }
+
+        let command = usage.command(words)
+        if given.contains(where: { $0.name == "version" }) { return .show("\(usage.program) \(version)") }
+        if given.contains(where: { $0.name == "help" }) { return .show(usage.help(command?.name.isEmpty ?? true ? nil : command)) }
+        guard let command else {
+            throw Mistake(words.isEmpty ? "a command is needed" : "unknown command \(words.joined(separator: " "))")
+        }
+        let allowed = Set((command.options + usage.options).map(\.name))
+        var values: [String: String] = [:]
+        for option in given {
+            guard allowed.contains(option.name) else { throw Mistake("--\(option.name) does not belong to \(command.name)") }
+            values[option.name] = option.value ?? ""
+        }
+        let operands = Array(words.dropFirst(command.name.split(separator: " ").count))
+        guard operands.count >= command.operands.count else {
+            throw Mistake("<\(command.operands[operands.count])> is missing")
+        }
+        guard operands.count == command.operands.count else {
+            throw Mistake("unexpected argument \(operands[command.operands.count])")
+        }
+        return .run(Arguments(command: command.name, operands: operands, values: values))
+    }
+
+    /// Whether the switch was given.
+    public func has(_ name: String) -> Bool { values[name] != nil }
+
+    public func text(_ name: String) -> String? { values[name] }
+    public func text(_ name: String, default value: String) -> String { values[name] ?? value }
+
+    /// A whole number in `range`.
+    public func number(_ name: String, default value: Int, in range: ClosedRange<Int>) throws(Mistake) -> Int {
+        guard let text = values[name] else { return value }
+        guard let number = Int(text), range.contains(number) else {
+            let bound = range.upperBound == .max ? "of \(range.lowerBound) or more" : "from \(range.lowerBound) to \(range.upperBound)"
+            throw Mistake("--\(name) must be a whole number \(bound), not \(text)")
+        }
+        return number
+    }
+
+    /// A decimal number in `range`.
+    public func fraction(_ name: String, default value: Double, in range: ClosedRange<Double>) throws(Mistake) -> Double {
+        guard let text = values[name] else { return value }
+        guard let number = Double(text), range.contains(number) else {
+            throw Mistake("--\(name) must be a number from \(range.lowerBound) to \(range.upperBound), not \(text)")
+        }
+        return number
+    }
+}

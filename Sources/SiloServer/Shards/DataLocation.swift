@@ -1,0 +1,89 @@
+import Foundation
+public import SlateDB
+import SiloCore
+import SiloStore
+
+/// Where a node's data lies: a folder, a bucket, or memory.
+public struct DataLocation: Sendable {
+    /// What the operator wrote.
+    public let text: String
+    let store: ObjectStore
+    /// What database paths begin with inside the store; empty for a folder.
+    private let prefix: String
+    /// The folder, when it is one. Held locked for as long as this value lives.
+    private let lock: FolderLock?
+
+    /// Opens a location, making the folder when there is none.
+    /// - Parameter text: a path, `s3://bucket/prefix`, `gs://...`, `az://...` or `memory:`. Credentials of buckets come from the
+    ///   provider's usual environment variables (`AWS_*`, `GOOGLE_*`, `AZURE_*`).
+    public init(_ text: String) throws {
+        self.text = text
+        if text == "memory:" {
+            store = try .memory()
+            prefix = ""
+            lock = nil
+        } else if let scheme = text.range(of: "://") {
+            let rest = text[scheme.upperBound...]
+            let bucket = rest.prefix { $0 != "/" }
+            let path = rest.dropFirst(bucket.count).split(separator: "/").joined(separator: "/")
+            prefix = path.isEmpty ? "" : path + "/"
+            store = try .bucket(text[..<scheme.upperBound] + bucket, Self.credentials())
+            lock = nil
+        } else {
+            let path = URL(fileURLWithPath: text).standardizedFileURL.path
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+            lock = try FolderLock(path)
+            store = try .local(path)
+            prefix = ""
+        }
+    }
+
+    /// The default: `$XDG_DATA_HOME/silo`, or `~/.local/share/silo`.
+    public static var standardFolder: String {
+        let environment = ProcessInfo.processInfo.environment
+        if let base = environment["XDG_DATA_HOME"], base.hasPrefix("/") { return base + "/silo" }
+        return NSHomeDirectory() + "/.local/share/silo"
+    }
+
+    /// Opens one database of the location.
+    func open(_ name: String, _ options: OpenOptions) async throws(StorageError) -> Database {
+        try await Database.open(prefix + name, in: store, options)
+    }
+
+    func admin(_ name: String) throws(StorageError) -> Admin {
+        try Admin(prefix + name, in: store)
+    }
+
+    private static func credentials() -> [String: String] {
+        var settings: [String: String] = [:]
+        for (name, value) in ProcessInfo.processInfo.environment {
+            let known = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION",
+                         "AWS_ENDPOINT", "AWS_ALLOW_HTTP", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY",
+                         "GOOGLE_APPLICATION_CREDENTIALS", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"]
+            if known.contains(name) { settings[name.lowercased()] = value }
+        }
+        return settings
+    }
+}
+
+/// Keeps a second server off a folder: SlateDB would fence the first one off instead.
+private final class FolderLock: Sendable {
+    private let file: Int32
+
+    init(_ folder: String) throws {
+        file = Glibc.open(folder + "/.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw StartError("cannot write to \(folder): \(String(cString: strerror(errno)))") }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            Glibc.close(file)
+            throw StartError("another silo server uses \(folder): stop it, or name another folder with --data")
+        }
+    }
+
+    deinit { close(file) }
+}
+
+/// Why a node cannot start, and what to do about it.
+public struct StartError: Error, CustomStringConvertible {
+    public let description: String
+    public init(_ text: String) { description = text }
+}

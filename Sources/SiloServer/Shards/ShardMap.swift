@@ -1,0 +1,68 @@
+import Protobuf
+import SiloCore
+import SiloStore
+import SlateDB
+
+/// Which shards there are and which tenants belong to each. Stored beside the data, so that a shard keeps its id for life.
+struct ShardMap: Sendable {
+    struct Entry: Sendable, Equatable {
+        let id: ShardID
+        let range: ShardRange
+    }
+    /// In order of their ranges, which cover every hash once.
+    let entries: [Entry]
+
+    private static let database = "map"
+    private static let key: Bytes = [0x01]
+
+    /// Reads the map, or makes one of `count` shards where there is none.
+    static func open(in location: DataLocation, count: Int, random: any RandomSource) async throws -> ShardMap {
+        let store = SlateStore(try await location.open(database, OpenOptions()))
+        do {
+            let map: ShardMap
+            if let bytes = try await store.get(key) {
+                map = try ShardMap(StorageV1.ShardMap(serializedBytes: bytes))
+            } else {
+                map = ShardMap(entries: ShardRange.even(count).map { Entry(id: ShardID(.random(from: random)), range: $0) })
+                try await store.write([Write(key: key, value: map.record.serializedBytes())])
+                try await store.flush()
+            }
+            try await store.close()
+            return map
+        } catch {
+            try? await store.close()
+            throw error
+        }
+    }
+
+    private init(entries: [Entry]) {
+        self.entries = entries
+    }
+
+    private init(_ record: StorageV1.ShardMap) throws {
+        entries = try record.shards.map { entry in
+            guard let id = ShardID(entry.id) else { throw StartError("the stored shard map names a shard \(entry.id)") }
+            let range = ShardRange(start: try Self.bound(entry.rangeStart), end: try Self.bound(entry.rangeEnd))
+            return Entry(id: id, range: range)
+        }
+        guard !entries.isEmpty else { throw StartError("the stored shard map is empty") }
+    }
+
+    private static func bound(_ text: String) throws -> TenantHash? {
+        guard !text.isEmpty else { return nil }
+        guard let hash = TenantHash(text: text) else { throw StartError("the stored shard map has a bound \(text)") }
+        return hash
+    }
+
+    private var record: StorageV1.ShardMap {
+        var record = StorageV1.ShardMap()
+        record.shards = entries.map { entry in
+            var stored = StorageV1.ShardMap.Entry()
+            stored.id = entry.id.description
+            stored.rangeStart = entry.range.start?.text ?? ""
+            stored.rangeEnd = entry.range.end?.text ?? ""
+            return stored
+        }
+        return record
+    }
+}

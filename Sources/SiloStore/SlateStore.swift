@@ -1,0 +1,77 @@
+public import SiloCore
+public import SlateDB
+
+/// A shard's database in SlateDB.
+public final class SlateStore: KeyValueStore {
+    /// The database itself, for what is not reading and writing: metrics, and how it is durable.
+    public let database: Database
+
+    public init(_ database: Database) {
+        self.database = database
+    }
+
+    public func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
+        do { return try await database.get(key) } catch { throw StoreError(error) }
+    }
+
+    public func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
+        do { return rows(try await database.scan(from: start, to: end, limit: limit)) } catch { throw StoreError(error) }
+    }
+
+    public func write(_ batch: [Write]) async throws(StoreError) {
+        do {
+            var changes = WriteBatch()
+            for write in batch {
+                switch (write.value, write.expiresAt) {
+                case (let value?, let time?):
+                    try changes.put(write.key, value, expiresAtMilliseconds: time.milliseconds)
+                case (let value?, nil): try changes.put(write.key, value)
+                case (nil, _): try changes.delete(write.key)
+                }
+            }
+            try await database.write(changes)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    public func flush() async throws(StoreError) {
+        do { try await database.flush(.log) } catch { throw StoreError(error) }
+    }
+
+    /// A view of what is durable: a reader never sees what a crash could take back.
+    public func snapshot() async throws(StoreError) -> any StoreReader {
+        do { return SlateSnapshot(try await database.snapshot(.durable)) } catch { throw StoreError(error) }
+    }
+
+    public func close() async throws(StoreError) {
+        do { try await database.close() } catch { throw StoreError(error) }
+    }
+}
+
+private struct SlateSnapshot: StoreReader {
+    let snapshot: Snapshot
+
+    init(_ snapshot: Snapshot) { self.snapshot = snapshot }
+
+    func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
+        do { return try await snapshot.get(key) } catch { throw StoreError(error) }
+    }
+
+    func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
+        do { return rows(try await snapshot.scan(from: start, to: end, limit: limit)) } catch { throw StoreError(error) }
+    }
+}
+
+private func rows(_ rows: [KeyValue]) -> [Row] { rows.map { Row(key: $0.key, value: $0.value) } }
+
+extension StoreError {
+    /// What the storage engine's error means for the shard above it.
+    public init(_ error: StorageError) {
+        switch error {
+        case .fenced(let text): self = .fenced(text)
+        case .closed(let text), .unavailable(let text), .conflict(let text): self = .unavailable(text)
+        case .corrupt(let text), .invalid(let text), .internalError(let text): self = .corrupt(text)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import Synchronization
+
+/// Writes structured log lines to standard output. Passed down from `main`; parts of the system hold one of their own name.
+public struct Logger: Sendable {
+    public enum Format: String, Sendable {
+        /// One readable line.
+        case text
+        /// One JSON object on a line.
+        case json
+    }
+
+    /// What a field can hold.
+    public enum Value: Sendable, ExpressibleByStringLiteral, ExpressibleByStringInterpolation, ExpressibleByIntegerLiteral {
+        case text(String)
+        case number(Int64)
+        public init(stringLiteral value: String) { self = .text(value) }
+        public init(integerLiteral value: Int64) { self = .number(value) }
+        public init(_ value: some CustomStringConvertible) { self = .text(value.description) }
+        public init(_ value: Int) { self = .number(Int64(value)) }
+    }
+
+    public typealias Fields = KeyValuePairs<String, Value>
+
+    /// The part of the system that speaks.
+    public let part: String
+    private let format: Format
+    private let filter: LogFilter
+    private let write: @Sendable (String) -> Void
+
+    /// - Parameter write: takes one line without its end; lines of several threads must not mix.
+    public init(
+        _ part: String, format: Format = .text, filter: LogFilter = LogFilter(),
+        write: @escaping @Sendable (String) -> Void = Logger.standardOutput
+    ) {
+        self.part = part
+        self.format = format
+        self.filter = filter
+        self.write = write
+    }
+
+    /// A logger that writes nothing.
+    public static let silent = Logger("", write: { _ in })
+
+    /// The same logger for another part.
+    public func part(_ name: String) -> Logger { Logger(name, format: format, filter: filter, write: write) }
+
+    public func error(_ message: String, _ fields: Fields = [:]) { log(.error, message, fields) }
+    public func warn(_ message: String, _ fields: Fields = [:]) { log(.warn, message, fields) }
+    public func info(_ message: String, _ fields: Fields = [:]) { log(.info, message, fields) }
+    public func debug(_ message: String, _ fields: Fields = [:]) { log(.debug, message, fields) }
+
+    public func log(_ level: LogLevel, _ message: String, _ fields: Fields = [:]) {
+        guard filter.allows(level, part) else { return }
+        switch format {
+        case .text: write(text(level, message, fields))
+        case .json: write(json(level, message, fields))
+        }
+    }
+
+    public static let standardOutput: @Sendable (String) -> Void = { line in
+        let bytes = Array((line + "\n").utf8)
+        // One write call a line keeps lines whole.
+        _ = bytes.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    private func text(_ level: LogLevel, _ message: String, _ fields: Fields) -> String {
+        var line = "\(Self.timestamp()) \(level.name.uppercased()) \(part): \(message)"
+        for (name, value) in fields {
+            switch value {
+            case .number(let number): line += " \(name)=\(number)"
+            case .text(let text): line += " \(name)=" + (Self.isPlain(text) ? text : Self.quoted(text))
+            }
+        }
+        return line
+    }
+
+    private func json(_ level: LogLevel, _ message: String, _ fields: Fields) -> String {
+        let inner = [("message", Value.text(message))] + fields.map { ($0.key, $0.value) }
+        let body = inner.map { name, value in
+            switch value {
+            case .number(let number): "\(Self.quoted(name)):\(number)"
+            case .text(let text): "\(Self.quoted(name)):\(Self.quoted(text))"
+            }
+        }.joined(separator: ",")
+        return "{\"timestamp\":\"\(Self.timestamp())\",\"level\":\"\(level.name.uppercased())\",\"fields\":{\(body)},\"target\":\(Self.quoted(part))}"
+    }
+
+    private static func isPlain(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") && $0 != 0x7f }
+    }
+
+    /// A JSON string.
+    private static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += "\\\""
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case _ where scalar.value < 0x20 || scalar.value == 0x7f: result += String(format: "\\u%04x", scalar.value)
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+
+    /// RFC 3339, UTC, with microseconds.
+    private static func timestamp() -> String {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        var parts = tm()
+        gmtime_r(&now.tv_sec, &parts)
+        return String(
+            format: "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+            parts.tm_hour, parts.tm_min, parts.tm_sec, now.tv_nsec / 1000
+        )
+    }
+}

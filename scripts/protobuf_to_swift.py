@@ -211,7 +211,7 @@ class Generator:
         text = base64.b64encode(plain.SerializeToString(deterministic=True)).decode()
         self.emit('    """')
         for start in range(0, len(text), 110):
-            self.emit("    " + text[start:start + 110] + "\\")
+            self.emit("    " + text[start:start + 110] + ("\\" if start + 110 < len(text) else ""))
         self.emit('    """')
         self.emit("}")
 
@@ -240,6 +240,8 @@ class Member:
                           and generator.reaches(field.type_name, owner))
         self.tag = field.number << 3 | self.wire
         self.storage = "_" + self.name.strip("`") if self.recursive and self.oneof is None else self.name
+        # Spelled with `self`, so that a field may have the name of a local variable.
+        self.place = "self." + (escaped(lower_camel(self.oneof)) if self.oneof is not None else self.storage)
         self.packable = self.repeated and self.wire != 2
         # proto3 packs by default; [packed = false] turns it off.
         self.packed = self.packable and not (field.options.HasField("packed") and not field.options.packed)
@@ -284,38 +286,37 @@ class Member:
             emit("            }")
             emit("        }")
             emit("    }")
-            emit(f"    {self.name}[key] = value")
+            emit(f"    {self.place}[key] = value")
         elif self.repeated and self.is_message:
             emit(f"case {self.tag}:")
             emit(f"    var value = {self.type}()")
             emit("    try reader.message(&value)")
-            emit(f"    {self.name}.append(value)")
+            emit(f"    {self.place}.append(value)")
         elif self.repeated:
-            emit(f"case {self.tag}: {self.name}.append(try reader.{self.kind}())")
+            emit(f"case {self.tag}: {self.place}.append(try reader.{self.kind}())")
             if self.packable:
-                emit(f"case {self.field.number << 3 | 2}: try reader.packed(&{self.name}) "
+                emit(f"case {self.field.number << 3 | 2}: try reader.packed(&{self.place}) "
                      f"{{ reader throws(DecodingError) in try reader.{self.kind}() }}")
         elif self.oneof is not None:
-            choice = escaped(lower_camel(self.oneof))
             if self.is_message:
                 emit(f"case {self.tag}:")
                 emit(f"    var value = {self.type}()")
-                emit(f"    if case .{self.name}(let earlier) = {choice} {{ value = earlier }}")
+                emit(f"    if case .{self.name}(let earlier) = {self.place} {{ value = earlier }}")
                 emit("    try reader.message(&value)")
-                emit(f"    {choice} = .{self.name}(value)")
+                emit(f"    {self.place} = .{self.name}(value)")
             else:
-                emit(f"case {self.tag}: {choice} = .{self.name}(try reader.{self.kind}())")
+                emit(f"case {self.tag}: {self.place} = .{self.name}(try reader.{self.kind}())")
         elif self.is_message:
-            emit(f"case {self.tag}: try reader.message(&{self.storage})")
+            emit(f"case {self.tag}: try reader.message(&{self.place})")
         else:
-            emit(f"case {self.tag}: {self.name} = try reader.{self.kind}()")
+            emit(f"case {self.tag}: {self.place} = try reader.{self.kind}()")
 
     def write(self):
         emit = self.g.emit
         if self.map:
             key, value = self.map
             order = "{ !$0.key && $1.key }" if key.type == "Bool" else "{ $0.key < $1.key }"
-            with self.g.block(f"for (key, value) in {self.name}.sorted(by: {order}).reversed()"):
+            with self.g.block(f"for (key, value) in {self.place}.sorted(by: {order}).reversed()"):
                 emit("writer.delimited { writer in")
                 emit(f"    writer.{value.kind}(value)")
                 emit(f"    writer.tag({value.tag})")
@@ -324,31 +325,31 @@ class Member:
                 emit("}")
                 emit(f"writer.tag({self.tag})")
         elif self.packed:
-            with self.g.block(f"if !{self.name}.isEmpty"):
+            with self.g.block(f"if !{self.place}.isEmpty"):
                 emit("writer.delimited { writer in")
-                emit(f"    for value in {self.name}.reversed() {{ writer.{self.kind}(value) }}")
+                emit(f"    for value in {self.place}.reversed() {{ writer.{self.kind}(value) }}")
                 emit("}")
                 emit(f"writer.tag({self.field.number << 3 | 2})")
         elif self.repeated:
-            with self.g.block(f"for value in {self.name}.reversed()"):
+            with self.g.block(f"for value in {self.place}.reversed()"):
                 emit(f"writer.{self.kind}(value)")
                 emit(f"writer.tag({self.tag})")
         elif self.oneof is not None:
-            with self.g.block(f"if case .{self.name}(let value) = {escaped(lower_camel(self.oneof))}"):
+            with self.g.block(f"if case .{self.name}(let value) = {self.place}"):
                 emit(f"writer.{self.kind}(value)")
                 emit(f"writer.tag({self.tag})")
         elif self.optional:
             value = "value.value" if self.recursive else "value"
-            with self.g.block(f"if let value = {self.storage}"):
+            with self.g.block(f"if let value = {self.place}"):
                 emit(f"writer.{self.kind}({value})")
                 emit(f"writer.tag({self.tag})")
         else:
-            present = {"Bool": self.name, "String": f"!{self.name}.isEmpty", "[UInt8]": f"!{self.name}.isEmpty",
+            present = {"Bool": self.place, "String": f"!{self.place}.isEmpty", "[UInt8]": f"!{self.place}.isEmpty",
                        # -0 is not the default: its bits are not zero.
-                       "Double": f"{self.name}.bitPattern != 0", "Float": f"{self.name}.bitPattern != 0"}
-            test = f"{self.name}.rawValue != 0" if self.is_enum else present.get(self.type, f"{self.name} != 0")
+                       "Double": f"{self.place}.bitPattern != 0", "Float": f"{self.place}.bitPattern != 0"}
+            test = f"{self.place}.rawValue != 0" if self.is_enum else present.get(self.type, f"{self.place} != 0")
             with self.g.block(f"if {test}"):
-                emit(f"writer.{self.kind}({self.name})")
+                emit(f"writer.{self.kind}({self.place})")
                 emit(f"writer.tag({self.tag})")
 
 

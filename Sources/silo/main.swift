@@ -1,1 +1,113 @@
-print("not built yet")
+import CommandLineTool
+import Dispatch
+import Foundation
+import GRPC
+import SiloCore
+import SiloServer
+import SiloTelemetry
+import SlateDB
+
+let usage = Usage(
+    "silo", "Serves a durable job queue over gRPC. With no options it keeps its data on local disk.",
+    commands: [
+        .init("", help: "", options: [
+            .init("listen", "l", "host:port", help: "where to listen (127.0.0.1:7450); port 0 takes any free one"),
+            .init("advertise", nil, "host:port", help: "what clients are told to call (where it listens)"),
+            .init("data", "d", "place", help: "a folder, s3://bucket/prefix, gs://..., az://... or memory:\n(\(DataLocation.standardFolder))"),
+            .init("shards", nil, "count", help: "shards of a new data location, 1 to 1024 (8)"),
+            .init("tenancy", nil, nil, help: "requests name tenants"),
+            .init("dev", nil, nil, help: "allow ResetShards, which erases everything"),
+            .init("auth-token", nil, "secret", help: "callers must show it (environment SILO_AUTH_TOKEN)"),
+            .init("tls-cert", nil, "file", help: "certificate chain to serve with, PEM"),
+            .init("tls-key", nil, "file", help: "its private key, PEM"),
+            .init("tls-client-ca", nil, "file", help: "callers need a certificate of this authority, PEM"),
+            .init("flush-gap-ms", nil, "ms", help: "least time between two log flushes (0; 20 on an object store)"),
+            .init("cache-mib", nil, "size", help: "memory for what is read from storage (256)"),
+            .init("log-format", nil, "text|json", help: "how log lines look (text)"),
+            .init("verbose", "v", nil, help: "also log debug lines"),
+        ]),
+    ],
+    notes: """
+        Stop it with SIGTERM or SIGINT: it takes no more calls, lets running ones end, and closes its shards.
+        Log lines go to standard output; SILO_LOG filters them, for example SILO_LOG=warn,shard=debug.
+        """
+)
+
+await Program.run(usage) { arguments in
+    // The first SIGPIPE of a closed connection must not end the server.
+    signal(SIGPIPE, SIG_IGN)
+    let stop = StopSignals()
+
+    let format = arguments.text("log-format", default: "text")
+    guard let format = Logger.Format(rawValue: format) else {
+        throw Arguments.Mistake("--log-format must be text or json, not \(format)")
+    }
+    let environment = ProcessInfo.processInfo.environment
+    let filter = environment["SILO_LOG"] ?? (arguments.has("verbose") ? "debug" : "info")
+    let logger = Logger("silo", format: format, filter: LogFilter(filter))
+    let storageLogger = logger.part("storage")
+    try? StorageLog.forward(.warning) { message in
+        storageLogger.log(message.level == .error ? .error : .warn, message.text, ["target": .init(message.target)])
+    }
+
+    var settings = NodeSettings(data: arguments.text("data", default: DataLocation.standardFolder))
+    settings.address = arguments.text("listen", default: settings.address)
+    settings.advertisedAddress = arguments.text("advertise")
+    settings.shardCount = try arguments.number("shards", default: settings.shardCount, in: 1...1024)
+    settings.tenancy = arguments.has("tenancy")
+    settings.isDevelopment = arguments.has("dev")
+    settings.authToken = arguments.text("auth-token") ?? environment["SILO_AUTH_TOKEN"]
+    settings.cacheBytes = UInt64(try arguments.number("cache-mib", default: 256, in: 1...1_048_576)) << 20
+    let gap = settings.data.contains("://") ? 20 : 0
+    settings.engine.flushGapMilliseconds = Int64(try arguments.number("flush-gap-ms", default: gap, in: 0...60_000))
+    settings.tls = try serverTLS(arguments)
+
+    let node = try await Node.start(settings, clock: SystemClock(), random: SystemRandom(), logger: logger)
+    let signal = await stop.next()
+    logger.info("stopping", ["signal": .init(signal)])
+    await node.stop()
+}
+
+/// The certificate that the options name; nil without one.
+func serverTLS(_ arguments: Arguments) throws -> ServerTLS? {
+    func read(_ option: String) throws -> [UInt8]? {
+        guard let path = arguments.text(option) else { return nil }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw StartError("--\(option): cannot read \(path)")
+        }
+        return [UInt8](data)
+    }
+    let authority = try read("tls-client-ca")
+    switch (try read("tls-cert"), try read("tls-key")) {
+    case (let certificate?, let key?):
+        return ServerTLS(certificateChain: certificate, privateKey: key, clientCA: authority)
+    case (nil, nil):
+        guard authority == nil else { throw Arguments.Mistake("--tls-client-ca needs --tls-cert and --tls-key") }
+        return nil
+    default:
+        throw Arguments.Mistake("--tls-cert and --tls-key go together")
+    }
+}
+
+/// Waits for the signals that end a server.
+final class StopSignals: Sendable {
+    private let names: AsyncStream<String>
+    private let sources: [any DispatchSourceSignal]
+
+    init() {
+        let (names, continuation) = AsyncStream<String>.makeStream()
+        self.names = names
+        sources = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")].map { number, name in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { continuation.yield(name) }
+            source.resume()
+            return source
+        }
+    }
+
+    func next() async -> String {
+        for await name in names { return name }
+        return ""
+    }
+}

@@ -1,0 +1,144 @@
+import GRPC
+import Protobuf
+public import SiloCore
+import SiloEngine
+public import SiloTelemetry
+import SlateDB
+import Synchronization
+
+/// Who this server is among others. The address is known once the port is open.
+final class NodeIdentity: Sendable {
+    let id: String
+    private let listening = Mutex("")
+
+    init(id: String) {
+        self.id = id
+    }
+
+    var address: String {
+        get { listening.withLock { $0 } }
+        set { listening.withLock { $0 = newValue } }
+    }
+}
+
+/// A server: its shards and what they are served through.
+public final class Node: Sendable {
+    private let shards: ShardSet
+    private let server: Server
+    private let health: Health
+    private let drainTime: Duration
+    private let logger: Logger
+    /// Reopens shards whose storage failed; ends when all are closed.
+    private let watching: Task<Void, Never>
+
+    /// Where it listens: `host:port`.
+    public let address: String
+
+    private init(
+        shards: ShardSet, server: Server, health: Health, drainTime: Duration, address: String, logger: Logger
+    ) {
+        self.shards = shards
+        self.server = server
+        self.health = health
+        self.drainTime = drainTime
+        self.address = address
+        self.logger = logger
+        watching = Task {
+            await withTaskGroup { group in
+                for host in shards.hosts { group.addTask { await host.watch() } }
+            }
+        }
+    }
+
+    /// Opens every shard, then the port. Throws what keeps it from starting.
+    public static func start(
+        _ settings: NodeSettings, clock: any Clock, random: any RandomSource, logger: Logger
+    ) async throws -> Node {
+        let begun = clock.now
+        let location = try DataLocation(settings.data)
+        let shards = try await openShards(settings, location, clock: clock, random: random, logger: logger)
+
+        var options = ServerOptions()
+        options.address = settings.address
+        options.tls = settings.tls
+        options.maxConcurrentCalls = settings.concurrentCallsMax
+        let server = Server(options)
+        let identity = NodeIdentity(id: UUID.random(from: random).text)
+        let callers = Callers(token: settings.authToken)
+        let tenancy = Tenancy(isEnabled: settings.tenancy)
+        JobMethods(shards: shards, tenancy: tenancy).register(on: server, for: callers)
+        WorkerMethods(
+            shards: shards, tenancy: tenancy, random: random, leaseMilliseconds: settings.engine.leaseMilliseconds
+        ).register(on: server, for: callers)
+        AdminMethods(
+            shards: shards, node: identity, location: location, isDevelopment: settings.isDevelopment,
+            logger: logger.part("admin")
+        ).register(on: server, for: callers)
+        let health = Health()
+        health.register(on: server)
+        Reflection().register(on: server)
+
+        do {
+            let port = try server.start()
+            let host = settings.address.prefix(upTo: settings.address.lastIndex(of: ":") ?? settings.address.endIndex)
+            let address = "\(host):\(port)"
+            identity.address = settings.advertisedAddress ?? address
+            let node = Node(
+                shards: shards, server: server, health: health, drainTime: settings.drain, address: address, logger: logger
+            )
+            logger.info("server started", [
+                "grpc": .init(address), "data": .init(settings.data), "shards": .init(shards.hosts.count),
+                "start_ms": .init(Int(clock.now - begun)),
+            ])
+            return node
+        } catch {
+            for host in shards.hosts { await host.close() }
+            throw error
+        }
+    }
+
+    /// Takes no more calls, lets those that run end, makes everything durable and closes the shards.
+    public func stop() async {
+        health.drain()
+        logger.info("draining", ["calls": .init(server.runningCalls)])
+        await server.shutdown(grace: drainTime)
+        await withTaskGroup { group in
+            for host in shards.hosts { group.addTask { await host.close() } }
+        }
+        await watching.value
+        logger.info("server stopped")
+    }
+
+    private static func openShards(
+        _ settings: NodeSettings, _ location: DataLocation, clock: any Clock, random: any RandomSource, logger: Logger
+    ) async throws -> ShardSet {
+        let map = try await ShardMap.open(in: location, count: settings.shardCount, random: random)
+        var options = OpenOptions()
+        options.settings = storageDefaults.merging(settings.storage) { $1 }
+        let cacheBytes = settings.cacheBytes / UInt64(map.entries.count)
+        options.blockCacheBytes = max(1 << 20, cacheBytes * 3 / 4)
+        options.metadataCacheBytes = max(1 << 20, cacheBytes / 4)
+        let hosts = map.entries.map { entry in
+            ShardHost(
+                entry, in: location, options: options, settings: settings.engine, clock: clock, random: random,
+                logger: logger.part("shard")
+            )
+        }
+        do {
+            try await withThrowingTaskGroup { group in
+                for host in hosts { group.addTask { try await host.open() } }
+                try await group.waitForAll()
+            }
+        } catch {
+            for host in hosts { await host.close() }
+            throw error
+        }
+        return ShardSet(hosts)
+    }
+
+    /// What SlateDB is told unless the operator says otherwise.
+    private static let storageDefaults = [
+        // Left alone, a call on a store that is gone waits for ever; here it fails, and the shard is opened anew.
+        "object_store_max_retries": "3",
+    ]
+}

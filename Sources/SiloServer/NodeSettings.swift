@@ -1,0 +1,36 @@
+public import GRPC
+public import SiloEngine
+
+/// What a node is told at its start. The defaults make a server of one machine on local disk.
+public struct NodeSettings: Sendable {
+    /// Where it listens: `host:port`, port 0 for any free one.
+    public var address = "127.0.0.1:7450"
+    /// What it tells clients to call; nil: where it listens.
+    public var advertisedAddress: String?
+    /// A folder, a bucket or `memory:`; see `DataLocation`.
+    public var data: String
+    /// Shards of a new data location. An existing one keeps what it has.
+    public var shardCount = 8
+    /// Whether requests name tenants.
+    public var tenancy = false
+    /// Whether `ResetShards` may erase everything.
+    public var isDevelopment = false
+    /// The secret that callers must show; nil lets everybody in.
+    public var authToken: String?
+    /// Certificate and key to serve with; nil serves in plain text.
+    public var tls: ServerTLS?
+    /// Calls served at once; more are refused with RESOURCE_EXHAUSTED.
+    public var concurrentCallsMax = 16_384
+    /// How long calls may go on after the server was told to stop.
+    public var drain = Duration.seconds(5)
+    /// Memory for blocks read from storage, over all shards, in bytes.
+    public var cacheBytes: UInt64 = 256 << 20
+    /// Numbers of every shard.
+    public var engine = EngineSettings()
+    /// SlateDB's own settings, for every shard; see `OpenOptions.settings`.
+    public var storage: [String: String] = [:]
+
+    public init(data: String) {
+        self.data = data
+    }
+}

@@ -1,0 +1,153 @@
+import Protobuf
+import SiloAPI
+import SiloCore
+import SiloEngine
+import SiloStore
+
+// Between the messages of the API and the records of the store. Limits come with their operations.
+
+extension SiloV1.SerializedBytes {
+    init(_ bytes: Bytes) {
+        self.init()
+        encoding = .msgpack(bytes)
+    }
+}
+
+extension SiloV1.SerializedBytes? {
+    /// No message and no encoding count as no bytes.
+    var bytes: Bytes {
+        if case .msgpack(let bytes) = self?.encoding { bytes } else { [] }
+    }
+}
+
+extension StorageV1.RetryPolicy {
+    init(_ policy: SiloV1.RetryPolicy) {
+        self.init()
+        retryCount = policy.retryCount
+        initialIntervalMs = policy.initialIntervalMs
+        maxIntervalMs = policy.maxIntervalMs
+        randomizeInterval = policy.randomizeInterval
+        backoffFactor = policy.backoffFactor
+    }
+}
+
+extension SiloV1.RetryPolicy {
+    init(_ policy: StorageV1.RetryPolicy) {
+        self.init()
+        retryCount = policy.retryCount
+        initialIntervalMs = policy.initialIntervalMs
+        maxIntervalMs = policy.maxIntervalMs
+        randomizeInterval = policy.randomizeInterval
+        backoffFactor = policy.backoffFactor
+    }
+}
+
+extension SiloV1.JobStatus {
+    init(_ status: JobStatusName) {
+        switch status {
+        case .scheduled: self = .scheduled
+        case .running: self = .running
+        case .succeeded: self = .succeeded
+        case .failed: self = .failed
+        case .cancelled: self = .cancelled
+        }
+    }
+}
+
+extension SiloV1.Task {
+    /// - Parameters:
+    ///   - shard: as the worker must send it back.
+    ///   - tenant: as workers see it.
+    init(_ task: LeasedTask, shard: String, tenant: String?, leaseMilliseconds: Int64) {
+        self.init()
+        id = task.id.description
+        jobId = task.job.id
+        tenantId = tenant
+        attemptNumber = task.attempt
+        relativeAttemptNumber = task.relativeAttempt
+        isLastAttempt = task.isLastAttempt
+        metadata = task.job.metadata
+        payload = SiloV1.SerializedBytes(task.job.payload)
+        priority = task.job.priority
+        self.shard = shard
+        taskGroup = task.job.taskGroup
+        leaseMs = leaseMilliseconds
+    }
+}
+
+extension SiloV1.JobAttempt {
+    /// A finished attempt.
+    init(_ attempt: StorageV1.Attempt, of job: String) {
+        self.init()
+        jobId = job
+        attemptNumber = attempt.number
+        taskId = UUID(bytes: attempt.taskId)?.text ?? ""
+        startedAtMs = attempt.startedAtMs
+        finishedAtMs = attempt.finishedAtMs
+        switch attempt.outcome {
+        case .succeeded:
+            status = .succeeded
+            result = SiloV1.SerializedBytes(attempt.result)
+        case .cancelled:
+            status = .cancelled
+        default:
+            status = .failed
+            errorCode = attempt.errorCode
+            errorData = SiloV1.SerializedBytes(attempt.errorData)
+        }
+    }
+
+    /// The attempt that runs.
+    init(_ lease: StorageV1.Lease, of job: String) {
+        self.init()
+        jobId = job
+        attemptNumber = lease.attempt
+        taskId = UUID(bytes: lease.taskId)?.text ?? ""
+        startedAtMs = lease.startedAtMs
+        status = .running
+    }
+}
+
+extension SiloV1.GetJobResponse {
+    init(_ stored: StoredJob, attempts: [SiloV1.JobAttempt]) {
+        self.init()
+        let job = stored.job
+        id = job.id
+        priority = job.priority
+        enqueueTimeMs = job.enqueueTimeMs
+        payload = SiloV1.SerializedBytes(job.payload)
+        retryPolicy = job.retryPolicy.map(SiloV1.RetryPolicy.init)
+        metadata = job.metadata
+        status = SiloV1.JobStatus(stored.state)
+        statusChangedAtMs = stored.changedAt.milliseconds
+        self.attempts = attempts
+        nextAttemptStartsAfterMs = stored.nextStart?.milliseconds
+        taskGroup = job.taskGroup
+        if stored.state == .succeeded, let last = stored.status?.lastAttempt { result = SiloV1.SerializedBytes(last.result) }
+    }
+}
+
+extension SiloV1.GetJobResultResponse {
+    /// What a finished job came to, as its status says. Throws `.jobNotComplete`.
+    init(_ stored: StoredJob) throws(SiloError) {
+        self.init()
+        guard stored.isFinished else { throw .jobNotComplete(stored.state) }
+        id = stored.job.id
+        status = SiloV1.JobStatus(stored.state)
+        finishedAtMs = stored.changedAt.milliseconds
+        let last = stored.status?.lastAttempt
+        switch stored.state {
+        case .succeeded:
+            result = .successData(SiloV1.SerializedBytes(last?.result ?? []))
+        case .failed:
+            var failure = SiloV1.JobFailure()
+            failure.errorCode = last?.errorCode ?? ""
+            failure.errorData = SiloV1.SerializedBytes(last?.errorData ?? [])
+            result = .failure(failure)
+        default:
+            var cancelled = SiloV1.JobCancelled()
+            cancelled.cancelledAtMs = finishedAtMs
+            result = .cancelled(cancelled)
+        }
+    }
+}

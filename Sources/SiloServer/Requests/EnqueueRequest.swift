@@ -1,0 +1,68 @@
+import GRPC
+import Protobuf
+import SiloAPI
+import SiloCore
+import SiloEngine
+import SiloStore
+
+/// The bounds of a request, checked before it reaches a shard (spec/api.md 2.5). Those marked * are ours: storage keys have a
+/// longest size, and what is kept in them must stay well below it.
+enum Bounds {
+    static let priorityMax: UInt32 = 99
+    static let taskGroupScalarsMax = 64
+    static let metadataEntriesMax = 16
+    static let metadataKeyScalarsMax = 63
+    static let metadataValueBytesMax = 65_534
+    /// *
+    static let jobIDBytesMax = 1024
+    /// *
+    static let workerIDBytesMax = 1024
+    /// * Jobs or outcomes in one batch.
+    static let batchMax = 10_000
+    /// * Tasks that one call leases at most; asking for more is no error.
+    static let leaseMax: UInt32 = 10_000
+}
+
+extension SiloV1.EnqueueRequest {
+    /// The command that this request asks for, in the order of checks of spec/api.md 2.6.
+    func command(_ tenant: Tenant) throws(Status) -> Enqueue {
+        guard priority <= Bounds.priorityMax else { throw Status(.invalidArgument, "priority must be between 0 and 99") }
+        try checkMetadata()
+        guard !taskGroup.isEmpty else { throw Status(.invalidArgument, "task_group is required") }
+        guard taskGroup.unicodeScalars.count <= Bounds.taskGroupScalarsMax else {
+            throw Status(.invalidArgument, "task_group too long (must be <= 64 chars)")
+        }
+        guard limits.allSatisfy({ $0.limit == nil }) else {
+            throw Status(.unimplemented, "limits are not served by this version; enqueue the job without them")
+        }
+        return Enqueue(
+            tenant: tenant, id: id.isEmpty ? nil : try JobID(checking: id), priority: priority, startAtMs: startAtMs,
+            retryPolicy: retryPolicy.map(StorageV1.RetryPolicy.init), payload: payload.bytes, metadata: metadata,
+            taskGroup: taskGroup
+        )
+    }
+
+    private func checkMetadata() throws(Status) {
+        guard metadata.count <= Bounds.metadataEntriesMax else {
+            throw Status(.invalidArgument, "metadata has too many entries (max 16)")
+        }
+        for (key, value) in metadata {
+            guard key.unicodeScalars.count <= Bounds.metadataKeyScalarsMax else {
+                throw Status(.invalidArgument, "metadata key too long (must be < 64 chars)")
+            }
+            guard value.utf8.count <= Bounds.metadataValueBytesMax else {
+                throw Status(.invalidArgument, "metadata value too long (must be < u16::MAX bytes)")
+            }
+        }
+    }
+}
+
+extension JobID {
+    /// A job id that a request names.
+    init(checking text: String) throws(Status) {
+        guard text.utf8.count <= Bounds.jobIDBytesMax else {
+            throw Status(.invalidArgument, "id too long (must be <= \(Bounds.jobIDBytesMax) bytes)")
+        }
+        self.init(text)
+    }
+}

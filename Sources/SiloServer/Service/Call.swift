@@ -1,0 +1,62 @@
+import GRPC
+import Protobuf
+import SiloCore
+
+/// A call with its answer's type. Answered once, from any thread.
+struct Call<Response: Message>: Sendable {
+    private let call: ServerCall
+
+    init(_ call: ServerCall) {
+        self.call = call
+    }
+
+    func answer(_ response: Response) { call.respond(response.serializedBytes()) }
+    func fail(_ error: any Error) { call.fail(Status(wrapping: error)) }
+
+    func answer(_ result: Result<Response, some Error>) {
+        switch result {
+        case .success(let response): answer(response)
+        case .failure(let error): fail(error)
+        }
+    }
+
+    /// Runs when nobody waits for the answer any more.
+    func onCancel(_ body: @escaping @Sendable () -> Void) { call.onCancel(body) }
+}
+
+extension Server {
+    /// Serves a method: checks who calls, decodes, and hands over. What the handler throws is the answer.
+    func serve<Request: Message, Response: Message>(
+        _ method: Method<Request, Response>, for callers: Callers,
+        _ handler: @escaping @Sendable (Request, Call<Response>) throws -> Void
+    ) {
+        register(method.path) { raw in
+            let call = Call<Response>(raw)
+            do {
+                try callers.check(raw)
+                let request: Request
+                do {
+                    request = try raw.withRequest { bytes throws(DecodingError) in try Request(decoding: bytes) }
+                } catch {
+                    throw Status(.invalidArgument, "the request is no valid \(Request.messageName): \(error)")
+                }
+                try handler(request, call)
+            } catch {
+                call.fail(error)
+            }
+        }
+    }
+
+    /// The same for handlers that wait.
+    func serve<Request: Message, Response: Message>(
+        _ method: Method<Request, Response>, for callers: Callers,
+        _ handler: @escaping @Sendable (Request) async throws -> Response
+    ) {
+        serve(method, for: callers) { (request: Request, call: Call<Response>) in
+            // Bound to the call: it ends by answering it.
+            Task {
+                do { call.answer(try await handler(request)) } catch { call.fail(error) }
+            }
+        }
+    }
+}

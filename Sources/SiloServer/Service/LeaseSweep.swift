@@ -1,0 +1,113 @@
+import SiloCore
+import SiloEngine
+import Synchronization
+
+/// One worker's request for tasks over several shards.
+///
+/// It visits the shards one after another until it has enough. When none has work and the worker waits, it waits at all of
+/// them, and the first to have some answers. Tasks that come when nobody takes them any more are given back.
+final class LeaseSweep: Sendable {
+    typealias Found = (shard: ShardID, task: LeasedTask)
+
+    private struct State {
+        var found: [Found] = []
+        var failure: SiloError?
+        /// Shards that answered without failing.
+        var healthy = 0
+        var pending: [PendingLease] = []
+        var unanswered = 0
+        var isOver = false
+    }
+    private let state = Mutex(State())
+    private let shards: [(host: ShardHost, shard: Shard)]
+    private let lease: Lease
+    private let waitMilliseconds: Int64
+    private let completion: @Sendable (Result<[Found], SiloError>) -> Void
+
+    init(
+        _ shards: [(ShardHost, Shard)], _ lease: Lease, waitMilliseconds: Int64,
+        _ completion: @escaping @Sendable (Result<[Found], SiloError>) -> Void
+    ) {
+        self.shards = shards
+        self.lease = lease
+        self.waitMilliseconds = waitMilliseconds
+        self.completion = completion
+    }
+
+    func begin() {
+        // Where there is but one shard, looking and waiting are one request.
+        if shards.count == 1 { waitEverywhere() } else { visit(0) }
+    }
+
+    /// The worker is gone: nothing more is leased for it.
+    func abandon() {
+        let pending = state.withLock { state in
+            state.isOver = true
+            return state.pending
+        }
+        for lease in pending { lease.abandon() }
+    }
+
+    private func visit(_ index: Int) {
+        let left = state.withLock { $0.isOver ? 0 : lease.taskCountMax - $0.found.count }
+        guard index < shards.count, left > 0 else {
+            let isEmpty = state.withLock { $0.found.isEmpty && $0.healthy > 0 && !$0.isOver }
+            if isEmpty, waitMilliseconds > 0 { waitEverywhere() } else { finish() }
+            return
+        }
+        let (host, shard) = shards[index]
+        shard.lease(Lease(worker: lease.worker, group: lease.group, taskCountMax: left)) { result in
+            self.take(result, from: host, shard)
+            self.visit(index + 1)
+        }
+    }
+
+    private func waitEverywhere() {
+        state.withLock { $0.unanswered = shards.count }
+        for (host, shard) in shards {
+            let pending = shard.lease(lease, waitMilliseconds: waitMilliseconds) { result in
+                self.take(result, from: host, shard)
+                let isDecided = self.state.withLock { state in
+                    state.unanswered -= 1
+                    return state.unanswered == 0 || !state.found.isEmpty
+                }
+                if isDecided { self.finish() }
+            }
+            let isOver = state.withLock { state in
+                state.pending.append(pending)
+                return state.isOver
+            }
+            if isOver { pending.abandon() }
+        }
+    }
+
+    private func take(_ result: Result<[LeasedTask], SiloError>, from host: ShardHost, _ shard: Shard) {
+        let unwanted: [LeasedTask] = state.withLock { state in
+            switch result {
+            case .failure(let error):
+                state.failure = error
+                return []
+            case .success(let tasks):
+                state.healthy += 1
+                guard !state.isOver else { return tasks }
+                state.found += tasks.map { (host.id, $0) }
+                return []
+            }
+        }
+        // Nobody waits for this to be done; if it fails, the leases expire.
+        if !unwanted.isEmpty { shard.submit(GiveBack(unwanted.map(\.id))) { _ in } }
+    }
+
+    /// Answers, once. A shard that failed does not spoil what others gave.
+    private func finish() {
+        let (result, pending): (Result<[Found], SiloError>?, [PendingLease]) = state.withLock { state in
+            guard !state.isOver else { return (nil, []) }
+            state.isOver = true
+            if let failure = state.failure, state.healthy == 0 { return (.failure(failure), state.pending) }
+            return (.success(state.found), state.pending)
+        }
+        guard let result else { return }
+        for lease in pending { lease.abandon() }
+        completion(result)
+    }
+}

@@ -1,0 +1,92 @@
+import Foundation
+import GRPC
+import Protobuf
+import SiloAPI
+import SiloCore
+
+/// `grpc.reflection.v1.ServerReflection`: tells tools what this server can be asked.
+struct Reflection: Sendable {
+    private struct File: Sendable {
+        let name: String
+        let package: String
+        let services: [String]
+        let descriptor: Bytes
+
+        init(_ name: String, _ package: String, _ services: [String], _ descriptor: String) {
+            self.name = name
+            self.package = package
+            self.services = services
+            self.descriptor = Data(base64Encoded: descriptor).map { Bytes($0) } ?? []
+        }
+    }
+
+    private let files = [
+        File(SiloV1.fileName, "silo.v1.", [SiloV1.Silo.name], SiloV1.fileDescriptor),
+        File(GRPCHealthV1.fileName, "grpc.health.v1.", [GRPCHealthV1.Health.name], GRPCHealthV1.fileDescriptor),
+        File(
+            GRPCReflectionV1.fileName, "grpc.reflection.v1.", [GRPCReflectionV1.ServerReflection.name],
+            GRPCReflectionV1.fileDescriptor
+        ),
+    ]
+
+    func register(on server: Server) {
+        server.registerStream(GRPCReflectionV1.ServerReflection.serverReflectionInfo.path) { stream in
+            // Bound to the stream: it ends with it.
+            Task {
+                do throws(Status) {
+                    while let bytes = try await stream.receive() {
+                        let request: GRPCReflectionV1.ServerReflectionRequest
+                        do {
+                            request = try .init(serializedBytes: bytes)
+                        } catch {
+                            throw Status(.invalidArgument, "the request is no valid ServerReflectionRequest: \(error)")
+                        }
+                        try await stream.send(answer(request).serializedBytes())
+                    }
+                    stream.finish(trailers: Metadata())
+                } catch {
+                    stream.fail(error)
+                }
+            }
+        }
+    }
+
+    private func answer(_ request: GRPCReflectionV1.ServerReflectionRequest) -> GRPCReflectionV1.ServerReflectionResponse {
+        var response = GRPCReflectionV1.ServerReflectionResponse()
+        response.validHost = request.host
+        response.originalRequest = request
+        switch request.messageRequest {
+        case .listServices:
+            var list = GRPCReflectionV1.ListServiceResponse()
+            list.service = files.flatMap(\.services).map { name in
+                var service = GRPCReflectionV1.ServiceResponse()
+                service.name = name
+                return service
+            }
+            response.messageResponse = .listServicesResponse(list)
+        case .fileByFilename(let name):
+            response.messageResponse = Self.found(files.first { $0.name == name }, name)
+        case .fileContainingSymbol(let symbol):
+            response.messageResponse = Self.found(files.first { symbol.hasPrefix($0.package) }, symbol)
+        case .fileContainingExtension, .allExtensionNumbersOfType, nil:
+            response.messageResponse = Self.refusal(.notFound, "there are no extensions here")
+        }
+        return response
+    }
+
+    private static func found(_ file: File?, _ name: String) -> GRPCReflectionV1.ServerReflectionResponse.OneOfMessageResponse {
+        guard let file else { return refusal(.notFound, "\(name) is not known here") }
+        var response = GRPCReflectionV1.FileDescriptorResponse()
+        response.fileDescriptorProto = [file.descriptor]
+        return .fileDescriptorResponse(response)
+    }
+
+    private static func refusal(
+        _ code: Status.Code, _ text: String
+    ) -> GRPCReflectionV1.ServerReflectionResponse.OneOfMessageResponse {
+        var error = GRPCReflectionV1.ErrorResponse()
+        error.errorCode = code.rawValue
+        error.errorMessage = text
+        return .errorResponse(error)
+    }
+}

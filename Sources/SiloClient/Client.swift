@@ -1,0 +1,143 @@
+public import GRPC
+import Protobuf
+import SiloAPI
+import SiloCore
+
+/// An application's way to Silo: enqueues jobs and looks after them. For any number of tasks at once.
+///
+/// Requests go to the server that holds the tenant's shard. When it has moved or does not answer they are repeated, with
+/// pauses; see `ClientOptions`.
+public final class Client: Sendable {
+    let connections: Connections
+    private let random = SystemRandom()
+    var retry: Retry { Retry(connections: connections) }
+
+    /// Does not connect before the first call.
+    public init(_ options: ClientOptions) {
+        connections = Connections(options)
+    }
+
+    /// - Parameter server: `host:port`.
+    public convenience init(_ server: String = "127.0.0.1:7450") {
+        self.init(ClientOptions(servers: [server]))
+    }
+
+    /// Ends every call that runs.
+    public func close() { connections.close() }
+
+    // MARK: In
+
+    /// Stores a job. On return it is durable. A repeated send makes no second job.
+    @discardableResult
+    public func enqueue(_ job: NewJob) async throws(ClientError) -> JobHandle {
+        let id = job.id ?? UUID.random(from: random).text
+        do throws(Status) {
+            _ = try await retry.run(.tenant(job.tenant)) { shard, address, tries throws(Status) in
+                do throws(Status) {
+                    _ = try await connections.call(SiloV1.Silo.enqueue, job.request(id: id, shard: shard), at: address)
+                } catch {
+                    // Nobody else has this id: an earlier send got through and its answer was lost.
+                    guard job.id == nil, tries > 0, error.code == .alreadyExists else { throw error }
+                }
+            }
+        } catch {
+            throw ClientError(error, job: id)
+        }
+        return JobHandle(id: id, tenant: job.tenant, client: self)
+    }
+
+    /// Stores many jobs, each on its own, in as few writes as there are shards. On return those that succeeded are durable.
+    /// - Returns: in the jobs' order.
+    public func enqueue(_ jobs: [NewJob]) async throws(ClientError) -> [Result<JobHandle, ClientError>] {
+        let ids = jobs.map { $0.id ?? UUID.random(from: random).text }
+        var results: [Result<JobHandle, ClientError>?] = Array(repeating: nil, count: jobs.count)
+        for (tenant, places) in Dictionary(grouping: jobs.indices, by: { jobs[$0].tenant }) {
+            var rest = places[...]
+            while !rest.isEmpty {
+                let batch = Array(rest.prefix(Self.batchMax))
+                rest = rest.dropFirst(batch.count)
+                do throws(Status) {
+                    let answers = try await retry.run(.tenant(tenant)) { shard, address, tries throws(Status) in
+                        var request = SiloV1.EnqueueBatchRequest()
+                        request.shard = shard
+                        request.jobs = batch.map { jobs[$0].request(id: ids[$0], shard: "") }
+                        let response = try await connections.call(SiloV1.Silo.enqueueBatch, request, at: address)
+                        guard response.results.count == batch.count else {
+                            throw Status(.internalError, "the answer has \(response.results.count) results for \(batch.count) jobs")
+                        }
+                        return zip(batch, response.results).map { place, answer in
+                            // As for a single job: an earlier send got through.
+                            let isOurs = jobs[place].id == nil && tries > 0
+                                && answer.code == Status.Code.alreadyExists.rawValue
+                            return isOurs ? nil : Status(answer)
+                        }
+                    }
+                    for (place, status) in zip(batch, answers) {
+                        results[place] = status.map { .failure(ClientError($0, job: ids[place])) }
+                            ?? .success(JobHandle(id: ids[place], tenant: tenant, client: self))
+                    }
+                } catch {
+                    for place in batch { results[place] = .failure(ClientError(error, job: ids[place])) }
+                }
+            }
+        }
+        return results.map { $0 ?? .failure(.other(Status(.internalError, "the job was not sent"))) }
+    }
+
+    /// Jobs of one call at most, well below what a server accepts.
+    private static let batchMax = 1000
+
+    /// A handle of a job that exists already. Asks nobody.
+    public func job(_ id: String, tenant: String? = nil) -> JobHandle {
+        JobHandle(id: id, tenant: tenant, client: self)
+    }
+
+    // MARK: For the handle
+
+    func send<Request: Message, Response: Message>(
+        _ method: Method<Request, Response>, job: String, tenant: String?, _ request: @Sendable (_ shard: String) -> Request
+    ) async throws(ClientError) -> Response {
+        do throws(Status) {
+            return try await retry.run(.tenant(tenant)) { shard, address, _ throws(Status) in
+                try await connections.call(method, request(shard), at: address)
+            }
+        } catch {
+            throw ClientError(error, job: job)
+        }
+    }
+}
+
+extension NewJob {
+    func request(id: String, shard: String) -> SiloV1.EnqueueRequest {
+        var request = SiloV1.EnqueueRequest()
+        request.shard = shard
+        request.id = id
+        request.priority = priority
+        request.startAtMs = startAt?.milliseconds ?? 0
+        request.retryPolicy = retry.map(SiloV1.RetryPolicy.init)
+        request.payload = payload.message
+        request.tenant = tenant
+        request.metadata = metadata
+        request.taskGroup = group
+        return request
+    }
+}
+
+extension SiloV1.RetryPolicy {
+    init(_ policy: RetryPolicy) {
+        self.init()
+        retryCount = policy.retries
+        initialIntervalMs = policy.initialInterval.milliseconds
+        maxIntervalMs = policy.maxInterval.milliseconds
+        randomizeInterval = policy.jitter
+        backoffFactor = policy.factor
+    }
+}
+
+extension Status {
+    /// Why a job of a batch was refused; nil when it was not.
+    init?(_ result: SiloV1.EnqueueResult) {
+        guard result.code != 0 else { return nil }
+        self.init(Code(rawValue: result.code) ?? .unknown, result.error)
+    }
+}

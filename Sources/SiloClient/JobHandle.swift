@@ -1,0 +1,101 @@
+import GRPC
+import SiloAPI
+
+/// One job, wherever it is in its life.
+public struct JobHandle: Sendable {
+    public let id: String
+    public let tenant: String?
+    private let client: Client
+
+    init(id: String, tenant: String?, client: Client) {
+        self.id = id
+        self.tenant = tenant
+        self.client = client
+    }
+
+    /// The job as it is now. Throws `.jobNotFound`.
+    public func info(attempts: Bool = false) async throws(ClientError) -> JobInfo {
+        JobInfo(try await client.send(SiloV1.Silo.getJob, job: id, tenant: tenant) { shard in
+            var request = SiloV1.GetJobRequest()
+            request.shard = shard
+            request.id = id
+            request.tenant = tenant
+            request.includeAttempts = attempts
+            return request
+        })
+    }
+
+    public func status() async throws(ClientError) -> JobStatus { try await info().status }
+
+    /// How the job ended. Throws `.jobNotFinished`.
+    public func result() async throws(ClientError) -> JobResult {
+        JobResult(try await client.send(SiloV1.Silo.getJobResult, job: id, tenant: tenant) { shard in
+            var request = SiloV1.GetJobResultRequest()
+            request.shard = shard
+            request.id = id
+            request.tenant = tenant
+            return request
+        })
+    }
+
+    /// Waits until the job has ended, looking every `interval`. Throws `.timedOut` after `timeout`; nil waits for ever.
+    public func awaitResult(every interval: Duration = .milliseconds(500), timeout: Duration? = nil) async throws(ClientError) -> JobResult {
+        let begun = ContinuousClock.now
+        while true {
+            do throws(ClientError) {
+                return try await result()
+            } catch {
+                guard case .jobNotFinished = error else { throw error }
+            }
+            if let timeout, begun.duration(to: .now) >= timeout {
+                throw .timedOut("job \(id) has not ended within \(timeout)")
+            }
+            do { try await Task.sleep(for: interval) } catch { throw .other(Status(.cancelled, "the caller was cancelled")) }
+        }
+    }
+
+    /// Ends the job for good: no attempt starts after it. A running one is told to stop. Throws `.refused` when it is cancelled
+    /// or finished already.
+    public func cancel() async throws(ClientError) {
+        _ = try await client.send(SiloV1.Silo.cancelJob, job: id, tenant: tenant) { shard in
+            var request = SiloV1.CancelJobRequest()
+            request.shard = shard
+            request.id = id
+            request.tenant = tenant
+            return request
+        }
+    }
+
+    /// Runs a failed or cancelled job again, with all its retries.
+    public func restart() async throws(ClientError) {
+        _ = try await client.send(SiloV1.Silo.restartJob, job: id, tenant: tenant) { shard in
+            var request = SiloV1.RestartJobRequest()
+            request.shard = shard
+            request.id = id
+            request.tenant = tenant
+            return request
+        }
+    }
+
+    /// Starts now what waits for a later time.
+    public func expedite() async throws(ClientError) {
+        _ = try await client.send(SiloV1.Silo.expediteJob, job: id, tenant: tenant) { shard in
+            var request = SiloV1.ExpediteJobRequest()
+            request.shard = shard
+            request.id = id
+            request.tenant = tenant
+            return request
+        }
+    }
+
+    /// Erases a finished job. One that is not there is erased already.
+    public func delete() async throws(ClientError) {
+        _ = try await client.send(SiloV1.Silo.deleteJob, job: id, tenant: tenant) { shard in
+            var request = SiloV1.DeleteJobRequest()
+            request.shard = shard
+            request.id = id
+            request.tenant = tenant
+            return request
+        }
+    }
+}

@@ -1,0 +1,198 @@
+import Foundation
+import GRPC
+import SiloAPI
+import SiloCore
+import Synchronization
+
+/// Runs the jobs of one task group: asks for work, keeps the leases, reports what came of it, stops cleanly.
+///
+///     let worker = Worker(client, group: "thumbnails") { task in
+///         try .success(try await thumbnail(task.payload.decode(as: Photo.self)))
+///     }
+///     await worker.run()
+public final class Worker: Sendable {
+    public typealias Handler = @Sendable (TaskContext) async throws -> TaskOutcome
+
+    public let id: String
+    public let group: String
+    private let client: Client
+    private let options: WorkerOptions
+    private let handler: Handler
+    private let slots: Slots
+    private let reporter: Reporter
+    private let running = Mutex<[String: Execution]>([:])
+    private let polling = Mutex<Task<Void, Never>?>(nil)
+    private let stopping = Atomic(false)
+
+    /// - Parameter handler: runs for each task, `concurrency` at once. What it throws fails the attempt with the code
+    ///   `HANDLER_ERROR`.
+    public init(_ client: Client, group: String, _ options: WorkerOptions = WorkerOptions(), handler: @escaping Handler) {
+        self.client = client
+        self.group = group
+        self.options = options
+        self.handler = handler
+        let random = UUID.random(from: SystemRandom()).text.prefix(8)
+        id = options.id ?? "\(ProcessInfo.processInfo.hostName)-\(ProcessInfo.processInfo.processIdentifier)-\(random)"
+        slots = Slots(max(1, options.concurrency))
+        reporter = Reporter(client)
+    }
+
+    /// Works until the worker is stopped. Cancelling the task that runs it stops it at once: what it holds is given up.
+    public func run() async {
+        await withTaskCancellationHandler {
+            await withDiscardingTaskGroup { group in
+                let poll = Task { await self.poll() }
+                polling.withLock { $0 = poll }
+                if stopping.load(ordering: .sequentiallyConsistent) { poll.cancel() }
+                group.addTask { await self.keepLeases(until: poll) }
+                await poll.value
+                await slots.drained()
+            }
+        } onCancel: {
+            stop()
+            for execution in running.withLock({ Array($0.values) }) { execution.end(.leaseLost) }
+        }
+    }
+
+    /// Takes no more work. `run` returns when the handlers that run have ended and were reported.
+    public func stop() {
+        stopping.store(true, ordering: .sequentiallyConsistent)
+        polling.withLock { $0 }?.cancel()
+    }
+
+    /// Tasks that handlers have in hand.
+    public var runningTasks: Int { running.withLock { $0.count } }
+
+    // MARK: Work
+
+    private func poll() async {
+        // Every server that holds shards is asked, in turn.
+        var turn = 0
+        while !Task.isCancelled {
+            let free = await slots.waitForFree()
+            guard !Task.isCancelled else { return }
+            let begun = ContinuousClock.now
+            do throws(Status) {
+                let servers = try await client.connections.topology().addresses
+                guard !servers.isEmpty else { throw Status(.unavailable, "no server holds a shard") }
+                turn += 1
+                // A long wait at one server would starve the others.
+                let wait = servers.count == 1 ? options.wait : min(options.wait, .milliseconds(250))
+                var request = SiloV1.LeaseTasksRequest()
+                request.workerId = id
+                request.maxTasks = UInt32(clamping: free)
+                request.taskGroup = group
+                request.waitMs = UInt32(clamping: wait.milliseconds)
+                let response = try await client.connections.call(
+                    SiloV1.Silo.leaseTasks, request, at: servers[turn % servers.count], wait: wait
+                )
+                for task in response.tasks { start(task) }
+                if response.tasks.isEmpty, begun.duration(to: .now) < wait / 2 {
+                    try? await Task.sleep(for: options.pollInterval)
+                }
+            } catch {
+                guard !Task.isCancelled else { return }
+                options.onError(WorkerError(doing: .leasing, taskID: nil, jobID: nil, cause: ClientError(error)))
+                _ = try? await client.connections.refresh()
+                try? await Task.sleep(for: options.pollInterval)
+            }
+        }
+    }
+
+    private func start(_ task: SiloV1.Task) {
+        let execution = Execution(task)
+        slots.take()
+        running.withLock { $0[task.id] = execution }
+        // Ends by itself; `run` waits for its slot.
+        Task {
+            let context = TaskContext(task, execution)
+            let work = Task { () -> TaskOutcome in
+                do {
+                    return try await handler(context)
+                } catch {
+                    return .failed(code: "HANDLER_ERROR", data: (try? Payload(["message": "\(error)"])) ?? .empty)
+                }
+            }
+            execution.run(work)
+            let outcome = await work.value
+            execution.settle()
+            await report(outcome, of: execution)
+            running.withLock { running in
+                // A task that came back after its lease was lost is another execution.
+                if running[task.id] === execution { running[task.id] = nil }
+            }
+            slots.free()
+        }
+    }
+
+    private func report(_ outcome: TaskOutcome, of execution: Execution) async {
+        let task = execution.task
+        let final: TaskOutcome
+        switch execution.ending {
+        case .leaseLost: return
+        case .cancelled: final = .cancelled
+        case nil: final = outcome
+        }
+        var request = SiloV1.ReportOutcomeRequest()
+        request.shard = task.shard
+        request.taskId = task.id
+        request.tenantId = task.tenantId
+        switch final {
+        case .succeeded(let payload): request.outcome = .success(payload.message)
+        case .cancelled: request.outcome = .cancelled(SiloV1.Cancelled())
+        case .failed(let code, let data):
+            var failure = SiloV1.Failure()
+            failure.code = code
+            failure.data = data.message
+            request.outcome = .failure(failure)
+        }
+        do throws(Status) {
+            try await reporter.report(request)
+        } catch {
+            tell(.reporting, task, ClientError(error, job: task.jobId))
+        }
+    }
+
+    // MARK: Leases
+
+    /// Renews leases until no work comes and none is left.
+    private func keepLeases(until poll: Task<Void, Never>) async {
+        // Looks more often than it renews, so that no lease waits for the next round for long.
+        let pause = min(options.heartbeatInterval / 8, .milliseconds(250))
+        while !poll.isCancelled || runningTasks > 0 {
+            try? await Task.sleep(for: pause)
+            for execution in running.withLock({ Array($0.values) }) where execution.takeBeat(every: options.heartbeatInterval) {
+                // Ends with its call; a late answer to a settled task does nothing.
+                Task { await self.beat(execution) }
+            }
+            if Task.isCancelled { return }
+        }
+    }
+
+    private func beat(_ execution: Execution) async {
+        let task = execution.task
+        var request = SiloV1.HeartbeatRequest()
+        request.shard = task.shard
+        request.workerId = id
+        request.taskId = task.id
+        request.tenantId = task.tenantId
+        do throws(Status) {
+            let sent = request
+            let response = try await client.retry.run(.shard(task.shard)) { _, address, _ throws(Status) in
+                try await client.connections.call(SiloV1.Silo.heartbeat, sent, at: address)
+            }
+            if response.cancelled { execution.end(.cancelled) }
+        } catch {
+            let cause = ClientError(error, job: task.jobId)
+            if case .leaseLost = cause {
+                if execution.end(.leaseLost) { tell(.holding, task, cause) }
+            } else if !execution.isSettled {
+                tell(.renewing, task, cause)
+            }
+        }
+    }
+
+    private func tell(_ doing: WorkerError.Doing, _ task: SiloV1.Task, _ cause: ClientError) {
+        options.onError(WorkerError(doing: doing, taskID: task.id, jobID: task.jobId, cause: cause))
+    }
+}

@@ -1,0 +1,136 @@
+import CommandLineTool
+import Foundation
+import Protobuf
+import SiloAPI
+import SiloClient
+
+/// The commands that name one job.
+struct JobCommands {
+    let arguments: Arguments
+    let output: Output
+    private var shard: String { arguments.operands[0] }
+    private var id: String { arguments.operands[1] }
+    private var tenant: String? { arguments.text("tenant") }
+
+    func get() async throws {
+        var request = SiloV1.GetJobRequest()
+        request.shard = shard
+        request.id = id
+        request.tenant = tenant
+        request.includeAttempts = arguments.has("attempts")
+        let job = try await Server(arguments).owner(of: shard).call(SiloV1.Silo.getJob, request)
+
+        var object: [String: Any] = [
+            "id": job.id, "status": word(job.status), "status_code": Int(job.status.rawValue), "priority": Int(job.priority),
+            "enqueue_time_ms": job.enqueueTimeMs, "status_changed_at_ms": job.statusChangedAtMs,
+            "task_group": job.taskGroup, "metadata": job.metadata,
+        ]
+        var lines = [
+            "Job Details", "===========", "ID:             \(job.id)", "Status:         \(word(job.status))",
+            "Priority:       \(job.priority)", "Task Group:     \(job.taskGroup)",
+            "Enqueued:       \(Output.time(job.enqueueTimeMs))", "Status Changed: \(Output.time(job.statusChangedAtMs))",
+        ]
+        if let next = job.nextAttemptStartsAfterMs {
+            object["next_attempt_starts_after_ms"] = next
+            lines.append("Next Attempt:   \(Output.time(next))")
+        }
+        if !job.metadata.isEmpty {
+            lines.append("Metadata:")
+            lines += job.metadata.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)" }
+        }
+        if arguments.has("attempts") {
+            object["attempts"] = job.attempts.map { attempt -> [String: Any] in
+                [
+                    "attempt_number": Int(attempt.attemptNumber), "task_id": attempt.taskId, "status": word(attempt.status),
+                    "started_at_ms": attempt.startedAtMs, "finished_at_ms": attempt.finishedAtMs ?? NSNull(),
+                ]
+            }
+            lines += ["Attempts:", "  " + row("Attempt", "Task ID", "Status", "Finished")]
+            lines += job.attempts.map { attempt in
+                "  " + row(
+                    "\(attempt.attemptNumber)", attempt.taskId, word(attempt.status),
+                    attempt.finishedAtMs.map(Output.time) ?? "-"
+                )
+            }
+        }
+        try output.print(object, lines)
+    }
+
+    private func row(_ number: String, _ task: String, _ status: String, _ finished: String) -> String {
+        Output.pad(number, 9) + Output.pad(task, 38) + Output.pad(status, 11) + finished
+    }
+
+    func result() async throws {
+        let format = arguments.text("format", default: "hex")
+        guard ["hex", "base64", "msgpack"].contains(format) else {
+            throw Arguments.Mistake("--format must be hex, base64 or msgpack, not \(format)")
+        }
+        var request = SiloV1.GetJobResultRequest()
+        request.shard = shard
+        request.id = id
+        request.tenant = tenant
+        let response = try await Server(arguments).owner(of: shard).call(SiloV1.Silo.getJobResult, request)
+
+        var object: [String: Any] = ["id": response.id, "status": word(response.status)]
+        var lines = ["Job:    \(response.id)", "Status: \(word(response.status))"]
+        switch response.result {
+        case .successData(let data):
+            let text = try show(data, format)
+            object["result"] = text
+            object["finished_at_ms"] = response.finishedAtMs
+            lines += ["Result:", text]
+        case .failure(let failure):
+            let text = try show(failure.errorData, format)
+            object["error_code"] = failure.errorCode
+            object["error_data"] = text
+            object["finished_at_ms"] = response.finishedAtMs
+            lines += ["Error Code: \(failure.errorCode)", "Error Data:", text]
+        case .cancelled(let cancelled):
+            object["cancelled_at_ms"] = cancelled.cancelledAtMs
+            lines.append("Cancelled at: \(Output.time(cancelled.cancelledAtMs))")
+        case nil: break
+        }
+        try output.print(object, lines)
+    }
+
+    private func show(_ message: SiloV1.SerializedBytes?, _ format: String) throws -> String {
+        var bytes: [UInt8] = []
+        if case .msgpack(let content) = message?.encoding { bytes = content }
+        switch format {
+        case "base64": return Data(bytes).base64EncodedString()
+        case "msgpack": return String(decoding: try Payload(bytes: bytes).json([.withoutEscapingSlashes]), as: UTF8.self)
+        default: return bytes.map { String(format: "%02x", $0) }.joined()
+        }
+    }
+
+    /// Sends a request that answers nothing.
+    func change<Request: Message, Response: Message>(
+        _ verb: String, _ method: Method<Request, Response>, _ fill: (inout Request, String, String, String?) -> Void
+    ) async throws {
+        var request = Request()
+        fill(&request, shard, id, tenant)
+        _ = try await Server(arguments).owner(of: shard).call(method, request)
+        try output.print(["status": verb, "job_id": id], ["Job \(id) \(verb) successfully"])
+    }
+
+    private func word(_ status: SiloV1.JobStatus) -> String {
+        switch status {
+        case .scheduled: "scheduled"
+        case .running: "running"
+        case .succeeded: "succeeded"
+        case .failed: "failed"
+        case .cancelled: "cancelled"
+        default: "unknown"
+        }
+    }
+
+    private func word(_ status: SiloV1.AttemptStatus) -> String {
+        switch status {
+        case .running: "running"
+        case .succeeded: "succeeded"
+        case .failed: "failed"
+        case .cancelled: "cancelled"
+        default: "unknown"
+        }
+    }
+}

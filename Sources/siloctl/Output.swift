@@ -1,0 +1,21 @@
+import Foundation
+
+/// What a command prints: lines for people, or an object for programs.
+struct Output {
+    let isJSON: Bool
+
+    func print(_ object: [String: Any], _ lines: [String]) throws {
+        guard isJSON else { return Swift.print(lines.joined(separator: "\n")) }
+        let data = try JSONSerialization.data(
+            withJSONObject: object, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        )
+        Swift.print(String(decoding: data, as: UTF8.self))
+    }
+
+    /// Unix seconds, then the exact milliseconds.
+    static func time(_ milliseconds: Int64) -> String { "\(milliseconds / 1000) (\(milliseconds)ms)" }
+
+    static func pad(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
+}

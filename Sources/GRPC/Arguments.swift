@@ -1,0 +1,53 @@
+import CGRPC
+import Glibc
+
+/// Channel arguments on their way to the C core, which copies them.
+struct Arguments {
+    private enum Value {
+        case integer(Int32)
+        case string(String)
+    }
+
+    private var values: [(key: String, value: Value)] = []
+
+    /// What servers and channels share.
+    init(maxMessageBytes: Int) {
+        self[GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH] = Int32(clamping: maxMessageBytes)
+        self[GRPC_ARG_MAX_SEND_MESSAGE_LENGTH] = Int32(clamping: maxMessageBytes)
+        // Each of these costs every call something and serves nobody here.
+        self[GRPC_ARG_ENABLE_CHANNELZ] = 0
+        self[GRPC_ARG_ENABLE_CENSUS] = 0
+        self[GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION] = 0
+    }
+
+    subscript(key: String) -> Int32? {
+        get { nil }
+        set { if let newValue { values.append((key, .integer(newValue))) } }
+    }
+
+    mutating func set(_ key: String, _ text: String) { values.append((key, .string(text))) }
+
+    /// Lends the arguments in C form.
+    func lend<R>(memoryQuota: OpaquePointer? = nil, _ body: (inout grpc_channel_args) throws -> R) rethrows -> R {
+        var owned: [UnsafeMutablePointer<CChar>] = []
+        defer { owned.forEach { free($0) } }
+        func copy(_ text: String) -> UnsafeMutablePointer<CChar>? {
+            guard let copy = strdup(text) else { return nil }
+            owned.append(copy)
+            return copy
+        }
+        var list: [grpc_arg] = []
+        for (key, value) in values {
+            guard let key = copy(key) else { continue }
+            switch value {
+            case .integer(let number): list.append(cgrpc_arg_integer(key, number))
+            case .string(let text): if let text = copy(text) { list.append(cgrpc_arg_string(key, text)) }
+            }
+        }
+        if let memoryQuota { list.append(cgrpc_arg_quota(memoryQuota)) }
+        return try list.withUnsafeMutableBufferPointer { list in
+            var args = grpc_channel_args(num_args: list.count, args: list.baseAddress)
+            return try body(&args)
+        }
+    }
+}

@@ -1,0 +1,329 @@
+import CGRPC
+import Synchronization
+
+/// One call on the server, from waiting for it to its end. Behind `ServerCall` and `ServerStream`.
+///
+/// Exactly one finishing batch is started for each call that arrived; when it and every other batch have completed, the
+/// call is released. So a server drains as soon as all its calls were answered, whoever still holds their handles.
+///
+/// `@unchecked Sendable`: `memory` is written by the C core while a batch is in flight and by us under the lock; the
+/// request is constant from the call's arrival until `deinit`.
+final class CallState: @unchecked Sendable {
+    enum Target {
+        case registered(Method, UnsafeMutableRawPointer)
+        case unknown
+    }
+
+    struct Answer {
+        var message: [UInt8]?
+        var status: Status
+
+        static let shuttingDown = Answer(status: Status(.unavailable, "the server is shutting down"))
+    }
+
+    private enum Phase {
+        /// Nobody called yet. Followed by `.open`.
+        case requested
+        /// The handler may send and answer. Followed by `.answering` or `.answered`.
+        case open
+        /// Answered while a message was being sent; the answer waits for it. Followed by `.answered`.
+        case answering(Answer)
+        /// The finishing batch is in flight. Followed by `.over`.
+        case answered
+        /// The C core's call is gone.
+        case over
+    }
+
+    private struct Progress {
+        var phase = Phase.requested
+        /// In flight.
+        var batches = 0
+        var isWatched = false
+        var isCancelled = false
+        var hasSentHeaders = false
+        var sending: (@Sendable (Bool) -> Void)?
+        var receiving: (@Sendable ([UInt8]?) -> Void)?
+        var onCancel: [@Sendable () -> Void] = []
+
+        var isOpen: Bool { if case .open = phase { true } else { false } }
+        var mayBeCancelled: Bool { if case .requested = phase { true } else { isOpen } }
+    }
+
+    private let target: Target
+    private let server: ServerCore
+    private let queue: CompletionQueue
+    private let memory: UnsafeMutablePointer<cgrpc_server_call>
+    private let progress = Mutex(Progress())
+    private var slot = 0
+    private var isAdmitted = false
+
+    init(_ target: Target, _ server: ServerCore, _ queue: CompletionQueue) {
+        self.target = target
+        self.server = server
+        self.queue = queue
+        memory = cgrpc_server_call_create()
+        #if DEBUG
+        LiveCalls.count.add(1, ordering: .relaxed)
+        #endif
+    }
+
+    deinit {
+        cgrpc_server_call_destroy(memory)
+        #if DEBUG
+        LiveCalls.count.subtract(1, ordering: .relaxed)
+        #endif
+    }
+
+    // MARK: Arrival
+
+    /// Waits for a call.
+    func request(from handle: OpaquePointer) {
+        Tag.arm(&memory.pointee.requested, self) { owner, ok in takeOwner(owner, as: CallState.self).requested(ok) }
+        let error: grpc_call_error
+        switch target {
+        case .registered(let method, let methodHandle):
+            let withRequest = if case .request = method.handler { true } else { false }
+            error = cgrpc_server_request(handle, methodHandle, withRequest, memory, queue.handle)
+        case .unknown:
+            error = cgrpc_server_request_unknown(handle, memory, queue.handle)
+        }
+        if error != GRPC_CALL_OK { Tag.disarm(&memory.pointee.requested) }
+    }
+
+    private func requested(_ ok: Bool) {
+        // Not ok: the server is going down, and with it this request.
+        guard ok else { return }
+        (slot, isAdmitted) = server.calls.insert(self)
+        // The call keeps the server from draining, so it is still there.
+        server.request(target, on: queue)
+        let isCancelled = progress.withLock { progress in
+            progress.phase = .open
+            return progress.isCancelled
+        }
+        guard !isCancelled else { return answer(.shuttingDown) }
+        guard case .registered(let method, _) = target else {
+            return answer(Answer(status: Status(.unimplemented, "unknown method \(path)")))
+        }
+        guard isAdmitted else {
+            return answer(Answer(status: Status(.resourceExhausted, "the server is running as many calls as it may")))
+        }
+        if let left = memory.pointee.deadline.remaining, left <= .zero {
+            return answer(Answer(status: Status(.deadlineExceeded, "Deadline Exceeded")))
+        }
+        switch method.handler {
+        case .request(let handler):
+            // The client closed its side without a message.
+            guard memory.pointee.request != nil else {
+                return answer(Answer(status: Status(.internalError, "the request has no message")))
+            }
+            handler(ServerCall(self))
+        case .stream(let handler):
+            handler(ServerStream(self))
+        }
+    }
+
+    // MARK: What is known of the call
+
+    var path: String {
+        switch target {
+        case .registered(let method, _): method.path
+        case .unknown: String(slice: &memory.pointee.details.method)
+        }
+    }
+
+    /// Nil: none.
+    var timeRemaining: Duration? { memory.pointee.deadline.remaining }
+
+    /// Empty once the call is over.
+    var metadata: Metadata {
+        progress.withLock { _ in memory.pointee.call == nil ? Metadata() : Metadata(memory.pointee.metadata) }
+    }
+
+    /// Empty once the call is over.
+    var peer: String {
+        progress.withLock { _ in
+            guard let call = memory.pointee.call, let text = grpc_call_get_peer(call) else { return "" }
+            defer { gpr_free(text) }
+            return String(cString: text)
+        }
+    }
+
+    func withRequest<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        guard let request = memory.pointee.request else { return try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+        if let start = cgrpc_message_whole(request) {
+            return try body(UnsafeRawBufferPointer(start: start, count: grpc_byte_buffer_length(request)))
+        }
+        return try [UInt8](message: request).withUnsafeBytes(body)
+    }
+
+    // MARK: Cancellation
+
+    /// The first look starts the watch.
+    var isCancelled: Bool {
+        progress.withLock { progress in
+            watch(&progress)
+            return progress.isCancelled
+        }
+    }
+
+    func onCancel(_ body: @escaping @Sendable () -> Void) {
+        let isCancelled = progress.withLock { progress in
+            guard !progress.isCancelled else { return true }
+            if progress.isOpen {
+                progress.onCancel.append(body)
+                watch(&progress)
+            }
+            return false
+        }
+        if isCancelled { body() }
+    }
+
+    private func watch(_ progress: inout Progress) {
+        guard progress.isOpen, !progress.isWatched else { return }
+        Tag.arm(&memory.pointee.closed, self) { owner, _ in takeOwner(owner, as: CallState.self).closed() }
+        guard cgrpc_server_watch(memory) == GRPC_CALL_OK else { return Tag.disarm(&memory.pointee.closed) }
+        progress.isWatched = true
+        progress.batches += 1
+    }
+
+    private func closed() {
+        // Before an answer only the client, the deadline or the server's end can have closed the call.
+        end(Answer(status: Status(.cancelled, "the client is gone")), isCancelling: true)
+        batchEnded()
+    }
+
+    func cancelForShutdown() { end(.shuttingDown, isCancelling: true) }
+
+    // MARK: Sending and receiving
+
+    /// Sends one message. `completion(false)`: it did not go out, or another one is still on its way.
+    func send(_ bytes: [UInt8], _ completion: @escaping @Sendable (Bool) -> Void) {
+        guard bytes.count <= server.options.maxMessageBytes else {
+            answer(tooLarge(bytes.count))
+            return completion(false)
+        }
+        let isStarted = progress.withLock { progress in
+            guard progress.isOpen, progress.sending == nil else { return false }
+            memory.pointee.outgoing = bytes.message()
+            Tag.arm(&memory.pointee.sent, self) { owner, ok in takeOwner(owner, as: CallState.self).sent(ok) }
+            guard cgrpc_server_send(memory, !progress.hasSentHeaders) == GRPC_CALL_OK else {
+                Tag.disarm(&memory.pointee.sent)
+                cgrpc_message_drop(&memory.pointee.outgoing)
+                return false
+            }
+            progress.hasSentHeaders = true
+            progress.sending = completion
+            progress.batches += 1
+            return true
+        }
+        if !isStarted { completion(false) }
+    }
+
+    private func sent(_ ok: Bool) {
+        let (completion, waiting) = progress.withLock { progress in
+            defer { progress.sending = nil }
+            cgrpc_message_drop(&memory.pointee.outgoing)
+            guard case .answering(let answer) = progress.phase else { return (progress.sending, nil as Answer?) }
+            progress.phase = .answered
+            progress.batches += 1
+            return (progress.sending, answer)
+        }
+        if let waiting { finish(waiting) }
+        batchEnded()
+        completion?(ok)
+    }
+
+    /// Receives one message of a stream. Nil: there is none any more, or a receive is under way.
+    func receive(_ completion: @escaping @Sendable ([UInt8]?) -> Void) {
+        let isStarted = progress.withLock { progress in
+            guard progress.isOpen, progress.receiving == nil else { return false }
+            Tag.arm(&memory.pointee.received, self) { owner, ok in takeOwner(owner, as: CallState.self).received(ok) }
+            guard cgrpc_server_receive(memory) == GRPC_CALL_OK else {
+                Tag.disarm(&memory.pointee.received)
+                return false
+            }
+            progress.receiving = completion
+            progress.batches += 1
+            return true
+        }
+        if !isStarted { completion(nil) }
+    }
+
+    private func received(_ ok: Bool) {
+        let (completion, message) = progress.withLock { progress in
+            defer { progress.receiving = nil }
+            let message = ok ? memory.pointee.incoming.map { [UInt8](message: $0) } : nil
+            cgrpc_message_drop(&memory.pointee.incoming)
+            return (progress.receiving, message)
+        }
+        batchEnded()
+        completion?(message)
+    }
+
+    // MARK: The end
+
+    func respond(_ bytes: [UInt8], trailers: Metadata) {
+        guard bytes.count <= server.options.maxMessageBytes else { return answer(tooLarge(bytes.count)) }
+        answer(Answer(message: bytes, status: Status(.ok, trailers: trailers)))
+    }
+
+    private func tooLarge(_ count: Int) -> Answer {
+        let text = "Sent message larger than max (\(count) vs. \(server.options.maxMessageBytes))"
+        return Answer(status: Status(.resourceExhausted, text))
+    }
+
+    /// Ends the call. Only the first answer counts.
+    func answer(_ answer: Answer) { end(answer, isCancelling: false) }
+
+    private func end(_ answer: Answer, isCancelling: Bool) {
+        let (isReady, onCancel) = progress.withLock { progress in
+            // A call that has only just arrived is ended when it is about to be given to its handler.
+            if isCancelling, progress.mayBeCancelled { progress.isCancelled = true }
+            guard progress.isOpen else { return (false, [@Sendable () -> Void]()) }
+            defer { progress.onCancel = [] }
+            guard progress.sending == nil else {
+                progress.phase = .answering(answer)
+                return (false, progress.onCancel)
+            }
+            progress.phase = .answered
+            progress.batches += 1
+            return (true, progress.onCancel)
+        }
+        if isReady { finish(answer) }
+        if isCancelling { for body in onCancel { body() } }
+        // The closures may hold the last handle of this call, whose end takes the lock: they go after it was left.
+        withExtendedLifetime(onCancel) {}
+    }
+
+    /// Outside the lock, which the completion takes on another thread: nobody else starts a batch after `.answered`.
+    private func finish(_ answer: Answer) {
+        let (isWatched, hasSentHeaders) = progress.withLock { ($0.isWatched, $0.hasSentHeaders) }
+        if let message = answer.message { memory.pointee.outgoing = message.message() }
+        if !answer.status.trailers.isEmpty { memory.pointee.trailers = answer.status.trailers.copied().0 }
+        var text = answer.status.message
+        Tag.arm(&memory.pointee.finished, self) { owner, _ in takeOwner(owner, as: CallState.self).batchEnded() }
+        let error = text.withUTF8 { text in
+            cgrpc_server_finish(
+                memory, !hasSentHeaders, !isWatched, answer.status.code.rawValue, text.baseAddress, text.count
+            )
+        }
+        guard error != GRPC_CALL_OK else { return }
+        // Not known to happen. The stream must be closed before its call may be released.
+        Tag.disarm(&memory.pointee.finished)
+        if let call = memory.pointee.call { grpc_call_cancel(call, nil) }
+        batchEnded()
+    }
+
+    private func batchEnded() {
+        let ended: CoreHandle? = progress.withLock { progress in
+            progress.batches -= 1
+            guard progress.batches == 0, case .answered = progress.phase else { return nil }
+            progress.phase = .over
+            defer { memory.pointee.call = nil }
+            return memory.pointee.call.map { CoreHandle(pointer: $0) }
+        }
+        guard let ended else { return }
+        server.calls.remove(slot, wasAdmitted: isAdmitted)
+        grpc_call_unref(ended.pointer)
+    }
+}

@@ -1,0 +1,48 @@
+import CGRPC
+import Synchronization
+
+/// A queue of finished operations, with the threads that work it off. They also do the socket work.
+///
+/// `@unchecked Sendable`: a completion queue may be used from any thread; the count of threads has its own lock.
+final class CompletionQueue: @unchecked Sendable {
+    let handle: OpaquePointer
+    private let threads: Mutex<Int>
+    private let ended: @Sendable () -> Void
+
+    /// - Parameter ended: called on the last thread when the queue was shut down and is empty and destroyed.
+    init(name: String, threads count: Int, ended: @escaping @Sendable () -> Void = {}) {
+        Library.start()
+        handle = grpc_completion_queue_create_for_next(nil)
+        threads = Mutex(count)
+        self.ended = ended
+        for _ in 0..<count { NativeThread.start(name) { self.run() } }
+    }
+
+    /// The queue of all channels of this process. One thread: a second one would mostly wake up for nothing.
+    static let client = CompletionQueue(name: "grpc-client", threads: 1)
+
+    /// Lets the threads end once every operation has completed. No operation may be started on the queue afterwards.
+    func shutdown() { grpc_completion_queue_shutdown(handle) }
+
+    private func run() {
+        let never = gpr_inf_future(GPR_CLOCK_REALTIME)
+        while true {
+            let event = grpc_completion_queue_next(handle, never, nil)
+            switch event.type {
+            case GRPC_OP_COMPLETE: Tag.complete(event.tag, ok: event.success != 0)
+            case GRPC_QUEUE_SHUTDOWN: return end()
+            default: continue
+            }
+        }
+    }
+
+    private func end() {
+        let isLast = threads.withLock { count in
+            count -= 1
+            return count == 0
+        }
+        guard isLast else { return }
+        grpc_completion_queue_destroy(handle)
+        ended()
+    }
+}

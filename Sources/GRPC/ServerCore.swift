@@ -1,0 +1,133 @@
+import CGRPC
+import Synchronization
+
+/// A listening server of the C core, with its queues, from start to the end of its last thread.
+///
+/// `@unchecked Sendable`: a `grpc_server` may be used from any thread; it is destroyed once, after which nobody holds a
+/// call to reach it through. The rest is constant or has its own lock.
+final class ServerCore: @unchecked Sendable {
+    let options: ServerOptions
+    let calls: RunningCalls
+    private let handle: OpaquePointer
+    private let end: EndSignal
+    private let queues: [CompletionQueue]
+    /// The core's own handle of each method.
+    private var methods: [(method: Method, handle: UnsafeMutableRawPointer)] = []
+    private let shutdownTag: UnsafeMutablePointer<cgrpc_tag>
+    private let isShuttingDown = Mutex(false)
+
+    /// How many calls of one method may arrive between two looks at the queue without waiting inside the core.
+    private static let requestsPerMethod = 16
+
+    static func listen(_ options: ServerOptions, _ methods: [Method]) throws(ListenError) -> (ServerCore, port: Int) {
+        func refuse(_ reason: String) -> ListenError { ListenError(address: options.address, reason: reason) }
+        Library.start()
+        guard let credentials = options.tls.map({ $0.credentials() }) ?? grpc_insecure_server_credentials_create() else {
+            throw refuse("the TLS certificate or key cannot be used")
+        }
+        defer { grpc_server_credentials_release(credentials) }
+        guard let core = ServerCore(options) else { throw refuse("the server cannot be made") }
+        for method in methods {
+            guard core.add(method) else {
+                core.abandon()
+                throw refuse("the method path \(method.path) cannot be used")
+            }
+        }
+        let port = grpc_server_add_http2_port(core.handle, options.address, credentials)
+        guard port > 0 else {
+            core.abandon()
+            throw refuse(options.tls == nil ? "in use or not an address of this machine"
+                : "in use, not an address of this machine, or the TLS certificate or key cannot be used")
+        }
+        core.start()
+        return (core, Int(port))
+    }
+
+    private init?(_ options: ServerOptions) {
+        let quota = options.maxBufferedBytes.map { bytes in
+            let quota = grpc_resource_quota_create("server")
+            grpc_resource_quota_resize(quota, bytes)
+            return quota
+        } ?? nil
+        defer { if let quota { grpc_resource_quota_unref(quota) } }
+        guard let handle = options.arguments.lend(memoryQuota: quota, { grpc_server_create(&$0, nil) }) else { return nil }
+        self.options = options
+        self.handle = handle
+        calls = RunningCalls(limit: options.maxConcurrentCalls)
+        let count = max(1, options.completionQueues)
+        let end = EndSignal(parts: count)
+        self.end = end
+        queues = (0..<count).map { _ in
+            CompletionQueue(name: "grpc-server", threads: max(1, options.threadsPerQueue), ended: { end.partEnded() })
+        }
+        shutdownTag = .allocate(capacity: 1)
+        shutdownTag.initialize(to: cgrpc_tag())
+        for queue in queues { grpc_server_register_completion_queue(handle, queue.handle, nil) }
+    }
+
+    deinit { shutdownTag.deallocate() }
+
+    private func add(_ method: Method) -> Bool {
+        let payload: grpc_server_register_method_payload_handling = switch method.handler {
+        case .request: GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER
+        case .stream: GRPC_SRM_PAYLOAD_NONE
+        }
+        guard let handle = grpc_server_register_method(handle, method.path, nil, payload, 0) else { return false }
+        methods.append((method, handle))
+        return true
+    }
+
+    private func start() {
+        grpc_server_start(handle)
+        for queue in queues {
+            for (method, handle) in methods {
+                for _ in 0..<Self.requestsPerMethod { request(.registered(method, handle), on: queue) }
+            }
+            for _ in 0..<Self.requestsPerMethod { request(.unknown, on: queue) }
+        }
+    }
+
+    /// Waits for one more call of `target`. Does nothing when the server is going down.
+    func request(_ target: CallState.Target, on queue: CompletionQueue) {
+        CallState(target, self, queue).request(from: handle)
+    }
+
+    // MARK: Going down
+
+    /// Takes no new calls. Safe to repeat.
+    func beginShutdown() {
+        let isFirst = isShuttingDown.withLock { isShuttingDown in
+            defer { isShuttingDown = true }
+            return !isShuttingDown
+        }
+        guard isFirst else { return }
+        Tag.arm(&shutdownTag.pointee, self) { owner, _ in takeOwner(owner, as: ServerCore.self).drained() }
+        grpc_server_shutdown_and_notify(handle, queues[0].handle, shutdownTag)
+    }
+
+    /// Ends what still runs after `beginShutdown`, also calls that did not reach a handler yet.
+    func cancelCalls() {
+        guard calls.beginCancelling() else { return }
+        for call in calls.all { call.cancelForShutdown() }
+        grpc_server_cancel_all_calls(handle)
+        if calls.endCancelling() { destroy() }
+    }
+
+    /// Every call is over and every connection closed.
+    private func drained() {
+        if calls.drained() { destroy() }
+    }
+
+    private func destroy() {
+        grpc_server_destroy(handle)
+        for queue in queues { queue.shutdown() }
+    }
+
+    /// Takes down a server that never started.
+    private func abandon() {
+        beginShutdown()
+    }
+
+    /// Returns when the last thread is done with the queues.
+    func ended() async { await end.wait() }
+}

@@ -1,0 +1,86 @@
+import CGRPC
+
+/// How a server listens and what it allows.
+public struct ServerOptions: Sendable {
+    /// `host:port`, where port 0 means any free one, or `unix:path`.
+    public var address: String
+    /// Nil: plain text.
+    public var tls: ServerTLS?
+    /// The largest message in either direction; larger ones end their call with `resourceExhausted`.
+    public var maxMessageBytes = 128 << 20
+    /// Calls in handlers at once. Calls past it end with `resourceExhausted` before their handler runs.
+    public var maxConcurrentCalls = 100_000
+    /// Calls at once on one connection; clients hold back what is past it.
+    public var maxConcurrentStreamsPerConnection = 10_000
+    /// The bytes that all connections may hold in messages being received, roughly. Under pressure the core reads
+    /// less at a time, then refuses connections, then ends calls with `resourceExhausted`. Nil: no limit.
+    public var maxBufferedBytes: Int? = 2 << 30
+    /// Completion queues, and threads for each. Handlers run on these threads.
+    public var completionQueues = 1
+    public var threadsPerQueue = 1
+    /// How long a connection may be silent before the server asks with a ping whether the client is alive, and how
+    /// long it waits for the answer before closing the connection. Clients may themselves ping as often as they like.
+    public var keepaliveInterval: Duration = .seconds(60)
+    public var keepaliveTimeout: Duration = .seconds(20)
+    /// How long a client may take to connect, TLS included.
+    public var handshakeTimeout: Duration = .seconds(20)
+
+    public init(address: String) { self.address = address }
+
+    var arguments: Arguments {
+        var arguments = Arguments(maxMessageBytes: maxMessageBytes)
+        arguments[GRPC_ARG_MAX_CONCURRENT_STREAMS] = Int32(clamping: maxConcurrentStreamsPerConnection)
+        arguments[GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS] = handshakeTimeout.milliseconds
+        // A second process on the same port is a mistake, which the kernel would hide by sharing the connections out.
+        arguments[GRPC_ARG_ALLOW_REUSEPORT] = 0
+        arguments[GRPC_ARG_KEEPALIVE_TIME_MS] = keepaliveInterval.milliseconds
+        arguments[GRPC_ARG_KEEPALIVE_TIMEOUT_MS] = keepaliveTimeout.milliseconds
+        arguments[GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS] = 1
+        arguments[GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA] = 0
+        // No ping is ever answered with GOAWAY: clients in the field ping every 5 s without calls (api.md 1).
+        arguments[GRPC_ARG_HTTP2_MAX_PING_STRIKES] = 0
+        arguments[GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS] = 1000
+        arguments[GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES] = 2 << 20
+        return arguments
+    }
+}
+
+/// A server's certificate, all in PEM.
+public struct ServerTLS: Sendable {
+    /// The server's own certificate first.
+    public var certificateChain: [UInt8]
+    public var privateKey: [UInt8]
+    /// Given: only clients with a certificate signed by one of these are let in.
+    public var clientCA: [UInt8]?
+
+    public init(certificateChain: [UInt8], privateKey: [UInt8], clientCA: [UInt8]? = nil) {
+        self.certificateChain = certificateChain
+        self.privateKey = privateKey
+        self.clientCA = clientCA
+    }
+
+    /// Credentials for the C core, to be released by the caller; nil when they make no sense.
+    func credentials() -> OpaquePointer? {
+        certificateChain.lendCString { chain in
+            privateKey.lendCString { key in
+                var pair = grpc_ssl_pem_key_cert_pair(private_key: key, cert_chain: chain)
+                guard let clientCA else {
+                    return grpc_ssl_server_credentials_create_ex(
+                        nil, &pair, 1, GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE, nil
+                    )
+                }
+                return clientCA.lendCString { ca in
+                    grpc_ssl_server_credentials_create_ex(
+                        ca, &pair, 1, GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY, nil
+                    )
+                }
+            }
+        }
+    }
+}
+
+extension [UInt8] {
+    func lendCString<R>(_ body: (UnsafePointer<CChar>) -> R) -> R {
+        String(decoding: self, as: UTF8.self).withCString(body)
+    }
+}

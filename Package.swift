@@ -65,8 +65,8 @@ let package = Package(
         module("CommandLineTool", []),
 
         // Programs.
-        program("silo", ["SiloServer", "SiloCore", "SiloTelemetry", "CommandLineTool"]),
-        program("siloctl", ["SiloClient", "SiloAPI", "SiloCore", "GRPC", "CommandLineTool"]),
+        program("silo", ["SiloServer", "SiloEngine", "SiloCore", "SiloTelemetry", "SlateDB", "GRPC", "CommandLineTool"]),
+        program("siloctl", ["SiloClient", "SiloAPI", "SiloCore", "GRPC", "Protobuf", "CommandLineTool"]),
         program("silo-bench", ["SiloClient", "SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool"]),
         program("checksum", ["SiloClient", "SiloCore", "CommandLineTool"], path: "examples/checksum", exclude: ["README.md"]),
 

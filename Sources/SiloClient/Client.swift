@@ -1,4 +1,4 @@
-public import GRPC
+import GRPC
 import Protobuf
 import SiloAPI
 import SiloCore

@@ -58,8 +58,7 @@ public final class Node: Sendable {
         let location = try DataLocation(settings.data)
         let shards = try await openShards(settings, location, clock: clock, random: random, logger: logger)
 
-        var options = ServerOptions()
-        options.address = settings.address
+        var options = ServerOptions(address: settings.address)
         options.tls = settings.tls
         options.maxConcurrentCalls = settings.concurrentCallsMax
         let server = Server(options)

@@ -3,6 +3,7 @@ import Dispatch
 import Foundation
 import GRPC
 import SiloCore
+import SiloEngine
 import SiloServer
 import SiloTelemetry
 import SlateDB
@@ -90,7 +91,7 @@ func serverTLS(_ arguments: Arguments) throws -> ServerTLS? {
 }
 
 /// Waits for the signals that end a server.
-final class StopSignals: Sendable {
+final class StopSignals {
     private let names: AsyncStream<String>
     private let sources: [any DispatchSourceSignal]
 

@@ -105,7 +105,7 @@ struct JobCommands {
 
     /// Sends a request that answers nothing.
     func change<Request: Message, Response: Message>(
-        _ verb: String, _ method: Method<Request, Response>, _ fill: (inout Request, String, String, String?) -> Void
+        _ verb: String, _ method: Method<Request, Response>, _ fill: @Sendable (inout Request, String, String, String?) -> Void
     ) async throws {
         var request = Request()
         fill(&request, shard, id, tenant)

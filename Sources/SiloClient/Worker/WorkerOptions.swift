@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 
 /// How a worker works.
 public struct WorkerOptions: Sendable {

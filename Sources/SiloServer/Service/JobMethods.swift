@@ -73,15 +73,16 @@ struct JobMethods: Sendable {
                 refusals.append(error)
             }
         }
+        let refused = refusals
         if request.allOrNothing {
             shard.submit(EnqueueAll(commands)) { result in
                 call.answer(result.map { ids in
-                    SiloV1.EnqueueBatchResponse(ids.map { .success($0) }, refusals: refusals)
+                    SiloV1.EnqueueBatchResponse(ids.map { .success($0) }, refusals: refused)
                 })
             }
         } else {
             shard.submit(EnqueueEach(commands)) { result in
-                call.answer(result.map { SiloV1.EnqueueBatchResponse($0, refusals: refusals) })
+                call.answer(result.map { SiloV1.EnqueueBatchResponse($0, refusals: refused) })
             }
         }
     }

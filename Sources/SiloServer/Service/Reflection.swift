@@ -34,7 +34,7 @@ struct Reflection: Sendable {
             // Bound to the stream: it ends with it.
             Task {
                 do throws(Status) {
-                    while let bytes = try await stream.receive() {
+                    while let bytes = await stream.receive() {
                         let request: GRPCReflectionV1.ServerReflectionRequest
                         do {
                             request = try .init(serializedBytes: bytes)

@@ -95,11 +95,12 @@ struct WorkerMethods: Sendable {
                 refusals.append(error)
             }
         }
+        let refused = refusals
         shard.submit(ReportOutcomes(reports)) { result in
             call.answer(result.map { errors in
                 var rest = errors[...]
                 var response = SiloV1.ReportOutcomesResponse()
-                response.results = zip(request.outcomes, refusals).map { outcome, refusal in
+                response.results = zip(request.outcomes, refused).map { outcome, refusal in
                     var entry = SiloV1.OutcomeResult()
                     entry.taskId = outcome.taskId
                     if let status = refusal ?? rest.popFirst().flatMap({ $0 }).map(Status.init) {

@@ -1,5 +1,5 @@
 import Foundation
-public import SlateDB
+import SlateDB
 import SiloCore
 import SiloStore
 
@@ -27,7 +27,7 @@ public struct DataLocation: Sendable {
             let bucket = rest.prefix { $0 != "/" }
             let path = rest.dropFirst(bucket.count).split(separator: "/").joined(separator: "/")
             prefix = path.isEmpty ? "" : path + "/"
-            store = try .bucket(text[..<scheme.upperBound] + bucket, Self.credentials())
+            store = try .bucket(String(text[..<scheme.upperBound] + bucket), Self.credentials())
             lock = nil
         } else {
             let path = URL(fileURLWithPath: text).standardizedFileURL.path

@@ -74,6 +74,7 @@ let package = Package(
         tests("SlateDBTests", ["SlateDB"]),
         tests("GRPCTests", ["GRPC"]),
         tests("ProtobufTests", ["Protobuf", "SiloAPI"]),
+        program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
         tests("SimulationTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
         tests("SiloClientTests", ["SiloClient", "SiloServer", "SiloAPI", "GRPC", "SiloCore"]),

@@ -33,8 +33,16 @@ public struct Reader {
     public mutating func nextTag() throws(DecodingError) -> UInt32? {
         guard position < end else { return nil }
         fieldStart = position
+        let first = position.load(as: UInt8.self)
+        guard first >= 8, first < 0x80 else { return try longTag() }
+        position += 1
+        return UInt32(first)
+    }
+
+    @usableFromInline
+    mutating func longTag() throws(DecodingError) -> UInt32 {
         let tag = try varint()
-        guard tag >= 8, tag <= UInt64(UInt32.max) else { throw .malformedTag }
+        guard tag >= 8, tag <= UInt64(UInt32.max), position - fieldStart <= 5 else { throw .malformedTag }
         return UInt32(truncatingIfNeeded: tag)
     }
 

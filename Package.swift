@@ -73,7 +73,8 @@ let package = Package(
         // Tests in Swift. Those that drive the built programs from outside are in Tests/Integration, in Python.
         tests("SlateDBTests", ["SlateDB"]),
         tests("GRPCTests", ["GRPC"]),
-        tests("ProtobufTests", ["Protobuf", "SiloAPI"]),
+        tests("ProtobufTests", ["Protobuf", "SiloAPI"], exclude: ["roundtrip.py"]),
+        program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
         tests("SimulationTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
         tests("SiloClientTests", ["SiloClient", "SiloServer", "SiloAPI", "GRPC", "SiloCore"]),

@@ -34,7 +34,7 @@ SCALARS = {  # type: (name in the runtime, Swift type, default, wire type)
 KEYWORDS = set("as associatedtype break case catch class continue default defer deinit do else enum extension fallthrough "
                "false fileprivate for func guard if import in init inout internal is let nil operator private protocol "
                "public repeat rethrows return self static struct subscript super switch throw throws true try typealias "
-               "var where while Type Protocol".split())
+               "var where while Any Self Type Protocol".split())
 
 
 def lower_camel(name):
@@ -53,7 +53,7 @@ def swift_type(full_name):
     """`.silo.v1.Job.Kind` -> `SiloV1.Job.Kind`."""
     name = full_name.lstrip(".")
     package = max((p for p in PACKAGES if name.startswith(p + ".")), key=len)
-    return PACKAGES[package] + "." + name[len(package) + 1:]
+    return ".".join([PACKAGES[package]] + [escaped(part) for part in name[len(package) + 1:].split(".")])
 
 
 class Generator:
@@ -128,9 +128,13 @@ class Generator:
             self.emit("public var rawValue: Int32")
             self.emit("@inlinable public init(rawValue: Int32) { self.rawValue = rawValue }")
             self.emit("@inlinable public init() { rawValue = 0 }")
+            names = set()
             for index, value in enumerate(enum.value):
-                self.comment(path + [2, index])
                 name = escaped(lower_camel(value.name[strip:]))
+                if name in names:  # an alias that differs in case only
+                    continue
+                names.add(name)
+                self.comment(path + [2, index])
                 self.emit(f"@inlinable public static var {name}: Self {{ Self(rawValue: {value.number}) }}")
         self.emit()
 

@@ -33,8 +33,16 @@ public struct Reader {
     public mutating func nextTag() throws(DecodingError) -> UInt32? {
         guard position < end else { return nil }
         fieldStart = position
+        let first = position.load(as: UInt8.self)
+        guard first >= 8, first < 0x80 else { return try longTag() }
+        position += 1
+        return UInt32(first)
+    }
+
+    @usableFromInline
+    mutating func longTag() throws(DecodingError) -> UInt32 {
         let tag = try varint()
-        guard tag >= 8, tag <= UInt64(UInt32.max) else { throw .malformedTag }
+        guard tag >= 8, tag <= UInt64(UInt32.max), position - fieldStart <= 5 else { throw .malformedTag }
         return UInt32(truncatingIfNeeded: tag)
     }
 
@@ -57,11 +65,9 @@ public struct Reader {
             guard position < end else { throw .truncated }
             let byte = position.load(as: UInt8.self)
             position += 1
+            // Of the tenth byte one bit counts; as in the other implementations, the rest is dropped.
             value |= UInt64(byte & 0x7F) &<< shift
-            if byte < 0x80 {
-                guard shift < 63 || byte <= 1 else { throw .malformedInteger }
-                return value
-            }
+            if byte < 0x80 { return value }
             shift += 7
         }
         throw .malformedInteger
@@ -184,10 +190,26 @@ extension Reader {
         return Int32(bitPattern: value >> 1) ^ -Int32(bitPattern: value & 1)
     }
 
-    @inlinable
     public mutating func string() throws(DecodingError) -> String {
-        guard let text = String(validating: try chunk(), as: UTF8.self) else { throw .invalidText }
+        let chunk = try chunk()
+        // `String(validating:)` is three times as slow, so it is left to texts that need it.
+        if isASCII(chunk) { return String(decoding: chunk, as: UTF8.self) }
+        guard let text = String(validating: chunk, as: UTF8.self) else { throw .invalidText }
         return text
+    }
+
+    private func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var offset = 0
+        var seen: UInt64 = 0
+        while bytes.count - offset >= 8 {
+            seen |= bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            offset += 8
+        }
+        while offset < bytes.count {
+            seen |= UInt64(bytes[offset])
+            offset += 1
+        }
+        return seen & 0x8080_8080_8080_8080 == 0
     }
 
     @inlinable

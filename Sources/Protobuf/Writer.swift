@@ -4,41 +4,57 @@
 /// Whoever writes a message writes its last field first, and of each field the value before the tag.
 public struct Writer: ~Copyable {
     @usableFromInline var storage: UnsafeMutableRawPointer
-    @usableFromInline var capacity: Int
-    /// What is written fills the last `count` bytes of the storage.
-    public private(set) var count = 0
+    /// What is written lies between here and the end of the storage.
+    @usableFromInline var start: UnsafeMutableRawPointer
+    @usableFromInline var end: UnsafeMutableRawPointer
 
     public init() {
-        capacity = 256
+        let capacity = 512
         storage = .allocate(byteCount: capacity, alignment: 8)
+        end = storage + capacity
+        start = end
     }
 
     deinit { storage.deallocate() }
 
+    /// The size of what is written so far.
+    @inlinable public var count: Int { end - start }
+
     /// All that was written.
     public func bytes() -> [UInt8] {
-        Array(UnsafeRawBufferPointer(start: storage + (capacity - count), count: count))
+        Array(UnsafeRawBufferPointer(start: start, count: count))
     }
 
     /// Room for `size` bytes in front of what is written.
-    @usableFromInline
+    @inlinable
     mutating func prepend(_ size: Int) -> UnsafeMutableRawPointer {
-        if capacity - count < size { grow(size) }
-        count += size
-        return storage + (capacity - count)
+        if start - storage < size { grow(size) }
+        start -= size
+        return start
     }
 
-    private mutating func grow(_ size: Int) {
-        let larger = max(capacity * 2, count + size)
-        let target = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 8)
-        (target + (larger - count)).copyMemory(from: storage + (capacity - count), byteCount: count)
+    @usableFromInline
+    mutating func grow(_ size: Int) {
+        let count = count
+        let capacity = max((end - storage) * 2, count + size)
+        let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
+        end = larger + capacity
+        (end - count).copyMemory(from: start, byteCount: count)
+        start = end - count
         storage.deallocate()
-        storage = target
-        capacity = larger
+        storage = larger
     }
 
+    @inlinable
     public mutating func varint(_ value: UInt64) {
-        let size = value < 0x80 ? 1 : (70 - value.leadingZeroBitCount) / 7
+        guard value < 0x80 else { return longVarint(value) }
+        prepend(1).storeBytes(of: UInt8(truncatingIfNeeded: value), as: UInt8.self)
+    }
+
+    @usableFromInline
+    mutating func longVarint(_ value: UInt64) {
+        // Seven bits go in a byte: the significant bits, rounded up.
+        let size = (70 - value.leadingZeroBitCount) / 7
         let target = prepend(size)
         var rest = value
         for index in 0..<(size - 1) {
@@ -106,7 +122,6 @@ extension Writer {
         varint(UInt64(value.count))
     }
 
-    @inlinable
     public mutating func string(_ value: String) {
         var value = value
         let size = value.withUTF8 { utf8 in

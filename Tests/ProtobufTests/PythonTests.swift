@@ -1,0 +1,70 @@
+import Foundation
+import Protobuf
+import SiloAPI
+import Testing
+
+/// Python's protobuf is the second opinion: see roundtrip.py.
+@Suite(.enabled(if: hasPython)) struct PythonTests {
+    let script = "\(repository)/Tests/ProtobufTests/roundtrip.py"
+    let schema = SiloV1.fileName
+
+    @Test func everyMessageOfTheSchemaIsTested() throws {
+        let (status, output) = try run(python, [script, "messages", schema])
+        #expect(status == 0, "\(output)")
+        #expect(output.split(separator: "\n").map(String.init).sorted() == siloMessages.map { $0.messageName }.sorted())
+    }
+
+    @Test(arguments: [
+        (SiloV1.fileName, SiloV1.fileDescriptor),
+        (GRPCHealthV1.fileName, GRPCHealthV1.fileDescriptor),
+        (GRPCReflectionV1.fileName, GRPCReflectionV1.fileDescriptor),
+    ])
+    func theEmbeddedDescriptorIsThatOfTheSchema(schema: String, descriptor: String) throws {
+        let folder = try TemporaryFolder()
+        let data = try #require(Data(base64Encoded: descriptor))
+        try data.write(to: URL(fileURLWithPath: "\(folder.path)/descriptor"))
+        let (status, output) = try run(python, [script, "descriptor", schema, "\(folder.path)/descriptor"])
+        #expect(status == 0, "\(output)")
+    }
+
+    /// Whole messages come back byte for byte. Of damaged ones both implementations read the same, or both refuse them.
+    @Test(arguments: [1, 2]) func agreesWithPythonOnRandomMessages(seed: Int) throws {
+        let folder = try TemporaryFolder()
+        let (cases, answers) = ("\(folder.path)/cases", "\(folder.path)/answers")
+        let made = try run(python, [script, "cases", schema, "\(seed)", "5000", cases])
+        #expect(made.status == 0, "\(made.output)")
+        try answer(cases: cases, answers: answers)
+        let judged = try run(python, [script, "judge", schema, cases, answers])
+        #expect(judged.status == 0, "seed \(seed): \(judged.output)")
+    }
+
+    private func answer(cases: String, answers: String) throws {
+        let types = Dictionary(uniqueKeysWithValues: siloMessages.map { ($0.messageName, $0) })
+        var rest = [UInt8](try Data(contentsOf: URL(fileURLWithPath: cases)))[...]
+        var output = Data()
+        while !rest.isEmpty {
+            let name = String(decoding: takePart(&rest), as: UTF8.self)
+            let bytes = takePart(&rest)
+            let type = try #require(types[name.hasPrefix("!") ? String(name.dropFirst()) : name])
+            if let encoded = try? type.init(serializedBytes: bytes).serializedBytes() {
+                addPart(Array("ok".utf8), to: &output)
+                addPart(encoded, to: &output)
+            } else {
+                addPart(Array("error".utf8), to: &output)
+                addPart([], to: &output)
+            }
+        }
+        try output.write(to: URL(fileURLWithPath: answers))
+    }
+
+    private func takePart(_ rest: inout ArraySlice<UInt8>) -> [UInt8] {
+        let size = rest.prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+        defer { rest = rest.dropFirst(4 + size) }
+        return Array(rest.dropFirst(4).prefix(size))
+    }
+
+    private func addPart(_ bytes: [UInt8], to output: inout Data) {
+        for shift in stride(from: 0, to: 32, by: 8) { output.append(UInt8(truncatingIfNeeded: bytes.count >> shift)) }
+        output.append(contentsOf: bytes)
+    }
+}

@@ -38,16 +38,16 @@ public enum StorageV1 {
         public mutating func merge(from reader: inout Reader) throws(DecodingError) {
             while let tag = try reader.nextTag() {
                 switch tag {
-                case 10: id = try reader.string()
-                case 18: taskGroup = try reader.string()
-                case 24: priority = try reader.uint32()
-                case 32: enqueueTimeMs = try reader.int64()
-                case 40: startMs = try reader.int64()
-                case 50: try reader.message(&retryPolicy)
+                case 10: self.id = try reader.string()
+                case 18: self.taskGroup = try reader.string()
+                case 24: self.priority = try reader.uint32()
+                case 32: self.enqueueTimeMs = try reader.int64()
+                case 40: self.startMs = try reader.int64()
+                case 50: try reader.message(&self.retryPolicy)
                 case 58:
                     var value = StorageV1.Limit()
                     try reader.message(&value)
-                    limits.append(value)
+                    self.limits.append(value)
                 case 66:
                     var key: String = ""
                     var value: String = ""
@@ -61,9 +61,9 @@ public enum StorageV1 {
                             }
                         }
                     }
-                    metadata[key] = value
-                case 74: payload = try reader.bytes()
-                case 80: createdAtMs = try reader.int64()
+                    self.metadata[key] = value
+                case 74: self.payload = try reader.bytes()
+                case 80: self.createdAtMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -71,15 +71,15 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if createdAtMs != 0 {
-                writer.int64(createdAtMs)
+            if self.createdAtMs != 0 {
+                writer.int64(self.createdAtMs)
                 writer.tag(80)
             }
-            if !payload.isEmpty {
-                writer.bytes(payload)
+            if !self.payload.isEmpty {
+                writer.bytes(self.payload)
                 writer.tag(74)
             }
-            for (key, value) in metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -88,32 +88,32 @@ public enum StorageV1 {
                 }
                 writer.tag(66)
             }
-            for value in limits.reversed() {
+            for value in self.limits.reversed() {
                 writer.message(value)
                 writer.tag(58)
             }
-            if let value = retryPolicy {
+            if let value = self.retryPolicy {
                 writer.message(value)
                 writer.tag(50)
             }
-            if startMs != 0 {
-                writer.int64(startMs)
+            if self.startMs != 0 {
+                writer.int64(self.startMs)
                 writer.tag(40)
             }
-            if enqueueTimeMs != 0 {
-                writer.int64(enqueueTimeMs)
+            if self.enqueueTimeMs != 0 {
+                writer.int64(self.enqueueTimeMs)
                 writer.tag(32)
             }
-            if priority != 0 {
-                writer.uint32(priority)
+            if self.priority != 0 {
+                writer.uint32(self.priority)
                 writer.tag(24)
             }
-            if !taskGroup.isEmpty {
-                writer.string(taskGroup)
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
                 writer.tag(18)
             }
-            if !id.isEmpty {
-                writer.string(id)
+            if !self.id.isEmpty {
+                writer.string(self.id)
                 writer.tag(10)
             }
         }
@@ -134,11 +134,11 @@ public enum StorageV1 {
         public mutating func merge(from reader: inout Reader) throws(DecodingError) {
             while let tag = try reader.nextTag() {
                 switch tag {
-                case 8: retryCount = try reader.uint32()
-                case 16: initialIntervalMs = try reader.int64()
-                case 24: maxIntervalMs = try reader.int64()
-                case 32: randomizeInterval = try reader.bool()
-                case 41: backoffFactor = try reader.double()
+                case 8: self.retryCount = try reader.uint32()
+                case 16: self.initialIntervalMs = try reader.int64()
+                case 24: self.maxIntervalMs = try reader.int64()
+                case 32: self.randomizeInterval = try reader.bool()
+                case 41: self.backoffFactor = try reader.double()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -146,24 +146,24 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if backoffFactor.bitPattern != 0 {
-                writer.double(backoffFactor)
+            if self.backoffFactor.bitPattern != 0 {
+                writer.double(self.backoffFactor)
                 writer.tag(41)
             }
-            if randomizeInterval {
-                writer.bool(randomizeInterval)
+            if self.randomizeInterval {
+                writer.bool(self.randomizeInterval)
                 writer.tag(32)
             }
-            if maxIntervalMs != 0 {
-                writer.int64(maxIntervalMs)
+            if self.maxIntervalMs != 0 {
+                writer.int64(self.maxIntervalMs)
                 writer.tag(24)
             }
-            if initialIntervalMs != 0 {
-                writer.int64(initialIntervalMs)
+            if self.initialIntervalMs != 0 {
+                writer.int64(self.initialIntervalMs)
                 writer.tag(16)
             }
-            if retryCount != 0 {
-                writer.uint32(retryCount)
+            if self.retryCount != 0 {
+                writer.uint32(self.retryCount)
                 writer.tag(8)
             }
         }
@@ -188,19 +188,19 @@ public enum StorageV1 {
                 switch tag {
                 case 10:
                     var value = StorageV1.ConcurrencyLimit()
-                    if case .concurrency(let earlier) = kind { value = earlier }
+                    if case .concurrency(let earlier) = self.kind { value = earlier }
                     try reader.message(&value)
-                    kind = .concurrency(value)
+                    self.kind = .concurrency(value)
                 case 18:
                     var value = StorageV1.RateLimit()
-                    if case .rate(let earlier) = kind { value = earlier }
+                    if case .rate(let earlier) = self.kind { value = earlier }
                     try reader.message(&value)
-                    kind = .rate(value)
+                    self.kind = .rate(value)
                 case 26:
                     var value = StorageV1.FloatingLimit()
-                    if case .floating(let earlier) = kind { value = earlier }
+                    if case .floating(let earlier) = self.kind { value = earlier }
                     try reader.message(&value)
-                    kind = .floating(value)
+                    self.kind = .floating(value)
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -208,15 +208,15 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if case .floating(let value) = kind {
+            if case .floating(let value) = self.kind {
                 writer.message(value)
                 writer.tag(26)
             }
-            if case .rate(let value) = kind {
+            if case .rate(let value) = self.kind {
                 writer.message(value)
                 writer.tag(18)
             }
-            if case .concurrency(let value) = kind {
+            if case .concurrency(let value) = self.kind {
                 writer.message(value)
                 writer.tag(10)
             }
@@ -235,8 +235,8 @@ public enum StorageV1 {
         public mutating func merge(from reader: inout Reader) throws(DecodingError) {
             while let tag = try reader.nextTag() {
                 switch tag {
-                case 10: key = try reader.string()
-                case 16: maxConcurrency = try reader.uint32()
+                case 10: self.key = try reader.string()
+                case 16: self.maxConcurrency = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -244,12 +244,12 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if maxConcurrency != 0 {
-                writer.uint32(maxConcurrency)
+            if self.maxConcurrency != 0 {
+                writer.uint32(self.maxConcurrency)
                 writer.tag(16)
             }
-            if !key.isEmpty {
-                writer.string(key)
+            if !self.key.isEmpty {
+                writer.string(self.key)
                 writer.tag(10)
             }
         }
@@ -269,9 +269,9 @@ public enum StorageV1 {
         public mutating func merge(from reader: inout Reader) throws(DecodingError) {
             while let tag = try reader.nextTag() {
                 switch tag {
-                case 10: key = try reader.string()
-                case 16: defaultMaxConcurrency = try reader.uint32()
-                case 24: refreshIntervalMs = try reader.int64()
+                case 10: self.key = try reader.string()
+                case 16: self.defaultMaxConcurrency = try reader.uint32()
+                case 24: self.refreshIntervalMs = try reader.int64()
                 case 34:
                     var key: String = ""
                     var value: String = ""
@@ -285,7 +285,7 @@ public enum StorageV1 {
                             }
                         }
                     }
-                    metadata[key] = value
+                    self.metadata[key] = value
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -293,7 +293,7 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            for (key, value) in metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -302,16 +302,16 @@ public enum StorageV1 {
                 }
                 writer.tag(34)
             }
-            if refreshIntervalMs != 0 {
-                writer.int64(refreshIntervalMs)
+            if self.refreshIntervalMs != 0 {
+                writer.int64(self.refreshIntervalMs)
                 writer.tag(24)
             }
-            if defaultMaxConcurrency != 0 {
-                writer.uint32(defaultMaxConcurrency)
+            if self.defaultMaxConcurrency != 0 {
+                writer.uint32(self.defaultMaxConcurrency)
                 writer.tag(16)
             }
-            if !key.isEmpty {
-                writer.string(key)
+            if !self.key.isEmpty {
+                writer.string(self.key)
                 writer.tag(10)
             }
         }
@@ -338,17 +338,17 @@ public enum StorageV1 {
         public mutating func merge(from reader: inout Reader) throws(DecodingError) {
             while let tag = try reader.nextTag() {
                 switch tag {
-                case 10: name = try reader.string()
-                case 18: uniqueKey = try reader.string()
-                case 24: limit = try reader.int64()
-                case 32: durationMs = try reader.int64()
-                case 40: hits = try reader.int32()
-                case 48: algorithm = try reader.uint32()
-                case 56: behavior = try reader.int32()
-                case 64: initialBackoffMs = try reader.int64()
-                case 72: maxBackoffMs = try reader.int64()
-                case 81: backoffMultiplier = try reader.double()
-                case 88: maxRetries = try reader.uint32()
+                case 10: self.name = try reader.string()
+                case 18: self.uniqueKey = try reader.string()
+                case 24: self.limit = try reader.int64()
+                case 32: self.durationMs = try reader.int64()
+                case 40: self.hits = try reader.int32()
+                case 48: self.algorithm = try reader.uint32()
+                case 56: self.behavior = try reader.int32()
+                case 64: self.initialBackoffMs = try reader.int64()
+                case 72: self.maxBackoffMs = try reader.int64()
+                case 81: self.backoffMultiplier = try reader.double()
+                case 88: self.maxRetries = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -356,48 +356,48 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if maxRetries != 0 {
-                writer.uint32(maxRetries)
+            if self.maxRetries != 0 {
+                writer.uint32(self.maxRetries)
                 writer.tag(88)
             }
-            if backoffMultiplier.bitPattern != 0 {
-                writer.double(backoffMultiplier)
+            if self.backoffMultiplier.bitPattern != 0 {
+                writer.double(self.backoffMultiplier)
                 writer.tag(81)
             }
-            if maxBackoffMs != 0 {
-                writer.int64(maxBackoffMs)
+            if self.maxBackoffMs != 0 {
+                writer.int64(self.maxBackoffMs)
                 writer.tag(72)
             }
-            if initialBackoffMs != 0 {
-                writer.int64(initialBackoffMs)
+            if self.initialBackoffMs != 0 {
+                writer.int64(self.initialBackoffMs)
                 writer.tag(64)
             }
-            if behavior != 0 {
-                writer.int32(behavior)
+            if self.behavior != 0 {
+                writer.int32(self.behavior)
                 writer.tag(56)
             }
-            if algorithm != 0 {
-                writer.uint32(algorithm)
+            if self.algorithm != 0 {
+                writer.uint32(self.algorithm)
                 writer.tag(48)
             }
-            if hits != 0 {
-                writer.int32(hits)
+            if self.hits != 0 {
+                writer.int32(self.hits)
                 writer.tag(40)
             }
-            if durationMs != 0 {
-                writer.int64(durationMs)
+            if self.durationMs != 0 {
+                writer.int64(self.durationMs)
                 writer.tag(32)
             }
-            if limit != 0 {
-                writer.int64(limit)
+            if self.limit != 0 {
+                writer.int64(self.limit)
                 writer.tag(24)
             }
-            if !uniqueKey.isEmpty {
-                writer.string(uniqueKey)
+            if !self.uniqueKey.isEmpty {
+                writer.string(self.uniqueKey)
                 writer.tag(18)
             }
-            if !name.isEmpty {
-                writer.string(name)
+            if !self.name.isEmpty {
+                writer.string(self.name)
                 writer.tag(10)
             }
         }
@@ -422,11 +422,11 @@ public enum StorageV1 {
         public mutating func merge(from reader: inout Reader) throws(DecodingError) {
             while let tag = try reader.nextTag() {
                 switch tag {
-                case 8: attempt = try reader.uint32()
-                case 16: relativeAttempt = try reader.uint32()
-                case 24: startMs = try reader.int64()
-                case 32: priority = try reader.uint32()
-                case 42: try reader.message(&job)
+                case 8: self.attempt = try reader.uint32()
+                case 16: self.relativeAttempt = try reader.uint32()
+                case 24: self.startMs = try reader.int64()
+                case 32: self.priority = try reader.uint32()
+                case 42: try reader.message(&self.job)
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -434,24 +434,24 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if let value = job {
+            if let value = self.job {
                 writer.message(value)
                 writer.tag(42)
             }
-            if priority != 0 {
-                writer.uint32(priority)
+            if self.priority != 0 {
+                writer.uint32(self.priority)
                 writer.tag(32)
             }
-            if startMs != 0 {
-                writer.int64(startMs)
+            if self.startMs != 0 {
+                writer.int64(self.startMs)
                 writer.tag(24)
             }
-            if relativeAttempt != 0 {
-                writer.uint32(relativeAttempt)
+            if self.relativeAttempt != 0 {
+                writer.uint32(self.relativeAttempt)
                 writer.tag(16)
             }
-            if attempt != 0 {
-                writer.uint32(attempt)
+            if self.attempt != 0 {
+                writer.uint32(self.attempt)
                 writer.tag(8)
             }
         }
@@ -481,16 +481,16 @@ public enum StorageV1 {
         public mutating func merge(from reader: inout Reader) throws(DecodingError) {
             while let tag = try reader.nextTag() {
                 switch tag {
-                case 10: taskId = try reader.bytes()
-                case 18: workerId = try reader.string()
-                case 26: taskGroup = try reader.string()
-                case 32: attempt = try reader.uint32()
-                case 40: relativeAttempt = try reader.uint32()
-                case 48: startedAtMs = try reader.int64()
-                case 56: expiresAtMs = try reader.int64()
-                case 64: cancelledAtMs = try reader.int64()
-                case 72: startMs = try reader.int64()
-                case 80: priority = try reader.uint32()
+                case 10: self.taskId = try reader.bytes()
+                case 18: self.workerId = try reader.string()
+                case 26: self.taskGroup = try reader.string()
+                case 32: self.attempt = try reader.uint32()
+                case 40: self.relativeAttempt = try reader.uint32()
+                case 48: self.startedAtMs = try reader.int64()
+                case 56: self.expiresAtMs = try reader.int64()
+                case 64: self.cancelledAtMs = try reader.int64()
+                case 72: self.startMs = try reader.int64()
+                case 80: self.priority = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -498,44 +498,44 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if priority != 0 {
-                writer.uint32(priority)
+            if self.priority != 0 {
+                writer.uint32(self.priority)
                 writer.tag(80)
             }
-            if startMs != 0 {
-                writer.int64(startMs)
+            if self.startMs != 0 {
+                writer.int64(self.startMs)
                 writer.tag(72)
             }
-            if let value = cancelledAtMs {
+            if let value = self.cancelledAtMs {
                 writer.int64(value)
                 writer.tag(64)
             }
-            if expiresAtMs != 0 {
-                writer.int64(expiresAtMs)
+            if self.expiresAtMs != 0 {
+                writer.int64(self.expiresAtMs)
                 writer.tag(56)
             }
-            if startedAtMs != 0 {
-                writer.int64(startedAtMs)
+            if self.startedAtMs != 0 {
+                writer.int64(self.startedAtMs)
                 writer.tag(48)
             }
-            if relativeAttempt != 0 {
-                writer.uint32(relativeAttempt)
+            if self.relativeAttempt != 0 {
+                writer.uint32(self.relativeAttempt)
                 writer.tag(40)
             }
-            if attempt != 0 {
-                writer.uint32(attempt)
+            if self.attempt != 0 {
+                writer.uint32(self.attempt)
                 writer.tag(32)
             }
-            if !taskGroup.isEmpty {
-                writer.string(taskGroup)
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
                 writer.tag(26)
             }
-            if !workerId.isEmpty {
-                writer.string(workerId)
+            if !self.workerId.isEmpty {
+                writer.string(self.workerId)
                 writer.tag(18)
             }
-            if !taskId.isEmpty {
-                writer.bytes(taskId)
+            if !self.taskId.isEmpty {
+                writer.bytes(self.taskId)
                 writer.tag(10)
             }
         }
@@ -564,13 +564,13 @@ public enum StorageV1 {
         public mutating func merge(from reader: inout Reader) throws(DecodingError) {
             while let tag = try reader.nextTag() {
                 switch tag {
-                case 8: state = try reader.enumeration()
-                case 16: changedAtMs = try reader.int64()
-                case 24: attempt = try reader.uint32()
-                case 32: relativeAttempt = try reader.uint32()
-                case 40: startMs = try reader.int64()
-                case 48: cancelledAtMs = try reader.int64()
-                case 58: try reader.message(&lastAttempt)
+                case 8: self.state = try reader.enumeration()
+                case 16: self.changedAtMs = try reader.int64()
+                case 24: self.attempt = try reader.uint32()
+                case 32: self.relativeAttempt = try reader.uint32()
+                case 40: self.startMs = try reader.int64()
+                case 48: self.cancelledAtMs = try reader.int64()
+                case 58: try reader.message(&self.lastAttempt)
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -578,32 +578,32 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if let value = lastAttempt {
+            if let value = self.lastAttempt {
                 writer.message(value)
                 writer.tag(58)
             }
-            if let value = cancelledAtMs {
+            if let value = self.cancelledAtMs {
                 writer.int64(value)
                 writer.tag(48)
             }
-            if let value = startMs {
+            if let value = self.startMs {
                 writer.int64(value)
                 writer.tag(40)
             }
-            if relativeAttempt != 0 {
-                writer.uint32(relativeAttempt)
+            if self.relativeAttempt != 0 {
+                writer.uint32(self.relativeAttempt)
                 writer.tag(32)
             }
-            if attempt != 0 {
-                writer.uint32(attempt)
+            if self.attempt != 0 {
+                writer.uint32(self.attempt)
                 writer.tag(24)
             }
-            if changedAtMs != 0 {
-                writer.int64(changedAtMs)
+            if self.changedAtMs != 0 {
+                writer.int64(self.changedAtMs)
                 writer.tag(16)
             }
-            if state.rawValue != 0 {
-                writer.enumeration(state)
+            if self.state.rawValue != 0 {
+                writer.enumeration(self.state)
                 writer.tag(8)
             }
         }
@@ -631,15 +631,15 @@ public enum StorageV1 {
         public mutating func merge(from reader: inout Reader) throws(DecodingError) {
             while let tag = try reader.nextTag() {
                 switch tag {
-                case 8: number = try reader.uint32()
-                case 16: relativeNumber = try reader.uint32()
-                case 26: taskId = try reader.bytes()
-                case 32: startedAtMs = try reader.int64()
-                case 40: finishedAtMs = try reader.int64()
-                case 48: outcome = try reader.enumeration()
-                case 58: result = try reader.bytes()
-                case 66: errorCode = try reader.string()
-                case 74: errorData = try reader.bytes()
+                case 8: self.number = try reader.uint32()
+                case 16: self.relativeNumber = try reader.uint32()
+                case 26: self.taskId = try reader.bytes()
+                case 32: self.startedAtMs = try reader.int64()
+                case 40: self.finishedAtMs = try reader.int64()
+                case 48: self.outcome = try reader.enumeration()
+                case 58: self.result = try reader.bytes()
+                case 66: self.errorCode = try reader.string()
+                case 74: self.errorData = try reader.bytes()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -647,40 +647,40 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if !errorData.isEmpty {
-                writer.bytes(errorData)
+            if !self.errorData.isEmpty {
+                writer.bytes(self.errorData)
                 writer.tag(74)
             }
-            if !errorCode.isEmpty {
-                writer.string(errorCode)
+            if !self.errorCode.isEmpty {
+                writer.string(self.errorCode)
                 writer.tag(66)
             }
-            if !result.isEmpty {
-                writer.bytes(result)
+            if !self.result.isEmpty {
+                writer.bytes(self.result)
                 writer.tag(58)
             }
-            if outcome.rawValue != 0 {
-                writer.enumeration(outcome)
+            if self.outcome.rawValue != 0 {
+                writer.enumeration(self.outcome)
                 writer.tag(48)
             }
-            if finishedAtMs != 0 {
-                writer.int64(finishedAtMs)
+            if self.finishedAtMs != 0 {
+                writer.int64(self.finishedAtMs)
                 writer.tag(40)
             }
-            if startedAtMs != 0 {
-                writer.int64(startedAtMs)
+            if self.startedAtMs != 0 {
+                writer.int64(self.startedAtMs)
                 writer.tag(32)
             }
-            if !taskId.isEmpty {
-                writer.bytes(taskId)
+            if !self.taskId.isEmpty {
+                writer.bytes(self.taskId)
                 writer.tag(26)
             }
-            if relativeNumber != 0 {
-                writer.uint32(relativeNumber)
+            if self.relativeNumber != 0 {
+                writer.uint32(self.relativeNumber)
                 writer.tag(16)
             }
-            if number != 0 {
-                writer.uint32(number)
+            if self.number != 0 {
+                writer.uint32(self.number)
                 writer.tag(8)
             }
         }
@@ -708,15 +708,15 @@ public enum StorageV1 {
         public mutating func merge(from reader: inout Reader) throws(DecodingError) {
             while let tag = try reader.nextTag() {
                 switch tag {
-                case 8: ready = try reader.uint64()
-                case 16: timers = try reader.uint64()
-                case 24: waiting = try reader.uint64()
-                case 32: leased = try reader.uint64()
-                case 40: succeeded = try reader.uint64()
-                case 48: failed = try reader.uint64()
-                case 56: cancelled = try reader.uint64()
-                case 64: readyFrom = try reader.uint64()
-                case 72: timersFrom = try reader.uint64()
+                case 8: self.ready = try reader.uint64()
+                case 16: self.timers = try reader.uint64()
+                case 24: self.waiting = try reader.uint64()
+                case 32: self.leased = try reader.uint64()
+                case 40: self.succeeded = try reader.uint64()
+                case 48: self.failed = try reader.uint64()
+                case 56: self.cancelled = try reader.uint64()
+                case 64: self.readyFrom = try reader.uint64()
+                case 72: self.timersFrom = try reader.uint64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -724,40 +724,40 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if timersFrom != 0 {
-                writer.uint64(timersFrom)
+            if self.timersFrom != 0 {
+                writer.uint64(self.timersFrom)
                 writer.tag(72)
             }
-            if readyFrom != 0 {
-                writer.uint64(readyFrom)
+            if self.readyFrom != 0 {
+                writer.uint64(self.readyFrom)
                 writer.tag(64)
             }
-            if cancelled != 0 {
-                writer.uint64(cancelled)
+            if self.cancelled != 0 {
+                writer.uint64(self.cancelled)
                 writer.tag(56)
             }
-            if failed != 0 {
-                writer.uint64(failed)
+            if self.failed != 0 {
+                writer.uint64(self.failed)
                 writer.tag(48)
             }
-            if succeeded != 0 {
-                writer.uint64(succeeded)
+            if self.succeeded != 0 {
+                writer.uint64(self.succeeded)
                 writer.tag(40)
             }
-            if leased != 0 {
-                writer.uint64(leased)
+            if self.leased != 0 {
+                writer.uint64(self.leased)
                 writer.tag(32)
             }
-            if waiting != 0 {
-                writer.uint64(waiting)
+            if self.waiting != 0 {
+                writer.uint64(self.waiting)
                 writer.tag(24)
             }
-            if timers != 0 {
-                writer.uint64(timers)
+            if self.timers != 0 {
+                writer.uint64(self.timers)
                 writer.tag(16)
             }
-            if ready != 0 {
-                writer.uint64(ready)
+            if self.ready != 0 {
+                writer.uint64(self.ready)
                 writer.tag(8)
             }
         }
@@ -776,8 +776,8 @@ public enum StorageV1 {
         public mutating func merge(from reader: inout Reader) throws(DecodingError) {
             while let tag = try reader.nextTag() {
                 switch tag {
-                case 8: formatVersion = try reader.uint32()
-                case 16: createdAtMs = try reader.int64()
+                case 8: self.formatVersion = try reader.uint32()
+                case 16: self.createdAtMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -785,12 +785,12 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if createdAtMs != 0 {
-                writer.int64(createdAtMs)
+            if self.createdAtMs != 0 {
+                writer.int64(self.createdAtMs)
                 writer.tag(16)
             }
-            if formatVersion != 0 {
-                writer.uint32(formatVersion)
+            if self.formatVersion != 0 {
+                writer.uint32(self.formatVersion)
                 writer.tag(8)
             }
         }
@@ -814,9 +814,9 @@ public enum StorageV1 {
             public mutating func merge(from reader: inout Reader) throws(DecodingError) {
                 while let tag = try reader.nextTag() {
                     switch tag {
-                    case 10: id = try reader.string()
-                    case 18: rangeStart = try reader.string()
-                    case 26: rangeEnd = try reader.string()
+                    case 10: self.id = try reader.string()
+                    case 18: self.rangeStart = try reader.string()
+                    case 26: self.rangeEnd = try reader.string()
                     default: try reader.unknown(tag, &unknownFields)
                     }
                 }
@@ -824,16 +824,16 @@ public enum StorageV1 {
 
             public func write(to writer: inout Writer) {
                 writer.unknown(unknownFields)
-                if !rangeEnd.isEmpty {
-                    writer.string(rangeEnd)
+                if !self.rangeEnd.isEmpty {
+                    writer.string(self.rangeEnd)
                     writer.tag(26)
                 }
-                if !rangeStart.isEmpty {
-                    writer.string(rangeStart)
+                if !self.rangeStart.isEmpty {
+                    writer.string(self.rangeStart)
                     writer.tag(18)
                 }
-                if !id.isEmpty {
-                    writer.string(id)
+                if !self.id.isEmpty {
+                    writer.string(self.id)
                     writer.tag(10)
                 }
             }
@@ -850,7 +850,7 @@ public enum StorageV1 {
                 case 10:
                     var value = StorageV1.ShardMap.Entry()
                     try reader.message(&value)
-                    shards.append(value)
+                    self.shards.append(value)
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -858,7 +858,7 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            for value in shards.reversed() {
+            for value in self.shards.reversed() {
                 writer.message(value)
                 writer.tag(10)
             }

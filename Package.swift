@@ -39,6 +39,7 @@ let package = Package(
         .systemLibrary(name: "CXXHash"),
         .systemLibrary(name: "CMsgPack"),
         .systemLibrary(name: "CGRPC"),
+        .systemLibrary(name: "CCrypto"),
         .target(
             name: "CSlateDB",
             linkerSettings: [
@@ -68,7 +69,7 @@ let package = Package(
         program("silo", ["SiloServer", "SiloEngine", "SiloCore", "SiloTelemetry", "SlateDB", "GRPC", "CommandLineTool"]),
         program("siloctl", ["SiloClient", "SiloAPI", "SiloCore", "GRPC", "Protobuf", "CommandLineTool"]),
         program("silo-bench", ["SiloClient", "SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool"]),
-        program("checksum", ["SiloClient", "SiloCore", "CommandLineTool"], path: "examples/checksum", exclude: ["README.md"]),
+        program("checksum", ["SiloClient", "CommandLineTool", "CCrypto"], path: "examples/checksum", exclude: ["README.md"]),
 
         // Tests in Swift. Those that drive the built programs from outside are in Tests/Integration, in Python.
         tests("SlateDBTests", ["SlateDB"]),

@@ -2,22 +2,36 @@ public import SiloCore
 public import SiloStore
 import Synchronization
 
-/// A store that fails when it is told to.
+/// A store that fails, or keeps its callers waiting, when it is told to.
 public final class FaultyStore: KeyValueStore {
+    private struct State {
+        var faults = Faults()
+        var held: [CheckedContinuation<Void, Never>] = []
+    }
     public struct Faults: Sendable {
         public var failWrites = false
         public var failFlushes = false
         public var failReads = false
+        /// What a failure says.
+        public var error = StoreError.unavailable("injected fault")
+        /// Flushes wait until this is cleared.
+        public var holdFlushes = false
     }
     private let inner: any KeyValueStore
-    private let faults = Mutex(Faults())
+    private let state = Mutex(State())
 
     public init(_ inner: any KeyValueStore) {
         self.inner = inner
     }
 
     public func set(_ change: (inout Faults) -> Void) {
-        faults.withLock { change(&$0) }
+        let released = state.withLock { state in
+            change(&state.faults)
+            guard !state.faults.holdFlushes else { return [] as [CheckedContinuation<Void, Never>] }
+            defer { state.held = [] }
+            return state.held
+        }
+        for flush in released { flush.resume() }
     }
 
     public func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
@@ -36,6 +50,13 @@ public final class FaultyStore: KeyValueStore {
     }
 
     public func flush() async throws(StoreError) {
+        await withCheckedContinuation { continuation in
+            let isHeld = state.withLock { state in
+                if state.faults.holdFlushes { state.held.append(continuation) }
+                return state.faults.holdFlushes
+            }
+            if !isHeld { continuation.resume() }
+        }
         try fail(\.failFlushes)
         try await inner.flush()
     }
@@ -48,6 +69,7 @@ public final class FaultyStore: KeyValueStore {
     public func close() async throws(StoreError) { try await inner.close() }
 
     private func fail(_ fault: any (KeyPath<Faults, Bool> & Sendable)) throws(StoreError) {
-        if faults.withLock({ $0[keyPath: fault] }) { throw .unavailable("injected fault") }
+        let faults = state.withLock { $0.faults }
+        if faults[keyPath: fault] { throw faults.error }
     }
 }

@@ -6,7 +6,7 @@ import Synchronization
 public final class FaultyStore: KeyValueStore {
     private struct State {
         var faults = Faults()
-        var held: [CheckedContinuation<Void, Never>] = []
+        var held: [(fault: KeyPath<Faults, Bool>, continuation: CheckedContinuation<Void, Never>)] = []
     }
     public struct Faults: Sendable {
         public var failWrites = false
@@ -14,8 +14,9 @@ public final class FaultyStore: KeyValueStore {
         public var failReads = false
         /// What a failure says.
         public var error = StoreError.unavailable("injected fault")
-        /// Flushes wait until this is cleared.
+        /// Flushes, or reads, wait until this is cleared.
         public var holdFlushes = false
+        public var holdReads = false
     }
     private let inner: any KeyValueStore
     private let state = Mutex(State())
@@ -27,19 +28,24 @@ public final class FaultyStore: KeyValueStore {
     public func set(_ change: (inout Faults) -> Void) {
         let released = state.withLock { state in
             change(&state.faults)
-            guard !state.faults.holdFlushes else { return [] as [CheckedContinuation<Void, Never>] }
-            defer { state.held = [] }
-            return state.held
+            let faults = state.faults
+            defer { state.held.removeAll { !faults[keyPath: $0.fault] } }
+            return state.held.filter { !faults[keyPath: $0.fault] }.map(\.continuation)
         }
-        for flush in released { flush.resume() }
+        for call in released { call.resume() }
     }
 
+    /// Calls that are held.
+    public var heldCount: Int { state.withLock { $0.held.count } }
+
     public func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
+        await hold(\.holdReads)
         try fail(\.failReads)
         return try await inner.get(key)
     }
 
     public func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
+        await hold(\.holdReads)
         try fail(\.failReads)
         return try await inner.scan(from: start, to: end, limit: limit)
     }
@@ -50,13 +56,7 @@ public final class FaultyStore: KeyValueStore {
     }
 
     public func flush() async throws(StoreError) {
-        await withCheckedContinuation { continuation in
-            let isHeld = state.withLock { state in
-                if state.faults.holdFlushes { state.held.append(continuation) }
-                return state.faults.holdFlushes
-            }
-            if !isHeld { continuation.resume() }
-        }
+        await hold(\.holdFlushes)
         try fail(\.failFlushes)
         try await inner.flush()
     }
@@ -67,6 +67,17 @@ public final class FaultyStore: KeyValueStore {
     }
 
     public func close() async throws(StoreError) { try await inner.close() }
+
+    private func hold(_ fault: any (KeyPath<Faults, Bool> & Sendable)) async {
+        guard state.withLock({ $0.faults[keyPath: fault] }) else { return }
+        await withCheckedContinuation { continuation in
+            let isHeld = state.withLock { state in
+                if state.faults[keyPath: fault] { state.held.append((fault, continuation)) }
+                return state.faults[keyPath: fault]
+            }
+            if !isHeld { continuation.resume() }
+        }
+    }
 
     private func fail(_ fault: any (KeyPath<Faults, Bool> & Sendable)) throws(StoreError) {
         let faults = state.withLock { $0.faults }

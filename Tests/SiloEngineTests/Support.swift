@@ -96,6 +96,15 @@ final class Bench: Sendable {
         try await poke()
     }
 
+    /// Runs all that `post` submits in one turn of the loop, in order, as one batch.
+    func together(_ post: () -> Void) async throws {
+        store.set { $0.holdReads = true }
+        shard.submit(Cancel(tenant: Bench.tenant, id: JobID("nobody"))) { _ in }
+        try await eventually("the loop is held up") { store.heldCount == 1 }
+        post()
+        store.set { $0.holdReads = false }
+    }
+
     /// Returns after one more turn of the loop.
     func poke() async throws { _ = try await lease(0) }
 

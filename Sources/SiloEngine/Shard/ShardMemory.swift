@@ -21,6 +21,7 @@ final class ShardMemory {
 
     /// Queues whose windows hold rows, longest held first. May name one that holds nothing any more.
     private var loadOrder = FIFO<Queue>()
+    var queuesInLoadOrder: Int { loadOrder.count }
 
     private var dirtyQueues: [Queue] = []
     private var newlyReady: Set<String> = []

@@ -16,12 +16,16 @@ final class Bench: Sendable {
 
     static let tenant = Tenant("acme")
 
-    private init(_ memory: MemoryStore?, _ settings: EngineSettings, at now: Timestamp?) async throws {
+    /// How often the database was opened before: each process draws other identifiers.
+    private let generation: UInt64
+
+    private init(_ memory: MemoryStore?, _ settings: EngineSettings, at now: Timestamp?, generation: UInt64) async throws {
+        self.generation = generation
         if let now { clock.advance(milliseconds: now - clock.now) }
         self.memory = memory ?? MemoryStore(clock: clock)
         self.settings = settings
         store = FaultyStore(self.memory)
-        shard = try await Shard.open(store, settings: settings, clock: clock, random: SeededRandom(seed: 1))
+        shard = try await Shard.open(store, settings: settings, clock: clock, random: SeededRandom(seed: generation))
     }
 
     static func open(
@@ -29,12 +33,12 @@ final class Bench: Sendable {
     ) async throws -> Bench {
         var settings = EngineSettings()
         change(&settings)
-        return try await Bench(memory, settings, at: now)
+        return try await Bench(memory, settings, at: now, generation: 0)
     }
 
     /// The process dies and another opens what was durable.
     func crash() async throws -> Bench {
-        try await Bench(memory.crash(), settings, at: clock.now)
+        try await Bench(memory.crash(), settings, at: clock.now, generation: generation + 1)
     }
 
     var now: Timestamp { clock.now }

@@ -18,14 +18,15 @@ struct Waiters {
         count += 1
     }
 
-    /// The worker that has waited longest for the group and is still there.
-    mutating func popFirst(of group: String) -> PendingLease? {
-        while let waiter = groups[group]?.popFirst() {
-            count -= 1
-            if groups[group]?.isEmpty ?? false { groups[group] = nil }
-            if !waiter.isAbandoned { return waiter }
-        }
-        return nil
+    /// The worker that has waited longest for the group.
+    func first(of group: String) -> PendingLease? {
+        groups[group]?.first
+    }
+
+    mutating func removeFirst(of group: String) {
+        guard groups[group]?.popFirst() != nil else { return }
+        count -= 1
+        if groups[group]?.isEmpty ?? false { groups[group] = nil }
     }
 
     var nextDeadline: Timestamp? { deadlines.first?.at }

@@ -19,8 +19,9 @@ final class ShardMemory {
     /// Pending tasks held in all windows.
     var windowed = 0
 
-    /// Queues whose windows hold rows, longest unserved first. May name a queue twice, or one that holds nothing.
-    var loadOrder = FIFO<Queue>()
+    /// Queues whose windows hold rows, longest held first. May name one that holds nothing any more.
+    private var loadOrder = FIFO<Queue>()
+    var queuesInLoadOrder: Int { loadOrder.count }
 
     private var dirtyQueues: [Queue] = []
     private var newlyReady: Set<String> = []
@@ -99,17 +100,22 @@ final class ShardMemory {
         change(queue)
         let after = queue.ready.count + queue.timers.count
         windowed += after - before
-        if before == 0, after > 0 { loadOrder.append(queue) }
+        if after > 0, !queue.isInLoadOrder {
+            queue.isInLoadOrder = true
+            loadOrder.append(queue)
+        }
     }
 
-    /// Lets windows go, longest unserved first, until what is held fits.
+    /// Lets windows go, longest held first, until what is held fits or only `kept` holds some.
     func shrinkWindows(keeping kept: Queue) {
-        while windowed > settings.windowsTotalMax, let queue = loadOrder.popFirst() {
-            if queue === kept {
-                if loadOrder.isEmpty { return }
+        var left = loadOrder.count
+        while left > 0, windowed > settings.windowsTotalMax, let queue = loadOrder.popFirst() {
+            left -= 1
+            guard queue !== kept else {
                 loadOrder.append(queue)
                 continue
             }
+            queue.isInLoadOrder = false
             changeWindow(queue) {
                 $0.ready.clear()
                 $0.timers.clear()
@@ -121,6 +127,11 @@ final class ShardMemory {
     func forgetIdleQueues() {
         guard queues.count > settings.idleQueuesMax + idleFloor else { return }
         queues = queues.filter { !$0.value.isIdle || $0.value.turn != .none }
+        loadOrder.removeAll { queue in
+            guard !queue.holdsRows else { return false }
+            queue.isInLoadOrder = false
+            return true
+        }
         idleFloor = queues.count
     }
     private var idleFloor = 0

@@ -78,6 +78,6 @@ let package = Package(
         program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
         tests("SimulationTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
-        tests("SiloClientTests", ["SiloClient", "SiloServer", "SiloAPI", "GRPC", "SiloCore"]),
+        tests("SiloClientTests", ["SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloCore", "GRPC"]),
     ]
 )

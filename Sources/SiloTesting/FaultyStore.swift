@@ -12,6 +12,8 @@ public final class FaultyStore: KeyValueStore {
         public var failWrites = false
         public var failFlushes = false
         public var failReads = false
+        /// Calls that still succeed; all after them fail. Nil: no bound.
+        public var callsLeft: Int?
         /// What a failure says.
         public var error = StoreError.unavailable("injected fault")
         /// Flushes, or reads, wait until this is cleared.
@@ -80,7 +82,13 @@ public final class FaultyStore: KeyValueStore {
     }
 
     private func fail(_ fault: any (KeyPath<Faults, Bool> & Sendable)) throws(StoreError) {
-        let faults = state.withLock { $0.faults }
-        if faults[keyPath: fault] { throw faults.error }
+        let error: StoreError? = state.withLock { state in
+            if let left = state.faults.callsLeft {
+                guard left > 0 else { return state.faults.error }
+                state.faults.callsLeft = left - 1
+            }
+            return state.faults[keyPath: fault] ? state.faults.error : nil
+        }
+        if let error { throw error }
     }
 }

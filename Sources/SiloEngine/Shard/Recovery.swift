@@ -28,6 +28,8 @@ extension ShardMemory {
             if queue.counts.leased > 0, withLeases.last?.keys.prefix != queue.keys.prefix { withLeases.append(queue) }
         }
         for queue in withLeases { try await memory.recoverLeases(of: queue.id.tenant, from: store, now: now) }
+        // What was read may have been written but not flushed by whoever served the shard before, and is answered from now on.
+        try await store.flush()
         return memory
     }
 
@@ -73,6 +75,5 @@ extension ShardMemory {
         info.formatVersion = ShardKeys.formatVersion
         info.createdAtMs = now.milliseconds
         try await store.write([Write(key: ShardKeys.info, value: info.serializedBytes())])
-        try await store.flush()
     }
 }

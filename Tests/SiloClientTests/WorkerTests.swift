@@ -73,9 +73,9 @@ import Testing
     }
 
     @Test func heartbeatsKeepALeaseThatWouldElseExpire() async throws {
-        let server = try await TestServer { $0.engine.leaseMilliseconds = 300 }
-        let (worker, task) = server.worker("g", { $0.heartbeatInterval = .milliseconds(60) }) { task in
-            try await Task.sleep(for: .milliseconds(1500))
+        let server = try await TestServer { $0.engine.leaseMilliseconds = 1500 }
+        let (worker, task) = server.worker("g", { $0.heartbeatInterval = .milliseconds(250) }) { task in
+            try await Task.sleep(for: .milliseconds(4000))
             return try .success(task.attempt)
         }
         let handle = try await server.client.enqueue(NewJob("g", 1))

@@ -6,13 +6,7 @@ import SiloStore
 final class Queue {
     struct ID: Hashable {
         let tenant: Tenant
-        let group: String
-
-        /// Byte for byte, as keys are: Swift calls two texts equal that Unicode only holds to be equivalent, and one
-        /// tenant's jobs would go to the other.
-        static func == (left: ID, right: ID) -> Bool {
-            left.tenant.name.utf8.elementsEqual(right.tenant.name.utf8) && left.group.utf8.elementsEqual(right.group.utf8)
-        }
+        let group: TaskGroup
     }
 
     let id: ID

@@ -77,7 +77,7 @@ extension Transaction {
             throw SiloError.corrupt("job \(id): \(text)")
         }
         guard let stored else { throw SiloError.jobNotFound }
-        return (stored, JobReference(id: id, queue: try await queue(tenant, stored.job.taskGroup)))
+        return (stored, JobReference(id: id, queue: try await queue(tenant, TaskGroup(stored.job.taskGroup))))
     }
 
     /// The live lease of a running job, for a command on the job. A lease row without one in memory cannot be.

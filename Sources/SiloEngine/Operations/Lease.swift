@@ -17,22 +17,36 @@ public struct LeasedTask: Sendable {
 /// Gives a worker up to `taskCountMax` ready tasks of a group: tenants in turn, each tenant's by priority and time.
 public struct Lease: Command {
     public let worker: String
-    public let group: String
+    public let group: TaskGroup
     public let taskCountMax: Int
+    /// Payloads of one answer together.
+    public let payloadBytesMax: Int
+    /// The first task may be larger than that by itself, for else nobody would ever get it.
+    public let takesOversized: Bool
 
-    public init(worker: String, group: String, taskCountMax: Int) {
+    public init(
+        worker: String, group: String, taskCountMax: Int, payloadBytesMax: Int = .max, takesOversized: Bool = true
+    ) {
         self.worker = worker
-        self.group = group
+        self.group = TaskGroup(group)
         self.taskCountMax = taskCountMax
+        self.payloadBytesMax = payloadBytesMax
+        self.takesOversized = takesOversized
     }
 
     public func run(in transaction: Transaction) async throws -> [LeasedTask] {
         var leased: [LeasedTask] = []
+        var payloadBytes = 0
         while leased.count < taskCountMax, let queue = transaction.memory.nextQueue(in: group) {
             guard let pending = try await transaction.takeReady(queue) else { continue }
-            queue.deficit -= 1
             guard let job = try await transaction.job(of: pending, queue) else { continue }
             let reference = JobReference(id: pending.position.job, queue: queue)
+            payloadBytes += job.payload.count
+            if payloadBytes > payloadBytesMax, !leased.isEmpty || !takesOversized {
+                transaction.admit(reference, pending.record)
+                break
+            }
+            queue.deficit -= 1
             leased.append(transaction.lease(job, reference, pending.record, worker))
         }
         return leased

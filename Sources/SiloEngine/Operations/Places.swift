@@ -104,7 +104,7 @@ extension Transaction {
         var record = StorageV1.Lease()
         record.taskId = taskID.uuid.bytes
         record.workerId = worker
-        record.taskGroup = job.queue.id.group
+        record.taskGroup = job.queue.id.group.text
         record.attempt = task.attempt
         record.relativeAttempt = task.relativeAttempt
         record.startedAtMs = now.milliseconds

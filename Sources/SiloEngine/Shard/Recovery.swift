@@ -40,7 +40,7 @@ extension ShardMemory {
         var unreadable: [Write] = []
         try await store.scanAll(from: keys.leases.start, to: keys.leases.end) { row throws(StoreError) in
             guard let job = keys.parseJob(row.key), var record = try? StorageV1.Lease(serializedBytes: row.value),
-                let uuid = UUID(bytes: record.taskId), let queue = queues[Queue.ID(tenant: tenant, group: record.taskGroup)]
+                let uuid = UUID(bytes: record.taskId), let queue = queues[Queue.ID(tenant: tenant, group: TaskGroup(record.taskGroup))]
             else {
                 unreadable.append(Write(key: ShardKeys.setAside(row.key), value: row.value))
                 unreadable.append(Write(key: row.key, value: nil))

@@ -6,7 +6,7 @@ import SiloStore
 final class ShardMemory {
     let settings: EngineSettings
     var queues: [Queue.ID: Queue] = [:]
-    var groups: [String: ReadyGroup] = [:]
+    var groups: [TaskGroup: ReadyGroup] = [:]
     var leases: [TaskID: LiveLease] = [:]
     var leaseAlarms = Heap<LeaseAlarm>()
     var timerAlarms = Heap<TimerAlarm>()
@@ -24,7 +24,7 @@ final class ShardMemory {
     var queuesInLoadOrder: Int { loadOrder.count }
 
     private var dirtyQueues: [Queue] = []
-    private var newlyReady: Set<String> = []
+    private var newlyReady: Set<TaskGroup> = []
 
     init(settings: EngineSettings) {
         self.settings = settings
@@ -35,7 +35,7 @@ final class ShardMemory {
         groups[queue.id.group, default: ReadyGroup(quantum: settings.quantum)].activate(queue)
     }
 
-    func nextQueue(in group: String) -> Queue? {
+    func nextQueue(in group: TaskGroup) -> Queue? {
         groups[group]?.next()
     }
 
@@ -56,7 +56,7 @@ final class ShardMemory {
     }
 
     /// Task groups that got ready work since the last call.
-    func takeNewlyReady() -> Set<String> {
+    func takeNewlyReady() -> Set<TaskGroup> {
         defer { newlyReady.removeAll(keepingCapacity: true) }
         return newlyReady
     }

@@ -28,9 +28,10 @@ public struct JobID: Identifier {
 }
 
 /// Names what workers poll: those of one group take each other's work.
-public struct TaskGroup: Identifier {
+public struct TaskGroup: Identifier, ExpressibleByStringLiteral {
     public let text: String
     public init(_ text: String) { self.text = text }
+    public init(stringLiteral text: String) { self.text = text }
 }
 
 /// Names one running attempt: what a worker heartbeats and reports.

@@ -87,12 +87,12 @@ import Testing
     }
 
     @Test func aLostLeaseStopsTheHandlerAndIsNotReported() async throws {
-        let server = try await TestServer { $0.engine.leaseMilliseconds = 100 }
+        let server = try await TestServer { $0.engine.leaseMilliseconds = 1500 }
         let errors = Box<WorkerError>()
         let outcomes = Box<UInt32>()
         let (worker, task) = server.worker("g", { options in
             // Too late: the lease is gone by then.
-            options.heartbeatInterval = .milliseconds(400)
+            options.heartbeatInterval = .milliseconds(4000)
             options.onError = { errors.add($0) }
         }) { task in
             if task.attempt == 1 { try? await Task.sleep(for: .seconds(60)) }

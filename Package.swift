@@ -72,7 +72,7 @@ let package = Package(
 
         // Tests in Swift. Those that drive the built programs from outside are in Tests/Integration, in Python.
         tests("SlateDBTests", ["SlateDB"]),
-        tests("GRPCTests", ["GRPC"]),
+        tests("GRPCTests", ["GRPC"], exclude: ["peers"]),
         tests("ProtobufTests", ["Protobuf", "SiloAPI"]),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
         tests("SimulationTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),

@@ -1,0 +1,152 @@
+import Foundation
+import GRPC
+import Synchronization
+import Testing
+
+/// Limits, shutting down, coming back, and what is left behind.
+@Suite(.serialized) struct LifeTests {
+    private func failure(_ body: () async throws -> Void) async -> Status? {
+        do {
+            try await body()
+            return nil
+        } catch {
+            return error as? Status
+        }
+    }
+
+    @Test func callsPastTheLimitAreRefused() async throws {
+        let server = try TestServer { $0.maxConcurrentCalls = 2 }
+        let channel = Channel(target: server.target)
+        let waiting = (0..<2).map { _ in Task { try await channel.unary("/test.Test/Wait", []) } }
+        #expect(await eventually { server.server.runningCalls == 2 })
+        for _ in 0..<100 {
+            #expect(await failure { _ = try await channel.unary("/test.Test/Echo", []) }?.code == .resourceExhausted)
+        }
+        #expect(server.server.runningCalls == 2)
+        waiting.forEach { $0.cancel() }
+        #expect(await eventually { server.server.runningCalls == 0 })
+        #expect(try await channel.unary("/test.Test/Echo", [1]) == [1])
+        channel.close()
+        await server.shutdown()
+    }
+
+    @Test func aRunningCallMayFinishWhileNewOnesAreRefused() async throws {
+        let server = try TestServer()
+        let channel = Channel(target: server.target)
+        async let slow = channel.unary("/test.Test/Sleep", Array("1000".utf8))
+        #expect(await eventually { server.seen.waiting.load(ordering: .relaxed) == 1 })
+        let shutdown = Task { await server.server.shutdown(grace: .seconds(10)) }
+        try await Task.sleep(for: .milliseconds(200))
+        #expect(await failure { _ = try await channel.unary("/test.Test/Echo", []) }?.code == .unavailable)
+        #expect(try await slow == [2])
+        let start = ContinuousClock.now
+        await shutdown.value
+        #expect(.now - start < .seconds(3))
+        await server.server.shutdown(grace: .zero)
+        #expect(server.server.runningCalls == 0)
+        channel.close()
+    }
+
+    @Test func callsAreCancelledAfterTheGrace() async throws {
+        let server = try TestServer()
+        let channel = Channel(target: server.target)
+        let waiting = Task { try await channel.unary("/test.Test/Wait", []) }
+        // Nobody looks at this one's cancellation, and it comes to its end much later.
+        let deaf = Task { try await channel.unary("/test.Test/Sleep", Array("5000".utf8)) }
+        #expect(await eventually { server.seen.waiting.load(ordering: .relaxed) == 2 })
+        let start = ContinuousClock.now
+        await server.server.shutdown(grace: .milliseconds(300))
+        #expect(.now - start < .seconds(3))
+        #expect(server.seen.cancelled.load(ordering: .relaxed) == 1)
+        #expect(await failure { _ = try await waiting.value }?.code == .unavailable)
+        #expect(await failure { _ = try await deaf.value }?.code == .unavailable)
+        #expect(server.server.runningCalls == 0)
+        channel.close()
+    }
+
+    @Test func shutdownFromSeveralTasksAtOnce() async throws {
+        for _ in 0..<20 {
+            let server = try TestServer()
+            let channel = Channel(target: server.target)
+            _ = try await channel.unary("/test.Test/Echo", [])
+            for _ in 0..<20 { channel.unary("/test.Test/Wait", []) { _ in } }
+            for _ in 0..<20 { channel.unary("/test.Test/Echo", []) { _ in } }
+            await withTaskGroup { group in
+                for _ in 0..<4 { group.addTask { await server.server.shutdown(grace: .milliseconds(5)) } }
+            }
+            #expect(server.server.runningCalls == 0)
+            channel.close()
+        }
+        await Server(ServerOptions(address: "127.0.0.1:0")).shutdown(grace: .zero)
+    }
+
+    @Test func aChannelFindsARestartedServer() async throws {
+        let first = try TestServer()
+        let channel = Channel(target: first.target)
+        #expect(try await channel.unary("/test.Test/Echo", [1]) == [1])
+        await first.shutdown()
+        #expect(await failure { _ = try await channel.unary("/test.Test/Echo", []) }?.code == .unavailable)
+        try await Task.sleep(for: .seconds(1))
+        let second = try TestServer { $0.address = first.target }
+        let start = ContinuousClock.now
+        while await failure({ _ = try await channel.unary("/test.Test/Echo", [1]) }) != nil, .now - start < .seconds(10) {
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        #expect(.now - start < .seconds(2.5))
+        channel.close()
+        await second.shutdown()
+    }
+
+    @Test func answersRaceWithCancellation() async throws {
+        let server = try TestServer()
+        let channel = Channel(target: server.target)
+        let ended = Atomic<Int>(0)
+        for number in 0..<4000 {
+            let path = number % 4 == 0 ? "/test.Test/Wait" : "/test.Test/Sleep"
+            let call = channel.unary(path, Array("\(number % 3)".utf8)) { _ in ended.add(1, ordering: .relaxed) }
+            if number % 16 == 0 { try await Task.sleep(for: .milliseconds(1)) }
+            call.cancel()
+        }
+        #expect(await eventually { ended.load(ordering: .relaxed) == 4000 })
+        #expect(await eventually { server.server.runningCalls == 0 })
+        channel.close()
+        await server.shutdown()
+    }
+
+    @Test func nothingIsLeftBehind() async throws {
+        let server = try TestServer()
+        let channel = Channel(target: server.target)
+        func run(_ count: Int) async {
+            await withTaskGroup { group in
+                for _ in 0..<16 {
+                    group.addTask {
+                        for number in 0..<count / 16 {
+                            switch number % 8 {
+                            case 0: _ = try? await channel.unary("/test.Test/Fail", [])
+                            case 1: _ = try? await channel.unary("/test.Test/Nowhere", [])
+                            case 2: _ = try? await channel.unary("/test.Test/Wait", [], timeout: .milliseconds(1))
+                            case 3:
+                                var messages = channel.serverStream("/test.Test/Endless", []).makeAsyncIterator()
+                                _ = try? await messages.next()
+                            default: _ = try? await channel.unary("/test.Test/Echo", [UInt8](repeating: 1, count: 3000))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        await run(20_000)
+        let before = residentBytes()
+        await run(50_000)
+        let grown = residentBytes() - before
+        #expect(grown < 24 << 20, "grew by \(grown >> 20) MiB")
+        #expect(await eventually { server.server.runningCalls == 0 })
+        channel.close()
+        await server.shutdown()
+    }
+
+    private func residentBytes() -> Int {
+        let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .ascii)) ?? ""
+        return (Int(text.split(separator: " ")[1]) ?? 0) * 4096
+    }
+}

@@ -62,16 +62,12 @@ final class CallState: @unchecked Sendable {
         self.server = server
         self.queue = queue
         memory = cgrpc_server_call_create()
-        #if DEBUG
-        LiveCalls.count.add(1, ordering: .relaxed)
-        #endif
+        LiveCalls.add(1)
     }
 
     deinit {
         cgrpc_server_call_destroy(memory)
-        #if DEBUG
-        LiveCalls.count.subtract(1, ordering: .relaxed)
-        #endif
+        LiveCalls.add(-1)
     }
 
     // MARK: Arrival

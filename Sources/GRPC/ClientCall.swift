@@ -18,9 +18,12 @@ public final class ClientCall: @unchecked Sendable {
     /// Set by `start`, cleared by `finished`, which comes after it.
     private var completion: (@Sendable (Result<[UInt8], Status>) -> Void)?
 
-    init() {}
+    init() { LiveCalls.add(1) }
 
-    deinit { cgrpc_client_call_destroy(memory) }
+    deinit {
+        cgrpc_client_call_destroy(memory)
+        LiveCalls.add(-1)
+    }
 
     /// Ends the call with `cancelled` unless it is over. The completion still runs.
     public func cancel() {

@@ -143,6 +143,45 @@ import Testing
         #expect(await eventually { server.server.runningCalls == 0 })
         channel.close()
         await server.shutdown()
+        // The other suites run beside this one and clear up after themselves too.
+        #expect(await eventually(60) { LiveCalls.count == 0 }, "\(LiveCalls.count) calls are left")
+    }
+
+    /// Set GRPC_THROUGHPUT to a number of seconds, and build with `-c release`, to measure.
+    @Test func throughput() async throws {
+        let seconds = ProcessInfo.processInfo.environment["GRPC_THROUGHPUT"].flatMap { Double($0) }
+        let server = try TestServer()
+        let channel = Channel(target: server.target)
+        let load = Load(channel)
+        let start = ContinuousClock.now
+        for _ in 0..<64 { load.call() }
+        try await Task.sleep(for: .seconds(seconds ?? 0.1))
+        load.isOver.store(true, ordering: .relaxed)
+        let calls = Double(load.answered.load(ordering: .relaxed))
+        let time = (ContinuousClock.now - start) / .seconds(1)
+        if seconds != nil { print("\(Int(calls / time)) unary calls/s, 64 in flight, 100 bytes") }
+        #expect(await eventually { server.server.runningCalls == 0 })
+        #expect(load.failed.load(ordering: .relaxed) == 0)
+        channel.close()
+        await server.shutdown()
+    }
+
+    private final class Load: Sendable {
+        let answered = Atomic<Int>(0)
+        let failed = Atomic<Int>(0)
+        let isOver = Atomic<Bool>(false)
+        private let channel: Channel
+        private let request = [UInt8](repeating: 7, count: 100)
+
+        init(_ channel: Channel) { self.channel = channel }
+
+        func call() {
+            channel.unary("/test.Test/Echo", request) { result in
+                if case .failure = result { self.failed.add(1, ordering: .relaxed) }
+                self.answered.add(1, ordering: .relaxed)
+                if !self.isOver.load(ordering: .relaxed) { self.call() }
+            }
+        }
     }
 
     private func residentBytes() -> Int {

@@ -13,7 +13,7 @@ import Testing
         #expect(server.server.runningCalls == 0)
     }
 
-    @Test("TLS, and two threads on two queues", arguments: [1, 2]) func severalThreads(_ count: Int) async throws {
+    @Test(arguments: [1, 2]) func severalThreadsServe(_ count: Int) async throws {
         let server = try TestServer { options in
             options.completionQueues = count
             options.threadsPerQueue = 2

@@ -201,7 +201,8 @@ static inline grpc_call_error cgrpc_server_receive(cgrpc_server_call *c) {
 
 /* Ends the call: headers unless they went before, `outgoing` if there is one, the status and `trailers`. */
 static inline grpc_call_error cgrpc_server_finish(
-    cgrpc_server_call *c, bool with_headers, bool with_close, int status, const void *_Nullable text, size_t text_count) {
+    cgrpc_server_call *c, bool with_headers, bool with_close, int status, const void *_Nullable text,
+    size_t text_count) {
     grpc_op ops[4];
     memset(ops, 0, sizeof ops);
     size_t count = 0;
@@ -263,7 +264,8 @@ static inline void cgrpc_client_call_destroy(cgrpc_client_call *c) {
 static inline grpc_call *_Nullable cgrpc_channel_call(
     grpc_channel *channel, grpc_completion_queue *queue, const char *path, size_t path_count, gpr_timespec deadline) {
     grpc_slice method = grpc_slice_from_copied_buffer(path, path_count);
-    grpc_call *call = grpc_channel_create_call(channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue, method, NULL, deadline, NULL);
+    grpc_call *call = grpc_channel_create_call(
+        channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue, method, NULL, deadline, NULL);
     grpc_slice_unref(method);
     return call;
 }

@@ -14,46 +14,11 @@ final class CallState: @unchecked Sendable {
         case unknown
     }
 
-    struct Answer {
-        var message: [UInt8]?
-        var status: Status
-
-        static let shuttingDown = Answer(status: Status(.unavailable, "the server is shutting down"))
-    }
-
-    private enum Phase {
-        /// Nobody called yet. Followed by `.open`.
-        case requested
-        /// The handler may send and answer. Followed by `.answering` or `.answered`.
-        case open
-        /// Answered while a message was being sent; the answer waits for it. Followed by `.answered`.
-        case answering(Answer)
-        /// The finishing batch is in flight. Followed by `.over`.
-        case answered
-        /// The C core's call is gone.
-        case over
-    }
-
-    private struct Progress {
-        var phase = Phase.requested
-        /// In flight.
-        var batches = 0
-        var isWatched = false
-        var isCancelled = false
-        var hasSentHeaders = false
-        var sending: (@Sendable (Bool) -> Void)?
-        var receiving: (@Sendable ([UInt8]?) -> Void)?
-        var onCancel: [@Sendable () -> Void] = []
-
-        var isOpen: Bool { if case .open = phase { true } else { false } }
-        var mayBeCancelled: Bool { if case .requested = phase { true } else { isOpen } }
-    }
-
     private let target: Target
     private let server: ServerCore
     private let queue: CompletionQueue
     private let memory: UnsafeMutablePointer<cgrpc_server_call>
-    private let progress = Mutex(Progress())
+    private let progress = Mutex(CallProgress())
     private var slot = 0
     private var isAdmitted = false
 
@@ -145,7 +110,9 @@ final class CallState: @unchecked Sendable {
     }
 
     func withRequest<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        guard let request = memory.pointee.request else { return try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+        guard let request = memory.pointee.request else {
+            return try body(UnsafeRawBufferPointer(start: nil, count: 0))
+        }
         if let start = cgrpc_message_whole(request) {
             return try body(UnsafeRawBufferPointer(start: start, count: grpc_byte_buffer_length(request)))
         }
@@ -174,7 +141,7 @@ final class CallState: @unchecked Sendable {
         if isCancelled { body() }
     }
 
-    private func watch(_ progress: inout Progress) {
+    private func watch(_ progress: inout CallProgress) {
         guard progress.isOpen, !progress.isWatched else { return }
         Tag.arm(&memory.pointee.closed, self) { owner, _ in takeOwner(owner, as: CallState.self).closed() }
         guard cgrpc_server_watch(memory) == GRPC_CALL_OK else { return Tag.disarm(&memory.pointee.closed) }

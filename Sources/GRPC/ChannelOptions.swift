@@ -51,7 +51,8 @@ public struct ClientTLS: Sendable {
     public var serverNameOverride: String?
 
     public init(
-        rootCA: [UInt8]? = nil, certificateChain: [UInt8]? = nil, privateKey: [UInt8]? = nil, serverNameOverride: String? = nil
+        rootCA: [UInt8]? = nil, certificateChain: [UInt8]? = nil, privateKey: [UInt8]? = nil,
+        serverNameOverride: String? = nil
     ) {
         self.rootCA = rootCA
         self.certificateChain = certificateChain

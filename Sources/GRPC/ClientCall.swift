@@ -88,7 +88,9 @@ extension UnsafeMutablePointer<cgrpc_client_call> {
         if !metadata.isEmpty {
             let (headers, illegalKey) = metadata.copied()
             pointee.headers = headers
-            if let illegalKey { return Status(.invalidArgument, "the header \(illegalKey) or its value is not allowed") }
+            if let illegalKey {
+                return Status(.invalidArgument, "the header \(illegalKey) or its value is not allowed")
+            }
         }
         guard let call = channel.makeCall(path, timeout: timeout) else {
             return Status(.unavailable, "the channel is closed")

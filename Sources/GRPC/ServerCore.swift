@@ -22,9 +22,8 @@ final class ServerCore: @unchecked Sendable {
     static func listen(_ options: ServerOptions, _ methods: [Method]) throws(ListenError) -> (ServerCore, port: Int) {
         func refuse(_ reason: String) -> ListenError { ListenError(address: options.address, reason: reason) }
         Library.start()
-        guard let credentials = options.tls.map({ $0.credentials() }) ?? grpc_insecure_server_credentials_create() else {
-            throw refuse("the TLS certificate or key cannot be used")
-        }
+        let made = options.tls.map { $0.credentials() } ?? grpc_insecure_server_credentials_create()
+        guard let credentials = made else { throw refuse("the TLS certificate or key cannot be used") }
         defer { grpc_server_credentials_release(credentials) }
         guard let core = ServerCore(options) else { throw refuse("the server cannot be made") }
         for method in methods {
@@ -50,7 +49,8 @@ final class ServerCore: @unchecked Sendable {
             return quota
         } ?? nil
         defer { if let quota { grpc_resource_quota_unref(quota) } }
-        guard let handle = options.arguments.lend(memoryQuota: quota, { grpc_server_create(&$0, nil) }) else { return nil }
+        let made = options.arguments.lend(memoryQuota: quota) { grpc_server_create(&$0, nil) }
+        guard let handle = made else { return nil }
         self.options = options
         self.handle = handle
         calls = RunningCalls(limit: options.maxConcurrentCalls)

@@ -2,8 +2,8 @@ import CGRPC
 
 /// What travels through the C core with an operation and comes back when it is complete.
 ///
-/// The owner is retained while the operation runs: `arm` takes the reference, and the function that `Tag.complete` calls,
-/// or `disarm` when the operation could not start, gives it back.
+/// The owner is retained while the operation runs: `arm` takes the reference, and the function that `Tag.complete`
+/// calls, or `disarm` when the operation could not start, gives it back.
 enum Tag {
     typealias Function = @convention(c) (UnsafeMutableRawPointer, Bool) -> Void
 

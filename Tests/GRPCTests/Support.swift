@@ -24,7 +24,8 @@ final class Peer: Sendable {
     func firstLine() async -> String {
         await onThread {
             var line: [UInt8] = []
-            while let byte = try? self.output.fileHandleForReading.read(upToCount: 1)?.first, byte != 10 { line.append(byte) }
+            let file = self.output.fileHandleForReading
+            while let byte = try? file.read(upToCount: 1)?.first, byte != 10 { line.append(byte) }
             return String(decoding: line, as: UTF8.self)
         }
     }
@@ -165,7 +166,7 @@ final class Certificates: Sendable {
             signed() {
                 openssl req -newkey rsa:2048 -nodes -keyout $1.key -out $1.csr -subj /CN=$1
                 printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > $1.ext
-                openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out $1.pem -extfile $1.ext
+                openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $1.ext -out $1.pem
             }
             (own ca; own stranger; signed server; signed client) 2> log
             """

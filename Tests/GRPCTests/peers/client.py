@@ -1,4 +1,4 @@
-"""Calls the test server of Support.swift with grpcio: client.py CASE PORT [ARGUMENT...]. Exits with 0 when all is well."""
+"""Calls the test server of Support.swift with grpcio: client.py CASE PORT [ARGUMENT...]. Exits with 0 if all is well."""
 import socket
 import struct
 import sys
@@ -148,7 +148,8 @@ def raw_pings(channel, port):
 
 
 def garbage(channel, port):
-    for junk in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", bytes(range(256)) * 64, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 5000):
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    for junk in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", bytes(range(256)) * 64, preface + b"\xff" * 5000):
         with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
             peer.sendall(junk)
             try:
@@ -158,7 +159,7 @@ def garbage(channel, port):
                 pass
     stalled = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
     for peer in stalled[10:]:
-        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        peer.sendall(preface)
     for peer in stalled[:5]:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.close()

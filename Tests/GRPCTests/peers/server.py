@@ -1,4 +1,4 @@
-"""A grpcio server for the Swift client: prints its port. server.py [FOLDER with server.key, server.pem, ca.pem for mTLS]"""
+"""A grpcio server for the Swift client: server.py [FOLDER of certificates, for mTLS]. Prints its port."""
 import sys
 import threading
 import time

@@ -4,7 +4,7 @@ import Synchronization
 /// One call on the server, from waiting for it to its end. Behind `ServerCall` and `ServerStream`.
 ///
 /// Exactly one finishing batch is started for each call that arrived; when it and every other batch have completed, the
-/// call is released. So a server drains as soon as all its calls were answered, whoever still holds their handles.
+/// call is released. A server is destroyed when all its calls were answered, whoever still holds their handles.
 ///
 /// `@unchecked Sendable`: `memory` is written by the C core while a batch is in flight and by us under the lock; the
 /// request is constant from the call's arrival until `deinit`.
@@ -48,14 +48,16 @@ final class CallState: @unchecked Sendable {
         case .unknown:
             error = cgrpc_server_request_unknown(handle, memory, queue.handle)
         }
-        if error != GRPC_CALL_OK { Tag.disarm(&memory.pointee.requested) }
+        guard error != GRPC_CALL_OK else { return }
+        Tag.disarm(&memory.pointee.requested)
+        server.requestEnded()
     }
 
     private func requested(_ ok: Bool) {
         // Not ok: the server is going down, and with it this request.
-        guard ok else { return }
+        guard ok else { return server.requestEnded() }
         (slot, isAdmitted) = server.calls.insert(self)
-        // The call keeps the server from draining, so it is still there.
+        // This call keeps the server from being destroyed.
         server.request(target, on: queue)
         let isCancelled = progress.withLock { progress in
             progress.phase = .open
@@ -286,7 +288,7 @@ final class CallState: @unchecked Sendable {
             return memory.pointee.call.map { CoreHandle(pointer: $0) }
         }
         guard let ended else { return }
-        server.calls.remove(slot, wasAdmitted: isAdmitted)
         grpc_call_unref(ended.pointer)
+        server.callEnded(slot, wasAdmitted: isAdmitted)
     }
 }

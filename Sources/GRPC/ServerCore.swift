@@ -89,7 +89,18 @@ final class ServerCore: @unchecked Sendable {
 
     /// Waits for one more call of `target`. Does nothing when the server is going down.
     func request(_ target: CallState.Target, on queue: CompletionQueue) {
+        calls.awaited()
         CallState(target, self, queue).request(from: handle)
+    }
+
+    /// No call came of a request.
+    func requestEnded() {
+        if calls.ended() { destroy() }
+    }
+
+    /// A call is over and the core's part of it released.
+    func callEnded(_ slot: Int, wasAdmitted: Bool) {
+        if calls.remove(slot, wasAdmitted: wasAdmitted) { destroy() }
     }
 
     // MARK: Going down
@@ -113,7 +124,7 @@ final class ServerCore: @unchecked Sendable {
         if calls.endCancelling() { destroy() }
     }
 
-    /// Every call is over and every connection closed.
+    /// Every connection is closed. Calls that were cut off with theirs may still be in handlers.
     private func drained() {
         if calls.drained() { destroy() }
     }

@@ -64,6 +64,20 @@ import Testing
         channel.close()
     }
 
+    @Test func aHandlerMayOutliveItsConnectionDuringShutdown() async throws {
+        let server = try TestServer()
+        let client = try Peer("client", ["sleep", "\(server.port)"])
+        #expect(await eventually { server.seen.waiting.load(ordering: .relaxed) == 1 })
+        let start = ContinuousClock.now
+        async let shutdown: Void = server.server.shutdown(grace: .seconds(20))
+        try await Task.sleep(for: .milliseconds(100))
+        client.kill()
+        await shutdown
+        // Not before the handler has answered, though nobody listens any more; and not long after it.
+        #expect((.milliseconds(1000)...(.seconds(10))).contains(.now - start))
+        #expect(server.server.runningCalls == 0)
+    }
+
     @Test func shutdownFromSeveralTasksAtOnce() async throws {
         for _ in 0..<20 {
             let server = try TestServer()

@@ -172,6 +172,11 @@ def hold(channel):
     unary(channel, "Wait")(b"")
 
 
+def sleep(channel):
+    """Waits for an answer that takes a while, unless killed."""
+    unary(channel, "Sleep")(b"1500")
+
+
 def tls(_, port, folder, expectation):
     def read(name):
         with open(f"{folder}/{name}", "rb") as file:

@@ -151,10 +151,14 @@ import Testing
             }
         }
         await run(20_000)
-        let before = residentBytes()
-        await run(50_000)
-        let grown = residentBytes() - before
-        #expect(grown < 24 << 20, "grew by \(grown >> 20) MiB")
+        // A leak grows in every round; other suites and the allocator only in some.
+        var growth: [Int] = []
+        for _ in 0..<4 {
+            let before = residentBytes()
+            await run(20_000)
+            growth.append(residentBytes() - before)
+        }
+        #expect((growth.min() ?? 0) < 4 << 20, "grew by \(growth.map { $0 >> 10 }) KiB")
         #expect(await eventually { server.server.runningCalls == 0 })
         channel.close()
         await server.shutdown()

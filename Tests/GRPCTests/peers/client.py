@@ -196,7 +196,9 @@ def main():
     case, port, *rest = sys.argv[1:]
     port = int(port)
     run = globals()[case]
-    with grpc.insecure_channel(f"127.0.0.1:{port}", options=UNLIMITED) as channel:
+    # A fixed receive window, so that what a slow reader has coming does not depend on grpcio's guesses.
+    options = UNLIMITED + ([("grpc.http2.bdp_probe", 0)] if case == "slow_reader" else [])
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
         takes_port = case in ("pings", "raw_pings", "garbage", "tls")
         run(channel, *([port] if takes_port else []), *rest)
 

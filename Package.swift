@@ -73,7 +73,7 @@ let package = Package(
 
         // Tests in Swift. Those that drive the built programs from outside are in Tests/Integration, in Python.
         tests("SlateDBTests", ["SlateDB"]),
-        tests("GRPCTests", ["GRPC"]),
+        tests("GRPCTests", ["GRPC"], exclude: ["peers"]),
         tests("ProtobufTests", ["Protobuf", "SiloAPI"], exclude: ["roundtrip.py"]),
         program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),

@@ -5,8 +5,6 @@ import os
 import pathlib
 import signal
 import subprocess
-import threading
-import time
 
 from .waiting import until
 
@@ -55,23 +53,25 @@ class Server:
         self.process = None
         self.address = None
         self.starts = 0
-        self._lock = threading.Lock()
 
     # Life
 
     def start(self):
-        with self._lock:
-            self.starts += 1
-            self.log_path = self.folder / f"log-{self.starts}.jsonl"
-            log = open(self.log_path, "wb")
+        """Starts it and waits until it serves."""
+        self.spawn()
+        started = until(lambda: self._started() or self._fail_if_ended(), PATIENCE, "the server to start", self.tail)
+        self.address = started["grpc"]
+        return self
+
+    def spawn(self):
+        """Starts the process without waiting for anything."""
+        self.starts += 1
+        self.log_path = self.folder / f"log-{self.starts}.jsonl"
+        with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [program("silo"), "--listen", self.listen, "--data", self.data, "--log-format", "json", *self.flags],
                 stdout=log, stderr=subprocess.STDOUT, env=environment(self.extra), cwd=self.folder,
             )
-            log.close()
-        started = until(lambda: self._started() or self._fail_if_ended(), PATIENCE, "the server to start", self.tail)
-        self.address = started["grpc"]
-        return self
 
     def _started(self):
         return next((line for line in self.log() if line.get("message") == "server started"), None)
@@ -79,11 +79,6 @@ class Server:
     def _fail_if_ended(self):
         if self.process.poll() is not None:
             raise RuntimeError(f"silo ended with code {self.process.returncode}:\n{self.tail()}")
-
-    def restart_in_place(self):
-        """Starts again on the port it had, so that clients find it."""
-        self.listen = self.address
-        return self.start()
 
     def stop(self, signal_number=signal.SIGTERM, patience=PATIENCE):
         """Asks the server to end and returns its exit code."""

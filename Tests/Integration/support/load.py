@@ -89,10 +89,13 @@ class Load:
         with self.lock:
             self.violations.append(text)
 
-    @property
-    def unfinished(self):
-        with self.lock:
-            return sum(1 for job in self.jobs.values() if job.stored and not job.is_over and not job.cancel_sent)
+    def _backlog(self, client):
+        """Jobs stored and not finished, as the server counts."""
+        try:
+            shards = self._call(client, "GetNodeInfo").owned_shards
+        except Uncertain:
+            return 0
+        return sum(shard.total_jobs - shard.completed_jobs for shard in shards)
 
     # Clients
 
@@ -127,8 +130,8 @@ class Load:
     def _produce(self, client, number, chance):
         count = 0
         while self.producing.is_set():
-            if self.unfinished > self.backlog:
-                time.sleep(0.01)
+            if self._backlog(client) > self.backlog:
+                time.sleep(0.02)
                 continue
             tenant = chance.choice(self.tenants)
             jobs = []

@@ -1,4 +1,4 @@
-public import SiloCore
+import SiloCore
 
 /// The numbers of one shard. Defaults are what a server uses.
 public struct EngineSettings: Sendable {

@@ -1,0 +1,87 @@
+import CommandLineTool
+import Foundation
+
+/// What the load command prints.
+struct LoadPrinter {
+    let isJSON: Bool
+    let hasJSONProgress: Bool
+
+    private struct Progress: Encodable {
+        var elapsed_s: Double
+        var completed: Int
+        var completed_per_s: Double
+        var enqueued: Int
+        var enqueued_per_s: Double
+        var empty_polls: Int
+        var failures: Int
+    }
+
+    func progress(_ counts: Counts, elapsed: Double, rates: (enqueue: Double, report: Double)) {
+        let line: String
+        if hasJSONProgress {
+            line = json(Progress(
+                elapsed_s: elapsed, completed: counts.reported, completed_per_s: rates.report, enqueued: counts.enqueued,
+                enqueued_per_s: rates.enqueue, empty_polls: counts.emptyPolls, failures: counts.failures
+            ))
+        } else {
+            line = "\(Text.number(elapsed, 1)) s  completed \(counts.reported) (\(Text.number(rates.report, 0))/s)  "
+                + "enqueued \(counts.enqueued) (\(Text.number(rates.enqueue, 0))/s)  empty polls \(counts.emptyPolls)"
+                + (counts.failures > 0 ? "  failures \(counts.failures), last: \(counts.failure ?? "")" : "")
+        }
+        if isJSON { Program.complain(line) } else { say(line) }
+    }
+
+    private struct Totals: Encodable {
+        var elapsed_s: Double
+        var completed: Int
+        var completed_per_s: Double
+        var enqueued: Int
+        var enqueued_per_s: Double
+        var polls: Int
+        var empty_polls: Int
+        var failures: Int
+        var failure: String?
+        var backlog: Int
+        var enqueue_ms: Samples.Summary
+        var lease_ms: Samples.Summary
+        var report_ms: Samples.Summary
+        var life_cycle_ms: Samples.Summary
+    }
+
+    /// - Parameters:
+    ///   - atEnd: when enqueuing ended, after `elapsed` seconds.
+    ///   - drained: when the workers had ended too.
+    func totals(_ atEnd: Counts, _ drained: Counts, _ latencies: Latencies, elapsed: Double) {
+        let totals = Totals(
+            elapsed_s: elapsed, completed: atEnd.reported, completed_per_s: Double(atEnd.reported) / elapsed,
+            enqueued: atEnd.enqueued, enqueued_per_s: Double(atEnd.enqueued) / elapsed, polls: atEnd.polls,
+            empty_polls: atEnd.emptyPolls, failures: drained.failures, failure: drained.failure,
+            backlog: drained.enqueued - drained.reported, enqueue_ms: latencies.enqueue.summary,
+            lease_ms: latencies.lease.summary, report_ms: latencies.report.summary,
+            life_cycle_ms: latencies.lifeCycle.summary
+        )
+        guard !isJSON else { return say(json(totals)) }
+        let rows = [("enqueue", totals.enqueue_ms), ("lease", totals.lease_ms), ("report", totals.report_ms), ("life cycle", totals.life_cycle_ms)]
+        say("""
+
+            time        \(Text.number(elapsed, 1)) s
+            completed   \(totals.completed), \(Text.number(totals.completed_per_s, 0))/s
+            enqueued    \(totals.enqueued), \(Text.number(totals.enqueued_per_s, 0))/s
+            polls       \(totals.polls), \(Text.number(100 * Double(totals.empty_polls) / Double(max(1, totals.polls)), 1)) % empty
+            failures    \(totals.failures)\(totals.failure.map { ", last: \($0)" } ?? "")
+            left over   \(totals.backlog)
+
+            ms          \(Text.right("calls", 9)) \(["p50", "p95", "p99", "max"].map { Text.right($0, 9) }.joined(separator: " "))
+            """)
+        for (name, summary) in rows {
+            let values = [summary.p50, summary.p95, summary.p99, summary.max].map { Text.right(Text.number($0, 2), 9) }
+            say(Text.left(name, 12) + Text.right("\(summary.count)", 9) + " " + values.joined(separator: " "))
+        }
+    }
+
+    private func json(_ value: some Encodable) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+    }
+}

@@ -1,0 +1,106 @@
+import CommandLineTool
+import Foundation
+
+/// The load command: loops against a server or a shard in this process, with progress lines and totals.
+struct LoadRun {
+    private let arguments: Arguments
+    private let plan: LifeCycles.Plan
+    private let payload: Payload
+    private let seconds: Int
+    private let interval: Int
+    private let mode: Mode
+    private let printer: LoadPrinter
+
+    private enum Mode: String {
+        case grpc
+        case inprocess
+    }
+
+    init(_ arguments: Arguments) throws {
+        self.arguments = arguments
+        let name = arguments.text("mode", default: Mode.grpc.rawValue)
+        guard let mode = Mode(rawValue: name) else { throw Arguments.Mistake("--mode must be grpc or inprocess, not \(name)") }
+        guard mode == .inprocess || !arguments.has("data") else { throw Arguments.Mistake("--data needs --mode inprocess") }
+        self.mode = mode
+        var plan = LifeCycles.Plan()
+        plan.workers = try arguments.number("workers", default: 8, in: 1...100_000)
+        plan.enqueuers = try arguments.number("enqueuers", default: 4, in: 1...100_000)
+        plan.leaseMax = try arguments.number("max-tasks-per-poll", default: 4, in: 1...10_000)
+        plan.batch = try arguments.number("batch", default: 1, in: 1...10_000)
+        plan.unfinishedMax = try arguments.number("backlog", default: 10_000, in: plan.batch...Int.max)
+        plan.tenants = Tenants(
+            prefix: arguments.text("tenant-prefix", default: "bench"),
+            count: try arguments.number("tenant-count", default: 1, in: 1...1_000_000),
+            imbalance: try arguments.fraction("imbalance-factor", default: 1, in: 0.001...1_000_000)
+        )
+        self.plan = plan
+        payload = Payload(bytes: try arguments.number("payload-bytes", default: 200, in: Payload.bytesMin...(4 << 20)))
+        seconds = try arguments.number("duration-secs", default: 30, in: 1...1_000_000)
+        interval = try arguments.number("report-interval-secs", default: 1, in: 1...1_000_000)
+        printer = LoadPrinter(isJSON: arguments.has("json"), hasJSONProgress: arguments.has("structured-logging"))
+    }
+
+    func run() async throws {
+        switch mode {
+        case .grpc:
+            let queue = try await ServedQueue(
+                arguments.text("address", default: "http://localhost:7450"),
+                channels: try arguments.number("channels", default: 1, in: 1...1000),
+                authToken: arguments.text("auth-token") ?? ProcessInfo.processInfo.environment["SILO_AUTH_TOKEN"],
+                payload: payload
+            )
+            try await load(queue)
+            queue.close()
+        case .inprocess:
+            let folder = try WorkFolder(arguments.text("data"))
+            defer { folder.remove() }
+            let shard = try await OpenShard(folder.store("shard"), payload: payload)
+            try await load(shard)
+            try await shard.close()
+        }
+    }
+
+    private func load(_ queue: some JobQueue) async throws {
+        let cycles = LifeCycles(queue, plan)
+        let begun = Instant.now
+        cycles.record()
+        cycles.start()
+        var last = (at: begun, counts: cycles.counts)
+        for second in stride(from: min(interval, seconds), through: seconds, by: interval) {
+            await begun.advanced(seconds: Double(second)).arrive()
+            let now = (at: Instant.now, counts: cycles.counts)
+            printer.progress(now.counts, elapsed: now.at.seconds(since: begun), rates: rates(from: last, to: now))
+            last = now
+        }
+        let elapsed = Instant.now.seconds(since: begun)
+        cycles.stopEnqueuing()
+        let atEnd = cycles.counts
+        await drain(cycles)
+        await cycles.stop()
+        let drained = cycles.counts
+        printer.totals(atEnd, drained, cycles.stopRecording(), elapsed: elapsed)
+        if drained.reported == 0 { throw Failure(drained.failure ?? "no job was finished") }
+    }
+
+    private typealias Point = (at: Instant, counts: Counts)
+
+    private func rates(from last: Point, to now: Point) -> (enqueue: Double, report: Double) {
+        let passed = now.at.seconds(since: last.at)
+        guard passed > 0 else { return (0, 0) }
+        return (
+            Double(now.counts.enqueued - last.counts.enqueued) / passed,
+            Double(now.counts.reported - last.counts.reported) / passed
+        )
+    }
+
+    /// Lets the workers finish what was enqueued: until nothing was reported for 6 s, or 120 s.
+    private func drain(_ cycles: LifeCycles) async {
+        let begun = Instant.now
+        while Instant.now.seconds(since: begun) < 120 {
+            let counts = cycles.counts
+            let lastStep = max(cycles.lastReport, begun)
+            guard counts.reported < counts.enqueued, Instant.now.seconds(since: lastStep) < 6 else { return }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+}

@@ -1,0 +1,21 @@
+/// What a load run has done.
+struct Counts: Sendable {
+    var enqueued = 0
+    var leased = 0
+    var reported = 0
+    var polls = 0
+    var emptyPolls = 0
+    var failures = 0
+    /// The last of the failures, in words.
+    var failure: String?
+}
+
+/// How long each step took, in milliseconds.
+struct Latencies: Sendable {
+    var enqueue = Samples()
+    /// Calls that brought tasks; the time waited for work counts.
+    var lease = Samples()
+    var report = Samples()
+    /// From sending the enqueue call to the answer to the report.
+    var lifeCycle = Samples()
+}

@@ -1,0 +1,52 @@
+import Foundation
+import SiloStore
+import SlateDB
+
+/// A fresh folder on a disk, or one that the user named; only a fresh one is removed.
+struct WorkFolder: Sendable {
+    let path: String
+    private let isOurs: Bool
+
+    /// - Parameter named: used as it is.
+    init(_ named: String?) throws {
+        let files = FileManager.default
+        if let named {
+            path = URL(fileURLWithPath: named).standardizedFileURL.path
+            isOurs = false
+        } else {
+            path = try Self.fresh(in: nil)
+            isOurs = true
+        }
+        try files.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    /// A fresh folder in `parent`; nil: in `.build` here when there is one, else in the folder for temporary files.
+    init(in parent: String?) throws {
+        path = try Self.fresh(in: parent)
+        isOurs = true
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    private static func fresh(in parent: String?) throws -> String {
+        var isFolder: ObjCBool = false
+        let build = FileManager.default.currentDirectoryPath + "/.build"
+        let hasBuild = FileManager.default.fileExists(atPath: build, isDirectory: &isFolder) && isFolder.boolValue
+        let parent = parent ?? (hasBuild ? build : NSTemporaryDirectory())
+        let path = URL(fileURLWithPath: parent).standardizedFileURL.path
+        return "\(path)/silo-bench-\(ProcessInfo.processInfo.processIdentifier)-\(UInt32.random(in: 0 ... .max))"
+    }
+
+    func remove() {
+        if isOurs { try? FileManager.default.removeItem(atPath: path) }
+    }
+
+    /// Opens a database of this folder as a server with one shard does.
+    func database(_ name: String) async throws -> Database {
+        var options = OpenOptions()
+        options.blockCacheBytes = 192 << 20
+        options.metadataCacheBytes = 64 << 20
+        return try await Database.open(name, in: .local(path), options)
+    }
+
+    func store(_ name: String) async throws -> SlateStore { SlateStore(try await database(name)) }
+}

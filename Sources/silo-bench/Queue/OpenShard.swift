@@ -1,0 +1,68 @@
+import SiloCore
+import SiloEngine
+import SiloStore
+import SlateDB
+
+/// A shard in this process, over a database on disk.
+final class OpenShard: JobQueue {
+    static let group = "default"
+    private static let worker = "silo-bench"
+
+    let shard: Shard
+    private let payload: Payload
+
+    init(_ store: any KeyValueStore, payload: Payload) async throws {
+        self.payload = payload
+        shard = try await Shard.open(store)
+    }
+
+    func close() async throws { try await shard.close() }
+
+    func enqueue(_ tenants: [String?], sent: Instant, completion: @escaping @Sendable (Result<Void, Failure>) -> Void) {
+        let bytes = payload.bytes(sent: sent)
+        let jobs = tenants.map { name in
+            Enqueue(tenant: name.map { Tenant($0) } ?? .none, payload: bytes, taskGroup: Self.group)
+        }
+        if jobs.count == 1 {
+            shard.submit(jobs[0]) { completion($0.map { _ in }.mapError { Failure("enqueue: \($0)") }) }
+        } else {
+            shard.submit(EnqueueAll(jobs)) { completion($0.map { _ in }.mapError { Failure("enqueue: \($0)") }) }
+        }
+    }
+
+    func lease(
+        _ countMax: Int, waitMilliseconds: Int, completion: @escaping @Sendable (Result<[LeasedJob], Failure>) -> Void
+    ) {
+        let lease = Lease(worker: Self.worker, group: Self.group, taskCountMax: countMax)
+        shard.lease(lease, waitMilliseconds: Int64(waitMilliseconds)) { result in
+            completion(result.map { tasks in
+                tasks.map { task in
+                    LeasedJob(
+                        taskID: task.id, tenant: task.tenant == .none ? nil : task.tenant.name, shard: "",
+                        sent: Payload.sent(in: task.job.payload)
+                    )
+                }
+            }.mapError { Failure("lease: \($0)") })
+        }
+    }
+
+    func report(_ jobs: [LeasedJob], completion: @escaping @Sendable (Result<Void, Failure>) -> Void) {
+        let reports = jobs.map { job in
+            ReportOutcome(
+                tenant: job.tenant.map { Tenant($0) } ?? .none, task: job.taskID, outcome: .success(result: emptyObject)
+            )
+        }
+        if reports.count == 1 {
+            shard.submit(reports[0]) { completion($0.mapError { Failure("report: \($0)") }) }
+        } else {
+            shard.submit(ReportOutcomes(reports)) { result in
+                completion(result.mapError { Failure("report: \($0)") }.flatMap { errors in
+                    errors.lazy.compactMap { $0 }.first.map { .failure(Failure("report: \($0)")) } ?? .success(())
+                })
+            }
+        }
+    }
+}
+
+/// The result of every job: an empty MessagePack map.
+let emptyObject: [UInt8] = [0x80]

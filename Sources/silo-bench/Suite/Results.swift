@@ -1,0 +1,101 @@
+import Foundation
+
+/// What was measured, beside its targets.
+struct Results {
+    /// The figures of the last line, in its order.
+    enum Key: String, CaseIterable {
+        case unary_per_s, batch_per_s, inprocess_share, ack_p50_ms, ack_p99_ms, bare_flush_p50_ms, ready_to_leased_p99_ms
+        case rss_1m_mib, lease_rate_1m_share, reopen_1_tenant_s, reopen_100k_tenants_s, neighbour_wait_ratio
+    }
+
+    private enum Target {
+        case atLeast(Double)
+        case below(Double)
+        case atMost(Double)
+        /// A reference for others.
+        case none
+    }
+
+    private var values: [Key: Double] = [:]
+    private var notes: [Key: String] = [:]
+
+    /// - Parameter note: how the figure came about, for the table.
+    mutating func set(_ key: Key, _ value: Double, _ note: String = "") {
+        values[key] = value
+        notes[key] = note
+    }
+
+    subscript(key: Key) -> Double? { values[key] }
+
+    /// Keeps the worse of what two parts measured.
+    mutating func setWorse(_ key: Key, _ value: Double, _ note: String) {
+        if let other = values[key] {
+            let isWorse = if case .atLeast = Self.target(key) { value < other } else { value > other }
+            guard isWorse else { return }
+        }
+        set(key, value, note)
+    }
+
+    private static func target(_ key: Key) -> Target {
+        switch key {
+        case .unary_per_s: .atLeast(6000)
+        case .batch_per_s: .atLeast(12000)
+        case .inprocess_share: .atLeast(0.5)
+        case .ack_p50_ms: .below(3)
+        case .ack_p99_ms: .below(8)
+        case .bare_flush_p50_ms: .none
+        case .ready_to_leased_p99_ms: .below(10)
+        case .rss_1m_mib: .below(1024)
+        case .lease_rate_1m_share: .atLeast(0.8)
+        case .reopen_1_tenant_s: .below(1)
+        case .reopen_100k_tenants_s: .below(3)
+        case .neighbour_wait_ratio: .atMost(2)
+        }
+    }
+
+    func print(isQuick: Bool) {
+        say("")
+        say(Text.left("figure", 24) + Text.right("measured", 10) + "  " + Text.left("target", 9) + Text.left("verdict", 22) + "how")
+        for key in Key.allCases {
+            guard let value = values[key] else { continue }
+            let row = Text.left(key.rawValue, 24) + Text.right(Self.text(value), 10) + "  "
+                + Text.left(Self.words(Self.target(key)), 9) + Text.left(Self.verdict(value, Self.target(key)), 22)
+            say(row + (notes[key] ?? ""))
+        }
+        if isQuick { say("Quick run: short windows, a tenth of the waiting jobs. The figures are not those of the targets.") }
+        let fields = Key.allCases.map { "\"\($0.rawValue)\":\(values[$0].map(Self.text) ?? "null")" }
+        say("BENCH {" + (fields + (isQuick ? ["\"quick\":true"] : [])).joined(separator: ",") + "}")
+    }
+
+    private static func text(_ value: Double) -> String {
+        value.isFinite ? Text.number(value, value.magnitude >= 100 ? 0 : 3) : "null"
+    }
+
+    private static func words(_ target: Target) -> String {
+        switch target {
+        case .atLeast(let bound): ">= \(short(bound))"
+        case .below(let bound): "< \(short(bound))"
+        case .atMost(let bound): "<= \(short(bound))"
+        case .none: ""
+        }
+    }
+
+    private static func short(_ value: Double) -> String { String(format: "%g", value) }
+
+    private static func verdict(_ value: Double, _ target: Target) -> String {
+        let bound: Double
+        switch target {
+        case .atLeast(let least):
+            guard value < least else { return "met" }
+            bound = least
+        case .below(let limit):
+            guard value >= limit else { return "met" }
+            bound = limit
+        case .atMost(let most):
+            guard value > most else { return "met" }
+            bound = most
+        case .none: return ""
+        }
+        return "missed by \(Text.number(abs(value - bound) / bound * 100, 0)) %"
+    }
+}

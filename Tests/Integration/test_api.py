@@ -347,6 +347,14 @@ class TestTenancyOn:
         with refused(FAILED_PRECONDITION, containing="is not within shard"):
             tenants.call(method, shard=other.shard_id, tenant_id="abc", **ROUTED[method])
 
+    def test_a_workers_tenant_has_no_bound_and_its_refusal_arrives(self, tenants):
+        tenant = "t" * 100_000
+        other = next(s for s in tenants.shards() if s.shard_id != tenants.shard_of(tenant))
+        with refused(FAILED_PRECONDITION, containing="is not within shard"):
+            tenants.call("Heartbeat", shard=other.shard_id, tenant_id=tenant, **ROUTED["Heartbeat"])
+        with refused(NOT_FOUND, "lease not found"):
+            tenants.call("Heartbeat", shard=tenants.shard_of(tenant), tenant_id=tenant, **ROUTED["Heartbeat"])
+
     def test_one_id_may_be_used_by_many_tenants(self, tenants):
         id = new_id()
         for tenant in ["one", "two", "three"]:

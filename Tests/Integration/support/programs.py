@@ -67,10 +67,11 @@ class Server:
         """Starts the process without waiting for anything."""
         self.starts += 1
         self.log_path = self.folder / f"log-{self.starts}.jsonl"
-        with open(self.log_path, "wb") as log:
+        self.errors_path = self.folder / f"errors-{self.starts}.txt"
+        with open(self.log_path, "wb") as log, open(self.errors_path, "wb") as errors:
             self.process = subprocess.Popen(
                 [program("silo"), "--listen", self.listen, "--data", self.data, "--log-format", "json", *self.flags],
-                stdout=log, stderr=subprocess.STDOUT, env=environment(self.extra), cwd=self.folder,
+                stdout=log, stderr=errors, env=environment(self.extra), cwd=self.folder,
             )
 
     def _started(self):
@@ -116,8 +117,12 @@ class Server:
             lines.append({"level": line["level"], "target": line["target"]} | line["fields"])
         return lines
 
+    def errors(self):
+        """The lines of the error stream since the last start."""
+        return self.errors_path.read_text(errors="replace").splitlines()
+
     def tail(self):
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-25:])
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-25:] + self.errors()[-25:])
 
     def rss(self):
         """Resident memory in bytes."""

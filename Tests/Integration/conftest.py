@@ -1,0 +1,59 @@
+"""Fixtures for driving the built `silo` and `siloctl` from outside."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from support.client import Client  # noqa: E402
+from support.programs import Server  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory):
+    """Starts servers that live as long as the module."""
+    servers = []
+
+    def start(*flags, **options):
+        server = Server(tmp_path_factory.mktemp("silo"), *flags, **options)
+        servers.append(server)
+        return server.start()
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def new_server(tmp_path):
+    """Starts servers of one test. They stop with it, and must then have ended well if the test did not end them."""
+    servers = []
+
+    def start(*flags, **options):
+        server = Server(tmp_path / f"silo-{len(servers)}", *flags, **options)
+        servers.append(server)
+        return server.start()
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def server(start_server):
+    """A server with one shard and no tenancy."""
+    return start_server("--shards", 1)
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with Client(server.address) as client:
+        yield client
+
+
+@pytest.fixture
+def group(request):
+    """A task group of this test alone."""
+    return request.node.name[-60:]

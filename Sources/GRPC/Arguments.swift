@@ -14,6 +14,10 @@ struct Arguments {
     init(maxMessageBytes: Int) {
         self[GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH] = Int32(clamping: maxMessageBytes)
         self[GRPC_ARG_MAX_SEND_MESSAGE_LENGTH] = Int32(clamping: maxMessageBytes)
+        // A stream may have 2 MiB on its way to us that nobody has read. Left to itself the core guesses at a window from
+        // the line's speed, with pings, and lets a reader that stands still pile up tens of MiB.
+        self[GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES] = 2 << 20
+        self[GRPC_ARG_HTTP2_BDP_PROBE] = 0
         // Each of these costs every call something and serves nobody here.
         self[GRPC_ARG_ENABLE_CHANNELZ] = 0
         self[GRPC_ARG_ENABLE_CENSUS] = 0

@@ -2,7 +2,8 @@ import CGRPC
 
 extension String {
     init(slice: inout grpc_slice) {
-        self.init(decoding: UnsafeBufferPointer(start: cgrpc_slice_bytes(&slice), count: cgrpc_slice_count(&slice)), as: UTF8.self)
+        let bytes = UnsafeBufferPointer(start: cgrpc_slice_bytes(&slice), count: cgrpc_slice_count(&slice))
+        self.init(decoding: bytes, as: UTF8.self)
     }
 }
 

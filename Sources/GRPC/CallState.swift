@@ -4,7 +4,7 @@ import Synchronization
 /// One call on the server, from waiting for it to its end. Behind `ServerCall` and `ServerStream`.
 ///
 /// Exactly one finishing batch is started for each call that arrived; when it and every other batch have completed, the
-/// call is released. So a server drains as soon as all its calls were answered, whoever still holds their handles.
+/// call is released. A server is destroyed when all its calls were answered, whoever still holds their handles.
 ///
 /// `@unchecked Sendable`: `memory` is written by the C core while a batch is in flight and by us under the lock; the
 /// request is constant from the call's arrival until `deinit`.
@@ -14,46 +14,11 @@ final class CallState: @unchecked Sendable {
         case unknown
     }
 
-    struct Answer {
-        var message: [UInt8]?
-        var status: Status
-
-        static let shuttingDown = Answer(status: Status(.unavailable, "the server is shutting down"))
-    }
-
-    private enum Phase {
-        /// Nobody called yet. Followed by `.open`.
-        case requested
-        /// The handler may send and answer. Followed by `.answering` or `.answered`.
-        case open
-        /// Answered while a message was being sent; the answer waits for it. Followed by `.answered`.
-        case answering(Answer)
-        /// The finishing batch is in flight. Followed by `.over`.
-        case answered
-        /// The C core's call is gone.
-        case over
-    }
-
-    private struct Progress {
-        var phase = Phase.requested
-        /// In flight.
-        var batches = 0
-        var isWatched = false
-        var isCancelled = false
-        var hasSentHeaders = false
-        var sending: (@Sendable (Bool) -> Void)?
-        var receiving: (@Sendable ([UInt8]?) -> Void)?
-        var onCancel: [@Sendable () -> Void] = []
-
-        var isOpen: Bool { if case .open = phase { true } else { false } }
-        var mayBeCancelled: Bool { if case .requested = phase { true } else { isOpen } }
-    }
-
     private let target: Target
     private let server: ServerCore
     private let queue: CompletionQueue
     private let memory: UnsafeMutablePointer<cgrpc_server_call>
-    private let progress = Mutex(Progress())
+    private let progress = Mutex(CallProgress())
     private var slot = 0
     private var isAdmitted = false
 
@@ -62,16 +27,12 @@ final class CallState: @unchecked Sendable {
         self.server = server
         self.queue = queue
         memory = cgrpc_server_call_create()
-        #if DEBUG
-        LiveCalls.count.add(1, ordering: .relaxed)
-        #endif
+        LiveCalls.add(1)
     }
 
     deinit {
         cgrpc_server_call_destroy(memory)
-        #if DEBUG
-        LiveCalls.count.subtract(1, ordering: .relaxed)
-        #endif
+        LiveCalls.add(-1)
     }
 
     // MARK: Arrival
@@ -87,14 +48,16 @@ final class CallState: @unchecked Sendable {
         case .unknown:
             error = cgrpc_server_request_unknown(handle, memory, queue.handle)
         }
-        if error != GRPC_CALL_OK { Tag.disarm(&memory.pointee.requested) }
+        guard error != GRPC_CALL_OK else { return }
+        Tag.disarm(&memory.pointee.requested)
+        server.requestEnded()
     }
 
     private func requested(_ ok: Bool) {
         // Not ok: the server is going down, and with it this request.
-        guard ok else { return }
+        guard ok else { return server.requestEnded() }
         (slot, isAdmitted) = server.calls.insert(self)
-        // The call keeps the server from draining, so it is still there.
+        // This call keeps the server from being destroyed.
         server.request(target, on: queue)
         let isCancelled = progress.withLock { progress in
             progress.phase = .open
@@ -149,7 +112,9 @@ final class CallState: @unchecked Sendable {
     }
 
     func withRequest<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        guard let request = memory.pointee.request else { return try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+        guard let request = memory.pointee.request else {
+            return try body(UnsafeRawBufferPointer(start: nil, count: 0))
+        }
         if let start = cgrpc_message_whole(request) {
             return try body(UnsafeRawBufferPointer(start: start, count: grpc_byte_buffer_length(request)))
         }
@@ -178,7 +143,7 @@ final class CallState: @unchecked Sendable {
         if isCancelled { body() }
     }
 
-    private func watch(_ progress: inout Progress) {
+    private func watch(_ progress: inout CallProgress) {
         guard progress.isOpen, !progress.isWatched else { return }
         Tag.arm(&memory.pointee.closed, self) { owner, _ in takeOwner(owner, as: CallState.self).closed() }
         guard cgrpc_server_watch(memory) == GRPC_CALL_OK else { return Tag.disarm(&memory.pointee.closed) }
@@ -323,7 +288,7 @@ final class CallState: @unchecked Sendable {
             return memory.pointee.call.map { CoreHandle(pointer: $0) }
         }
         guard let ended else { return }
-        server.calls.remove(slot, wasAdmitted: isAdmitted)
         grpc_call_unref(ended.pointer)
+        server.callEnded(slot, wasAdmitted: isAdmitted)
     }
 }

@@ -11,8 +11,8 @@ public final class Channel: Sendable {
     private let handle: Mutex<CoreHandle?>
     private let queue = CompletionQueue.client
 
-    /// - Parameter target: `host:port`, `unix:path` or another name the C core resolves. One that makes no sense, or TLS
-    ///   material that cannot be used, shows in the calls: they end with `unavailable`.
+    /// - Parameter target: `host:port`, `unix:path` or another name the C core resolves. One that makes no sense, or
+    ///   TLS material that cannot be used, shows in the calls: they end with `unavailable`.
     public init(target: String, _ options: ChannelOptions = ChannelOptions()) {
         Library.start()
         let credentials = options.tls.map { $0.credentials() } ?? grpc_insecure_credentials_create()
@@ -35,7 +35,8 @@ public final class Channel: Sendable {
     }
 
     /// Calls a method with one request and one response.
-    /// - Parameter completion: called once, on the completion queue's thread, or on this one when the call cannot start.
+    /// - Parameter completion: called once, on the completion queue's thread, or on this one when the call cannot
+    ///   start.
     /// - Returns: the call, which may be dropped.
     @discardableResult
     public func unary(

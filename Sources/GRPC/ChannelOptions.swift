@@ -34,7 +34,6 @@ public struct ChannelOptions: Sendable {
         arguments[GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION] = 1
         // Each channel has connections of its own, so that closing it closes them.
         arguments[GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL] = 1
-        arguments[GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES] = 2 << 20
         if let userAgent { arguments.set(GRPC_ARG_PRIMARY_USER_AGENT_STRING, userAgent) }
         if let name = tls?.serverNameOverride { arguments.set(GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, name) }
         return arguments
@@ -51,7 +50,8 @@ public struct ClientTLS: Sendable {
     public var serverNameOverride: String?
 
     public init(
-        rootCA: [UInt8]? = nil, certificateChain: [UInt8]? = nil, privateKey: [UInt8]? = nil, serverNameOverride: String? = nil
+        rootCA: [UInt8]? = nil, certificateChain: [UInt8]? = nil, privateKey: [UInt8]? = nil,
+        serverNameOverride: String? = nil
     ) {
         self.rootCA = rootCA
         self.certificateChain = certificateChain

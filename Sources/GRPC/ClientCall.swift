@@ -18,9 +18,12 @@ public final class ClientCall: @unchecked Sendable {
     /// Set by `start`, cleared by `finished`, which comes after it.
     private var completion: (@Sendable (Result<[UInt8], Status>) -> Void)?
 
-    init() {}
+    init() { LiveCalls.add(1) }
 
-    deinit { cgrpc_client_call_destroy(memory) }
+    deinit {
+        cgrpc_client_call_destroy(memory)
+        LiveCalls.add(-1)
+    }
 
     /// Ends the call with `cancelled` unless it is over. The completion still runs.
     public func cancel() {
@@ -41,18 +44,26 @@ public final class ClientCall: @unchecked Sendable {
             return completion(.failure(refusal))
         }
         self.completion = completion
-        Tag.arm(&memory.pointee.finished, self) { owner, _ in takeOwner(owner, as: ClientCall.self).finished() }
-        let error: Status? = progress.withLock { progress in
-            guard case .new = progress, let call = memory.pointee.call else { return Status(.cancelled, "Cancelled") }
-            guard cgrpc_client_unary(memory) == GRPC_CALL_OK else { return .cannotStart }
+        let mayStart = progress.withLock { progress in
+            guard case .new = progress, let call = memory.pointee.call else { return false }
             progress = .running(call)
-            return nil
+            return true
         }
-        guard let error else { return }
+        guard mayStart else { return refuse(Status(.cancelled, "Cancelled")) }
+        // Outside the lock, which the completion takes on another thread, often before this returns.
+        Tag.arm(&memory.pointee.finished, self) { owner, _ in takeOwner(owner, as: ClientCall.self).finished() }
+        guard cgrpc_client_unary(memory) != GRPC_CALL_OK else { return }
         Tag.disarm(&memory.pointee.finished)
-        self.completion = nil
+        refuse(.cannotStart)
+    }
+
+    /// Ends a call that did not start.
+    private func refuse(_ status: Status) {
+        progress.withLock { $0 = .over }
         memory.releaseCall()
-        completion(.failure(error))
+        let completion = completion
+        self.completion = nil
+        completion?(.failure(status))
     }
 
     private func finished() {
@@ -85,7 +96,9 @@ extension UnsafeMutablePointer<cgrpc_client_call> {
         if !metadata.isEmpty {
             let (headers, illegalKey) = metadata.copied()
             pointee.headers = headers
-            if let illegalKey { return Status(.invalidArgument, "the header \(illegalKey) or its value is not allowed") }
+            if let illegalKey {
+                return Status(.invalidArgument, "the header \(illegalKey) or its value is not allowed")
+            }
         }
         guard let call = channel.makeCall(path, timeout: timeout) else {
             return Status(.unavailable, "the channel is closed")

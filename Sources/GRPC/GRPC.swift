@@ -2,15 +2,12 @@ import CGRPC
 
 /// gRPC over its C core: servers and channels that carry bytes. Nothing outside this target sees C.
 ///
-/// A server calls its handlers on the threads of its completion queues; a channel calls completions on one thread shared
-/// by the process. Neither may be blocked. Nothing here knows Protobuf.
+/// A server calls its handlers on the threads of its completion queues; channels call completions on one thread that
+/// the process shares. Neither may be blocked. Nothing here knows Protobuf.
 enum Library {
     /// Starts the C core, once. It is never stopped: messages may outlive the server or channel they came from, and it
     /// keeps only a timer thread.
     static func start() { _ = started }
 
     private static let started: Void = grpc_init()
-
-    /// The C core's version, such as "1.51.1"-like text of its own numbering.
-    static var version: String { String(cString: grpc_version_string()) }
 }

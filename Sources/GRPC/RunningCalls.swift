@@ -2,15 +2,27 @@ import Synchronization
 
 /// Every call of a server between its arrival and its end, so that they can be counted, limited and cancelled.
 ///
-/// Also keeps a server from being destroyed while its calls are being cancelled.
+/// Also says when the server may be destroyed. That its connections are gone is not enough for that: a call outlives its
+/// connection until the handler has answered, and answering needs the completion queue.
 final class RunningCalls: Sendable {
     private struct State {
         var slots: [CallState?] = []
         var free: [Int] = []
         /// Admitted ones; those refused for the limit are in slots too until their answer is out.
         var running = 0
-        var isCancelling = false
+        /// Calls that are waited for, and those that came and are not over.
+        var open = 0
+        /// How many are looking through the calls to cancel them.
+        var cancelling = 0
         var isDrained = false
+        var isDestroyed = false
+
+        /// True once: the server is the caller's to destroy.
+        mutating func takeServer() -> Bool {
+            guard isDrained, open == 0, cancelling == 0, !isDestroyed else { return false }
+            isDestroyed = true
+            return true
+        }
     }
 
     private let limit: Int
@@ -21,7 +33,18 @@ final class RunningCalls: Sendable {
     var running: Int { state.withLock { $0.running } }
     var all: [CallState] { state.withLock { $0.slots.compactMap { $0 } } }
 
-    /// Notes a call; `isAdmitted` is false when it is past the limit.
+    /// A call is waited for. Followed by `ended`, or `insert` and `remove`.
+    func awaited() { state.withLock { $0.open += 1 } }
+
+    /// Nobody came. True: the server is the caller's to destroy.
+    func ended() -> Bool {
+        state.withLock { state in
+            state.open -= 1
+            return state.takeServer()
+        }
+    }
+
+    /// Notes a call that came; `isAdmitted` is false when it is past the limit.
     func insert(_ call: CallState) -> (slot: Int, isAdmitted: Bool) {
         state.withLock { state in
             let isAdmitted = state.running < limit
@@ -35,38 +58,39 @@ final class RunningCalls: Sendable {
         }
     }
 
-    func remove(_ slot: Int, wasAdmitted: Bool) {
+    /// The call is over and released. True: the server is the caller's to destroy.
+    func remove(_ slot: Int, wasAdmitted: Bool) -> Bool {
         state.withLock { state in
             state.slots[slot] = nil
             state.free.append(slot)
             if wasAdmitted { state.running -= 1 }
+            state.open -= 1
+            return state.takeServer()
         }
     }
 
-    // MARK: Shutdown: `drained` and cancelling may overlap; whoever is last destroys the server.
-
-    /// False when the server is drained already, or somebody else is cancelling.
+    /// False when the server is destroyed. Else it stays until `endCancelling`.
     func beginCancelling() -> Bool {
         state.withLock { state in
-            guard !state.isDrained, !state.isCancelling else { return false }
-            state.isCancelling = true
+            guard !state.isDestroyed else { return false }
+            state.cancelling += 1
             return true
         }
     }
 
-    /// True: the server drained meanwhile and is the caller's to destroy.
+    /// True: the server is the caller's to destroy.
     func endCancelling() -> Bool {
         state.withLock { state in
-            state.isCancelling = false
-            return state.isDrained
+            state.cancelling -= 1
+            return state.takeServer()
         }
     }
 
-    /// True: the server is the caller's to destroy.
+    /// The server's connections are gone. True: it is the caller's to destroy.
     func drained() -> Bool {
         state.withLock { state in
             state.isDrained = true
-            return !state.isCancelling
+            return state.takeServer()
         }
     }
 }

@@ -41,7 +41,8 @@ public final class Server: Sendable {
 
     private func add(_ method: Method) {
         stage.withLock { stage in
-            guard case .registering(let methods) = stage, !methods.contains(where: { $0.path == method.path }) else { return }
+            guard case .registering(let methods) = stage else { return }
+            guard !methods.contains(where: { $0.path == method.path }) else { return }
             stage = .registering(methods + [method])
         }
     }

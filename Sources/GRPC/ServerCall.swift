@@ -1,7 +1,7 @@
 /// A call with one request, in the hands of its handler.
 ///
-/// Answer once, from any thread; later answers are ignored, and so are answers to a call that was cancelled. A call whose
-/// last reference goes unanswered ends with `internalError`.
+/// Answer once, from any thread; later answers are ignored, and so are answers to a call that was cancelled. A call
+/// whose last reference goes unanswered ends with `internalError`.
 public final class ServerCall: Sendable {
     private let state: CallState
 
@@ -39,8 +39,8 @@ public final class ServerCall: Sendable {
     public func fail(_ status: Status) { state.answer(CallState.Answer(status: status)) }
 
     /// Sends one message of a stream.
-    /// - Parameter completion: true when the client's flow control took it and the next may be sent; false when the call
-    ///   is over, or the message before has not been completed.
+    /// - Parameter completion: true when the client's flow control took it and the next may be sent; false when the
+    ///   call is over, or the message before has not been completed.
     public func send(_ bytes: [UInt8], completion: @escaping @Sendable (Bool) -> Void) { state.send(bytes, completion) }
 
     /// Sends one message of a stream and returns when the next may be sent.

@@ -22,9 +22,8 @@ final class ServerCore: @unchecked Sendable {
     static func listen(_ options: ServerOptions, _ methods: [Method]) throws(ListenError) -> (ServerCore, port: Int) {
         func refuse(_ reason: String) -> ListenError { ListenError(address: options.address, reason: reason) }
         Library.start()
-        guard let credentials = options.tls.map({ $0.credentials() }) ?? grpc_insecure_server_credentials_create() else {
-            throw refuse("the TLS certificate or key cannot be used")
-        }
+        let made = options.tls.map { $0.credentials() } ?? grpc_insecure_server_credentials_create()
+        guard let credentials = made else { throw refuse("the TLS certificate or key cannot be used") }
         defer { grpc_server_credentials_release(credentials) }
         guard let core = ServerCore(options) else { throw refuse("the server cannot be made") }
         for method in methods {
@@ -50,7 +49,8 @@ final class ServerCore: @unchecked Sendable {
             return quota
         } ?? nil
         defer { if let quota { grpc_resource_quota_unref(quota) } }
-        guard let handle = options.arguments.lend(memoryQuota: quota, { grpc_server_create(&$0, nil) }) else { return nil }
+        let made = options.arguments.lend(memoryQuota: quota) { grpc_server_create(&$0, nil) }
+        guard let handle = made else { return nil }
         self.options = options
         self.handle = handle
         calls = RunningCalls(limit: options.maxConcurrentCalls)
@@ -89,7 +89,18 @@ final class ServerCore: @unchecked Sendable {
 
     /// Waits for one more call of `target`. Does nothing when the server is going down.
     func request(_ target: CallState.Target, on queue: CompletionQueue) {
+        calls.awaited()
         CallState(target, self, queue).request(from: handle)
+    }
+
+    /// No call came of a request.
+    func requestEnded() {
+        if calls.ended() { destroy() }
+    }
+
+    /// A call is over and the core's part of it released.
+    func callEnded(_ slot: Int, wasAdmitted: Bool) {
+        if calls.remove(slot, wasAdmitted: wasAdmitted) { destroy() }
     }
 
     // MARK: Going down
@@ -113,7 +124,7 @@ final class ServerCore: @unchecked Sendable {
         if calls.endCancelling() { destroy() }
     }
 
-    /// Every call is over and every connection closed.
+    /// Every connection is closed. Calls that were cut off with theirs may still be in handlers.
     private func drained() {
         if calls.drained() { destroy() }
     }

@@ -40,7 +40,6 @@ public struct ServerOptions: Sendable {
         // No ping is ever answered with GOAWAY: clients in the field ping every 5 s without calls (api.md 1).
         arguments[GRPC_ARG_HTTP2_MAX_PING_STRIKES] = 0
         arguments[GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS] = 1000
-        arguments[GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES] = 2 << 20
         return arguments
     }
 }

@@ -1,7 +1,7 @@
 /// A call with streams in both directions, in the hands of its handler.
 ///
-/// Messages may be received and sent at the same time, one of each at once. It ends by `finish` or `fail`; one whose last
-/// reference goes without ends with `internalError`.
+/// Messages may be received and sent at the same time, one of each at once. It ends by `finish` or `fail`; one whose
+/// last reference goes without ends with `internalError`.
 public final class ServerStream: Sendable {
     private let state: CallState
 

@@ -20,7 +20,12 @@ final class StreamState: @unchecked Sendable {
     private let memory: UnsafeMutablePointer<cgrpc_client_call> = cgrpc_client_call_create()
     private let progress = Mutex(Progress())
 
-    deinit { cgrpc_client_call_destroy(memory) }
+    init() { LiveCalls.add(1) }
+
+    deinit {
+        cgrpc_client_call_destroy(memory)
+        LiveCalls.add(-1)
+    }
 
     func start(on channel: Channel, _ path: String, _ request: [UInt8], _ metadata: Metadata, _ timeout: Duration?) {
         if let refusal = memory.prepare(on: channel, path, request, metadata, timeout) {

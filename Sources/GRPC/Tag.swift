@@ -2,28 +2,25 @@ import CGRPC
 
 /// What travels through the C core with an operation and comes back when it is complete.
 ///
-/// The owner is retained while the operation runs: `arm` takes the reference, and the function that `Tag.complete` calls,
-/// or `disarm` when the operation could not start, gives it back.
+/// The owner is retained while the operation runs: `arm` takes the reference, and the function that `Tag.complete`
+/// calls, or `disarm` when the operation could not start, gives it back.
 enum Tag {
     typealias Function = @convention(c) (UnsafeMutableRawPointer, Bool) -> Void
 
     static func arm(_ tag: inout cgrpc_tag, _ owner: AnyObject, _ function: @escaping Function) {
-        tag.owner = Unmanaged.passRetained(owner).toOpaque()
-        tag.complete = function
+        cgrpc_tag_arm(&tag, Unmanaged.passRetained(owner).toOpaque(), function)
     }
 
     static func disarm(_ tag: inout cgrpc_tag) {
-        guard let owner = tag.owner else { return }
-        tag.owner = nil
+        guard let owner = cgrpc_tag_disarm(&tag) else { return }
         Unmanaged<AnyObject>.fromOpaque(owner).release()
     }
 
     /// Called on a thread of the queue, once per operation.
     static func complete(_ tag: UnsafeMutableRawPointer, ok: Bool) {
         let tag = tag.assumingMemoryBound(to: cgrpc_tag.self)
-        guard let owner = tag.pointee.owner, let function = tag.pointee.complete else { return }
         // Before the function, which may free the tag or arm it again.
-        tag.pointee.owner = nil
+        guard let owner = cgrpc_tag_disarm(tag), let function = tag.pointee.complete else { return }
         function(owner, ok)
     }
 }

@@ -25,6 +25,11 @@ public final class Client: Sendable {
     /// Ends every call that runs.
     public func close() { connections.close() }
 
+    /// Returns when a server answered. Throws when none does.
+    public func ping() async throws(ClientError) {
+        do throws(Status) { try await connections.refresh() } catch { throw ClientError(error) }
+    }
+
     // MARK: In
 
     /// Stores a job. On return it is durable. A repeated send makes no second job.

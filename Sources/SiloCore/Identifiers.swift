@@ -1,9 +1,37 @@
+/// A name that somebody chose. Its identity and its order are those of its bytes, as in the keys of the store: Swift's own
+/// `String` takes different bytes for the same text where Unicode does.
+public protocol Identifier: Hashable, Comparable, Sendable, CustomStringConvertible {
+    var text: String { get }
+}
+
+extension Identifier {
+    public var description: String { text }
+
+    public static func == (left: Self, right: Self) -> Bool {
+        left.text.utf8.elementsEqual(right.text.utf8)
+    }
+
+    public static func < (left: Self, right: Self) -> Bool {
+        left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        var text = text
+        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    }
+}
+
 /// Names a job within its tenant. Chosen by the application, or a random UUID.
-public struct JobID: Hashable, Sendable, Comparable, CustomStringConvertible {
+public struct JobID: Identifier {
     public let text: String
     public init(_ text: String) { self.text = text }
-    public var description: String { text }
-    public static func < (left: JobID, right: JobID) -> Bool { left.text < right.text }
+}
+
+/// Names what workers poll: those of one group take each other's work.
+public struct TaskGroup: Identifier, ExpressibleByStringLiteral {
+    public let text: String
+    public init(_ text: String) { self.text = text }
+    public init(stringLiteral text: String) { self.text = text }
 }
 
 /// Names one running attempt: what a worker heartbeats and reports.

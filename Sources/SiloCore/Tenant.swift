@@ -1,9 +1,10 @@
 private import CXXHash
 
 /// Whose job it is. A tenant's jobs live on one shard; job ids and limit keys are scoped to it.
-public struct Tenant: Hashable, Sendable, CustomStringConvertible {
+public struct Tenant: Identifier {
     public let name: String
     public init(_ name: String) { self.name = name }
+    public var text: String { name }
 
     /// The one tenant of a server that runs without tenancy; never shown on the wire.
     public static let none = Tenant("-")
@@ -12,7 +13,6 @@ public struct Tenant: Hashable, Sendable, CustomStringConvertible {
     public static let nameScalarsMax = 64
 
     public var hash: TenantHash { TenantHash(of: name) }
-    public var description: String { name }
 }
 
 /// Where a tenant lies in the routing space: XXH64 of its name's UTF-8 with seed 0 (spec/api.md 2.4).

@@ -34,20 +34,20 @@ public enum ShardKeys {
     /// Every row of every tenant.
     public static let tenants: (start: Bytes, end: Bytes) = ([0x10], [0x11])
 
-    public static func queue(_ tenant: Tenant, _ group: String) -> Bytes {
+    public static func queue(_ tenant: Tenant, _ group: TaskGroup) -> Bytes {
         var key = KeyEncoder()
         key.append(UInt8(0x02))
         key.append(tenant.hash.value)
         key.append(tenant.name)
-        key.append(group)
+        key.append(group.text)
         return key.bytes
     }
 
     /// The tenant and task group of a directory key; nil when it is malformed.
-    public static func parseQueue(_ key: Bytes) -> (tenant: Tenant, group: String)? {
+    public static func parseQueue(_ key: Bytes) -> (tenant: Tenant, group: TaskGroup)? {
         var decoder = KeyDecoder(key, after: 1)
         guard decoder.uint64() != nil, let tenant = decoder.text(), let group = decoder.text() else { return nil }
-        return (Tenant(tenant), group)
+        return (Tenant(tenant), TaskGroup(group))
     }
 }
 
@@ -85,15 +85,19 @@ public struct TenantKeys: Sendable {
         return key.bytes
     }
 
+    /// The bytes of a metadata value that its index key holds. A key has at most 65,535 bytes, a value as many by itself; of a
+    /// longer one the key holds the beginning, and whoever looks for it compares the job's own.
+    public static let indexedValueBytesMax = 1024
+
     public func metadata(_ name: String, _ value: String, _ id: JobID) -> Bytes {
         var key = KeyEncoder(self.key(.metadata, name))
-        key.append(value)
+        key.append(Self.indexed(value))
         key.append(id.text)
         return key.bytes
     }
 
-    public func ready(_ group: String, _ rank: UInt64, _ id: JobID) -> Bytes { ordered(.ready, group, rank, id) }
-    public func timer(_ group: String, _ start: UInt64, _ id: JobID) -> Bytes { ordered(.timer, group, start, id) }
+    public func ready(_ group: TaskGroup, _ rank: UInt64, _ id: JobID) -> Bytes { ordered(.ready, group, rank, id) }
+    public func timer(_ group: TaskGroup, _ start: UInt64, _ id: JobID) -> Bytes { ordered(.timer, group, start, id) }
 
     public func finished(_ state: UInt8, _ changedAt: Timestamp, _ id: JobID) -> Bytes {
         var key = KeyEncoder(prefix)
@@ -102,6 +106,14 @@ public struct TenantKeys: Sendable {
         key.append(~changedAt.sortable)
         key.append(id.text)
         return key.bytes
+    }
+
+    /// What of a metadata value is indexed: whole characters only.
+    public static func indexed(_ value: String) -> String {
+        guard value.utf8.count > indexedValueBytesMax else { return value }
+        var end = value.utf8.index(value.utf8.startIndex, offsetBy: indexedValueBytesMax)
+        while end.samePosition(in: value.unicodeScalars) == nil { end = value.utf8.index(before: end) }
+        return String(value[..<end])
     }
 
     // Ranges.
@@ -116,13 +128,13 @@ public struct TenantKeys: Sendable {
     }
 
     /// Ready rows of a group from a rank and job on.
-    public func ready(_ group: String, from rank: UInt64, _ id: JobID) -> (start: Bytes, end: Bytes) {
-        (ready(group, rank, id), Self.successor(of: key(.ready, group)))
+    public func ready(_ group: TaskGroup, from rank: UInt64, _ id: JobID) -> (start: Bytes, end: Bytes) {
+        (ready(group, rank, id), Self.successor(of: key(.ready, group.text)))
     }
 
     /// Timer rows of a group from a start and job on.
-    public func timers(_ group: String, from start: UInt64, _ id: JobID) -> (start: Bytes, end: Bytes) {
-        (timer(group, start, id), Self.successor(of: key(.timer, group)))
+    public func timers(_ group: TaskGroup, from start: UInt64, _ id: JobID) -> (start: Bytes, end: Bytes) {
+        (timer(group, start, id), Self.successor(of: key(.timer, group.text)))
     }
 
     // Taking keys apart.
@@ -147,10 +159,10 @@ public struct TenantKeys: Sendable {
         return key.bytes
     }
 
-    private func ordered(_ family: Family, _ group: String, _ order: UInt64, _ id: JobID) -> Bytes {
+    private func ordered(_ family: Family, _ group: TaskGroup, _ order: UInt64, _ id: JobID) -> Bytes {
         var key = KeyEncoder(prefix, reserving: 96)
         key.append(family.rawValue)
-        key.append(group)
+        key.append(group.text)
         key.append(order)
         key.append(id.text)
         return key.bytes

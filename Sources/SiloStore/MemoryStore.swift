@@ -1,12 +1,14 @@
 public import SiloCore
 import Synchronization
 
-/// A store in memory, with SlateDB's contract: a write is visible at once and durable after a flush.
-/// `crash` forgets exactly what was not durable.
+/// A store in memory, with SlateDB's contract: a write is visible at once and durable after a flush, and a row is gone once it
+/// has expired. `crash` forgets exactly what was not durable.
 public final class MemoryStore: KeyValueStore {
     struct Contents: Sendable {
         /// In key order.
         var rows: [Row] = []
+        /// Of the rows that expire.
+        var expiries: [Bytes: Timestamp] = [:]
 
         /// The index of the first row whose key is not below `key`.
         func index(of key: Bytes) -> Int {
@@ -19,17 +21,24 @@ public final class MemoryStore: KeyValueStore {
             return low
         }
 
-        func get(_ key: Bytes) -> Bytes? {
-            let index = index(of: key)
-            return index < rows.count && rows[index].key == key ? rows[index].value : nil
+        func isLive(_ key: Bytes, at now: Timestamp) -> Bool {
+            expiries.isEmpty || expiries[key].map { $0 > now } ?? true
         }
 
-        func scan(from start: Bytes, to end: Bytes, limit: Int) -> [Row] {
-            Array(rows[index(of: start)...].prefix(limit).prefix { $0.key.lexicographicallyPrecedes(end) })
+        func get(_ key: Bytes, at now: Timestamp) -> Bytes? {
+            let index = index(of: key)
+            return index < rows.count && rows[index].key == key && isLive(key, at: now) ? rows[index].value : nil
+        }
+
+        func scan(from start: Bytes, to end: Bytes, limit: Int, at now: Timestamp) -> [Row] {
+            let range = rows[index(of: start)...].lazy.prefix { $0.key.lexicographicallyPrecedes(end) }
+            return Array(range.filter { isLive($0.key, at: now) }.prefix(limit))
         }
 
         mutating func apply(_ batch: [Write]) {
+            guard batch.count < 128 else { return merge(batch) }
             for write in batch {
+                expiries[write.key] = write.value == nil ? nil : write.expiresAt
                 let index = index(of: write.key)
                 let exists = index < rows.count && rows[index].key == write.key
                 switch (write.value, exists) {
@@ -40,6 +49,23 @@ public final class MemoryStore: KeyValueStore {
                 }
             }
         }
+
+        /// As `apply`, in one pass over all rows: a large batch would move them once for each of its own.
+        private mutating func merge(_ batch: [Write]) {
+            let batch = batch.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+            var merged: [Row] = []
+            merged.reserveCapacity(rows.count + batch.count)
+            var next = 0
+            for write in batch {
+                let place = index(of: write.key)
+                merged += rows[next..<place]
+                next = place < rows.count && rows[place].key == write.key ? place + 1 : place
+                if let value = write.value { merged.append(Row(key: write.key, value: value)) }
+                expiries[write.key] = write.value == nil ? nil : write.expiresAt
+            }
+            merged += rows[next...]
+            rows = merged
+        }
     }
 
     private struct State {
@@ -49,18 +75,23 @@ public final class MemoryStore: KeyValueStore {
         var isClosed = false
     }
     private let state = Mutex(State())
+    private let clock: (any Clock)?
 
-    public init() {}
+    /// - Parameter clock: says when rows expire; without one they never do.
+    public init(clock: (any Clock)? = nil) {
+        self.clock = clock
+    }
 
     public func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
-        try contents().get(key)
+        try contents().get(key, at: now)
     }
 
     public func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
-        try contents().scan(from: start, to: end, limit: limit)
+        try contents().scan(from: start, to: end, limit: limit, at: now)
     }
 
     public func write(_ batch: [Write]) async throws(StoreError) {
+        guard Set(batch.map(\.key)).count == batch.count else { throw .corrupt("a key occurs twice in one batch") }
         try open { state in
             state.written.apply(batch)
             state.undurable.append(batch)
@@ -75,7 +106,7 @@ public final class MemoryStore: KeyValueStore {
     }
 
     public func snapshot() async throws(StoreError) -> any StoreReader {
-        MemorySnapshot(contents: try contents())
+        MemorySnapshot(contents: try contents(), now: now)
     }
 
     public func close() async throws(StoreError) {
@@ -92,13 +123,21 @@ public final class MemoryStore: KeyValueStore {
             state.isClosed = true
             return state.durable
         }
-        let next = MemoryStore()
+        let next = MemoryStore(clock: clock)
         next.state.withLock { $0.written = durable; $0.durable = durable }
         return next
     }
 
     /// Every row, whether durable or not.
-    public var rows: [Row] { state.withLock { $0.written.rows } }
+    public var rows: [Row] {
+        let now = now
+        return state.withLock { state in state.written.rows.filter { state.written.isLive($0.key, at: now) } }
+    }
+
+    /// Every row that would outlive a crash.
+    public var durableRows: [Row] { state.withLock { $0.durable.rows } }
+
+    private var now: Timestamp { clock?.now ?? Timestamp(0) }
 
     private func contents() throws(StoreError) -> Contents {
         try open { $0.written }
@@ -113,8 +152,9 @@ public final class MemoryStore: KeyValueStore {
 
 private struct MemorySnapshot: StoreReader {
     let contents: MemoryStore.Contents
-    func get(_ key: Bytes) async throws(StoreError) -> Bytes? { contents.get(key) }
+    let now: Timestamp
+    func get(_ key: Bytes) async throws(StoreError) -> Bytes? { contents.get(key, at: now) }
     func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
-        contents.scan(from: start, to: end, limit: limit)
+        contents.scan(from: start, to: end, limit: limit, at: now)
     }
 }

@@ -2,30 +2,52 @@ public import SiloCore
 public import SiloStore
 import Synchronization
 
-/// A store that fails when it is told to.
+/// A store that fails, or keeps its callers waiting, when it is told to.
 public final class FaultyStore: KeyValueStore {
+    private struct State {
+        var faults = Faults()
+        var held: [(fault: KeyPath<Faults, Bool>, continuation: CheckedContinuation<Void, Never>)] = []
+    }
     public struct Faults: Sendable {
         public var failWrites = false
         public var failFlushes = false
         public var failReads = false
+        /// Calls that still succeed; all after them fail. Nil: no bound.
+        public var callsLeft: Int?
+        /// What a failure says.
+        public var error = StoreError.unavailable("injected fault")
+        /// Flushes, or reads, wait until this is cleared.
+        public var holdFlushes = false
+        public var holdReads = false
     }
     private let inner: any KeyValueStore
-    private let faults = Mutex(Faults())
+    private let state = Mutex(State())
 
     public init(_ inner: any KeyValueStore) {
         self.inner = inner
     }
 
     public func set(_ change: (inout Faults) -> Void) {
-        faults.withLock { change(&$0) }
+        let released = state.withLock { state in
+            change(&state.faults)
+            let faults = state.faults
+            defer { state.held.removeAll { !faults[keyPath: $0.fault] } }
+            return state.held.filter { !faults[keyPath: $0.fault] }.map(\.continuation)
+        }
+        for call in released { call.resume() }
     }
 
+    /// Calls that are held.
+    public var heldCount: Int { state.withLock { $0.held.count } }
+
     public func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
+        await hold(\.holdReads)
         try fail(\.failReads)
         return try await inner.get(key)
     }
 
     public func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
+        await hold(\.holdReads)
         try fail(\.failReads)
         return try await inner.scan(from: start, to: end, limit: limit)
     }
@@ -36,6 +58,7 @@ public final class FaultyStore: KeyValueStore {
     }
 
     public func flush() async throws(StoreError) {
+        await hold(\.holdFlushes)
         try fail(\.failFlushes)
         try await inner.flush()
     }
@@ -47,7 +70,25 @@ public final class FaultyStore: KeyValueStore {
 
     public func close() async throws(StoreError) { try await inner.close() }
 
+    private func hold(_ fault: any (KeyPath<Faults, Bool> & Sendable)) async {
+        guard state.withLock({ $0.faults[keyPath: fault] }) else { return }
+        await withCheckedContinuation { continuation in
+            let isHeld = state.withLock { state in
+                if state.faults[keyPath: fault] { state.held.append((fault, continuation)) }
+                return state.faults[keyPath: fault]
+            }
+            if !isHeld { continuation.resume() }
+        }
+    }
+
     private func fail(_ fault: any (KeyPath<Faults, Bool> & Sendable)) throws(StoreError) {
-        if faults.withLock({ $0[keyPath: fault] }) { throw .unavailable("injected fault") }
+        let error: StoreError? = state.withLock { state in
+            if let left = state.faults.callsLeft {
+                guard left > 0 else { return state.faults.error }
+                state.faults.callsLeft = left - 1
+            }
+            return state.faults[keyPath: fault] ? state.faults.error : nil
+        }
+        if let error { throw error }
     }
 }

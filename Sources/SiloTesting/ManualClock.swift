@@ -22,6 +22,9 @@ public final class ManualClock: Clock {
 
     public var now: Timestamp { state.withLock { $0.now } }
 
+    /// The moments until which somebody sleeps.
+    public var sleepers: [Timestamp] { state.withLock { $0.sleepers.map(\.until) } }
+
     /// Moves on, and wakes whoever has slept long enough.
     public func advance(milliseconds: Int64) {
         let due = state.withLock { state in

@@ -4,23 +4,36 @@ public import SiloStore
 
 /// Recounts a shard's database from its rows and says what does not hold. It shares no code with the engine's operations.
 public struct ShardAudit {
+    private struct PendingRow {
+        let group: Bytes
+        let order: UInt64
+        let task: StorageV1.Task
+    }
     private struct JobRows {
         var job: StorageV1.Job?
         var status: StorageV1.Status?
         var leases: [StorageV1.Lease] = []
-        var ready: [StorageV1.Task] = []
-        var timers: [StorageV1.Task] = []
+        var ready: [PendingRow] = []
+        var timers: [PendingRow] = []
         var finished: [(state: UInt8, changedAt: UInt64)] = []
         var attempts: [StorageV1.Attempt] = []
         var metadata: [String: String] = [:]
     }
-    private struct JobKey: Hashable {
-        let tenant: String
-        let id: String
+    /// Texts as bytes: Swift calls texts equal that only Unicode holds to be equivalent.
+    private struct JobKey: Hashable, CustomStringConvertible {
+        let tenant: Bytes
+        let id: Bytes
+        var description: String { "\(String(decoding: tenant, as: UTF8.self))/\(String(decoding: id, as: UTF8.self))" }
+    }
+    private struct QueueKey: Hashable, CustomStringConvertible {
+        let tenant: Bytes
+        let group: Bytes
+        var description: String { "\(String(decoding: tenant, as: UTF8.self))/\(String(decoding: group, as: UTF8.self))" }
     }
 
     private var jobs: [JobKey: JobRows] = [:]
-    private var directory: [String: StorageV1.QueueCounts] = [:]
+    private var directory: [QueueKey: StorageV1.QueueCounts] = [:]
+    private var taskIDs: [Bytes: JobKey] = [:]
     public private(set) var violations: [String] = []
 
     /// Jobs found, and those of them that are finished.
@@ -31,15 +44,26 @@ public struct ShardAudit {
         for row in rows {
             do { try read(row) } catch { violations.append("unreadable row \(row.key): \(error)") }
         }
-        checkJobs()
+        for (key, rows) in jobs {
+            guard let job = rows.job else {
+                violations.append("job \(key): J18: rows without a job")
+                continue
+            }
+            checkPlaces(key, job, rows)
+            checkPending(key, job, rows)
+            checkAttempts(key, job, rows)
+        }
         checkCounts()
     }
+
+    // MARK: Reading
 
     private mutating func read(_ row: Row) throws {
         switch row.key.first {
         case 0x02:
-            guard let (tenant, group) = ShardKeys.parseQueue(row.key) else { return violations.append("bad directory key") }
-            directory[tenant.name + "\0" + group] = try StorageV1.QueueCounts(serializedBytes: row.value)
+            var parts = KeyParts(row.key, skipping: 9)
+            let key = QueueKey(tenant: parts.text(), group: parts.text())
+            directory[key] = try StorageV1.QueueCounts(serializedBytes: row.value)
         case 0x10:
             try readTenantRow(row)
         default:
@@ -51,79 +75,117 @@ public struct ShardAudit {
         var parts = KeyParts(row.key, skipping: 9)
         let tenant = parts.text()
         let family = parts.byte()
+        func change(_ id: Bytes, _ body: (inout JobRows) throws -> Void) rethrows {
+            try body(&jobs[JobKey(tenant: tenant, id: id), default: JobRows()])
+        }
         switch family {
-        case 0x4a: jobs[JobKey(tenant: tenant, id: parts.text()), default: JobRows()].job = try StorageV1.Job(serializedBytes: row.value)
-        case 0x53: jobs[JobKey(tenant: tenant, id: parts.text()), default: JobRows()].status = try StorageV1.Status(serializedBytes: row.value)
-        case 0x4c: jobs[JobKey(tenant: tenant, id: parts.text()), default: JobRows()].leases.append(try StorageV1.Lease(serializedBytes: row.value))
-        case 0x41: jobs[JobKey(tenant: tenant, id: parts.text()), default: JobRows()].attempts.append(try StorageV1.Attempt(serializedBytes: row.value))
+        case 0x4a: try change(parts.text()) { $0.job = try StorageV1.Job(serializedBytes: row.value) }
+        case 0x53: try change(parts.text()) { $0.status = try StorageV1.Status(serializedBytes: row.value) }
+        case 0x4c: try change(parts.text()) { $0.leases.append(try StorageV1.Lease(serializedBytes: row.value)) }
+        case 0x41: try change(parts.text()) { $0.attempts.append(try StorageV1.Attempt(serializedBytes: row.value)) }
         case 0x52, 0x54:
-            _ = parts.text()
-            _ = parts.number()
-            let key = JobKey(tenant: tenant, id: parts.text())
-            let task = try StorageV1.Task(serializedBytes: row.value)
-            if family == 0x52 { jobs[key, default: JobRows()].ready.append(task) } else { jobs[key, default: JobRows()].timers.append(task) }
+            let group = parts.text()
+            let order = parts.number()
+            let pending = PendingRow(group: group, order: order, task: try StorageV1.Task(serializedBytes: row.value))
+            change(parts.text()) { rows in
+                if family == 0x52 { rows.ready.append(pending) } else { rows.timers.append(pending) }
+            }
         case 0x58:
             let state = parts.byte()
             let changedAt = ~parts.number()
-            jobs[JobKey(tenant: tenant, id: parts.text()), default: JobRows()].finished.append((state, changedAt))
+            change(parts.text()) { $0.finished.append((state, changedAt)) }
         case 0x4d:
-            let name = parts.text()
-            let value = parts.text()
-            jobs[JobKey(tenant: tenant, id: parts.text()), default: JobRows()].metadata[name] = value
+            let name = String(decoding: parts.text(), as: UTF8.self)
+            let value = String(decoding: parts.text(), as: UTF8.self)
+            change(parts.text()) { $0.metadata[name] = value }
         default:
             violations.append("unknown family \(family)")
         }
     }
 
-    private mutating func checkJobs() {
-        for (key, rows) in jobs {
-            func complain(_ text: String) { violations.append("job \(key.tenant)/\(key.id): \(text)") }
-            guard let job = rows.job else {
-                complain("J18: rows without a job")
-                continue
+    // MARK: Checking
+
+    private mutating func checkPlaces(_ key: JobKey, _ job: StorageV1.Job, _ rows: JobRows) {
+        func complain(_ text: String) { violations.append("job \(key): \(text)") }
+        if Bytes(job.id.utf8) != key.id { complain("J19: its row names \(job.id)") }
+        let places = rows.leases.count + rows.ready.count + rows.timers.count + rows.finished.count
+        if places != 1 { complain("J2 J20 J29: stands in \(places) places") }
+        if rows.metadata != job.metadata.mapValues({ TenantKeys.indexed($0) }) { complain("J30: metadata rows \(rows.metadata) are not \(job.metadata)") }
+
+        if let index = rows.finished.first {
+            guard let status = rows.status else { return complain("J29: finished without a status") }
+            if UInt8(truncatingIfNeeded: status.state.rawValue) != index.state || UInt64(max(0, status.changedAtMs)) != index.changedAt {
+                complain("J29: index row \(index) does not match status \(status.state)")
             }
-            let places = rows.leases.count + rows.ready.count + rows.timers.count + rows.finished.count
-            if places != 1 { complain("J2 J20 J29: stands in \(places) places") }
-            if rows.metadata != job.metadata { complain("J30: metadata rows \(rows.metadata) are not \(job.metadata)") }
-            if let index = rows.finished.first {
-                guard let status = rows.status else {
-                    complain("J29: finished without a status")
-                    continue
-                }
-                if UInt8(truncatingIfNeeded: status.state.rawValue) != index.state || UInt64(max(0, status.changedAtMs)) != index.changedAt {
-                    complain("J29: index row \(index) does not match status \(status.state)")
-                }
-            } else if let status = rows.status, status.state != .scheduled {
-                complain("J8 J9: status \(status.state) of a job that is not finished")
+            if let last = status.lastAttempt {
+                let cancelsFailure = status.state == .cancelled && last.outcome == .failed && status.cancelledAtMs != nil
+                if last.outcome != status.state, !cancelsFailure { complain("J39: \(status.state) after attempt \(last.outcome)") }
+                if last.number != status.attempt { complain("J39: attempt \(last.number) ended it, status says \(status.attempt)") }
+            } else if status.state != .cancelled {
+                complain("J7: \(status.state) without an attempt")
             }
-            if let task = rows.ready.first ?? rows.timers.first {
-                if let status = rows.status, status.attempt != task.attempt || status.startMs != task.startMs {
-                    complain("J36: the pending task is not the one that the status names")
-                }
-            }
-            let numbers = (rows.attempts + (rows.status?.lastAttempt.map { [$0] } ?? [])).map(\.number)
-            if Set(numbers).count != numbers.count { complain("J26: attempt numbers repeat: \(numbers)") }
-            if let lease = rows.leases.first, let highest = numbers.max(), lease.attempt <= highest {
-                complain("J26: leased attempt \(lease.attempt) after attempt \(highest)")
-            }
+        } else if let status = rows.status {
+            if status.state != .scheduled { complain("J8 J9: status \(status.state) of a job that is not finished") }
+            if status.cancelledAtMs != nil { complain("J10: a mark on a job that is not finished and holds no lease") }
+            if status.lastAttempt != nil { complain("J7: an attempt ended a job that is not finished") }
+        }
+    }
+
+    private mutating func checkPending(_ key: JobKey, _ job: StorageV1.Job, _ rows: JobRows) {
+        func complain(_ text: String) { violations.append("job \(key): \(text)") }
+        for (pending, isReady) in rows.ready.map({ ($0, true) }) + rows.timers.map({ ($0, false) }) {
+            let task = pending.task
+            let (attempt, start) = rows.status.map { ($0.attempt, $0.startMs) } ?? (1, job.startMs)
+            if task.attempt != attempt || task.startMs != start { complain("J36: the pending task is not the one that its status names") }
+            if pending.group != Bytes(job.taskGroup.utf8) { complain("J20: waits in another group") }
+            if task.priority != job.priority { complain("J25: waits with priority \(task.priority), not \(job.priority)") }
+            if let copy = task.job, copy != job { complain("J20: carries another job") }
+            if !isReady, pending.order != UInt64(max(0, task.startMs)) { complain("J24: its timer is at \(pending.order), not \(task.startMs)") }
+        }
+        if let lease = rows.leases.first {
+            if lease.attempt != rows.status?.attempt ?? 1 { complain("J4: leased attempt \(lease.attempt), not the pending one") }
+            if Bytes(lease.taskGroup.utf8) != Bytes(job.taskGroup.utf8) { complain("J3: leased in another group") }
+        }
+    }
+
+    private mutating func checkAttempts(_ key: JobKey, _ job: StorageV1.Job, _ rows: JobRows) {
+        func complain(_ text: String) { violations.append("job \(key): \(text)") }
+        let attempts = rows.attempts + (rows.status?.lastAttempt.map { [$0] } ?? [])
+        let numbers = attempts.map(\.number)
+        if Set(numbers).count != numbers.count { complain("J26: attempt numbers repeat: \(numbers)") }
+        let pending = (rows.ready + rows.timers).map(\.task.attempt) + rows.leases.map(\.attempt)
+        if let next = pending.first, let highest = numbers.max(), next <= highest { complain("J26: attempt \(next) comes after \(highest)") }
+        for attempt in attempts where attempt.outcome == .scheduled || attempt.outcome == .running { complain("J5: attempt \(attempt.number) did not end") }
+        // An attempt that lease-one took counts relatively as it counts for ever.
+        for attempt in attempts where attempt.relativeNumber > (job.retryPolicy?.retryCount ?? 0) + 1 && attempt.relativeNumber != attempt.number {
+            complain("J27: attempt \(attempt.relativeNumber) of its run")
+        }
+        for id in attempts.map(\.taskId) + rows.leases.map(\.taskId) {
+            if let other = taskIDs.updateValue(key, forKey: id) { complain("J1 J19: shares a task id with \(other)") }
         }
     }
 
     private mutating func checkCounts() {
-        var recount: [String: StorageV1.QueueCounts] = [:]
+        var recount: [QueueKey: StorageV1.QueueCounts] = [:]
         for (key, rows) in jobs {
             guard let job = rows.job else { continue }
-            let queue = key.tenant + "\0" + job.taskGroup
-            recount[queue, default: StorageV1.QueueCounts()].ready += UInt64(rows.ready.count)
-            recount[queue, default: StorageV1.QueueCounts()].timers += UInt64(rows.timers.count)
-            recount[queue, default: StorageV1.QueueCounts()].leased += UInt64(rows.leases.count)
+            var counts = recount[QueueKey(tenant: key.tenant, group: Bytes(job.taskGroup.utf8))] ?? StorageV1.QueueCounts()
+            counts.ready += UInt64(rows.ready.count)
+            counts.timers += UInt64(rows.timers.count)
+            counts.leased += UInt64(rows.leases.count)
             for finished in rows.finished {
                 switch finished.state {
-                case 2: recount[queue, default: StorageV1.QueueCounts()].succeeded += 1
-                case 3: recount[queue, default: StorageV1.QueueCounts()].failed += 1
-                default: recount[queue, default: StorageV1.QueueCounts()].cancelled += 1
+                case 2: counts.succeeded += 1
+                case 3: counts.failed += 1
+                default: counts.cancelled += 1
                 }
             }
+            recount[QueueKey(tenant: key.tenant, group: Bytes(job.taskGroup.utf8))] = counts
+        }
+        for (key, rows) in jobs {
+            guard let job = rows.job, let queue = directory[QueueKey(tenant: key.tenant, group: Bytes(job.taskGroup.utf8))] else { continue }
+            if let row = rows.ready.first, row.order < queue.readyFrom { violations.append("job \(key): ready before readyFrom") }
+            if let row = rows.timers.first, row.order < queue.timersFrom { violations.append("job \(key): timer before timersFrom") }
         }
         for (queue, var stored) in directory {
             stored.readyFrom = 0
@@ -150,7 +212,7 @@ private struct KeyParts {
         (0..<8).reduce(0) { sum, _ in sum << 8 | UInt64(byte()) }
     }
 
-    mutating func text() -> String {
+    mutating func text() -> Bytes {
         var content = Bytes()
         while let byte = rest.popFirst() {
             guard byte == 0 else {
@@ -160,6 +222,6 @@ private struct KeyParts {
             if rest.popFirst() == 1 { break }
             content.append(0)
         }
-        return String(decoding: content, as: UTF8.self)
+        return content
     }
 }

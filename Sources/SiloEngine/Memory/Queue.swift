@@ -6,7 +6,7 @@ import SiloStore
 final class Queue {
     struct ID: Hashable {
         let tenant: Tenant
-        let group: String
+        let group: TaskGroup
     }
 
     let id: ID
@@ -17,6 +17,9 @@ final class Queue {
 
     /// The directory row no longer says what `counts` says.
     var isDirty = false
+
+    /// The queue stands in the line of those whose windows may be let go.
+    var isInLoadOrder = false
 
     /// The batch that is being made adds or takes away rows that the windows may not hold.
     var hasUnwrittenRows = false
@@ -40,6 +43,9 @@ final class Queue {
 
     /// Nothing can happen in the queue without a new request.
     var isIdle: Bool { counts.ready == 0 && counts.timers == 0 && counts.waiting == 0 && counts.leased == 0 }
+
+    /// Its windows hold rows.
+    var holdsRows: Bool { !ready.isEmpty || !timers.isEmpty }
 
     var total: UInt64 { counts.ready + counts.timers + counts.waiting + counts.leased + completed }
     var completed: UInt64 { counts.succeeded + counts.failed + counts.cancelled }

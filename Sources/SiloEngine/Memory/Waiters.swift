@@ -2,13 +2,13 @@ import SiloCore
 
 /// Workers that wait for work, first come first served within their task group.
 struct Waiters {
-    private var groups: [String: FIFO<PendingLease>] = [:]
+    private var groups: [TaskGroup: FIFO<PendingLease>] = [:]
     private var deadlines = Heap<Deadline>()
     private(set) var count = 0
 
     private struct Deadline: Comparable {
         let at: Timestamp
-        let group: String
+        let group: TaskGroup
         static func < (left: Deadline, right: Deadline) -> Bool { left.at < right.at }
     }
 
@@ -18,14 +18,15 @@ struct Waiters {
         count += 1
     }
 
-    /// The worker that has waited longest for the group and is still there.
-    mutating func popFirst(of group: String) -> PendingLease? {
-        while let waiter = groups[group]?.popFirst() {
-            count -= 1
-            if groups[group]?.isEmpty ?? false { groups[group] = nil }
-            if !waiter.isAbandoned { return waiter }
-        }
-        return nil
+    /// The worker that has waited longest for the group.
+    func first(of group: TaskGroup) -> PendingLease? {
+        groups[group]?.first
+    }
+
+    mutating func removeFirst(of group: TaskGroup) {
+        guard groups[group]?.popFirst() != nil else { return }
+        count -= 1
+        if groups[group]?.isEmpty ?? false { groups[group] = nil }
     }
 
     var nextDeadline: Timestamp? { deadlines.first?.at }
@@ -33,7 +34,7 @@ struct Waiters {
     /// Those who have waited long enough, and those who are gone.
     mutating func popOverdue(at now: Timestamp) -> [PendingLease] {
         var overdue: [PendingLease] = []
-        var looked: Set<String> = []
+        var looked: Set<TaskGroup> = []
         while let deadline = deadlines.first, deadline.at <= now {
             deadlines.popFirst()
             guard looked.insert(deadline.group).inserted else { continue }

@@ -60,7 +60,7 @@ struct Window {
     /// Takes note that a row was deleted.
     mutating func remove(_ position: Position) {
         let index = index(of: position)
-        guard index < tasks.count, tasks[index].position == position else { return }
+        guard index < tasks.count, !(position < tasks[index].position) else { return }
         if index == head { _ = popFirst() } else { tasks.remove(at: index) }
     }
 

@@ -27,7 +27,8 @@ public struct Cancel: Command {
         case .cancelled:
             guard var status = stored.status else { return }
             status.cancelledAtMs = transaction.now.milliseconds
-            transaction.put(job.keys.status(id), status.serializedBytes())
+            let expiresAt = transaction.retention(of: .cancelled).map { Timestamp(status.changedAtMs) + $0 }
+            transaction.put(job.keys.status(id), status.serializedBytes(), expiresAt: expiresAt)
         case .scheduled:
             let start = stored.nextStart ?? transaction.now
             _ = try await transaction.takePending(job, priority: stored.job.priority, start: start)

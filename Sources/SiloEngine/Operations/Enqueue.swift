@@ -36,7 +36,7 @@ public struct Enqueue: Command {
 
     /// The job's id. Durable when answered. Throws `.jobAlreadyExists`, changing nothing.
     public func run(in transaction: Transaction) async throws -> JobID {
-        let queue = try await transaction.queue(tenant, taskGroup)
+        let queue = try await transaction.queue(tenant, TaskGroup(taskGroup))
         let id: JobID
         if let given = self.id {
             guard try await transaction.get(queue.keys.job(given)) == nil else { throw SiloError.jobAlreadyExists(given) }

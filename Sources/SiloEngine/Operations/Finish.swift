@@ -49,7 +49,8 @@ extension Transaction {
         settings.succeededRetentionMilliseconds == nil && settings.failedRetentionMilliseconds == nil
     }
 
-    private func retention(of state: StorageV1.JobState) -> Int64? {
+    /// How long the records of a job that ended so are kept, in milliseconds; nil: for ever.
+    func retention(of state: StorageV1.JobState) -> Int64? {
         state == .succeeded ? settings.succeededRetentionMilliseconds : settings.failedRetentionMilliseconds
     }
 }

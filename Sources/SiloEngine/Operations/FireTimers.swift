@@ -28,7 +28,7 @@ struct FireTimers: Command {
             guard Timestamp(Int64(clamping: first.position.order)) <= transaction.now else { return }
             transaction.memory.changeWindow(queue) { _ = $0.timers.popFirst() }
             transaction.delete(queue.keys.timer(queue.id.group, first.position.order, first.position.job))
-            queue.counts.timers -= 1
+            queue.counts.timers.countDown()
             transaction.memory.markDirty(queue)
             transaction.admit(JobReference(id: first.position.job, queue: queue), first.record)
             left -= 1

@@ -67,11 +67,17 @@ extension StorageV1.JobState {
 }
 
 extension Transaction {
-    /// The job's rows and its queue. Throws `.jobNotFound`.
+    /// The job's rows and its queue. Throws `.jobNotFound`, or `.corrupt` when they cannot be read: one bad row refuses the
+    /// requests for its job and does not stop the shard.
     func find(_ tenant: Tenant, _ id: JobID) async throws -> (stored: StoredJob, job: JobReference) {
-        let stored = try await StoredJob.read(id, TenantKeys(tenant)) { key throws(StoreError) in try await self.get(key) }
+        let stored: StoredJob?
+        do {
+            stored = try await StoredJob.read(id, TenantKeys(tenant)) { key throws(StoreError) in try await self.get(key) }
+        } catch StoreError.corrupt(let text) {
+            throw SiloError.corrupt("job \(id): \(text)")
+        }
         guard let stored else { throw SiloError.jobNotFound }
-        return (stored, JobReference(id: id, queue: try await queue(tenant, stored.job.taskGroup)))
+        return (stored, JobReference(id: id, queue: try await queue(tenant, TaskGroup(stored.job.taskGroup))))
     }
 
     /// The live lease of a running job, for a command on the job. A lease row without one in memory cannot be.

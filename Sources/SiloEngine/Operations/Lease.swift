@@ -17,22 +17,36 @@ public struct LeasedTask: Sendable {
 /// Gives a worker up to `taskCountMax` ready tasks of a group: tenants in turn, each tenant's by priority and time.
 public struct Lease: Command {
     public let worker: String
-    public let group: String
+    public let group: TaskGroup
     public let taskCountMax: Int
+    /// Payloads of one answer together.
+    public let payloadBytesMax: Int
+    /// The first task may be larger than that by itself, for else nobody would ever get it.
+    public let takesOversized: Bool
 
-    public init(worker: String, group: String, taskCountMax: Int) {
+    public init(
+        worker: String, group: String, taskCountMax: Int, payloadBytesMax: Int = .max, takesOversized: Bool = true
+    ) {
         self.worker = worker
-        self.group = group
+        self.group = TaskGroup(group)
         self.taskCountMax = taskCountMax
+        self.payloadBytesMax = payloadBytesMax
+        self.takesOversized = takesOversized
     }
 
     public func run(in transaction: Transaction) async throws -> [LeasedTask] {
         var leased: [LeasedTask] = []
+        var payloadBytes = 0
         while leased.count < taskCountMax, let queue = transaction.memory.nextQueue(in: group) {
             guard let pending = try await transaction.takeReady(queue) else { continue }
-            queue.deficit -= 1
             guard let job = try await transaction.job(of: pending, queue) else { continue }
             let reference = JobReference(id: pending.position.job, queue: queue)
+            payloadBytes += job.payload.count
+            if payloadBytes > payloadBytesMax, !leased.isEmpty || !takesOversized {
+                transaction.admit(reference, pending.record)
+                break
+            }
+            queue.deficit -= 1
             leased.append(transaction.lease(job, reference, pending.record, worker))
         }
         return leased
@@ -60,16 +74,21 @@ extension Transaction {
             return nil
         }
         delete(queue.keys.ready(queue.id.group, pending.position.order, pending.position.job))
-        queue.counts.ready -= 1
+        queue.counts.ready.countDown()
         memory.markDirty(queue)
         return pending
     }
 
-    /// The job of a task that was taken. Nil when the job's row is gone: the task is dropped.
+    /// The job of a task that was taken. Nil when the job's row is gone or cannot be read: the task is dropped.
     fileprivate func job(of pending: PendingTask, _ queue: Queue) async throws(StoreError) -> StorageV1.Job? {
         if let job = pending.record.job { return job }
-        guard let bytes = try await get(queue.keys.job(pending.position.job)) else { return nil }
-        return try StorageV1.Job(stored: bytes)
+        let key = queue.keys.job(pending.position.job)
+        if let bytes = try await get(key) {
+            if let job = try? StorageV1.Job(serializedBytes: bytes) { return job }
+            setAside(Row(key: key, value: bytes))
+        }
+        memory.totalJobs -= 1
+        return nil
     }
 
     /// Fills the empty ready window of a queue from the store.
@@ -78,7 +97,7 @@ extension Transaction {
         let range = queue.keys.ready(queue.id.group, from: frontier.order, frontier.job)
         let page = try await loadPage(queue, range)
         memory.changeWindow(queue) { $0.ready.load(page.tasks, next: page.next) }
-        queue.counts.ready -= min(queue.counts.ready, page.setAside)
+        queue.counts.ready.countDown(by: page.setAside)
         memory.shrinkWindows(keeping: queue)
     }
 
@@ -88,7 +107,7 @@ extension Transaction {
         let range = queue.keys.timers(queue.id.group, from: frontier.order, frontier.job)
         let page = try await loadPage(queue, range)
         memory.changeWindow(queue) { $0.timers.load(page.tasks, next: page.next) }
-        queue.counts.timers -= min(queue.counts.timers, page.setAside)
+        queue.counts.timers.countDown(by: page.setAside)
         memory.shrinkWindows(keeping: queue)
     }
 
@@ -98,31 +117,40 @@ extension Transaction {
         var setAside: UInt64 = 0
     }
 
-    /// Reads a page of pending tasks. A row that cannot be read is set aside, so that it does not block the rest.
+    /// Reads the first pending tasks of a range, a page at a time until there are some or the range ends. A row that cannot
+    /// be read is set aside, so that it does not block the rest.
     private func loadPage(_ queue: Queue, _ range: (start: Bytes, end: Bytes)) async throws(StoreError) -> Page {
-        let (rows, next) = try await scan(
-            from: range.start, to: range.end, limit: settings.pageRows, merging: queue.hasUnwrittenRows
-        )
         var page = Page()
-        page.tasks.reserveCapacity(rows.count)
-        for row in rows {
-            guard let (order, job) = queue.keys.parseOrdered(row.key),
-                let record = try? StorageV1.Task(serializedBytes: row.value)
-            else {
-                put(ShardKeys.setAside(row.key), row.value)
-                delete(row.key)
-                page.setAside += 1
-                continue
+        var start: Bytes? = range.start
+        while let from = start, page.tasks.isEmpty {
+            let (rows, next) = try await scan(
+                from: from, to: range.end, limit: settings.pageRows, merging: queue.hasUnwrittenRows
+            )
+            page.tasks.reserveCapacity(rows.count)
+            for row in rows {
+                if let (order, job) = queue.keys.parseOrdered(row.key),
+                    let record = try? StorageV1.Task(serializedBytes: row.value)
+                {
+                    page.tasks.append(PendingTask(Position(order: order, job: job), record))
+                } else {
+                    setAside(row)
+                    page.setAside += 1
+                    queue.hasUnwrittenRows = true
+                    memory.markDirty(queue)
+                }
             }
-            page.tasks.append(PendingTask(Position(order: order, job: job), record))
+            start = next
         }
-        // The first position after the page: no job id sorts between the last one and that id followed by a zero byte.
-        if next != nil, let key = rows.last?.key, let (order, job) = queue.keys.parseOrdered(key) {
-            page.next = Position(order: order, job: JobID(job.text + "\0"))
-        } else if next != nil {
-            page.next = page.tasks.last.map { Position(order: $0.position.order, job: JobID($0.position.job.text + "\0")) }
+        // No job id sorts between the last one and that id followed by a zero byte.
+        if start != nil, let last = page.tasks.last?.position {
+            page.next = Position(order: last.order, job: JobID(last.job.text + "\0"))
         }
         return page
+    }
+
+    private func setAside(_ row: Row) {
+        put(ShardKeys.setAside(row.key), row.value)
+        delete(row.key)
     }
 }
 
@@ -164,10 +192,10 @@ public struct GiveBack: Command {
     }
 
     public func run(in transaction: Transaction) async throws {
-        for id in Set(tasks) {
+        var seen: Set<TaskID> = []
+        for id in tasks where seen.insert(id).inserted {
             guard let lease = transaction.memory.leases[id] else { continue }
-            let reference = JobReference(id: lease.job, queue: lease.queue)
-            let (stored, _) = try await transaction.find(lease.queue.id.tenant, lease.job)
+            let (stored, reference) = try await transaction.find(lease.queue.id.tenant, lease.job)
             transaction.removeLease(lease)
             if let cancelledAt = lease.cancelledAt {
                 let end = JobEnd(

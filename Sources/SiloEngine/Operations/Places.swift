@@ -77,7 +77,7 @@ extension Transaction {
             delete(readyKey)
             afterwards { memory in
                 memory.changeWindow(job.queue) { $0.ready.remove(ready) }
-                job.queue.counts.ready -= 1
+                job.queue.counts.ready.countDown()
                 job.queue.hasUnwrittenRows = true
                 memory.markDirty(job.queue)
             }
@@ -89,7 +89,7 @@ extension Transaction {
             delete(timerKey)
             afterwards { memory in
                 memory.changeWindow(job.queue) { $0.timers.remove(timer) }
-                job.queue.counts.timers -= 1
+                job.queue.counts.timers.countDown()
                 job.queue.hasUnwrittenRows = true
                 memory.markDirty(job.queue)
             }
@@ -104,7 +104,7 @@ extension Transaction {
         var record = StorageV1.Lease()
         record.taskId = taskID.uuid.bytes
         record.workerId = worker
-        record.taskGroup = job.queue.id.group
+        record.taskGroup = job.queue.id.group.text
         record.attempt = task.attempt
         record.relativeAttempt = task.relativeAttempt
         record.startedAtMs = now.milliseconds
@@ -132,7 +132,7 @@ extension Transaction {
         delete(lease.key)
         afterwards { memory in
             memory.leases[lease.taskID] = nil
-            lease.queue.counts.leased -= 1
+            lease.queue.counts.leased.countDown()
             memory.markDirty(lease.queue)
         }
     }
@@ -168,4 +168,9 @@ extension StorageV1.QueueCounts {
         default: break
         }
     }
+}
+
+extension UInt64 {
+    /// Counts down, never below zero: a stored count that is wrong must not stop the process.
+    mutating func countDown(by amount: UInt64 = 1) { self -= Swift.min(self, amount) }
 }

@@ -144,11 +144,11 @@ extension Transaction {
         )
     }
 
-    /// Schedules the next attempt when the job's policy grants one.
+    /// Schedules the next attempt when the job's policy grants one. A job whose row is gone or cannot be read has no policy.
     private func retry(_ job: JobReference, after attempt: StorageV1.Attempt) async throws(StoreError) -> Bool {
-        guard let bytes = try await get(job.keys.job(job.id)) else { return false }
-        let stored = try StorageV1.Job(stored: bytes)
-        guard let start = stored.retryPolicy?.nextStart(after: now, attempt: attempt.relativeNumber) else { return false }
+        guard let bytes = try await get(job.keys.job(job.id)), let stored = try? StorageV1.Job(serializedBytes: bytes),
+            let start = stored.retryPolicy?.nextStart(after: now, attempt: attempt.relativeNumber)
+        else { return false }
         put(job.keys.attempt(job.id, attempt.number), attempt.serializedBytes())
         schedule(
             job, stored, bytes.count, attempt: attempt.number + 1, relative: attempt.relativeNumber + 1, start: start

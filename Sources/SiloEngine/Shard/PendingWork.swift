@@ -75,7 +75,11 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
     public func abandon() { abandoned.store(true, ordering: .relaxed) }
     var isAbandoned: Bool { abandoned.load(ordering: .relaxed) }
 
-    var isEmpty: Bool { (try? result.get().isEmpty) ?? false }
+    /// It ran and found nothing, and the worker is willing to wait.
+    func waits(at now: Timestamp) -> Bool {
+        guard let deadline, deadline > now, lease.taskCountMax > 0, !isAbandoned else { return false }
+        return (try? result.get().isEmpty) ?? false
+    }
 
     func run(in transaction: Transaction) async throws(StoreError) {
         guard !isAbandoned else { return }

@@ -11,7 +11,7 @@ extension ShardMemory {
         let memory = ShardMemory(settings: settings)
         try await checkFormat(of: store, now: now)
 
-        var tenantsWithLeases: Set<Tenant> = []
+        var withLeases: [Queue] = []
         let directory = ShardKeys.queues
         try await store.scanAll(from: directory.start, to: directory.end, page: 4096) { row throws(StoreError) in
             guard let (tenant, group) = ShardKeys.parseQueue(row.key) else {
@@ -24,25 +24,39 @@ extension ShardMemory {
             memory.queues[queue.id] = queue
             memory.activate(queue)
             memory.armTimers(of: queue)
-            if queue.counts.leased > 0 { tenantsWithLeases.insert(tenant) }
+            // Queues come in order of their tenants: one of each.
+            if queue.counts.leased > 0, withLeases.last?.keys.prefix != queue.keys.prefix { withLeases.append(queue) }
         }
-        for tenant in tenantsWithLeases { try await memory.recoverLeases(of: tenant, from: store, now: now) }
+        for queue in withLeases { try await memory.recoverLeases(of: queue.id.tenant, from: store, now: now) }
+        // What was read may have been written but not flushed by whoever served the shard before, and is answered from now on.
+        try await store.flush()
         return memory
     }
 
-    /// A worker could not renew its lease while nobody served the shard, so every lease starts anew.
+    /// A worker could not renew its lease while nobody served the shard, so every lease starts anew. A lease that cannot be
+    /// read is set aside: it must not keep the shard from opening.
     private func recoverLeases(of tenant: Tenant, from store: any KeyValueStore, now: Timestamp) async throws(StoreError) {
         let keys = TenantKeys(tenant)
+        var unreadable: [Write] = []
         try await store.scanAll(from: keys.leases.start, to: keys.leases.end) { row throws(StoreError) in
-            var record = try StorageV1.Lease(stored: row.value)
-            guard let job = keys.parseJob(row.key), let uuid = UUID(bytes: record.taskId),
-                let queue = queues[Queue.ID(tenant: tenant, group: record.taskGroup)]
-            else { throw .corrupt("a lease of tenant \(tenant) cannot be read") }
+            guard let job = keys.parseJob(row.key), var record = try? StorageV1.Lease(serializedBytes: row.value),
+                let uuid = UUID(bytes: record.taskId), let queue = queues[Queue.ID(tenant: tenant, group: TaskGroup(record.taskGroup))]
+            else {
+                unreadable.append(Write(key: ShardKeys.setAside(row.key), value: row.value))
+                unreadable.append(Write(key: row.key, value: nil))
+                return
+            }
             record.expiresAtMs = max(record.expiresAtMs, (now + settings.leaseMilliseconds).milliseconds)
             let lease = LiveLease(taskID: TaskID(uuid), job: job, queue: queue, record: record)
             leases[lease.taskID] = lease
             leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
         }
+        guard !unreadable.isEmpty else { return }
+        for queue in queues.values where queue.keys.prefix == keys.prefix {
+            queue.counts.leased = UInt64(leases.values.filter { $0.queue === queue }.count)
+            markDirty(queue)
+        }
+        try await store.write(unreadable + takeDirtyRows())
     }
 
     /// Marks a new database with the format, and refuses one that is newer than this program.
@@ -61,6 +75,5 @@ extension ShardMemory {
         info.formatVersion = ShardKeys.formatVersion
         info.createdAtMs = now.milliseconds
         try await store.write([Write(key: ShardKeys.info, value: info.serializedBytes())])
-        try await store.flush()
     }
 }

@@ -51,12 +51,16 @@ final class ShardLoop {
         do {
             for item in work {
                 transaction.begin(at: clock.now)
-                try await item.run(in: transaction)
-                if let lease = item as? PendingLease, lease.isEmpty, let deadline = lease.deadline,
-                    deadline > transaction.now, !lease.isAbandoned
-                {
-                    memory.waiters.append(lease, until: deadline)
+                if let lease = item as? PendingLease {
+                    try await serveWaiters(&answers)
+                    try await lease.run(in: transaction)
+                    if let deadline = lease.deadline, lease.waits(at: transaction.now) {
+                        memory.waiters.append(lease, until: deadline)
+                    } else {
+                        answers.append(lease)
+                    }
                 } else {
+                    try await item.run(in: transaction)
                     answers.append(item)
                 }
                 begun += 1
@@ -65,29 +69,31 @@ final class ShardLoop {
             _ = try await transaction.perform(ExpireLeases())
             _ = try await transaction.perform(FireTimers())
             try await serveWaiters(&answers)
+            answers += memory.waiters.popOverdue(at: transaction.now) as [any PendingWork]
 
             let batch = transaction.takeBatch()
             if !batch.isEmpty { try await store.write(batch) }
+            memory.forgetIdleQueues()
+            gauge.update(from: memory)
             finish(answers, wrote: !batch.isEmpty)
         } catch {
             for item in answers + work[begun...] { item.fail(.unavailable(error.message)) }
             throw error
         }
-        memory.forgetIdleQueues()
-        gauge.update(from: memory)
     }
 
-    /// Gives what became ready to those who wait for it, in the same batch, and lets those go who waited long enough.
+    /// Gives what became ready to those who wait for it, in the same batch and before anybody who came later.
     private func serveWaiters(_ answers: inout [any PendingWork]) async throws(StoreError) {
         let ready = memory.takeNewlyReady()
         guard memory.waiters.count > 0 else { return }
-        for group in ready {
-            while memory.nextQueue(in: group) != nil, let waiter = memory.waiters.popFirst(of: group) {
+        for group in ready.sorted() {
+            while memory.nextQueue(in: group) != nil, let waiter = memory.waiters.first(of: group) {
                 try await waiter.run(in: transaction)
+                if waiter.waits(at: transaction.now) { continue }
+                memory.waiters.removeFirst(of: group)
                 answers.append(waiter)
             }
         }
-        answers += memory.waiters.popOverdue(at: transaction.now) as [any PendingWork]
     }
 
     private func finish(_ answers: [any PendingWork], wrote: Bool) {
@@ -95,21 +101,27 @@ final class ShardLoop {
         committer.commit(answers, wrote: wrote)
     }
 
+    /// The loop looks at its clock at least this often while anything is to come: no sleep is too long for the system.
+    private static let alarmMillisecondsMax: Int64 = 3_600_000
+
     /// Wakes the loop when the next lease expires, timer is due or waiting ends.
     private func setAlarm() {
         let next = [memory.leaseAlarms.first?.at, memory.timerAlarms.first?.at, memory.waiters.nextDeadline]
             .compactMap { $0 }.min()
         guard let next else { return }
+        let now = clock.now
+        guard next > now else { return mailbox.wake() }
+        let at = min(next, now + Self.alarmMillisecondsMax)
         if let alarm {
-            guard next < alarm.at || alarm.at <= transaction.now else { return }
+            guard at < alarm.at || alarm.at <= now else { return }
             alarm.task.cancel()
         }
-        let rest = max(1, next - clock.now)
         // Belongs to the loop, which cancels it when it ends; it only rings.
         let task = Task { [clock, mailbox] in
-            do { try await clock.sleep(milliseconds: rest) } catch { return }
+            let rest = at - clock.now
+            if rest > 0 { do { try await clock.sleep(milliseconds: rest) } catch { return } }
             mailbox.wake()
         }
-        alarm = (next, task)
+        alarm = (at, task)
     }
 }

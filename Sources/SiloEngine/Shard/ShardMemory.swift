@@ -6,7 +6,7 @@ import SiloStore
 final class ShardMemory {
     let settings: EngineSettings
     var queues: [Queue.ID: Queue] = [:]
-    var groups: [String: ReadyGroup] = [:]
+    var groups: [TaskGroup: ReadyGroup] = [:]
     var leases: [TaskID: LiveLease] = [:]
     var leaseAlarms = Heap<LeaseAlarm>()
     var timerAlarms = Heap<TimerAlarm>()
@@ -19,11 +19,12 @@ final class ShardMemory {
     /// Pending tasks held in all windows.
     var windowed = 0
 
-    /// Queues whose windows hold rows, longest unserved first. May name a queue twice, or one that holds nothing.
-    var loadOrder = FIFO<Queue>()
+    /// Queues whose windows hold rows, longest held first. May name one that holds nothing any more.
+    private var loadOrder = FIFO<Queue>()
+    var queuesInLoadOrder: Int { loadOrder.count }
 
     private var dirtyQueues: [Queue] = []
-    private var newlyReady: Set<String> = []
+    private var newlyReady: Set<TaskGroup> = []
 
     init(settings: EngineSettings) {
         self.settings = settings
@@ -34,7 +35,7 @@ final class ShardMemory {
         groups[queue.id.group, default: ReadyGroup(quantum: settings.quantum)].activate(queue)
     }
 
-    func nextQueue(in group: String) -> Queue? {
+    func nextQueue(in group: TaskGroup) -> Queue? {
         groups[group]?.next()
     }
 
@@ -55,7 +56,7 @@ final class ShardMemory {
     }
 
     /// Task groups that got ready work since the last call.
-    func takeNewlyReady() -> Set<String> {
+    func takeNewlyReady() -> Set<TaskGroup> {
         defer { newlyReady.removeAll(keepingCapacity: true) }
         return newlyReady
     }
@@ -99,17 +100,22 @@ final class ShardMemory {
         change(queue)
         let after = queue.ready.count + queue.timers.count
         windowed += after - before
-        if before == 0, after > 0 { loadOrder.append(queue) }
+        if after > 0, !queue.isInLoadOrder {
+            queue.isInLoadOrder = true
+            loadOrder.append(queue)
+        }
     }
 
-    /// Lets windows go, longest unserved first, until what is held fits.
+    /// Lets windows go, longest held first, until what is held fits or only `kept` holds some.
     func shrinkWindows(keeping kept: Queue) {
-        while windowed > settings.windowsTotalMax, let queue = loadOrder.popFirst() {
-            if queue === kept {
-                if loadOrder.isEmpty { return }
+        var left = loadOrder.count
+        while left > 0, windowed > settings.windowsTotalMax, let queue = loadOrder.popFirst() {
+            left -= 1
+            guard queue !== kept else {
                 loadOrder.append(queue)
                 continue
             }
+            queue.isInLoadOrder = false
             changeWindow(queue) {
                 $0.ready.clear()
                 $0.timers.clear()
@@ -121,6 +127,11 @@ final class ShardMemory {
     func forgetIdleQueues() {
         guard queues.count > settings.idleQueuesMax + idleFloor else { return }
         queues = queues.filter { !$0.value.isIdle || $0.value.turn != .none }
+        loadOrder.removeAll { queue in
+            guard !queue.holdsRows else { return false }
+            queue.isInLoadOrder = false
+            return true
+        }
         idleFloor = queues.count
     }
     private var idleFloor = 0

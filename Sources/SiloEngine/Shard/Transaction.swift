@@ -128,7 +128,7 @@ public final class Transaction {
     // MARK: Queues
 
     /// The queue of a tenant's task group, read from the directory when memory does not hold it.
-    func queue(_ tenant: Tenant, _ group: String) async throws(StoreError) -> Queue {
+    func queue(_ tenant: Tenant, _ group: TaskGroup) async throws(StoreError) -> Queue {
         let id = Queue.ID(tenant: tenant, group: group)
         if let queue = memory.queues[id] { return queue }
         let row = try await store.get(ShardKeys.queue(tenant, group))

@@ -21,6 +21,8 @@ enum Bounds {
     static let batchMax = 10_000
     /// * Tasks that one call leases at most; asking for more is no error.
     static let leaseMax: UInt32 = 10_000
+    /// * Payload of the tasks that one call leases, unless a single one is larger: an answer must stay below 128 MiB.
+    static let leasePayloadBytesMax = 32 << 20
 }
 
 extension SiloV1.EnqueueRequest {

@@ -1,5 +1,6 @@
 import SiloCore
 import SiloEngine
+import SiloStore
 import Synchronization
 
 /// One worker's request for tasks over several shards.
@@ -49,15 +50,22 @@ final class LeaseSweep: Sendable {
     }
 
     private func visit(_ index: Int) {
-        let left = state.withLock { $0.isOver ? 0 : lease.taskCountMax - $0.found.count }
-        guard index < shards.count, left > 0 else {
+        let rest = state.withLock { state in
+            Lease(
+                worker: lease.worker, group: lease.group.text,
+                taskCountMax: state.isOver ? 0 : lease.taskCountMax - state.found.count,
+                payloadBytesMax: lease.payloadBytesMax - state.found.reduce(0) { $0 + $1.task.job.payload.count },
+                takesOversized: state.found.isEmpty
+            )
+        }
+        guard index < shards.count, rest.taskCountMax > 0, rest.payloadBytesMax > 0 else {
             let isEmpty = state.withLock { $0.found.isEmpty && $0.healthy > 0 && !$0.isOver }
             if isEmpty, waitMilliseconds > 0 { waitEverywhere() } else { finish() }
             return
         }
         let (host, shard) = shards[index]
-        shard.lease(Lease(worker: lease.worker, group: lease.group, taskCountMax: left)) { result in
-            self.take(result, from: host, shard)
+        shard.lease(rest) { result in
+            self.take(result, from: host, shard) { _ in true }
             self.visit(index + 1)
         }
     }
@@ -66,7 +74,7 @@ final class LeaseSweep: Sendable {
         state.withLock { $0.unanswered = shards.count }
         for (host, shard) in shards {
             let pending = shard.lease(lease, waitMilliseconds: waitMilliseconds) { result in
-                self.take(result, from: host, shard)
+                self.take(result, from: host, shard) { $0.isEmpty }
                 let isDecided = self.state.withLock { state in
                     state.unanswered -= 1
                     return state.unanswered == 0 || !state.found.isEmpty
@@ -81,7 +89,10 @@ final class LeaseSweep: Sendable {
         }
     }
 
-    private func take(_ result: Result<[LeasedTask], SiloError>, from host: ShardHost, _ shard: Shard) {
+    /// - Parameter isWanted: whether the tasks are wanted besides those found so far.
+    private func take(
+        _ result: Result<[LeasedTask], SiloError>, from host: ShardHost, _ shard: Shard, isWanted: ([Found]) -> Bool
+    ) {
         let unwanted: [LeasedTask] = state.withLock { state in
             switch result {
             case .failure(let error):
@@ -89,7 +100,7 @@ final class LeaseSweep: Sendable {
                 return []
             case .success(let tasks):
                 state.healthy += 1
-                guard !state.isOver else { return tasks }
+                guard !state.isOver, isWanted(state.found) else { return tasks }
                 state.found += tasks.map { (host.id, $0) }
                 return []
             }

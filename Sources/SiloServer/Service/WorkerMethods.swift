@@ -53,7 +53,8 @@ struct WorkerMethods: Sendable {
         guard !request.taskGroup.isEmpty else { throw Status(.invalidArgument, "task_group is required") }
         try checkWorker(request.workerId)
         let lease = Lease(
-            worker: request.workerId, group: request.taskGroup, taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax))
+            worker: request.workerId, group: request.taskGroup,
+            taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax)), payloadBytesMax: Bounds.leasePayloadBytesMax
         )
         let wait = Int64(request.waitMs ?? 0)
         var open: [(ShardHost, Shard)] = []

@@ -1,0 +1,31 @@
+import CGRPC
+import Synchronization
+
+/// What the C core has to say for itself, such as failed TLS handshakes.
+public enum CoreLog {
+    public enum Severity: Sendable {
+        case debug
+        case info
+        case error
+    }
+
+    public typealias Handler = @Sendable (_ severity: Severity, _ message: String) -> Void
+
+    private static let handler = Mutex<Handler?>(nil)
+
+    /// Hands every line to `handler`, on whichever thread it comes from; until then they go to standard error. The
+    /// environment variable `GRPC_VERBOSITY` chooses which there are; only errors by default.
+    public static func setHandler(_ handler: @escaping Handler) {
+        Self.handler.withLock { $0 = handler }
+        gpr_set_log_function { line in
+            guard let line = line?.pointee, let text = line.message else { return }
+            let severity: Severity = switch line.severity {
+            case GPR_LOG_SEVERITY_DEBUG: .debug
+            case GPR_LOG_SEVERITY_INFO: .info
+            default: .error
+            }
+            let handler = CoreLog.handler.withLock { $0 }
+            handler?(severity, String(cString: text))
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import Foundation
+import GRPC
+import Synchronization
+import Testing
+
+/// The server against Python's grpcio, which is another generation of another wrapping of gRPC.
+@Suite struct ServerTests {
+    @Test(arguments: ["echo", "metadata", "errors", "deadline", "streaming", "bidirectional", "raw_pings", "garbage"])
+    func servesGrpcio(_ name: String) async throws {
+        let server = try TestServer()
+        #expect(try await python(name, server.port) == "")
+        await server.shutdown()
+        #expect(server.server.runningCalls == 0)
+    }
+
+    @Test(arguments: [1, 2]) func severalThreadsServe(_ count: Int) async throws {
+        let server = try TestServer { options in
+            options.completionQueues = count
+            options.threadsPerQueue = 2
+        }
+        #expect(try await python("echo", server.port) == "")
+        #expect(try await python("streaming", server.port) == "")
+        await server.shutdown()
+    }
+
+    @Test func aCancelledCallIsSeen() async throws {
+        let server = try TestServer()
+        #expect(try await python("cancel", server.port) == "")
+        #expect(await eventually { server.seen.cancelled.load(ordering: .relaxed) == 1 })
+        #expect(await eventually { server.server.runningCalls == 0 })
+        await server.shutdown()
+    }
+
+    @Test func aPassedDeadlineIsSeen() async throws {
+        let server = try TestServer()
+        #expect(try await python("deadline", server.port) == "")
+        #expect(await eventually { server.seen.cancelled.load(ordering: .relaxed) == 1 })
+        await server.shutdown()
+    }
+
+    @Test func aKilledClientIsSeen() async throws {
+        let server = try TestServer()
+        let client = try Peer("client", ["hold", "\(server.port)"])
+        #expect(await eventually { server.seen.waiting.load(ordering: .relaxed) == 1 })
+        client.kill()
+        #expect(await eventually { server.seen.cancelled.load(ordering: .relaxed) == 1 })
+        #expect(await eventually { server.server.runningCalls == 0 })
+        await server.shutdown()
+    }
+
+    @Test func aStreamWaitsForItsReader() async throws {
+        let server = try TestServer()
+        let client = try Peer("client", ["slow_reader", "\(server.port)"])
+        #expect(await eventually { server.seen.sent.load(ordering: .relaxed) > 3 })
+        try await Task.sleep(for: .seconds(1))
+        let sent = server.seen.sent.load(ordering: .relaxed)
+        // What fits into flow control and sockets, not more: the reader took 3 messages of 64 KiB.
+        #expect(sent < 400)
+        let (status, output) = await client.result()
+        #expect(status == 0, "\(output)")
+        #expect(await eventually { server.seen.ended.load(ordering: .relaxed) == 1 })
+        #expect(await eventually { server.server.runningCalls == 0 })
+        await server.shutdown()
+    }
+
+    @Test("api.md 1: messages up to 128 MiB") func largeMessages() async throws {
+        let server = try TestServer()
+        #expect(try await python("large", server.port) == "")
+        await server.shutdown()
+    }
+
+    @Test("api.md 1: a client may ping as it likes") func frequentPings() async throws {
+        let server = try TestServer()
+        #expect(try await python("pings", server.port) == "")
+        await server.shutdown()
+    }
+
+    @Test func clientsTrustTheServer() async throws {
+        let certificates = try await Certificates()
+        let tls = ServerTLS(
+            certificateChain: try certificates.read("server.pem"), privateKey: try certificates.read("server.key")
+        )
+        let server = try TestServer { $0.tls = tls }
+        #expect(try await python("tls", server.port, certificates.folder, "anonymous") == "")
+        #expect(try await python("tls", server.port, certificates.folder, "untrusting").contains("UNAVAILABLE"))
+        await server.shutdown()
+    }
+
+    @Test func theServerTrustsItsClients() async throws {
+        let certificates = try await Certificates()
+        let tls = ServerTLS(
+            certificateChain: try certificates.read("server.pem"), privateKey: try certificates.read("server.key"),
+            clientCA: try certificates.read("ca.pem")
+        )
+        let server = try TestServer { $0.tls = tls }
+        #expect(try await python("tls", server.port, certificates.folder, "client") == "")
+        #expect(try await python("tls", server.port, certificates.folder, "anonymous").contains("UNAVAILABLE"))
+        #expect(try await python("tls", server.port, certificates.folder, "stranger").contains("UNAVAILABLE"))
+        await server.shutdown()
+    }
+
+    @Test func anUnusableAddressIsNamed() async throws {
+        let server = try TestServer()
+        let tls = ServerTLS(certificateChain: Array("junk".utf8), privateKey: Array("junk".utf8))
+        let taken = #expect(throws: ListenError.self) { _ = try TestServer { $0.address = server.target } }
+        #expect(taken?.address == server.target)
+        let nowhere = #expect(throws: ListenError.self) { _ = try TestServer { $0.address = "no such host:x" } }
+        #expect(nowhere?.description.contains("no such host:x") == true)
+        let junk = #expect(throws: ListenError.self) { _ = try TestServer { $0.tls = tls } }
+        #expect(junk?.reason.contains("TLS") == true)
+        await server.shutdown()
+    }
+
+    @Test func aUnixSocketIsServed() async throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("grpc-\(UUID().uuidString).sock").path
+        let server = try TestServer { $0.address = "unix:\(path)" }
+        let channel = Channel(target: "unix:\(path)")
+        #expect(try await channel.unary("/test.Test/Echo", [5]) == [5])
+        channel.close()
+        await server.shutdown()
+    }
+}

@@ -1,0 +1,138 @@
+import Foundation
+import GRPC
+import SiloClient
+import SiloEngine
+import SiloServer
+import Testing
+
+@Suite struct ClientTests {
+    struct Photo: Codable, Equatable { var id: Int; var tags: [String]; var ratio: Double?; var small: Bool }
+
+    @Test func aJobIsEnqueuedWorkedOnAndItsResultComesBack() async throws {
+        let server = try await TestServer()
+        let (worker, running) = server.worker("double") { task in
+            let number = try task.payload.decode(as: Int.self)
+            return try .success(number * 2)
+        }
+        let handle = try await server.client.enqueue(NewJob("double", 21))
+        let result = try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(20))
+        #expect(try result == .succeeded(Payload(42)))
+        #expect(try await handle.status() == .succeeded)
+        worker.stop()
+        await running.value
+        await server.stop()
+    }
+
+    @Test func aPayloadIsAMessagePackDocument() throws {
+        let photo = Photo(id: -7, tags: ["a", "ü"], ratio: 0.5, small: true)
+        let payload = try Payload(photo)
+        #expect(try payload.decode(as: Photo.self) == photo)
+        #expect(MessagePack(payload.bytes) == .map([
+            (.text("id"), .integer(-7)), (.text("ratio"), .float(0.5)), (.text("small"), .bool(true)),
+            (.text("tags"), .array([.text("a"), .text("ü")])),
+        ]))
+        #expect(MessagePack([0xc1]) == nil)
+        #expect(MessagePack([0x92, 0x01]) == nil)
+        #expect(MessagePack([0x01, 0x02]) == nil)
+        #expect(MessagePack([UInt8](repeating: 0x91, count: 100_000)) == nil)
+        #expect(throws: ClientError.self) { try Payload(bytes: [0xc1]).decode(as: Int.self) }
+    }
+
+    @Test func manyJobsGoInOneCallAndEachHasItsResult() async throws {
+        let server = try await TestServer()
+        var jobs = try (0..<2500).map { try NewJob("many", $0) }
+        jobs[3].id = "same"
+        jobs[7].id = "same"
+        jobs[9].priority = 100
+        let results = try await server.client.enqueue(jobs)
+        #expect(results.count == jobs.count)
+        for (index, result) in results.enumerated() {
+            switch (index, result) {
+            case (7, .failure(let error)): #expect(error == .jobAlreadyExists("same"))
+            case (9, .failure(let error)): #expect(error == .invalidArgument("priority must be between 0 and 99"))
+            case (_, .success): break
+            default: Issue.record("job \(index): \(result)")
+            }
+        }
+        await server.stop()
+    }
+
+    @Test func aHandleDoesWhatItSays() async throws {
+        let server = try await TestServer()
+        var job = try NewJob("later", "x")
+        job.startAt = Date(timeIntervalSinceNow: 3600)
+        job.metadata = ["k": "v"]
+        let handle = try await server.client.enqueue(job)
+        await #expect { try await handle.result() } throws: { error in
+            guard case .jobNotFinished = error as? ClientError else { return false }
+            return true
+        }
+        await #expect { try await handle.delete() } throws: { error in
+            guard case .refused(let text) = error as? ClientError else { return false }
+            return text.contains("cannot delete job")
+        }
+        await #expect(throws: ClientError.self) { try await handle.awaitResult(every: .milliseconds(5), timeout: .milliseconds(30)) }
+        try await handle.expedite()
+        let info = try await handle.info(attempts: true)
+        #expect(info.metadata == ["k": "v"])
+        #expect(info.nextAttemptAt.map { $0 < Date(timeIntervalSinceNow: 60) } ?? false)
+        try await handle.cancel()
+        #expect(try await handle.result() == .cancelled)
+        await #expect { try await handle.cancel() } throws: { $0 as? ClientError == .refused("job is already cancelled") }
+        try await handle.restart()
+        #expect(try await handle.status() == .scheduled)
+        try await handle.cancel()
+        try await handle.delete()
+        await #expect { try await handle.info() } throws: { $0 as? ClientError == .jobNotFound(handle.id) }
+        await server.stop()
+    }
+
+    @Test func aServerThatIsAwayIsTriedAgainUntilItIsBack() async throws {
+        let first = try await TestServer()
+        let address = first.node.address
+        await first.stop()
+        var options = ClientOptions(servers: [address])
+        options.retryPause = .milliseconds(50)
+        let client = Client(options)
+        async let pending = client.enqueue(NewJob("g", 1))
+        try await Task.sleep(for: .milliseconds(200))
+        let second = try await TestServer { $0.address = address }
+        let handle = try await pending
+        #expect(try await handle.status() == .scheduled)
+        await second.stop()
+
+        options.retriesMax = 1
+        let impatient = Client(options)
+        await #expect { try await impatient.enqueue(NewJob("g", 1)) } throws: { error in
+            guard case .unavailable = error as? ClientError else { return false }
+            return true
+        }
+    }
+
+    @Test func tenantsFindTheirShardsAndASecretIsNeeded() async throws {
+        let server = try await TestServer { settings in
+            settings.tenancy = true
+            settings.authToken = "s3cret"
+            settings.shardCount = 7
+        }
+        await #expect { try await server.client.ping() } throws: { error in
+            guard case .other(let status) = error as? ClientError else { return false }
+            return status.code == .unauthenticated
+        }
+        var options = ClientOptions(servers: [server.node.address])
+        options.token = "s3cret"
+        let client = Client(options)
+        let jobs = try (0..<60).map { index in
+            var job = try NewJob("g", index)
+            job.tenant = "tenant-\(index % 20)"
+            return job
+        }
+        for result in try await client.enqueue(jobs) {
+            let handle = try result.get()
+            #expect(try await handle.status() == .scheduled)
+        }
+        await #expect(throws: ClientError.invalidArgument("tenant id required")) { try await client.enqueue(NewJob("g", 1)) }
+        client.close()
+        await server.stop()
+    }
+}

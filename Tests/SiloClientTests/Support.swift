@@ -1,0 +1,58 @@
+import Foundation
+import SiloClient
+import SiloCore
+import SiloServer
+import SiloTelemetry
+import Synchronization
+
+/// A real server in this process, in memory, with a client.
+struct TestServer {
+    let node: Node
+    let client: Client
+
+    init(_ change: (inout NodeSettings) -> Void = { _ in }) async throws {
+        var settings = NodeSettings(data: "memory:")
+        settings.address = "127.0.0.1:0"
+        settings.shardCount = 2
+        settings.drain = .milliseconds(200)
+        change(&settings)
+        node = try await Node.start(settings, clock: SystemClock(), random: SystemRandom(), logger: .silent)
+        client = Client(node.address)
+    }
+
+    func stop() async {
+        client.close()
+        await node.stop()
+    }
+
+    /// A worker that runs until it is stopped, and the task that runs it.
+    func worker(
+        _ group: String, _ change: (inout WorkerOptions) -> Void = { _ in }, handler: @escaping Worker.Handler
+    ) -> (worker: Worker, running: Task<Void, Never>) {
+        var options = WorkerOptions()
+        options.wait = .seconds(2)
+        options.onError = { _ in }
+        change(&options)
+        let worker = Worker(client, group: group, options, handler: handler)
+        return (worker, Task { await worker.run() })
+    }
+}
+
+/// Collects values from any thread.
+final class Box<Value: Sendable>: Sendable {
+    private let items = Mutex<[Value]>([])
+    func add(_ value: Value) { items.withLock { $0.append(value) } }
+    var all: [Value] { items.withLock { $0 } }
+    var count: Int { items.withLock { $0.count } }
+}
+
+struct Deadline: Error {}
+
+/// Waits until something is so, at most `seconds`.
+func eventually(_ seconds: Int = 20, _ condition: () async throws -> Bool) async throws {
+    let end = ContinuousClock.now + .seconds(seconds)
+    while try await !condition() {
+        guard ContinuousClock.now < end else { throw Deadline() }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+}

@@ -1,0 +1,146 @@
+import Foundation
+import SiloClient
+import SiloEngine
+import SiloServer
+import Synchronization
+import Testing
+
+@Suite struct WorkerTests {
+    @Test func noMoreHandlersRunThanAllowedAndAllJobsAreDone() async throws {
+        let server = try await TestServer()
+        let running = Atomic(0)
+        let peak = Atomic(0)
+        let (worker, task) = server.worker("g", { $0.concurrency = 4 }) { task in
+            let now = running.add(1, ordering: .sequentiallyConsistent).newValue
+            peak.max(now, ordering: .sequentiallyConsistent)
+            try await Task.sleep(for: .milliseconds(2))
+            running.subtract(1, ordering: .sequentiallyConsistent)
+            return .succeeded(task.payload)
+        }
+        let handles = try await server.client.enqueue((0..<200).map { try NewJob("g", $0) }).map { try $0.get() }
+        for handle in handles {
+            guard case .succeeded = try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(30)) else {
+                Issue.record("job \(handle.id) did not succeed")
+                continue
+            }
+        }
+        #expect(peak.load(ordering: .sequentiallyConsistent) == 4)
+        worker.stop()
+        await task.value
+        #expect(worker.runningTasks == 0)
+        await server.stop()
+    }
+
+    @Test func aThrownErrorFailsTheAttemptAndIsRetried() async throws {
+        struct Broken: Error {}
+        let server = try await TestServer()
+        let (worker, task) = server.worker("g") { task in
+            if task.attempt < 3 { throw Broken() }
+            #expect(task.isLastAttempt)
+            return .failed(code: "GIVE_UP", data: try Payload(task.attempt))
+        }
+        var job = try NewJob("g", 1)
+        job.retry = RetryPolicy(retries: 2, initialInterval: .milliseconds(1), maxInterval: .milliseconds(10))
+        let handle = try await server.client.enqueue(job)
+        let result = try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(20))
+        #expect(try result == .failed(code: "GIVE_UP", data: Payload(3)))
+        let attempts = try await handle.info(attempts: true).attempts
+        #expect(attempts.map(\.number) == [1, 2, 3])
+        guard case .failed(let code, let data) = attempts[0].outcome else { throw Broken() }
+        #expect(code == "HANDLER_ERROR")
+        #expect(try data.decode(as: [String: String].self)["message"]?.contains("Broken") ?? false)
+        worker.stop()
+        await task.value
+        await server.stop()
+    }
+
+    @Test func cancellingTheJobCancelsTheHandler() async throws {
+        let server = try await TestServer()
+        let started = Box<String>()
+        let (worker, task) = server.worker("g", { $0.heartbeatInterval = .milliseconds(40) }) { task in
+            started.add(task.jobID)
+            try? await Task.sleep(for: .seconds(60))
+            #expect(task.isCancelled)
+            return .succeeded(.empty)
+        }
+        let handle = try await server.client.enqueue(NewJob("g", 1))
+        try await eventually { started.count == 1 }
+        try await handle.cancel()
+        #expect(try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(20)) == .cancelled)
+        worker.stop()
+        await task.value
+        await server.stop()
+    }
+
+    @Test func heartbeatsKeepALeaseThatWouldElseExpire() async throws {
+        let server = try await TestServer { $0.engine.leaseMilliseconds = 1500 }
+        let (worker, task) = server.worker("g", { $0.heartbeatInterval = .milliseconds(250) }) { task in
+            try await Task.sleep(for: .milliseconds(4000))
+            return try .success(task.attempt)
+        }
+        let handle = try await server.client.enqueue(NewJob("g", 1))
+        let result = try await handle.awaitResult(every: .milliseconds(20), timeout: .seconds(20))
+        #expect(try result == .succeeded(Payload(1)))
+        worker.stop()
+        await task.value
+        await server.stop()
+    }
+
+    @Test func aLostLeaseStopsTheHandlerAndIsNotReported() async throws {
+        let server = try await TestServer { $0.engine.leaseMilliseconds = 1500 }
+        let errors = Box<WorkerError>()
+        let outcomes = Box<UInt32>()
+        let (worker, task) = server.worker("g", { options in
+            // Too late: the lease is gone by then.
+            options.heartbeatInterval = .milliseconds(4000)
+            options.onError = { errors.add($0) }
+        }) { task in
+            if task.attempt == 1 { try? await Task.sleep(for: .seconds(60)) }
+            outcomes.add(task.attempt)
+            return try .success(task.attempt)
+        }
+        var job = try NewJob("g", 1)
+        job.retry = RetryPolicy(retries: 1, initialInterval: .milliseconds(1), jitter: false)
+        let handle = try await server.client.enqueue(job)
+        let result = try await handle.awaitResult(every: .milliseconds(20), timeout: .seconds(20))
+        #expect(try result == .succeeded(Payload(2)))
+        try await eventually { outcomes.count == 2 }
+        #expect(errors.all.contains { $0.doing == .holding && $0.jobID == handle.id })
+        worker.stop()
+        await task.value
+        await server.stop()
+    }
+
+    @Test func stoppingFinishesWhatRunsAndTakesNoMore() async throws {
+        let server = try await TestServer()
+        let started = Box<String>()
+        let (worker, task) = server.worker("g", { $0.concurrency = 2 }) { task in
+            started.add(task.jobID)
+            try await Task.sleep(for: .milliseconds(300))
+            return .succeeded(.empty)
+        }
+        let handles = try await server.client.enqueue((0..<6).map { try NewJob("g", $0) }).map { try $0.get() }
+        try await eventually { started.count == 2 }
+        worker.stop()
+        await task.value
+        var finished = 0
+        for handle in handles where try await handle.status() == .succeeded { finished += 1 }
+        #expect(finished == 2)
+        #expect(started.count == 2)
+        await server.stop()
+    }
+
+    @Test func aFailingServerIsToldToTheCallback() async throws {
+        let server = try await TestServer()
+        let errors = Box<WorkerError>()
+        let (worker, task) = server.worker("g", { options in
+            options.pollInterval = .milliseconds(20)
+            options.onError = { errors.add($0) }
+        }) { _ in .succeeded(.empty) }
+        await server.node.stop()
+        try await eventually { errors.all.contains { $0.doing == .leasing } }
+        worker.stop()
+        await task.value
+        server.client.close()
+    }
+}

@@ -1,0 +1,138 @@
+import SiloCore
+import SiloEngine
+import SiloStore
+import SiloTesting
+import Testing
+
+@Suite struct EnqueueTests {
+    @Test("J18: a new job is scheduled for attempt 1, and nothing else is said of it")
+    func stored() async throws {
+        let bench = try await Bench.open()
+        try await bench.enqueue("a", priority: 7, retries: 3, payload: [1, 2], metadata: ["k": "v"])
+        let job = try #require(try await bench.job("a"))
+        #expect(job.state == .scheduled)
+        #expect(job.attempt == 1)
+        #expect(job.nextStart == bench.now)
+        #expect(job.changedAt == bench.now)
+        #expect(job.cancelledAt == nil)
+        #expect((job.status, job.lease) == (nil, nil))
+        #expect(job.job.payload == [1, 2])
+        #expect(job.job.priority == 7)
+        #expect(job.job.enqueueTimeMs == 0, "kept as the caller sent it")
+        #expect(try await bench.job("b") == nil, "no job, no status")
+        try await bench.finish()
+    }
+
+    @Test("J30: metadata rows are the job's metadata, and go with it")
+    func metadata() async throws {
+        let bench = try await Bench.open()
+        try await bench.enqueue("a", metadata: ["k": "v", "": "", "n\0l": "ü"])
+        #expect(bench.violations == [])
+        try await bench.cancel("a")
+        try await bench.delete("a")
+        #expect(bench.memory.rows.map(\.key) == [ShardKeys.info], "nothing is left of it")
+        try await bench.finish()
+    }
+
+    @Test("J32: of many enqueues with one id exactly one wins; the rest change nothing")
+    func duplicates() async throws {
+        let bench = try await Bench.open()
+        let won = await withTaskGroup(of: Result<Int, SiloError>.self) { group in
+            for index in 0..<50 {
+                group.addTask {
+                    do {
+                        try await bench.enqueue("a", priority: UInt32(index), payload: [UInt8(index)])
+                        return .success(index)
+                    } catch {
+                        return .failure(error as? SiloError ?? .unavailable("\(error)"))
+                    }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        let winners = won.compactMap { try? $0.get() }
+        #expect(winners.count == 1)
+        #expect(won.filter { $0 == .failure(.jobAlreadyExists(JobID("a"))) }.count == 49)
+        let task = try await bench.leaseOne()
+        #expect(task.job.payload == [UInt8(winners[0])])
+        #expect(task.job.priority == UInt32(winners[0]))
+        #expect(try await bench.lease(10).isEmpty, "no extra task")
+        try await bench.finish()
+    }
+
+    @Test("J19: an id belongs to its tenant alone")
+    func tenants() async throws {
+        let bench = try await Bench.open()
+        // The last two are equivalent in Unicode, and two tenants all the same.
+        let tenants = ["x", "y", "caf\u{e9}", "cafe\u{301}"].map { Tenant($0) }
+        for (index, tenant) in tenants.enumerated() {
+            try await bench.enqueue("a", tenant: tenant, payload: [UInt8(index)])
+        }
+        for (index, tenant) in tenants.enumerated() {
+            #expect(try await bench.job("a", tenant: tenant)?.job.payload == [UInt8(index)])
+        }
+        let tasks = try await bench.lease(10)
+        #expect(tasks.count == 4)
+        for task in tasks { try await bench.succeed(task) }
+        try await bench.finish()
+    }
+
+    @Test("J19: a job without an id gets a random UUID of its own")
+    func randomIDs() async throws {
+        let bench = try await Bench.open()
+        var ids: Set<JobID> = []
+        for _ in 0..<20 { ids.insert(try await bench.enqueue()) }
+        #expect(ids.count == 20)
+        for id in ids { #expect(UUID(id.text)?.text.dropFirst(14).first == "4") }
+        try await bench.finish()
+    }
+
+    @Test("R2: hundreds of enqueues at once all succeed and are all counted")
+    func many() async throws {
+        let bench = try await Bench.open { $0.batchCommandsMax = 16 }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<400 { group.addTask { try await bench.enqueue("job \(index)") } }
+            try await group.waitForAll()
+        }
+        #expect(bench.shard.counts.total == 400)
+        #expect(Set(try await bench.drain(1000)).count == 400)
+        try await bench.finish()
+    }
+
+    @Test("EnqueueAll stores all or none")
+    func all() async throws {
+        let bench = try await Bench.open()
+        func job(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id: JobID(id), metadata: ["k": id], taskGroup: "g") }
+        #expect(try await bench.shard.run(EnqueueAll([job("a"), job("b")])).map(\.text) == ["a", "b"])
+        for refused in [[job("c"), job("a")], [job("d"), job("d")]] {
+            let error = try await refusal { _ = try await bench.shard.run(EnqueueAll(refused)) }
+            #expect(error == .jobAlreadyExists(refused[1].id!))
+        }
+        #expect(try await bench.drain(10) == ["a", "b"])
+        try await bench.finish()
+    }
+
+    @Test("EnqueueEach stores each on its own")
+    func each() async throws {
+        let bench = try await Bench.open()
+        let jobs = ["a", "a", "b"].map { Enqueue(tenant: Bench.tenant, id: JobID($0), taskGroup: "g") }
+        let results = try await bench.shard.run(EnqueueEach(jobs))
+        #expect(results == [.success(JobID("a")), .failure(.jobAlreadyExists(JobID("a"))), .success(JobID("b"))])
+        #expect(try await bench.drain(10) == ["a", "b"])
+        try await bench.finish()
+    }
+
+    @Test("a start time at the edge of what a number holds neither traps nor runs early", arguments: [
+        (Int64.max, false), (Int64.max - 1, false), (Int64.min, true), (-1, true), (0, true), (1, true),
+    ])
+    func edges(start: Int64, isReady: Bool) async throws {
+        let bench = try await Bench.open()
+        _ = try await bench.shard.run(
+            Enqueue(tenant: Bench.tenant, id: JobID("a"), priority: .max, startAtMs: start, taskGroup: "g")
+        )
+        #expect(try await bench.drain(1) == (isReady ? ["a"] : []))
+        let again = try await bench.crash()
+        try await again.poke()
+        try await again.finish()
+    }
+}

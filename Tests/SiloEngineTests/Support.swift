@@ -1,0 +1,177 @@
+import Protobuf
+import SiloCore
+import SiloStore
+import SiloTesting
+import Testing
+
+@testable import SiloEngine
+
+/// A shard over a memory store, with a clock that the test moves, and short words for what a test does to it.
+final class Bench: Sendable {
+    let clock = ManualClock()
+    let memory: MemoryStore
+    let store: FaultyStore
+    let shard: Shard
+    let settings: EngineSettings
+
+    static let tenant = Tenant("acme")
+
+    /// How often the database was opened before: each process draws other identifiers.
+    private let generation: UInt64
+
+    private init(_ memory: MemoryStore?, _ settings: EngineSettings, at now: Timestamp?, generation: UInt64) async throws {
+        self.generation = generation
+        if let now { clock.advance(milliseconds: now - clock.now) }
+        self.memory = memory ?? MemoryStore(clock: clock)
+        self.settings = settings
+        store = FaultyStore(self.memory)
+        shard = try await Shard.open(store, settings: settings, clock: clock, random: SeededRandom(seed: generation))
+    }
+
+    static func open(
+        _ memory: MemoryStore? = nil, at now: Timestamp? = nil, _ change: (inout EngineSettings) -> Void = { _ in }
+    ) async throws -> Bench {
+        var settings = EngineSettings()
+        change(&settings)
+        return try await Bench(memory, settings, at: now, generation: 0)
+    }
+
+    /// The process dies and another opens what was durable.
+    func crash() async throws -> Bench {
+        try await Bench(memory.crash(), settings, at: clock.now, generation: generation + 1)
+    }
+
+    var now: Timestamp { clock.now }
+
+    // MARK: Operations
+
+    @discardableResult
+    func enqueue(
+        _ id: String? = nil, tenant: Tenant = Bench.tenant, priority: UInt32 = 50, after wait: Int64? = nil, retries: UInt32? = nil,
+        group: String = "g", payload: Bytes = [], metadata: [String: String] = [:]
+    ) async throws -> JobID {
+        let start = wait.map { clock.now.milliseconds + $0 } ?? 0
+        return try await shard.run(
+            Enqueue(
+                tenant: tenant, id: id.map { JobID($0) }, priority: priority, startAtMs: start,
+                retryPolicy: retries.map { policy($0) }, payload: payload, metadata: metadata, taskGroup: group
+            )
+        )
+    }
+
+    func lease(_ count: Int = 1, group: String = "g", worker: String = "w", wait: Int64 = 0) async throws -> [LeasedTask] {
+        try await shard.lease(Lease(worker: worker, group: group, taskCountMax: count), waitMilliseconds: wait)
+    }
+
+    func leaseOne(group: String = "g", worker: String = "w") async throws -> LeasedTask {
+        try #require(try await lease(1, group: group, worker: worker).first)
+    }
+
+    /// The ids of up to `count` leased jobs, in order.
+    func drain(_ count: Int, group: String = "g") async throws -> [String] {
+        try await lease(count, group: group).map(\.job.id)
+    }
+
+    func succeed(_ task: LeasedTask) async throws { try await report(task, .success(result: [1])) }
+    func fail(_ task: LeasedTask) async throws { try await report(task, .failure(code: "BROKEN", data: [2])) }
+
+    func report(_ task: LeasedTask, _ outcome: ReportOutcome.Outcome) async throws {
+        try await shard.run(ReportOutcome(tenant: task.tenant, task: task.id, outcome: outcome))
+    }
+
+    func cancel(_ id: String) async throws { try await shard.run(Cancel(tenant: Bench.tenant, id: JobID(id))) }
+    func restart(_ id: String) async throws { try await shard.run(Restart(tenant: Bench.tenant, id: JobID(id))) }
+    func expedite(_ id: String) async throws { try await shard.run(Expedite(tenant: Bench.tenant, id: JobID(id))) }
+    func delete(_ id: String) async throws { try await shard.run(Delete(tenant: Bench.tenant, id: JobID(id))) }
+
+    @discardableResult
+    func leaseJob(_ id: String, worker: String = "w") async throws -> LeasedTask {
+        try await shard.run(LeaseJob(tenant: Bench.tenant, id: JobID(id), worker: worker))
+    }
+
+    @discardableResult
+    func heartbeat(_ task: LeasedTask, worker: String = "w") async throws -> Timestamp? {
+        try await shard.run(Heartbeat(tenant: task.tenant, task: task.id, worker: worker))
+    }
+
+    /// Moves the clock, and waits for the loop to have looked at it.
+    func pass(_ milliseconds: Int64) async throws {
+        clock.advance(milliseconds: milliseconds)
+        try await poke()
+    }
+
+    /// Runs all that `post` submits in one turn of the loop, in order, as one batch.
+    func together(_ post: () -> Void) async throws {
+        store.set { $0.holdReads = true }
+        shard.submit(Cancel(tenant: Bench.tenant, id: JobID("nobody"))) { _ in }
+        try await eventually("the loop is held up") { store.heldCount == 1 }
+        post()
+        store.set { $0.holdReads = false }
+    }
+
+    /// Returns after one more turn of the loop.
+    func poke() async throws { _ = try await lease(0) }
+
+    // MARK: What is stored
+
+    func job(_ id: String, tenant: Tenant = Bench.tenant) async throws -> StoredJob? {
+        let memory = memory
+        return try await StoredJob.read(JobID(id), TenantKeys(tenant)) { key throws(StoreError) in try await memory.get(key) }
+    }
+
+    func state(_ id: String) async throws -> JobStatusName? { try await job(id)?.state }
+
+    /// Attempts of a job that ended, in order.
+    func attempts(_ id: String) async throws -> [StorageV1.Attempt] {
+        let range = TenantKeys(Bench.tenant).attempts(of: JobID(id))
+        let rows = try await memory.scan(from: range.start, to: range.end, limit: .max)
+        let earlier = try rows.map { try StorageV1.Attempt(serializedBytes: $0.value) }
+        return earlier + (try await job(id)?.status?.lastAttempt.map { [$0] } ?? [])
+    }
+
+    /// What the rows break, by a recount.
+    var violations: [String] { ShardAudit(memory.rows).violations }
+
+    /// Checks the rows, and that memory counts what they say, then closes.
+    func finish(_ location: SourceLocation = #_sourceLocation) async throws {
+        let audit = ShardAudit(memory.rows)
+        #expect(audit.violations == [], sourceLocation: location)
+        #expect(shard.counts.total == Int64(audit.total), "total", sourceLocation: location)
+        #expect(shard.counts.completed == Int64(audit.completed), "completed", sourceLocation: location)
+        try await shard.close()
+    }
+}
+
+/// A retry policy with waits of 2, 4, 8 ... seconds.
+func policy(
+    _ retries: UInt32, initial: Int64 = 1000, max: Int64 = .max, factor: Double = 2, randomize: Bool = false
+) -> StorageV1.RetryPolicy {
+    var policy = StorageV1.RetryPolicy()
+    policy.retryCount = retries
+    policy.initialIntervalMs = initial
+    policy.maxIntervalMs = max
+    policy.backoffFactor = factor
+    policy.randomizeInterval = randomize
+    return policy
+}
+
+/// Waits, a bounded time, until `condition` holds: for what happens on other threads.
+func eventually(
+    _ what: Comment, _ location: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
+) async throws {
+    for _ in 0..<2000 {
+        if try await condition() { return }
+        try await Task.sleep(for: .milliseconds(1))
+    }
+    Issue.record("never: \(what)", sourceLocation: location)
+}
+
+/// Runs `body` and says with which `SiloError` it was refused; nil when it was not.
+func refusal(_ body: () async throws -> Void) async throws -> SiloError? {
+    do {
+        try await body()
+        return nil
+    } catch let error as SiloError {
+        return error
+    }
+}

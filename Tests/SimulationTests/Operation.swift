@@ -1,0 +1,81 @@
+import SiloCore
+import SiloEngine
+import SiloStore
+
+/// What a seed can do to a shard, as data, so that a failure can print it and the model can repeat it.
+enum Operation: Sendable, CustomStringConvertible {
+    case enqueue(NewJob)
+    case lease(group: String, count: Int, worker: String)
+    case leaseOne(JobKey, worker: String)
+    case heartbeat(Tenant, TaskID, worker: String)
+    case report(Tenant, TaskID, Kind)
+    case giveBack([TaskID])
+    case cancel(JobKey)
+    case restart(JobKey)
+    case expedite(JobKey)
+    case delete(JobKey)
+
+    enum Kind: CaseIterable, Sendable { case success, failure, cancelled }
+
+    var description: String {
+        switch self {
+        case .enqueue(let job): "enqueue \(job)"
+        case .lease(let group, let count, let worker): "lease \(count) of \(group) for \(worker)"
+        case .leaseOne(let key, let worker): "lease \(key) for \(worker)"
+        case .heartbeat(let tenant, let task, let worker): "heartbeat \(tenant) \(task) by \(worker)"
+        case .report(let tenant, let task, let kind): "report \(tenant) \(task) \(kind)"
+        case .giveBack(let tasks): "give back \(tasks)"
+        case .cancel(let key): "cancel \(key)"
+        case .restart(let key): "restart \(key)"
+        case .expedite(let key): "expedite \(key)"
+        case .delete(let key): "delete \(key)"
+        }
+    }
+}
+
+struct JobKey: Hashable, Sendable, CustomStringConvertible {
+    let tenant: Tenant
+    let id: JobID
+    var description: String { "\(tenant)/\(id)" }
+}
+
+struct NewJob: Sendable, CustomStringConvertible {
+    let key: JobKey
+    let group: String
+    let priority: UInt32
+    let startAtMs: Int64
+    /// Nil: no policy.
+    let retries: UInt32?
+    let interval: Int64
+    var description: String { "\(key) group \(group) priority \(priority) start \(startAtMs) retries \(retries.map { "\($0)" } ?? "-") every \(interval)" }
+}
+
+/// What an operation answered.
+enum Answer: Sendable, Equatable {
+    case done
+    case leased([Given])
+    case cancelledAt(Timestamp?)
+    case refused(SiloError)
+
+    /// The store failed: the operation may have happened or not.
+    var isUnknown: Bool { if case .refused(.unavailable) = self { true } else { false } }
+}
+
+/// A task as a worker got it.
+struct Given: Sendable, Equatable, CustomStringConvertible {
+    let task: TaskID
+    let key: JobKey
+    let attempt: UInt32
+    let relative: UInt32
+    let isLast: Bool
+
+    var description: String { "\(key) attempt \(attempt)/\(relative)\(isLast ? " last" : "") \(task)" }
+
+    init(_ leased: LeasedTask) {
+        task = leased.id
+        key = JobKey(tenant: leased.tenant, id: JobID(leased.job.id))
+        attempt = leased.attempt
+        relative = leased.relativeAttempt
+        isLast = leased.isLastAttempt
+    }
+}

@@ -82,6 +82,15 @@ struct Model {
     mutating func apply(_ operation: Operation, _ answer: Answer?) -> Answer {
         switch operation {
         case .enqueue(let new): return enqueue(new)
+        case .enqueueAll(let new):
+            let before = jobs
+            for job in new {
+                if case .refused(let error) = enqueue(job) {
+                    jobs = before
+                    return .refused(error)
+                }
+            }
+            return .done
         case .lease(let group, let count, let worker): return lease(group, count, worker, answer)
         case .leaseOne(let key, let worker): return leaseOne(key, worker, answer)
         case .heartbeat(let tenant, let task, let worker): return heartbeat(tenant, task, worker)

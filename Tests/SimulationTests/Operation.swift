@@ -5,6 +5,8 @@ import SiloStore
 /// What a seed can do to a shard, as data, so that a failure can print it and the model can repeat it.
 enum Operation: Sendable, CustomStringConvertible {
     case enqueue(NewJob)
+    /// All of them or none.
+    case enqueueAll([NewJob])
     case lease(group: String, count: Int, worker: String)
     case leaseOne(JobKey, worker: String)
     case heartbeat(Tenant, TaskID, worker: String)
@@ -20,6 +22,7 @@ enum Operation: Sendable, CustomStringConvertible {
     var description: String {
         switch self {
         case .enqueue(let job): "enqueue \(job)"
+        case .enqueueAll(let jobs): "enqueue all \(jobs)"
         case .lease(let group, let count, let worker): "lease \(count) of \(group) for \(worker)"
         case .leaseOne(let key, let worker): "lease \(key) for \(worker)"
         case .heartbeat(let tenant, let task, let worker): "heartbeat \(tenant) \(task) by \(worker)"

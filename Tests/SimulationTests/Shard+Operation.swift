@@ -8,6 +8,7 @@ extension Shard {
     func submit(_ operation: Operation, _ completion: @escaping @Sendable (Answer) -> Void) {
         switch operation {
         case .enqueue(let new): submit(new.command) { completion($0.answer { _ in .done }) }
+        case .enqueueAll(let new): submit(EnqueueAll(new.map(\.command))) { completion($0.answer { _ in .done }) }
         case .lease(let group, let count, let worker):
             lease(Lease(worker: worker, group: group, taskCountMax: count)) { completion($0.answer { .leased($0.map(Given.init)) }) }
         case .leaseOne(let key, let worker):

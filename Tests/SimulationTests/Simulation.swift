@@ -43,7 +43,8 @@ final class Simulation {
         for _ in 0..<count {
             step += 1
             switch random.below(100) {
-            case 0..<5: try await failWithOperations()
+            case 0..<5: try await together(fails: true)
+            case 25..<35: try await together(fails: false)
             case 5..<6: try await failWhileTimePasses()
             case 6..<7: try await reopen(crash: false, note: "close")
             case 7..<25: try await pass(try advance())
@@ -91,13 +92,14 @@ final class Simulation {
         model.expire()
     }
 
-    /// The store fails, or the process dies, around some operations.
-    private func failWithOperations() async throws {
-        var operations = (0..<1 + random.below(5)).map { _ in operation(mayLease: false) }
+    /// Several operations at once, in few batches. Around them the store may fail, or the process die: then at most the last
+    /// one is a lease, so that it can be told what an unanswered lease chose.
+    private func together(fails: Bool) async throws {
+        var operations = (0..<1 + random.below(fails ? 5 : 10)).map { _ in operation(mayLease: !fails) }
         if random.chance(40) { operations.append(operation(mayLease: true)) }
-        let dies = random.chance(30)
-        let calls = random.below(12)
-        note(dies ? "the process dies during:" : "the store fails after \(calls) calls, during:")
+        let dies = fails && random.chance(30)
+        let calls = fails && !dies ? random.below(12) : nil
+        note(dies ? "the process dies during:" : "the store fails after \(calls.map { "\($0)" } ?? "no") calls, during:")
 
         // The loop is held up until all are in its mailbox, so that equal seeds make equal batches.
         store.set { $0.holdReads = true }
@@ -114,7 +116,7 @@ final class Simulation {
         store.set { faults in
             faults.holdReads = false
             faults.holdFlushes = dies
-            faults.callsLeft = dies ? nil : calls
+            faults.callsLeft = calls
         }
         await until { left.withLock { $0 } == 0 || (dies && store.heldCount > 0) }
         let next = dies ? memory.crash() : nil
@@ -212,7 +214,8 @@ final class Simulation {
         let group = random.chance(75) ? "g" : "h"
         let known = given.isEmpty ? nil : given[given.count - 1 - random.below(min(given.count, 12))]
         switch random.below(100) {
-        case 0..<28: return .enqueue(newJob(group))
+        case 0..<24: return .enqueue(newJob(group))
+        case 24..<28: return .enqueueAll((0..<1 + random.below(4)).map { _ in newJob(group) })
         case 28..<48 where mayLease: return .lease(group: group, count: random.below(5), worker: "worker \(step)")
         case 48..<66:
             guard let known, !random.chance(5) else { return .report(key().tenant, TaskID(.random(from: random)), .success) }

@@ -12,6 +12,10 @@ final class CallState: @unchecked Sendable {
     enum Target {
         case registered(Method, UnsafeMutableRawPointer)
         case unknown
+
+        var isServedWhileClosing: Bool {
+            if case .registered(let method, _) = self { method.isServedWhileClosing } else { false }
+        }
     }
 
     private let target: Target
@@ -63,7 +67,7 @@ final class CallState: @unchecked Sendable {
             progress.phase = .open
             return progress.isCancelled
         }
-        guard !isCancelled, !server.isClosing else { return answer(.shuttingDown) }
+        guard !isCancelled, !server.isClosing || target.isServedWhileClosing else { return answer(.shuttingDown) }
         guard case .registered(let method, _) = target else {
             return answer(Answer(status: Status(.unimplemented, "unknown method \(path)")))
         }

@@ -33,8 +33,11 @@ public final class Server: Sendable {
     ///
     /// The handler runs on a completion queue's thread and must not block. Ignored once the server has started, and for
     /// a path that is already served.
-    public func register(_ path: String, _ handler: @escaping @Sendable (ServerCall) -> Void) {
-        add(Method(path, .request(handler)))
+    /// - Parameter isServedWhileClosing: also after `refuseCalls`, as those who ask after the server's health need.
+    public func register(
+        _ path: String, isServedWhileClosing: Bool = false, _ handler: @escaping @Sendable (ServerCall) -> Void
+    ) {
+        add(Method(path, .request(handler), isServedWhileClosing: isServedWhileClosing))
     }
 
     /// Serves `path` with a stream of requests and a stream of responses.
@@ -77,19 +80,23 @@ public final class Server: Sendable {
         }
         guard let core else { return }
         core.close()
-        // Busy clients hear of it before the connections close.
-        try? await Task.sleep(for: min(grace, Self.farewell))
-        core.beginShutdown()
-        await withTaskGroup { group in
-            group.addTask { await core.ended() }
-            group.addTask {
-                try? await Task.sleep(for: grace)
-                core.cancelCalls()
-            }
-            await group.next()
-            // When everything ended within the grace, its timer is of no use; cancelling calls then does nothing.
-            group.cancelAll()
+        let begun = ContinuousClock.now
+        // The core ends calls that come while it goes down with CANCELLED, which clients do not repeat. So it is kept up
+        // while calls run, refusing new ones, and goes down at once when they are over.
+        while begun.duration(to: .now) < grace, core.calls.running > 0 || begun.duration(to: .now) < Self.farewell {
+            do { try await Task.sleep(for: .milliseconds(5)) } catch { break }
         }
+        core.disconnect()
+        // Connections close in their own time, before new ones are made.
+        try? await Task.sleep(for: .milliseconds(2))
+        core.beginShutdown()
+        core.cancelCalls()
+        await core.ended()
+    }
+
+    /// Answers new calls with UNAVAILABLE from now on; those that run go on.
+    public func refuseCalls() {
+        if case .running(let core) = stage.withLock({ $0 }) { core.close() }
     }
 
     /// Calls given to handlers and not yet over.
@@ -116,8 +123,10 @@ final class Method: Sendable {
 
     let path: String
     let handler: Handler
+    let isServedWhileClosing: Bool
 
-    init(_ path: String, _ handler: Handler) {
+    init(_ path: String, _ handler: Handler, isServedWhileClosing: Bool = false) {
+        self.isServedWhileClosing = isServedWhileClosing
         self.path = path
         self.handler = handler
     }

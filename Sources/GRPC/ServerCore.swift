@@ -111,6 +111,9 @@ final class ServerCore: @unchecked Sendable {
     func close() { closing.store(true, ordering: .relaxed) }
     var isClosing: Bool { closing.load(ordering: .relaxed) }
 
+    /// Closes the connections there are; clients may come back at once, to be refused.
+    func disconnect() { grpc_server_cancel_all_calls(handle) }
+
     /// Takes no new calls. Safe to repeat.
     func beginShutdown() {
         let isFirst = isShuttingDown.withLock { isShuttingDown in

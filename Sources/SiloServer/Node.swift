@@ -101,6 +101,8 @@ public final class Node: Sendable {
     public func stop() async {
         health.drain()
         logger.info("draining", ["calls": .init(server.runningCalls)])
+        server.refuseCalls()
+        for host in shards.hosts { host.shard?.dismissWaiters() }
         await server.shutdown(grace: drainTime)
         await withTaskGroup { group in
             for host in shards.hosts { group.addTask { await host.close() } }
@@ -112,9 +114,9 @@ public final class Node: Sendable {
     private static func openShards(
         _ settings: NodeSettings, _ location: DataLocation, clock: any Clock, random: any RandomSource, logger: Logger
     ) async throws -> ShardSet {
-        let map = try await ShardMap.open(in: location, count: settings.shardCount, random: random)
         var options = OpenOptions()
         options.settings = storageDefaults.merging(settings.storage) { $1 }
+        let map = try await ShardMap.open(in: location, options, count: settings.shardCount, random: random)
         let cacheBytes = settings.cacheBytes / UInt64(map.entries.count)
         options.blockCacheBytes = max(1 << 20, cacheBytes * 3 / 4)
         options.metadataCacheBytes = max(1 << 20, cacheBytes / 4)

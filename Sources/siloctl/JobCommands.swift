@@ -110,7 +110,7 @@ struct JobCommands {
         var request = Request()
         fill(&request, shard, id, tenant)
         _ = try await Server(arguments).owner(of: shard).call(method, request)
-        try output.print(["status": verb, "job_id": id], ["Job \(id) \(verb) successfully"])
+        try output.print(["status": verb, "job_id": id], ["Job \(id) \(verb) successfully"], isShort: true)
     }
 
     private func word(_ status: SiloV1.JobStatus) -> String {

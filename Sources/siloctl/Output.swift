@@ -4,10 +4,12 @@ import Foundation
 struct Output {
     let isJSON: Bool
 
-    func print(_ object: [String: Any], _ lines: [String]) throws {
+    /// - Parameter isShort: the object goes on one line.
+    func print(_ object: [String: Any], _ lines: [String], isShort: Bool = false) throws {
         guard isJSON else { return Swift.print(lines.joined(separator: "\n")) }
+        let layout: JSONSerialization.WritingOptions = isShort ? [] : .prettyPrinted
         let data = try JSONSerialization.data(
-            withJSONObject: object, options: [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            withJSONObject: object, options: layout.union([.sortedKeys, .withoutEscapingSlashes])
         )
         Swift.print(String(decoding: data, as: UTF8.self))
     }

@@ -49,17 +49,39 @@ class TestHealth:
         with Client(server.address) as client:
             watch = self.stub(client).Watch(health_pb2.HealthCheckRequest(), timeout=60)
             assert next(watch).status == SERVING
-            waiting = client.begin("LeaseTasks", task_group="g", max_tasks=1, worker_id="w", wait_ms=3_000)
+            running, end = held_call(client)
+            waiting = client.begin("LeaseTasks", task_group="g", max_tasks=1, worker_id="w", wait_ms=30_000)
             until(lambda: waiting.running(), 10)
             time.sleep(0.3)
             begun = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
             assert next(watch).status == NOT_SERVING, "the watch hears of it while a call still runs"
-            assert not waiting.done()
             assert list(watch) == [], "then it ends"
-            assert list(waiting.result().tasks) == []
-            assert time.monotonic() - begun > 1
+            assert list(waiting.result().tasks) == [], "a worker that waits is let go at once"
+            assert self.stub(client).Check(health_pb2.HealthCheckRequest(), timeout=30).status == NOT_SERVING
+            with refused(UNAVAILABLE):
+                client.call("GetNodeInfo")
+            assert not running.done() and time.monotonic() - begun < 4
+            end.set()
+            assert len(list(running)) == 0
             assert server.process.wait(60) == 0
+
+
+def held_call(client):
+    """A call that runs until the event is set: a reflection stream, after its first answer."""
+    end = threading.Event()
+
+    def requests():
+        yield reflection_pb2.ServerReflectionRequest(list_services="*")
+        end.wait(60)
+
+    running = client.channel.stream_stream(
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )(requests(), timeout=60)
+    next(running)
+    return running, end
 
 
 class TestReflection:
@@ -398,13 +420,11 @@ class TestProgram:
     def test_a_call_that_does_not_end_holds_up_a_stop_for_five_seconds_only(self, new_server):
         server = new_server("--shards", 1)
         with Client(server.address) as client:
-            waiting = client.begin("LeaseTasks", task_group="g", max_tasks=1, worker_id="w", wait_ms=50_000)
-            until(lambda: waiting.running(), 10)
-            time.sleep(0.3)
+            running, _ = held_call(client)
             begun = time.monotonic()
             assert server.stop() == 0
-            assert time.monotonic() - begun < 20
-            assert waiting.exception() is not None
+            assert 4 < time.monotonic() - begun < 20
+            assert running.exception() is not None
 
     def test_ipv6_and_every_interface(self, new_server):
         server = new_server("--shards", 1, data="memory:", listen="[::1]:0")

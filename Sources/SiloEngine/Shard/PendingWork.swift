@@ -53,6 +53,14 @@ extension Transaction {
     }
 }
 
+/// Lets every worker that waits go, with nothing.
+final class DismissWaiters: PendingWork {
+    var payloadBytes: Int { 0 }
+    func run(in transaction: Transaction) async throws(StoreError) {}
+    func answer() {}
+    func fail(_ error: SiloError) {}
+}
+
 /// A worker's request for tasks, which may wait for work.
 // Safety: as for `PendingCommand`; `abandoned` is atomic.
 public final class PendingLease: PendingWork, @unchecked Sendable {

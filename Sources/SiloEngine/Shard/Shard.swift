@@ -114,6 +114,9 @@ public final class Shard: Sendable {
         return try result.get()
     }
 
+    /// Answers every worker that waits, with no tasks: before a server stops.
+    public func dismissWaiters() { mailbox.post(DismissWaiters()) }
+
     public var counts: ShardCounts { gauge.current }
 
     /// Reads beside the loop, on one consistent view.

@@ -62,6 +62,7 @@ final class ShardLoop {
                 } else {
                     try await item.run(in: transaction)
                     answers.append(item)
+                    if item is DismissWaiters { answers += memory.waiters.popAll() as [any PendingWork] }
                 }
                 begun += 1
             }

@@ -27,7 +27,8 @@ extension Status {
     /// A message may quote what the caller sent; clients refuse answers with long headers.
     var shortened: Status {
         guard message.utf8.count > 1024 else { return self }
-        return Status(code, String(message.unicodeScalars.prefix(256)) + "…", trailers: trailers)
+        let scalars = message.unicodeScalars
+        return Status(code, "\(String(scalars.prefix(256)))…\(String(scalars.suffix(256)))", trailers: trailers)
     }
 
     /// The status of whatever a handler threw.

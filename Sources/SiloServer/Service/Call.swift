@@ -27,10 +27,10 @@ struct Call<Response: Message>: Sendable {
 extension Server {
     /// Serves a method: checks who calls, decodes, and hands over. What the handler throws is the answer.
     func serve<Request: Message, Response: Message>(
-        _ method: Method<Request, Response>, for callers: Callers,
+        _ method: Method<Request, Response>, for callers: Callers, isServedWhileClosing: Bool = false,
         _ handler: @escaping @Sendable (Request, Call<Response>) throws -> Void
     ) {
-        register(method.path) { raw in
+        register(method.path, isServedWhileClosing: isServedWhileClosing) { raw in
             let call = Call<Response>(raw)
             do {
                 try callers.check(raw)

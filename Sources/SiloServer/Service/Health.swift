@@ -15,7 +15,7 @@ final class Health: Sendable {
     private let state = Mutex(State())
 
     func register(on server: Server) {
-        server.serve(GRPCHealthV1.Health.check, for: .anybody) { request, call in
+        server.serve(GRPCHealthV1.Health.check, for: .anybody, isServedWhileClosing: true) { request, call in
             guard Self.services.contains(request.service) else {
                 throw Status(.notFound, "unknown service \(request.service)")
             }

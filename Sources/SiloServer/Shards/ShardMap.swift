@@ -16,8 +16,10 @@ struct ShardMap: Sendable {
     private static let key: Bytes = [0x01]
 
     /// Reads the map, or makes one of `count` shards where there is none.
-    static func open(in location: DataLocation, count: Int, random: any RandomSource) async throws -> ShardMap {
-        let store = SlateStore(try await location.open(database, OpenOptions()))
+    static func open(
+        in location: DataLocation, _ options: OpenOptions, count: Int, random: any RandomSource
+    ) async throws -> ShardMap {
+        let store = SlateStore(try await location.open(database, options))
         do {
             let map: ShardMap
             if let bytes = try await store.get(key) {

@@ -205,7 +205,26 @@ class Generator:
             self.emit("}")
         self.emit()
 
+    def symbols(self, file):
+        def below(prefix, messages):
+            for message in messages:
+                name = f"{prefix}.{message.name}"
+                yield name
+                yield from (f"{name}.{enum.name}" for enum in message.enum_type)
+                yield from below(name, [m for m in message.nested_type if not m.options.map_entry])
+        yield from below(file.package, file.message_type)
+        yield from (f"{file.package}.{enum.name}" for enum in file.enum_type)
+        for service in file.service:
+            yield f"{file.package}.{service.name}"
+            yield from (f"{file.package}.{service.name}.{method.name}" for method in service.method)
+
     def descriptor(self, file):
+        self.emit("/// The full names of what the schema declares, for reflection.")
+        with self.block("public static var symbols: Set<String>"):
+            self.emit("[")
+            for symbol in self.symbols(file):
+                self.emit(f'    "{symbol}",')
+            self.emit("]")
         plain = descriptor_pb2.FileDescriptorProto()
         plain.CopyFrom(file)
         plain.ClearField("source_code_info")

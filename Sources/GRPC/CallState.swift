@@ -63,7 +63,7 @@ final class CallState: @unchecked Sendable {
             progress.phase = .open
             return progress.isCancelled
         }
-        guard !isCancelled else { return answer(.shuttingDown) }
+        guard !isCancelled, !server.isClosing else { return answer(.shuttingDown) }
         guard case .registered(let method, _) = target else {
             return answer(Answer(status: Status(.unimplemented, "unknown method \(path)")))
         }

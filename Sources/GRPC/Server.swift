@@ -3,6 +3,9 @@ import Synchronization
 
 /// A gRPC server: register methods, start, shut down.
 public final class Server: Sendable {
+    /// How long calls are refused before the connections close.
+    private static let farewell = Duration.milliseconds(100)
+
     private let options: ServerOptions
     private let stage: Mutex<Stage>
 
@@ -73,6 +76,9 @@ public final class Server: Sendable {
             return nil
         }
         guard let core else { return }
+        core.close()
+        // Busy clients hear of it before the connections close.
+        try? await Task.sleep(for: min(grace, Self.farewell))
         core.beginShutdown()
         await withTaskGroup { group in
             group.addTask { await core.ended() }

@@ -15,6 +15,7 @@ final class ServerCore: @unchecked Sendable {
     private var methods: [(method: Method, handle: UnsafeMutableRawPointer)] = []
     private let shutdownTag: UnsafeMutablePointer<cgrpc_tag>
     private let isShuttingDown = Mutex(false)
+    private let closing = Atomic(false)
 
     /// How many calls of one method may arrive between two looks at the queue without waiting inside the core.
     private static let requestsPerMethod = 16
@@ -104,6 +105,11 @@ final class ServerCore: @unchecked Sendable {
     }
 
     // MARK: Going down
+
+    /// Refuses new calls with UNAVAILABLE. Once it goes down, the core itself ends what just came with CANCELLED, which
+    /// clients do not repeat.
+    func close() { closing.store(true, ordering: .relaxed) }
+    var isClosing: Bool { closing.load(ordering: .relaxed) }
 
     /// Takes no new calls. Safe to repeat.
     func beginShutdown() {

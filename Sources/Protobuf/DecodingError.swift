@@ -12,6 +12,8 @@ public enum DecodingError: Error, Equatable, CustomStringConvertible {
     case unbalancedGroup
     /// Messages are nested more than `Reader.depthMax` deep.
     case tooDeep
+    /// There are more nested messages than the reader allows.
+    case tooMany
 
     public var description: String {
         switch self {
@@ -20,6 +22,7 @@ public enum DecodingError: Error, Equatable, CustomStringConvertible {
         case .malformedTag: "a field has an impossible number or wire type"
         case .invalidText: "a string is not valid UTF-8"
         case .unbalancedGroup: "a group is not balanced"
+        case .tooMany: "there are too many nested messages"
         case .tooDeep: "messages are nested more than \(Reader.depthMax) deep"
         }
     }

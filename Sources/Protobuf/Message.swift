@@ -21,10 +21,11 @@ public protocol Message: Equatable, Sendable {
 
 extension Message {
     /// Decodes one message that fills `bytes`.
+    /// - Parameter nestedMax: nested messages and map entries that it may have, all together.
     @inlinable
-    public init(decoding bytes: UnsafeRawBufferPointer) throws(DecodingError) {
+    public init(decoding bytes: UnsafeRawBufferPointer, nestedMax: Int = .max) throws(DecodingError) {
         self.init()
-        var reader = Reader(bytes)
+        var reader = Reader(bytes, nestedMax: nestedMax)
         try merge(from: &reader)
     }
 

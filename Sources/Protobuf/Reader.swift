@@ -8,22 +8,25 @@ public struct Reader {
     @usableFromInline var position: UnsafeRawPointer
     @usableFromInline let end: UnsafeRawPointer
     @usableFromInline let depth: Int
+    /// How many more nested messages and map entries are read: two bytes of input can become hundreds in memory.
+    @usableFromInline var nestedLeft: Int
     /// Where the field that is being read begins, for keeping it whole when it is unknown.
     @usableFromInline var fieldStart: UnsafeRawPointer
 
     @inlinable
-    public init(_ bytes: UnsafeRawBufferPointer) {
+    public init(_ bytes: UnsafeRawBufferPointer, nestedMax: Int = .max) {
         // An empty buffer may have no address; any pointer serves, for nothing is read.
         let start = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped
-        self.init(start, start + bytes.count, depth: 0)
+        self.init(start, start + bytes.count, depth: 0, nestedLeft: nestedMax)
     }
 
     @inlinable
-    init(_ start: UnsafeRawPointer, _ end: UnsafeRawPointer, depth: Int) {
+    init(_ start: UnsafeRawPointer, _ end: UnsafeRawPointer, depth: Int, nestedLeft: Int) {
         position = start
         fieldStart = start
         self.end = end
         self.depth = depth
+        self.nestedLeft = nestedLeft
     }
 
     @usableFromInline var left: Int { @inlinable get { end - position } }
@@ -95,9 +98,11 @@ public struct Reader {
     @inlinable
     public mutating func nested(_ body: (inout Reader) throws(DecodingError) -> Void) throws(DecodingError) {
         guard depth + 1 < Reader.depthMax else { throw .tooDeep }
+        guard nestedLeft > 0 else { throw .tooMany }
         let chunk = try chunk()
-        var reader = Reader(position - chunk.count, position, depth: depth + 1)
+        var reader = Reader(position - chunk.count, position, depth: depth + 1, nestedLeft: nestedLeft - 1)
         try body(&reader)
+        nestedLeft = reader.nestedLeft
     }
 
     /// Reads a nested message into one that may already be there.
@@ -127,7 +132,7 @@ public struct Reader {
         _ list: inout [Value], _ element: (inout Reader) throws(DecodingError) -> Value
     ) throws(DecodingError) {
         let chunk = try chunk()
-        var reader = Reader(position - chunk.count, position, depth: depth)
+        var reader = Reader(position - chunk.count, position, depth: depth, nestedLeft: 0)
         while reader.position < reader.end { list.append(try element(&reader)) }
     }
 

@@ -78,6 +78,7 @@ public final class Node: Sendable {
         Reflection().register(on: server)
 
         do {
+            try Self.check(settings.address)
             let port = try server.start()
             let host = settings.address.prefix(upTo: settings.address.lastIndex(of: ":") ?? settings.address.endIndex)
             let address = "\(host):\(port)"
@@ -133,6 +134,15 @@ public final class Node: Sendable {
             throw error
         }
         return ShardSet(hosts)
+    }
+
+    /// The C core takes a missing port for another one, and a port that is too large for what is left of it.
+    private static func check(_ address: String) throws {
+        guard !address.hasPrefix("unix:") else { return }
+        let port = address.split(separator: ":", omittingEmptySubsequences: false).last.flatMap { UInt16($0) }
+        guard address.contains(":"), !address.hasPrefix(":"), port != nil else {
+            throw StartError("the address to listen on must be host:port with a port from 0 to 65535, not \(address)")
+        }
     }
 
     /// What SlateDB is told unless the operator says otherwise.

@@ -59,7 +59,8 @@ import Testing
     @Test func deadlinesAreSentAndKept() async throws {
         try await withServer { channel, _ in
             let left = try await channel.unary("/test.Test/Remaining", [], timeout: .seconds(30))
-            #expect((25...30).contains(Double(String(decoding: left, as: UTF8.self)) ?? 0))
+            // The core rounds up to what the wire can say.
+            #expect((25...31).contains(Double(String(decoding: left, as: UTF8.self)) ?? 0))
             #expect(try await channel.unary("/test.Test/Remaining", []) == Array("none".utf8))
             let status = await #expect(throws: Status.self) {
                 _ = try await channel.unary("/test.Test/Wait", [], timeout: .milliseconds(200))

@@ -68,4 +68,14 @@ import Testing
         }
         return writer.bytes()
     }
+
+    @Test func nestedMessagesAreCountedTogether() throws {
+        // Jobs that are empty messages: two bytes each.
+        let batch = [UInt8]((0..<1000).flatMap { _ in [0x12, 0x00] as [UInt8] })
+        let decode = { (limit: Int) in
+            try batch.withUnsafeBytes { try SiloV1.EnqueueBatchRequest(decoding: $0, nestedMax: limit) }
+        }
+        #expect(try decode(1000).jobs.count == 1000)
+        #expect(throws: DecodingError.tooMany) { try decode(999) }
+    }
 }

@@ -44,7 +44,7 @@ enum Seeds {
     @Test("J1 to J13, J18 to J37: a shard does what the model does, step by step, through crashes and failing stores")
     func model() async {
         await Seeds.forEach(Seeds.range(200)) { seed in
-            try await Simulation(seed: seed).run(steps: 80)
+            try await Simulation(seed: seed).run(steps: 60)
         }
     }
 }

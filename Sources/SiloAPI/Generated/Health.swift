@@ -78,6 +78,17 @@ public enum GRPCHealthV1 {
         }
     }
 
+    /// The full names of what the schema declares, for reflection.
+    public static var symbols: Set<String> {
+        [
+            "grpc.health.v1.HealthCheckRequest",
+            "grpc.health.v1.HealthCheckResponse",
+            "grpc.health.v1.HealthCheckResponse.ServingStatus",
+            "grpc.health.v1.Health",
+            "grpc.health.v1.Health.Check",
+            "grpc.health.v1.Health.Watch",
+        ]
+    }
     public static var fileName: String { "grpc/health/v1/health.proto" }
     /// The serialized FileDescriptorProto of this schema, in base 64, for reflection.
     public static var fileDescriptor: String {

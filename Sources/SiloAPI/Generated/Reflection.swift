@@ -337,6 +337,21 @@ public enum GRPCReflectionV1 {
         }
     }
 
+    /// The full names of what the schema declares, for reflection.
+    public static var symbols: Set<String> {
+        [
+            "grpc.reflection.v1.ServerReflectionRequest",
+            "grpc.reflection.v1.ExtensionRequest",
+            "grpc.reflection.v1.ServerReflectionResponse",
+            "grpc.reflection.v1.FileDescriptorResponse",
+            "grpc.reflection.v1.ExtensionNumberResponse",
+            "grpc.reflection.v1.ListServiceResponse",
+            "grpc.reflection.v1.ServiceResponse",
+            "grpc.reflection.v1.ErrorResponse",
+            "grpc.reflection.v1.ServerReflection",
+            "grpc.reflection.v1.ServerReflection.ServerReflectionInfo",
+        ]
+    }
     public static var fileName: String { "grpc/reflection/v1/reflection.proto" }
     /// The serialized FileDescriptorProto of this schema, in base 64, for reflection.
     public static var fileDescriptor: String {

@@ -16,8 +16,10 @@ final class Mailbox: Sendable {
     private let state = Mutex(State())
     private let countMax: Int
     private let bytesMax: Int
+    private let gatherMax: Int
 
-    init(countMax: Int, bytesMax: Int) {
+    init(countMax: Int, bytesMax: Int, gatherMax: Int) {
+        self.gatherMax = gatherMax
         self.countMax = countMax
         self.bytesMax = bytesMax
     }
@@ -33,7 +35,7 @@ final class Mailbox: Sendable {
             state.unanswered += 1
             state.unansweredBytes += bytes
             state.items.append(work)
-            return (nil, state.isReady ? state.takeSleeper() : nil)
+            return (nil, state.isReady(gatherMax) ? state.takeSleeper() : nil)
         }
         sleeper?.resume()
         if let refusal { work.fail(refusal) }
@@ -47,14 +49,14 @@ final class Mailbox: Sendable {
         }?.resume()
     }
 
-    /// Lets work gather up to `crowd` before the loop is woken: fewer, larger batches at no cost in time.
+    /// Lets work gather up to `gatherMax` before the loop is woken: fewer, larger batches at no cost in time.
     func hold() { state.withLock { $0.isHeld = true } }
 
     /// The loop takes again what comes.
     func release() {
         state.withLock { state in
             state.isHeld = false
-            return state.isReady ? state.takeSleeper() : nil
+            return state.isReady(gatherMax) ? state.takeSleeper() : nil
         }?.resume()
     }
 
@@ -70,7 +72,7 @@ final class Mailbox: Sendable {
     func take(_ countMax: Int) async -> (work: [any PendingWork], isStopped: Bool) {
         while true {
             let taken: (work: [any PendingWork], isStopped: Bool)? = state.withLock { state in
-                guard state.isReady else { return nil }
+                guard state.isReady(gatherMax) else { return nil }
                 state.isWoken = false
                 guard state.items.count > countMax else {
                     defer { state.items.removeAll(keepingCapacity: true) }
@@ -82,7 +84,7 @@ final class Mailbox: Sendable {
             if let taken { return taken }
             await withCheckedContinuation { continuation in
                 let ready = state.withLock { state in
-                    if state.isReady { return true }
+                    if state.isReady(gatherMax) { return true }
                     state.sleeper = continuation
                     return false
                 }
@@ -103,11 +105,8 @@ final class Mailbox: Sendable {
 }
 
 extension Mailbox.State {
-    /// So much work is taken also while it may gather.
-    private static let crowd = 64
-
-    fileprivate var isReady: Bool {
-        isWoken || stop != nil || !items.isEmpty && (!isHeld || items.count >= Self.crowd)
+    fileprivate func isReady(_ gatherMax: Int) -> Bool {
+        isWoken || stop != nil || !items.isEmpty && (!isHeld || items.count >= gatherMax)
     }
 
     fileprivate mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {

@@ -19,6 +19,8 @@ enum Bounds {
     static let workerIDBytesMax = 1024
     /// * Jobs or outcomes in one batch.
     static let batchMax = 10_000
+    /// * Messages within a request, map entries among them.
+    static let nestedMax = 1_000_000
     /// * Tasks that one call leases at most; asking for more is no error.
     static let leaseMax: UInt32 = 10_000
     /// * Payload of the tasks that one call leases, unless a single one is larger: an answer must stay below 128 MiB.

@@ -24,6 +24,12 @@ extension Status {
         }
     }
 
+    /// A message may quote what the caller sent; clients refuse answers with long headers.
+    var shortened: Status {
+        guard message.utf8.count > 1024 else { return self }
+        return Status(code, String(message.unicodeScalars.prefix(256)) + "…", trailers: trailers)
+    }
+
     /// The status of whatever a handler threw.
     init(wrapping error: any Error) {
         switch error {

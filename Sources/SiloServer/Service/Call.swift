@@ -11,7 +11,7 @@ struct Call<Response: Message>: Sendable {
     }
 
     func answer(_ response: Response) { call.respond(response.serializedBytes()) }
-    func fail(_ error: any Error) { call.fail(Status(wrapping: error)) }
+    func fail(_ error: any Error) { call.fail(Status(wrapping: error).shortened) }
 
     func answer(_ result: Result<Response, some Error>) {
         switch result {
@@ -36,7 +36,9 @@ extension Server {
                 try callers.check(raw)
                 let request: Request
                 do {
-                    request = try raw.withRequest { bytes throws(DecodingError) in try Request(decoding: bytes) }
+                    request = try raw.withRequest { bytes throws(DecodingError) in 
+                        try Request(decoding: bytes, nestedMax: Bounds.nestedMax)
+                    }
                 } catch {
                     throw Status(.invalidArgument, "the request is no valid \(Request.messageName): \(error)")
                 }

@@ -18,6 +18,13 @@ final class LeaseSweep: Sendable {
         var pending: [PendingLease] = []
         var unanswered = 0
         var isOver = false
+
+        /// What still waits at shards, which holds on to the sweep as the sweep does to it, is let go.
+        mutating func end() -> [PendingLease] {
+            isOver = true
+            defer { pending = [] }
+            return pending
+        }
     }
     private let state = Mutex(State())
     private let shards: [(host: ShardHost, shard: Shard)]
@@ -42,11 +49,7 @@ final class LeaseSweep: Sendable {
 
     /// The worker is gone: nothing more is leased for it.
     func abandon() {
-        let pending = state.withLock { state in
-            state.isOver = true
-            return state.pending
-        }
-        for lease in pending { lease.abandon() }
+        for lease in state.withLock({ $0.end() }) { lease.abandon() }
     }
 
     private func visit(_ index: Int) {
@@ -82,7 +85,7 @@ final class LeaseSweep: Sendable {
                 if isDecided { self.finish() }
             }
             let isOver = state.withLock { state in
-                state.pending.append(pending)
+                if !state.isOver { state.pending.append(pending) }
                 return state.isOver
             }
             if isOver { pending.abandon() }
@@ -113,9 +116,9 @@ final class LeaseSweep: Sendable {
     private func finish() {
         let (result, pending): (Result<[Found], SiloError>?, [PendingLease]) = state.withLock { state in
             guard !state.isOver else { return (nil, []) }
-            state.isOver = true
-            if let failure = state.failure, state.healthy == 0 { return (.failure(failure), state.pending) }
-            return (.success(state.found), state.pending)
+            let pending = state.end()
+            if let failure = state.failure, state.healthy == 0 { return (.failure(failure), pending) }
+            return (.success(state.found), pending)
         }
         guard let result else { return }
         for lease in pending { lease.abandon() }

@@ -8,23 +8,23 @@ import SiloCore
 struct Reflection: Sendable {
     private struct File: Sendable {
         let name: String
-        let package: String
+        let symbols: Set<String>
         let services: [String]
         let descriptor: Bytes
 
-        init(_ name: String, _ package: String, _ services: [String], _ descriptor: String) {
+        init(_ name: String, _ symbols: Set<String>, _ services: [String], _ descriptor: String) {
             self.name = name
-            self.package = package
+            self.symbols = symbols
             self.services = services
             self.descriptor = Data(base64Encoded: descriptor).map { Bytes($0) } ?? []
         }
     }
 
     private let files = [
-        File(SiloV1.fileName, "silo.v1.", [SiloV1.Silo.name], SiloV1.fileDescriptor),
-        File(GRPCHealthV1.fileName, "grpc.health.v1.", [GRPCHealthV1.Health.name], GRPCHealthV1.fileDescriptor),
+        File(SiloV1.fileName, SiloV1.symbols, [SiloV1.Silo.name], SiloV1.fileDescriptor),
+        File(GRPCHealthV1.fileName, GRPCHealthV1.symbols, [GRPCHealthV1.Health.name], GRPCHealthV1.fileDescriptor),
         File(
-            GRPCReflectionV1.fileName, "grpc.reflection.v1.", [GRPCReflectionV1.ServerReflection.name],
+            GRPCReflectionV1.fileName, GRPCReflectionV1.symbols, [GRPCReflectionV1.ServerReflection.name],
             GRPCReflectionV1.fileDescriptor
         ),
     ]
@@ -67,7 +67,7 @@ struct Reflection: Sendable {
         case .fileByFilename(let name):
             response.messageResponse = Self.found(files.first { $0.name == name }, name)
         case .fileContainingSymbol(let symbol):
-            response.messageResponse = Self.found(files.first { symbol.hasPrefix($0.package) }, symbol)
+            response.messageResponse = Self.found(files.first { $0.symbols.contains(symbol) }, symbol)
         case .fileContainingExtension, .allExtensionNumbersOfType, nil:
             response.messageResponse = Self.refusal(.notFound, "there are no extensions here")
         }

@@ -1,4 +1,85 @@
+import SiloStore
+
+/// Life cycles a second of a shard in this process, against a bare loop that writes the very same batches.
 struct EngineShare {
     let place: Suite.Place
-    func measure(_ results: inout Results) async throws { throw Failure("not there yet") }
+
+    private static var plan: LifeCycles.Plan {
+        var plan = LifeCycles.Plan()
+        plan.enqueuers = 512
+        plan.workers = 512
+        plan.unfinishedMax = 4096
+        return plan
+    }
+
+    func measure(_ results: inout Results) async throws {
+        let jobs = place.isQuick ? 20_000 : 100_000
+        let rounds = place.isQuick ? 2 : 3
+        say("\nthe engine in this process against a bare SlateDB loop: \(jobs) life cycles a round, \(Self.plan.enqueuers)+\(Self.plan.workers) commands in flight")
+        var engineRates: [Double] = []
+        var bareRates: [Double] = []
+        var shares: [Double] = []
+        var cost = ""
+        for round in 1...rounds {
+            let (batches, engineFlushes, engineSeconds) = try await runEngine(jobs, name: "engine-\(round)")
+            let (bareFlushes, bareSeconds) = try await runBare(batches, name: "bare-\(round)")
+            engineRates.append(Double(jobs) / engineSeconds)
+            bareRates.append(Double(jobs) / bareSeconds)
+            shares.append(bareSeconds / engineSeconds)
+            let keys = batches.reduce(0) { $0 + $1.count }
+            let bytes = batches.reduce(0) { $0 + $1.byteCount }
+            cost = "\(Text.number(Double(keys) / Double(jobs), 1)) keys and \(bytes / jobs) bytes a job"
+            say("  round \(round): engine \(Text.number(Double(jobs) / engineSeconds, 0))/s with \(engineFlushes) flushes, "
+                + "bare \(Text.number(Double(jobs) / bareSeconds, 0))/s with \(bareFlushes); \(batches.count) batches, \(cost)")
+        }
+        results.set(
+            .inprocess_share, shares.median,
+            "engine \(Text.number(engineRates.median, 0))/s, bare \(Text.number(bareRates.median, 0))/s, \(cost)"
+        )
+    }
+
+    private func runEngine(_ jobs: Int, name: String) async throws -> (batches: [[Write]], flushes: Int, seconds: Double) {
+        let store = RecordingStore(try await place.folder.store(name))
+        let shard = try await OpenShard(store, payload: Payload(bytes: 200))
+        _ = store.takeRecord()
+        var plan = Self.plan
+        plan.jobsMax = jobs
+        let cycles = LifeCycles(shard, plan)
+        let begun = Instant.now
+        cycles.start()
+        while cycles.counts.reported < jobs {
+            if let failure = cycles.counts.failure { throw Failure(failure) }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        let seconds = cycles.lastReport.seconds(since: begun)
+        let record = store.takeRecord()
+        await cycles.stop()
+        try await shard.close()
+        return (record.batches, record.flushes, seconds)
+    }
+
+    /// Writes batch after batch while one task flushes the log: as soon as something is written and the flush before has
+    /// returned.
+    private func runBare(_ batches: [[Write]], name: String) async throws -> (flushes: Int, seconds: Double) {
+        let store = try await place.folder.store(name)
+        let (written, signal) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let begun = Instant.now
+        async let flushes: Int = {
+            var count = 0
+            for await _ in written {
+                try await store.flush()
+                count += 1
+            }
+            return count
+        }()
+        for batch in batches {
+            try await store.write(batch)
+            signal.yield()
+        }
+        signal.finish()
+        let count = try await flushes
+        let seconds = Instant.now.seconds(since: begun)
+        try await store.close()
+        return (count, seconds)
+    }
 }

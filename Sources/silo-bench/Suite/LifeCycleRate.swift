@@ -32,7 +32,7 @@ struct LifeCycleRate {
         let cycles = LifeCycles(queue, plan)
         cycles.start()
         try await Task.sleep(for: .seconds(place.isQuick ? 1 : 3))
-        let processorBefore = server.processorSeconds
+        let processorBefore = (server: server.processorSeconds, ours: ownProcessorSeconds)
         let before = (at: Instant.now, counts: cycles.counts)
         cycles.record()
         for second in 1...Int(place.window) {
@@ -41,7 +41,7 @@ struct LifeCycleRate {
             say("  \(second) s: \(counts.reported - before.counts.reported) done, \(counts.enqueued - counts.reported) under way")
         }
         let after = (at: Instant.now, counts: cycles.counts)
-        let processor = server.processorSeconds - processorBefore
+        let processor = (server: server.processorSeconds - processorBefore.server, ours: ownProcessorSeconds - processorBefore.ours)
         let latencies = cycles.stopRecording()
         await cycles.stop()
         queue.close()
@@ -59,8 +59,9 @@ struct LifeCycleRate {
         }
         results.set(
             key, Double(done) / passed,
-            "\(plan.enqueuers)+\(plan.workers) loops, \(Text.number(perLease, 1)) tasks a lease, server used "
-                + "\(Text.number(processor / passed, 2)) cores, life cycle p50 \(Text.number(latencies.lifeCycle.percentile(0.5), 1)) ms"
+            "\(plan.enqueuers)+\(plan.workers) loops, \(Text.number(perLease, 1)) tasks a lease; processor time a job: "
+                + "server \(Text.number(processor.server / Double(max(1, done)) * 1e6, 0)) us, "
+                + "load \(Text.number(processor.ours / Double(max(1, done)) * 1e6, 0)) us"
         )
     }
 }

@@ -116,13 +116,18 @@ final class ServerProcess: Sendable {
     }
 
     /// Processor time used so far, in seconds.
-    var processorSeconds: Double {
-        let stat = FileHandle(forReadingAtPath: "/proc/\(processID)/stat").flatMap { try? $0.readToEnd() } ?? Data()
-        // Fields after the name, which is in parentheses: 14 and 15 of proc(5) are the 12th and 13th.
-        let fields = String(decoding: stat, as: UTF8.self).components(separatedBy: ") ").last?.split(separator: " ") ?? []
-        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return 0 }
-        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
-    }
+    var processorSeconds: Double { processorTime(of: "\(processID)") }
+}
+
+/// Processor time that this program has used, in seconds.
+var ownProcessorSeconds: Double { processorTime(of: "self") }
+
+private func processorTime(of process: String) -> Double {
+    let stat = FileHandle(forReadingAtPath: "/proc/\(process)/stat").flatMap { try? $0.readToEnd() } ?? Data()
+    // Fields after the name, which is in parentheses: 14 and 15 of proc(5) are the 12th and 13th.
+    let fields = String(decoding: stat, as: UTF8.self).components(separatedBy: ") ").last?.split(separator: " ") ?? []
+    guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return 0 }
+    return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
 }
 
 /// The servers that run now, to be ended when this program is.

@@ -451,6 +451,8 @@ class TestStopping:
                         codes["OK"] += 1
                     except grpc.RpcError as error:
                         codes[f"{error.code().name} {error.details()}"] += 1
+                        # As clients do, though they wait longer.
+                        time.sleep(0.05)
 
         threads = [threading.Thread(target=call, args=(n,), daemon=True) for n in range(8)]
         for thread in threads:

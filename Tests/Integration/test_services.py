@@ -118,7 +118,8 @@ class TestReflection:
         method = pool.FindServiceByName("silo.v1.Silo").methods_by_name["GetClusterInfo"]
         request, response = (message_factory.GetMessageClass(t) for t in [method.input_type, method.output_type])
         call = client.channel.unary_unary(
-            "/silo.v1.Silo/GetClusterInfo", request_serializer=request.SerializeToString, response_deserializer=response.FromString
+            "/silo.v1.Silo/GetClusterInfo", request_serializer=request.SerializeToString,
+            response_deserializer=response.FromString,
         )
         assert call(request(), timeout=30).num_shards == 1
 

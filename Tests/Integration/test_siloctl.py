@@ -145,7 +145,8 @@ class TestJobResult:
         lines = ctl("job", "result", client.shard, id).splitlines()
         assert re.match(rf"Job:\s+{id}", lines[0]) and re.match(r"Status:\s+succeeded", lines[1])
         assert lines[lines.index("Result:") + 1] == data.hex()
-        for flags, text in [([], data.hex()), (["-f", "hex"], data.hex()), (["--format", "base64"], base64.b64encode(data).decode())]:
+        in_base64 = base64.b64encode(data).decode()
+        for flags, text in [([], data.hex()), (["-f", "hex"], data.hex()), (["--format", "base64"], in_base64)]:
             assert pretty(ctl("job", "result", client.shard, id, "--json", *flags)) == {
                 "id": id, "status": "succeeded", "finished_at_ms": finished, "result": text,
             }
@@ -251,8 +252,8 @@ class TestEnqueue:
         id = new_id()
         before = milliseconds()
         text = ctl(
-            "enqueue", "ctl-group", '{"a": [1, 2.5, null, true, "ü"]}', "--id", id, "-p", "5", "--start-in", "100", "--retries", "3",
-            "--label", "k=v,empty=,eq=a=b",
+            "enqueue", "ctl-group", '{"a": [1, 2.5, null, true, "ü"]}', "--id", id, "-p", "5", "--start-in", "100",
+            "--retries", "3", "--label", "k=v,empty=,eq=a=b",
         )
         assert id in text and client.shard in text
         job = client.job(id)
@@ -299,7 +300,8 @@ class TestCommandLine:
         assert re.fullmatch(r"siloctl \d+\.\d+\.\d+\n", run("siloctl", "--version").stdout)
 
     @pytest.mark.parametrize("arguments", [
-        [], ["nonsense"], ["job"], ["job", "get"], ["job", "get", "x"], ["job", "get", "x", "y", "z"], ["cluster", "info", "extra"],
+        [], ["nonsense"], ["job"], ["job", "get"], ["job", "get", "x"], ["job", "get", "x", "y", "z"],
+        ["cluster", "info", "extra"],
         ["cluster", "info", "--attempts"], ["job", "get", "x", "y", "--nonsense"], ["job", "get", "x", "y", "-a"],
     ])
     def test_mistakes_end_with_2_and_say_what(self, arguments):

@@ -15,7 +15,7 @@ import time
 import grpc
 import pytest
 
-from support.client import RUNNING, SCHEDULED, SUCCEEDED, UNAVAILABLE, Client, new_id, packed, policy
+from support.client import RUNNING, SCHEDULED, UNAVAILABLE, Client, new_id, packed, policy
 from support.generated import pb
 from support.load import Load
 from support.ports import fixed_address

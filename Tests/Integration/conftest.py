@@ -28,14 +28,18 @@ def start_server(tmp_path_factory):
 
 @pytest.fixture
 def new_server(tmp_path):
-    """Starts servers of one test. They stop with it, and must then have ended well if the test did not end them."""
+    """Starts servers of one test, or with `.prepare` only makes them ready; they end with it."""
     servers = []
 
-    def start(*flags, **options):
+    def prepare(*flags, **options):
         server = Server(tmp_path / f"silo-{len(servers)}", *flags, **options)
         servers.append(server)
-        return server.start()
+        return server
 
+    def start(*flags, **options):
+        return prepare(*flags, **options).start()
+
+    start.prepare = prepare
     yield start
     for server in servers:
         server.close()

@@ -501,7 +501,6 @@ class TestLargestKeys:
         assert dict(task.metadata) == metadata
         client.call("Heartbeat", shard=task.shard, task_id=task.id, worker_id="w" * 1024, tenant_id=task.tenant_id)
         client.succeed(task, "r")
-        client.call("FlushShard", shard=client.shard)
         assert unpacked(client.result(id).success_data) == "r"
         client.delete(id)
         with refused(NOT_FOUND, "job not found"):

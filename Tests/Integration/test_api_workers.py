@@ -8,8 +8,7 @@ import grpc
 import pytest
 
 from support.client import (
-    ALREADY_EXISTS, CANCELLED, FAILED, FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, RUNNING, SCHEDULED, SUCCEEDED,
-    UNIMPLEMENTED, Client, new_id, packed, policy, refused, unpacked,
+    ALREADY_EXISTS, CANCELLED, FAILED, FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, RUNNING, SUCCEEDED, Client, new_id, packed, policy, refused, unpacked,
 )
 from support.generated import pb
 from support.waiting import milliseconds, until

@@ -29,7 +29,7 @@ def test_nothing_acknowledged_is_lost_by_kills(new_server, seed):
     chance = random.Random(seed)
     server = new_server("--tenancy", "--shards", 2, listen=fixed_address(chance))
     load = Load(server.address, seed).begin()
-    stops = graceful = early = 0
+    kills = graceful = early = 0
     for _ in range(KILLS):
         time.sleep(chance.choice([0.02, 0.1, 0.3, 0.8]) * chance.random() * 2)
         way = chance.choices(["kill", "stop", "kill at start"], [7, 2, 1])[0]
@@ -38,7 +38,7 @@ def test_nothing_acknowledged_is_lost_by_kills(new_server, seed):
             assert server.stop(chance.choice([signal.SIGTERM, signal.SIGINT])) == 0, server.tail()
         else:
             server.kill()
-            stops += 1
+            kills += 1
         if way == "kill at start":
             early += 1
             server.spawn()
@@ -49,9 +49,11 @@ def test_nothing_acknowledged_is_lost_by_kills(new_server, seed):
             break
     load.drain()
     problems = load.judge()
-    load_text = f"{len(load.jobs)} jobs, {dict(load.acknowledged)}; {stops} kills, {early} at start, {graceful} stops; seed {seed}"
-    print(load_text)
-    assert problems == [], f"{len(problems)} problems, the first: " + "\n".join(problems[:20]) + "\n" + load_text
+    report = (
+        f"{len(load.jobs)} jobs, {dict(load.acknowledged)}; {kills} kills, {early} of them at start, {graceful} stops; seed {seed}"
+    )
+    print(report)
+    assert problems == [], "\n".join([f"{len(problems)} problems", *problems[:20], report])
     assert load.acknowledged["Enqueue"] > KILLS and load.acknowledged["LeaseTasks"] > KILLS, "there was hardly any load"
     # Once more, from storage alone.
     server.kill()

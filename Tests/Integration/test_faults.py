@@ -362,9 +362,9 @@ class TestExtremes:
             with refused(code):
                 witness.call("Heartbeat", shard=shard, task_id=NIL, worker_id="w")
 
-    def test_headers_that_are_too_large(self, witness):
-        with pytest.raises(grpc.RpcError) as caught:
-            witness.call("GetClusterInfo", headers=[("x-large", "v" * 200_000)])
+    def test_headers_that_are_too_large(self, own, witness):
+        with Client(own.address) as client, pytest.raises(grpc.RpcError) as caught:
+            client.call("GetClusterInfo", headers=[("x-large", "v" * 200_000)])
         assert caught.value.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
         assert witness.cluster().num_shards == 1
 

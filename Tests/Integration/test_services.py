@@ -140,7 +140,8 @@ class TestReflection:
         method = pool.FindServiceByName("silo.v1.Silo").methods_by_name["GetClusterInfo"]
         request, response = (message_factory.GetMessageClass(t) for t in [method.input_type, method.output_type])
         call = client.channel.unary_unary(
-            "/silo.v1.Silo/GetClusterInfo", request_serializer=request.SerializeToString, response_deserializer=response.FromString
+            "/silo.v1.Silo/GetClusterInfo", request_serializer=request.SerializeToString,
+            response_deserializer=response.FromString,
         )
         assert call(request(), timeout=30).num_shards == 1
 
@@ -471,6 +472,8 @@ class TestStopping:
                         codes["OK"] += 1
                     except grpc.RpcError as error:
                         codes[f"{error.code().name} {error.details()}"] += 1
+                        # As clients do, though they wait longer.
+                        time.sleep(0.05)
 
         threads = [threading.Thread(target=call, args=(n,), daemon=True) for n in range(8)]
         for thread in threads:

@@ -238,7 +238,8 @@ class Load:
             if task.payload != packed(job.payload):
                 self.violations.append(f"leased with another payload: {name}")
             if task.attempt_number in job.leases:
-                self.violations.append(f"leased twice: {name}, first as task {job.leases[task.attempt_number][0]}, then {task.id}")
+                first = job.leases[task.attempt_number][0]
+                self.violations.append(f"leased twice: {name}, first as task {first}, then {task.id}")
             if job.is_over:
                 self.violations.append(f"leased after its success was acknowledged: {name}")
             if job.cancelled_at and asked > job.cancelled_at:
@@ -323,7 +324,8 @@ class Load:
         for attempt in range(100):
             try:
                 response = self._call(
-                    client, "ReportOutcomes", shard=shard, outcomes=[pb.ReportOutcomeRequest(**fields) for _, _, fields, _ in batch]
+                    client, "ReportOutcomes", shard=shard,
+                    outcomes=[pb.ReportOutcomeRequest(**fields) for _, _, fields, _ in batch],
                 )
             except Uncertain:
                 continue

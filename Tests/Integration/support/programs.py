@@ -56,10 +56,10 @@ class Server:
 
     # Life
 
-    def start(self):
+    def start(self, patience=PATIENCE):
         """Starts it and waits until it serves."""
         self.spawn()
-        started = until(lambda: self._started() or self._fail_if_ended(), PATIENCE, "the server to start", self.tail)
+        started = until(lambda: self._started() or self._fail_if_ended(), patience, "the server to start", self.tail)
         self.address = started["grpc"]
         return self
 

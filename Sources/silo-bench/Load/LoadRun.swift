@@ -20,7 +20,9 @@ struct LoadRun {
         self.arguments = arguments
         let name = arguments.text("mode", default: Mode.grpc.rawValue)
         guard let mode = Mode(rawValue: name) else { throw Arguments.Mistake("--mode must be grpc or inprocess, not \(name)") }
-        guard mode == .inprocess || !arguments.has("data") else { throw Arguments.Mistake("--data needs --mode inprocess") }
+        for option in mode == .grpc ? ["data"] : ["address", "channels", "auth-token"] where arguments.has(option) {
+            throw Arguments.Mistake("--\(option) has no meaning with --mode \(mode.rawValue)")
+        }
         self.mode = mode
         var plan = LifeCycles.Plan()
         plan.workers = try arguments.number("workers", default: 8, in: 1...100_000)

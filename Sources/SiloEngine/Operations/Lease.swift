@@ -95,7 +95,7 @@ extension Transaction {
     private func loadReady(_ queue: Queue) async throws(StoreError) {
         guard let frontier = queue.ready.frontier else { return }
         let range = queue.keys.ready(queue.id.group, from: frontier.order, frontier.job)
-        let page = try await loadPage(queue, range)
+        let page = try await loadPage(queue, range, stored: queue.counts.ready)
         memory.changeWindow(queue) { $0.ready.load(page.tasks, next: page.next) }
         queue.counts.ready.countDown(by: page.setAside)
         memory.shrinkWindows(keeping: queue)
@@ -105,7 +105,7 @@ extension Transaction {
     func loadTimers(_ queue: Queue) async throws(StoreError) {
         guard let frontier = queue.timers.frontier else { return }
         let range = queue.keys.timers(queue.id.group, from: frontier.order, frontier.job)
-        let page = try await loadPage(queue, range)
+        let page = try await loadPage(queue, range, stored: queue.counts.timers)
         memory.changeWindow(queue) { $0.timers.load(page.tasks, next: page.next) }
         queue.counts.timers.countDown(by: page.setAside)
         memory.shrinkWindows(keeping: queue)
@@ -119,12 +119,17 @@ extension Transaction {
 
     /// Reads the first pending tasks of a range, a page at a time until there are some or the range ends. A row that cannot
     /// be read is set aside, so that it does not block the rest.
-    private func loadPage(_ queue: Queue, _ range: (start: Bytes, end: Bytes)) async throws(StoreError) -> Page {
+    /// - Parameter stored: how many rows there should be: a short page costs far less to read.
+    private func loadPage(
+        _ queue: Queue, _ range: (start: Bytes, end: Bytes), stored: UInt64
+    ) async throws(StoreError) -> Page {
         var page = Page()
+        // One more than there should be shows that the range has ended.
+        let limit = min(settings.pageRows, Int(clamping: stored) &+ 1)
         var start: Bytes? = range.start
         while let from = start, page.tasks.isEmpty {
             let (rows, next) = try await scan(
-                from: from, to: range.end, limit: settings.pageRows, merging: queue.hasUnwrittenRows
+                from: from, to: range.end, limit: max(2, limit), merging: queue.hasUnwrittenRows
             )
             page.tasks.reserveCapacity(rows.count)
             for row in rows {

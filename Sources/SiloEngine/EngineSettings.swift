@@ -15,7 +15,7 @@ public struct EngineSettings: Sendable {
     public var windowMax = 8192
 
     /// The same over all queues.
-    public var windowsTotalMax = 131_072
+    public var windowsTotalMax = 65_536
 
     /// Rows read at once when a window runs empty.
     public var pageRows = 512
@@ -25,10 +25,6 @@ public struct EngineSettings: Sendable {
 
     /// Commands that share one write batch.
     public var batchCommandsMax = 512
-
-    /// Commands that gather at most while a log flush is on its way, before the loop takes them: what it wrote earlier would
-    /// wait for the next flush anyway. 1 takes each at once.
-    public var gatherMax = 64
 
     /// Commands that wait, or whose answers wait to be durable. Past it requests are refused.
     public var unansweredMax = 32_768

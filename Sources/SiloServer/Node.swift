@@ -151,5 +151,16 @@ public final class Node: Sendable {
     private static let storageDefaults = [
         // Left alone, a call on a store that is gone waits for ever; here it fails, and the shard is opened anew.
         "object_store_max_retries": "3",
+        // Memory for what is not in sorted files yet, in bytes: left alone it may grow to 1 GiB a shard.
+        "max_unflushed_bytes": "134217728",
+        "l0_sst_size_bytes": "33554432",
+        "l0_flush_parallelism": "2",
+        // Writers wait when as many files stand before the compactor; it looks often, so that they seldom do.
+        "l0_max_ssts": "16",
+        "compactor_options.poll_interval": "\"1s\"",
+        "compactor_options.worker.compactions_poll_interval": "\"1s\"",
+        "compactor_options.worker.max_sst_size": "67108864",
+        "compactor_options.worker.max_fetch_tasks": "2",
+        "compactor_options.worker.max_subcompactions": "1",
     ]
 }

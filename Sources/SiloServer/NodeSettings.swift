@@ -24,7 +24,7 @@ public struct NodeSettings: Sendable {
     /// How long calls may go on after the server was told to stop.
     public var drain = Duration.seconds(5)
     /// Memory for blocks read from storage, over all shards, in bytes.
-    public var cacheBytes: UInt64 = 256 << 20
+    public var cacheBytes: UInt64 = 128 << 20
     /// Numbers of every shard.
     public var engine = EngineSettings()
     /// SlateDB's own settings, for every shard; see `OpenOptions.settings`.

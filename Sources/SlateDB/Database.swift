@@ -85,7 +85,7 @@ public final class Database: Sendable {
         try await RustFuture.nothing.run(
             uniffi_slatedb_uniffi_fn_method_db_flush_with_options(db.uniffiCloneHandle(), .raw(options.bytes))
         )
-        if durability == .fileSystemSync { try await folder?.sync() }
+        try await folder?.sync()
     }
 
     /// Flushes and closes. Afterwards every call gives `.closed`; repeating it is harmless.
@@ -95,7 +95,7 @@ public final class Database: Sendable {
         } catch .closed {
             return
         }
-        if durability == .fileSystemSync { try await folder?.sync() }
+        try await folder?.sync()
     }
 
     /// Whether the database still serves, and if not, why.

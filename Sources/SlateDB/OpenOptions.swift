@@ -18,7 +18,8 @@ public struct OpenOptions: Sendable {
     public var metrics: Metrics?
     /// Refuses to make a new database: a wrong path or a lost bucket must not look like an empty one.
     public var mustExist = false
-    /// How local writes become durable; nil: as a synchronous folder where the file system can, else by syncing it.
+    /// How local writes become durable; nil: by syncing the log's files where other folders can be marked synchronous, else
+    /// by syncing the file system.
     public var durability: Durability?
 
     public init() {}
@@ -58,14 +59,14 @@ struct Opening {
         if logStore.isMemory {
             durability = .memory
         } else if let root = logStore.localRoot {
-            let local = LocalFolder(root)
-            durability = try await local.prepare(path, wanted: options.durability)
+            let local = try LocalFolder(root, path, wanted: options.durability)
+            durability = local.durability
             try TornLog(folder: "\(root)/\(path)/wal").setAside()
             folder = local
         }
         // The log may lie on another disk than the data; both must hold what they were told.
         if let root = store.localRoot, logStore.localRoot != root {
-            _ = try await LocalFolder(root).prepare(path, wanted: options.durability)
+            _ = try LocalFolder(root, path, wanted: options.durability)
         }
         let db = try await build()
         return Database(db, durability: durability, folder: folder)

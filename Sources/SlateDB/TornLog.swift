@@ -12,7 +12,7 @@ struct TornLog {
     @discardableResult
     func setAside() throws(StorageError) -> [String] {
         var torn: [String] = []
-        for name in names().sorted(by: >) {
+        for name in LocalFolder.fileNames(folder).sorted(by: >) {
             guard isTorn("\(folder)/\(name)") else { break }
             let target = "\(folder)/../torn"
             mkdir(target, 0o755)
@@ -22,17 +22,6 @@ struct TornLog {
             torn.append(name)
         }
         return torn
-    }
-
-    private func names() -> [String] {
-        guard let list = opendir(folder) else { return [] }
-        defer { closedir(list) }
-        var names: [String] = []
-        while let entry = readdir(list) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if name.hasSuffix(".sst") { names.append(name) }
-        }
-        return names
     }
 
     /// A sorted file ends with the offset of its metadata (8 bytes, big-endian) and the format's version (2 bytes); a file

@@ -23,7 +23,7 @@ let usage = Usage(
             .init("tls-key", nil, "file", help: "its private key, PEM"),
             .init("tls-client-ca", nil, "file", help: "callers need a certificate of this authority, PEM"),
             .init("flush-gap-ms", nil, "ms", help: "least time between two log flushes (0; 20 on an object store)"),
-            .init("cache-mib", nil, "size", help: "memory for what is read from storage (256)"),
+            .init("cache-mib", nil, "size", help: "memory for what is read from storage (128)"),
             .init("log-format", nil, "text|json", help: "how log lines look (text)"),
             .init("verbose", "v", nil, help: "also log debug lines"),
         ]),
@@ -58,7 +58,7 @@ await Program.run(usage) { arguments in
     settings.tenancy = arguments.has("tenancy")
     settings.isDevelopment = arguments.has("dev")
     settings.authToken = arguments.text("auth-token") ?? environment["SILO_AUTH_TOKEN"]
-    settings.cacheBytes = UInt64(try arguments.number("cache-mib", default: 256, in: 1...1_048_576)) << 20
+    settings.cacheBytes = UInt64(try arguments.number("cache-mib", default: 128, in: 1...1_048_576)) << 20
     let gap = settings.data.contains("://") ? 20 : 0
     settings.engine.flushGapMilliseconds = Int64(try arguments.number("flush-gap-ms", default: gap, in: 0...60_000))
     settings.tls = try serverTLS(arguments)

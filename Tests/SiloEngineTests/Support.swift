@@ -32,8 +32,6 @@ final class Bench: Sendable {
         _ memory: MemoryStore? = nil, at now: Timestamp? = nil, _ change: (inout EngineSettings) -> Void = { _ in }
     ) async throws -> Bench {
         var settings = EngineSettings()
-        // A test that holds a flush back looks at what is written behind it.
-        settings.gatherMax = 1
         change(&settings)
         return try await Bench(memory, settings, at: now, generation: 0)
     }

@@ -39,17 +39,9 @@ final class Committer: Sendable {
     }
 
     /// Flushes and answers until stopped. Throws when a flush fails; nobody of that flush was answered.
-    ///
-    /// Callers are answered while the next flush is on its way already.
     func run() async throws(StoreError) {
         var lastFlush: Timestamp?
-        var durable: [any PendingWork] = []
-        while true {
-            if flushGapMilliseconds > 0 || !hasWork {
-                answer(durable)
-                durable = []
-            }
-            guard await waitForWork() else { return }
+        while await waitForWork() {
             if flushGapMilliseconds > 0, let last = lastFlush {
                 let rest = flushGapMilliseconds - (clock.now - last)
                 if rest > 0 { try? await clock.sleep(milliseconds: rest) }
@@ -60,28 +52,15 @@ final class Committer: Sendable {
                 state.isFlushing = true
                 return state.answers
             }
-            lastFlush = clock.now
-            mailbox.hold()
-            async let flush = flush()
-            answer(durable)
-            durable = []
-            let failure = await flush
-            mailbox.release()
-            if let failure {
-                fail(work, failure)
-                throw failure
+            do {
+                lastFlush = clock.now
+                try await store.flush()
+            } catch {
+                fail(work, error)
+                throw error
             }
             state.withLock { $0.isFlushing = false }
-            durable = work
-        }
-    }
-
-    private func flush() async -> StoreError? {
-        do throws(StoreError) {
-            try await store.flush()
-            return nil
-        } catch {
-            return error
+            answer(work)
         }
     }
 
@@ -104,8 +83,6 @@ final class Committer: Sendable {
         fail(work, error)
         stop()
     }
-
-    private var hasWork: Bool { state.withLock { $0.hasUnflushedWrites || !$0.answers.isEmpty } }
 
     private func waitForWork() async -> Bool {
         while true {

@@ -6,8 +6,6 @@ final class Mailbox: Sendable {
     fileprivate struct State {
         var items: [any PendingWork] = []
         var isWoken = false
-        /// A log flush is on its way: what is written now waits for the next one anyway, so work may gather.
-        var isHeld = false
         var stop: SiloError?
         var sleeper: CheckedContinuation<Void, Never>?
         var unanswered = 0
@@ -16,10 +14,8 @@ final class Mailbox: Sendable {
     private let state = Mutex(State())
     private let countMax: Int
     private let bytesMax: Int
-    private let gatherMax: Int
 
-    init(countMax: Int, bytesMax: Int, gatherMax: Int) {
-        self.gatherMax = gatherMax
+    init(countMax: Int, bytesMax: Int) {
         self.countMax = countMax
         self.bytesMax = bytesMax
     }
@@ -35,7 +31,7 @@ final class Mailbox: Sendable {
             state.unanswered += 1
             state.unansweredBytes += bytes
             state.items.append(work)
-            return (nil, state.isReady(gatherMax) ? state.takeSleeper() : nil)
+            return (nil, state.takeSleeper())
         }
         sleeper?.resume()
         if let refusal { work.fail(refusal) }
@@ -46,17 +42,6 @@ final class Mailbox: Sendable {
         state.withLock { state in
             state.isWoken = true
             return state.takeSleeper()
-        }?.resume()
-    }
-
-    /// Lets work gather up to `gatherMax` before the loop is woken: fewer, larger batches at no cost in time.
-    func hold() { state.withLock { $0.isHeld = true } }
-
-    /// The loop takes again what comes.
-    func release() {
-        state.withLock { state in
-            state.isHeld = false
-            return state.isReady(gatherMax) ? state.takeSleeper() : nil
         }?.resume()
     }
 
@@ -72,7 +57,7 @@ final class Mailbox: Sendable {
     func take(_ countMax: Int) async -> (work: [any PendingWork], isStopped: Bool) {
         while true {
             let taken: (work: [any PendingWork], isStopped: Bool)? = state.withLock { state in
-                guard state.isReady(gatherMax) else { return nil }
+                guard state.isReady else { return nil }
                 state.isWoken = false
                 guard state.items.count > countMax else {
                     defer { state.items.removeAll(keepingCapacity: true) }
@@ -84,7 +69,7 @@ final class Mailbox: Sendable {
             if let taken { return taken }
             await withCheckedContinuation { continuation in
                 let ready = state.withLock { state in
-                    if state.isReady(gatherMax) { return true }
+                    if state.isReady { return true }
                     state.sleeper = continuation
                     return false
                 }
@@ -105,9 +90,7 @@ final class Mailbox: Sendable {
 }
 
 extension Mailbox.State {
-    fileprivate func isReady(_ gatherMax: Int) -> Bool {
-        isWoken || stop != nil || !items.isEmpty && (!isHeld || items.count >= gatherMax)
-    }
+    fileprivate var isReady: Bool { isWoken || stop != nil || !items.isEmpty }
 
     fileprivate mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {
         defer { sleeper = nil }

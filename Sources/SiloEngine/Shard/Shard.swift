@@ -36,7 +36,7 @@ public final class Shard: Sendable {
     ) async throws(StoreError) -> Shard {
         nonisolated(unsafe) let memory = try await ShardMemory.recover(from: store, settings: settings, now: clock.now)
         let info = try await store.get(ShardKeys.info).map { bytes throws(StoreError) in try StorageV1.ShardInfo(stored: bytes) }
-        let mailbox = Mailbox(countMax: settings.unansweredMax, bytesMax: settings.unansweredBytesMax, gatherMax: settings.gatherMax)
+        let mailbox = Mailbox(countMax: settings.unansweredMax, bytesMax: settings.unansweredBytesMax)
         let gauge = ShardGauge()
         gauge.update(from: memory)
         let committer = Committer(

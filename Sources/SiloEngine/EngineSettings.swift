@@ -20,9 +20,6 @@ public struct EngineSettings: Sendable {
     /// Rows read at once when a window runs empty.
     public var pageRows = 512
 
-    /// Queues that are read together when the one whose turn it is has to be read.
-    public var loadAhead = 16
-
     /// A pending task carries a copy of its job up to this encoded size, in bytes.
     public var inlineJobBytesMax = 4096
 

@@ -7,9 +7,6 @@ struct FIFO<Element> {
     var isEmpty: Bool { head == items.count }
     var first: Element? { isEmpty ? nil : items[head] }
 
-    /// The first `count`, without taking them.
-    func prefix(_ count: Int) -> [Element] { items[head...].prefix(count).compactMap { $0 } }
-
     mutating func append(_ element: Element) {
         items.append(element)
     }

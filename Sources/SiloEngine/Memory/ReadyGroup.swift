@@ -43,13 +43,6 @@ struct ReadyGroup {
         return nil
     }
 
-    /// Queues among the next `count` in line whose ready rows are not in memory.
-    func unloaded(next count: Int) -> [Queue] {
-        (fresh.prefix(count) + settled.prefix(max(0, count - fresh.count))).filter {
-            $0.counts.ready > 0 && $0.ready.isEmpty && $0.ready.frontier != nil && !$0.hasUnwrittenRows
-        }
-    }
-
     private mutating func settle(_ queue: Queue) {
         queue.turn = .settled
         queue.deficit += quantum

@@ -91,22 +91,8 @@ extension Transaction {
         return nil
     }
 
-    /// Fills the empty ready window of a queue from the store, and beside it those of the queues that come next: with many
-    /// small tenants it is the waiting for each read that takes time.
+    /// Fills the empty ready window of a queue from the store.
     private func loadReady(_ queue: Queue) async throws(StoreError) {
-        let others = memory.groups[queue.id.group]?.unloaded(next: settings.loadAhead).filter { $0 !== queue } ?? []
-        if !others.isEmpty {
-            let ranges = others.compactMap { other in
-                other.ready.frontier.map { other.keys.ready(other.id.group, from: $0.order, $0.job) }
-            }
-            let limits = others.map { pageLimit(stored: $0.counts.ready) }
-            for (other, (rows, limit)) in zip(others, zip(try await scanStored(ranges, limits: limits), limits)) {
-                let page = Page(rows, of: other, isLast: rows.count < limit)
-                // What is unusual in a page waits for the queue's own turn.
-                guard let page, !page.tasks.isEmpty else { continue }
-                memory.changeWindow(other) { $0.ready.load(page.tasks, next: page.next) }
-            }
-        }
         guard let frontier = queue.ready.frontier else { return }
         let range = queue.keys.ready(queue.id.group, from: frontier.order, frontier.job)
         let page = try await loadPage(queue, range, stored: queue.counts.ready)
@@ -129,44 +115,28 @@ extension Transaction {
         var tasks: [PendingTask] = []
         var next: Position?
         var setAside: UInt64 = 0
-
-        init() {}
-
-        /// Nil when a row cannot be read.
-        init?(_ rows: [Row], of queue: Queue, isLast: Bool) {
-            for row in rows {
-                guard let task = PendingTask(row, of: queue) else { return nil }
-                tasks.append(task)
-            }
-            if !isLast { goOn() }
-        }
-
-        /// The rest begins after the last task: no job id sorts between it and that id followed by a zero byte.
-        mutating func goOn() {
-            next = tasks.last.map { Position(order: $0.position.order, job: JobID($0.position.job.text + "\0")) }
-        }
     }
-
-    /// One more than there should be shows that the range has ended; a short page costs far less to read.
-    private func pageLimit(stored: UInt64) -> Int { max(2, min(settings.pageRows, Int(clamping: stored) &+ 1)) }
 
     /// Reads the first pending tasks of a range, a page at a time until there are some or the range ends. A row that cannot
     /// be read is set aside, so that it does not block the rest.
-    /// - Parameter stored: how many rows there should be.
+    /// - Parameter stored: how many rows there should be: a short page costs far less to read.
     private func loadPage(
         _ queue: Queue, _ range: (start: Bytes, end: Bytes), stored: UInt64
     ) async throws(StoreError) -> Page {
         var page = Page()
-        let limit = pageLimit(stored: stored)
+        // One more than there should be shows that the range has ended.
+        let limit = min(settings.pageRows, Int(clamping: stored) &+ 1)
         var start: Bytes? = range.start
         while let from = start, page.tasks.isEmpty {
             let (rows, next) = try await scan(
-                from: from, to: range.end, limit: limit, merging: queue.hasUnwrittenRows
+                from: from, to: range.end, limit: max(2, limit), merging: queue.hasUnwrittenRows
             )
             page.tasks.reserveCapacity(rows.count)
             for row in rows {
-                if let task = PendingTask(row, of: queue) {
-                    page.tasks.append(task)
+                if let (order, job) = queue.keys.parseOrdered(row.key),
+                    let record = try? StorageV1.Task(serializedBytes: row.value)
+                {
+                    page.tasks.append(PendingTask(Position(order: order, job: job), record))
                 } else {
                     setAside(row)
                     page.setAside += 1
@@ -176,22 +146,16 @@ extension Transaction {
             }
             start = next
         }
-        if start != nil { page.goOn() }
+        // No job id sorts between the last one and that id followed by a zero byte.
+        if start != nil, let last = page.tasks.last?.position {
+            page.next = Position(order: last.order, job: JobID(last.job.text + "\0"))
+        }
         return page
     }
 
     private func setAside(_ row: Row) {
         put(ShardKeys.setAside(row.key), row.value)
         delete(row.key)
-    }
-}
-
-extension PendingTask {
-    /// Nil when the row cannot be read.
-    fileprivate convenience init?(_ row: Row, of queue: Queue) {
-        guard let (order, job) = queue.keys.parseOrdered(row.key), let record = try? StorageV1.Task(serializedBytes: row.value)
-        else { return nil }
-        self.init(Position(order: order, job: job), record)
     }
 }
 

@@ -89,27 +89,6 @@ public final class Transaction {
         return (merged, next)
     }
 
-    /// The first rows of several ranges, as stored, all read at the same time.
-    func scanStored(_ ranges: [(start: Bytes, end: Bytes)], limits: [Int]) async throws(StoreError) -> [[Row]] {
-        let store = store
-        let results = await withTaskGroup(of: (Int, Result<[Row], StoreError>).self) { group in
-            for (index, range) in ranges.enumerated() {
-                let limit = limits[index]
-                group.addTask {
-                    do throws(StoreError) {
-                        return (index, .success(try await store.scan(from: range.start, to: range.end, limit: limit)))
-                    } catch {
-                        return (index, .failure(error))
-                    }
-                }
-            }
-            var results: [Int: Result<[Row], StoreError>] = [:]
-            for await (index, result) in group { results[index] = result }
-            return results
-        }
-        return try ranges.indices.map { index throws(StoreError) in try results[index]?.get() ?? [] }
-    }
-
     /// Every row of a small range, this batch's changes included, in key order.
     func scanAll(from start: Bytes, to end: Bytes) async throws(StoreError) -> [Row] {
         var rows: [Row] = []

@@ -51,6 +51,10 @@ await Program.run(usage) { arguments in
         storageLogger.log(message.level == .error ? .error : .warn, message.text, ["target": .init(message.target)])
     }
 
+    let networkLogger = logger.part("grpc")
+    // What the library calls an error is a peer that misbehaved; it is no error of this server.
+    CoreLog.setHandler { severity, text in networkLogger.log(severity == .error ? .warn : .debug, text) }
+
     var settings = NodeSettings(data: arguments.text("data", default: DataLocation.standardFolder))
     settings.address = arguments.text("listen", default: settings.address)
     settings.advertisedAddress = arguments.text("advertise")

@@ -14,7 +14,7 @@ final class ServerProcess: Sendable {
     /// - Parameter data: its folder; kept when it stops.
     static func start(_ program: String, data: String, options: [String] = []) async throws -> ServerProcess {
         let log = data + ".log"
-        FileManager.default.createFile(atPath: log, contents: nil)
+        _ = FileManager.default.createFile(atPath: log, contents: nil)
         guard let output = FileHandle(forWritingAtPath: log) else { throw Failure("cannot write to \(log)") }
         try output.seekToEnd()
         let process = Process()

@@ -59,7 +59,11 @@ public final class Client: Sendable {
         for (tenant, places) in Dictionary(grouping: jobs.indices, by: { jobs[$0].tenant }) {
             var rest = places[...]
             while !rest.isEmpty {
-                let batch = Array(rest.prefix(Self.batchMax))
+                var bytes = 0
+                let batch = Array(rest.prefix(Self.batchMax).prefix { place in
+                    defer { bytes += jobs[place].payload.bytes.count }
+                    return bytes < Self.batchBytesMax
+                })
                 rest = rest.dropFirst(batch.count)
                 do throws(Status) {
                     let answers = try await retry.run(.tenant(tenant)) { shard, address, tries throws(Status) in
@@ -91,6 +95,8 @@ public final class Client: Sendable {
 
     /// Jobs of one call at most, well below what a server accepts.
     private static let batchMax = 1000
+    /// Payloads of one call, but for the last.
+    private static let batchBytesMax = 8 << 20
 
     /// A handle of a job that exists already. Asks nobody.
     public func job(_ id: String, tenant: String? = nil) -> JobHandle {

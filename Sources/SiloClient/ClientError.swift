@@ -51,8 +51,11 @@ extension Status {
     /// The shard is not where the request went: ask where it is now.
     var isWrongShard: Bool { code == .notFound && message.contains("shard not found") }
 
+    /// The server has too much in hand; a message that is too large has the same code, and stays so.
+    var isOverload: Bool { code == .resourceExhausted && !message.contains("larger than max") }
+
     /// The request may not have arrived; sending it again is right where that does no harm.
     var isConnectivity: Bool {
-        code == .unavailable || code == .deadlineExceeded || (code == .internalError && message.contains("RST_STREAM"))
+        code == .unavailable || code == .deadlineExceeded || isOverload || (code == .internalError && message.contains("RST_STREAM"))
     }
 }

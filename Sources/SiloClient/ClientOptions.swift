@@ -12,8 +12,6 @@ public struct ClientOptions: Sendable {
     public var retriesMax = 8
     /// The first pause between two sends; it doubles up to 5 s.
     public var retryPause = Duration.milliseconds(250)
-    /// How often the client asks anew where the shards are, besides asking when it has to.
-    public var topologyRefresh = Duration.seconds(30)
     /// How long one call may take; nil: for ever. A call that waits for work gets its wait on top.
     public var timeout: Duration? = .seconds(30)
 

@@ -88,8 +88,10 @@ final class LocalFolder: Sendable {
         while try Self.syncFile("\(folder)/wal/\(Self.logFile(next))") { next += 1 }
         guard next > last + 1 else {
             // Nothing new under the expected name: whatever the reason, sync what there is.
+            // What comes meanwhile is left to the next call.
+            let newest = Self.newestLogFile(folder)
             try Self.syncFileSystem(folder)
-            return lastSynced.withLock { $0 = Self.newestLogFile(folder) }
+            return lastSynced.withLock { $0 = max(last, newest) }
         }
         _ = try Self.syncFile("\(folder)/wal")
         lastSynced.withLock { $0 = next - 1 }

@@ -62,6 +62,7 @@ await Program.run(usage) { arguments in
     settings.tenancy = arguments.has("tenancy")
     settings.isDevelopment = arguments.has("dev")
     settings.authToken = arguments.text("auth-token") ?? environment["SILO_AUTH_TOKEN"]
+    if settings.authToken?.isEmpty ?? false { throw Arguments.Mistake("the auth token is empty: name one, or none at all") }
     settings.cacheBytes = UInt64(try arguments.number("cache-mib", default: 128, in: 1...1_048_576)) << 20
     let gap = settings.data.contains("://") ? 20 : 0
     settings.engine.flushGapMilliseconds = Int64(try arguments.number("flush-gap-ms", default: gap, in: 0...60_000))

@@ -13,6 +13,8 @@ final class Reporter: Sendable {
     private let lines = Mutex<[String: Line]>([:])
     /// Outcomes of one call at most.
     private static let batchMax = 256
+    /// Results of one call, but for the last.
+    private static let batchBytesMax = 8 << 20
 
     init(_ client: Client) {
         self.client = client
@@ -35,9 +37,13 @@ final class Reporter: Sendable {
     private func send(_ shard: String) async {
         while true {
             let batch: [Waiting] = lines.withLock { lines in
-                var batch = lines[shard]?.waiting ?? []
-                lines[shard]?.waiting = Array(batch.dropFirst(Self.batchMax))
-                batch = Array(batch.prefix(Self.batchMax))
+                let waiting = lines[shard]?.waiting ?? []
+                var bytes = 0
+                let batch = Array(waiting.prefix(Self.batchMax).prefix { item in
+                    defer { bytes += item.request.payloadBytes }
+                    return bytes < Self.batchBytesMax
+                })
+                lines[shard]?.waiting = Array(waiting.dropFirst(batch.count))
                 if batch.isEmpty { lines[shard] = nil }
                 return batch
             }
@@ -75,6 +81,17 @@ final class Reporter: Sendable {
         }
         return response.results.map { result in
             result.code == 0 ? nil : Status(Status.Code(rawValue: result.code) ?? .unknown, result.error)
+        }
+    }
+}
+
+extension SiloV1.ReportOutcomeRequest {
+    /// Bytes of the result, or of the failure's data.
+    fileprivate var payloadBytes: Int {
+        switch outcome {
+        case .success(let result): Payload(result).bytes.count
+        case .failure(let failure): Payload(failure.data).bytes.count
+        case .cancelled, nil: 0
         }
     }
 }

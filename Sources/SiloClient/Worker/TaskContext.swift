@@ -58,6 +58,7 @@ final class Execution: Sendable {
         var handler: Task<TaskOutcome, Never>?
         /// When the lease was last renewed, or asked to be.
         var renewed = ContinuousClock.now
+        var isRenewing = false
     }
     private let state = Mutex(State())
     let task: SiloV1.Task
@@ -75,11 +76,14 @@ final class Execution: Sendable {
     /// Whether the lease is to be renewed now; it counts as renewed then.
     func takeBeat(every interval: Duration) -> Bool {
         state.withLock { state in
-            guard !state.isSettled, state.ending == nil, state.renewed.duration(to: .now) >= interval else { return false }
+            guard !state.isSettled, !state.isRenewing, state.ending == nil, state.renewed.duration(to: .now) >= interval else { return false }
             state.renewed = .now
+            state.isRenewing = true
             return true
         }
     }
+
+    func beatEnded() { state.withLock { $0.isRenewing = false } }
 
     func run(_ handler: Task<TaskOutcome, Never>) {
         let isEnding = state.withLock { state in

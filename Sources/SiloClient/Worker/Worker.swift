@@ -170,6 +170,7 @@ public final class Worker: Sendable {
     }
 
     private func beat(_ execution: Execution) async {
+        defer { execution.beatEnded() }
         let task = execution.task
         var request = SiloV1.HeartbeatRequest()
         request.shard = task.shard

@@ -36,7 +36,7 @@ extension Transaction {
     func keepRecords(of job: JobReference, until expiresAt: Timestamp?) async throws(StoreError) {
         guard let bytes = try await get(job.keys.job(job.id)) else { return }
         put(job.keys.job(job.id), bytes, expiresAt: expiresAt)
-        for (name, value) in try StorageV1.Job(stored: bytes).metadata {
+        for (name, value) in (try? StorageV1.Job(serializedBytes: bytes))?.metadata ?? [:] {
             put(job.keys.metadata(name, value, job.id), [], expiresAt: expiresAt)
         }
         let attempts = job.keys.attempts(of: job.id)

@@ -81,7 +81,7 @@ extension Transaction {
     }
 
     /// The live lease of a running job, for a command on the job. A lease row without one in memory cannot be.
-    func liveLease(_ stored: StoredJob) throws(StoreError) -> LiveLease {
+    func liveLease(_ stored: StoredJob) throws(SiloError) -> LiveLease {
         guard let bytes = stored.lease?.taskId, let uuid = UUID(bytes: bytes), let lease = memory.leases[TaskID(uuid)] else {
             throw .corrupt("job \(stored.job.id) has a lease that is not in memory")
         }

@@ -41,7 +41,7 @@ public struct Lease: Command {
             guard let pending = try await transaction.takeReady(queue) else { continue }
             guard let job = try await transaction.job(of: pending, queue) else { continue }
             let reference = JobReference(id: pending.position.job, queue: queue)
-            payloadBytes += job.payload.count
+            payloadBytes += job.answerBytes
             if payloadBytes > payloadBytesMax, !leased.isEmpty || !takesOversized {
                 transaction.admit(reference, pending.record)
                 break
@@ -159,6 +159,11 @@ extension Transaction {
     }
 }
 
+extension StorageV1.Job {
+    /// Bytes that its task takes in an answer, but for ids.
+    public var answerBytes: Int { metadata.reduce(payload.count) { $0 + $1.key.utf8.count + $1.value.utf8.count } }
+}
+
 /// Gives a worker one named job, before its time if need be: a helper for tests (spec/jobs.md 6.12).
 public struct LeaseJob: Command {
     public let tenant: Tenant
@@ -200,7 +205,15 @@ public struct GiveBack: Command {
         var seen: Set<TaskID> = []
         for id in tasks where seen.insert(id).inserted {
             guard let lease = transaction.memory.leases[id] else { continue }
-            let (stored, reference) = try await transaction.find(lease.queue.id.tenant, lease.job)
+            let found: (stored: StoredJob, job: JobReference)
+            do {
+                found = try await transaction.find(lease.queue.id.tenant, lease.job)
+            } catch is SiloError {
+                // There is nothing to give back to; the others are not held up.
+                transaction.removeLease(lease)
+                continue
+            }
+            let (stored, reference) = found
             transaction.removeLease(lease)
             if let cancelledAt = lease.cancelledAt {
                 let end = JobEnd(

@@ -81,7 +81,7 @@ extension Transaction {
                 job.queue.hasUnwrittenRows = true
                 memory.markDirty(job.queue)
             }
-            return try StorageV1.Task(stored: bytes)
+            return try? StorageV1.Task(serializedBytes: bytes)
         }
         let timer = Position(order: start.sortable, job: job.id)
         let timerKey = job.keys.timer(group, timer.order, job.id)
@@ -93,7 +93,7 @@ extension Transaction {
                 job.queue.hasUnwrittenRows = true
                 memory.markDirty(job.queue)
             }
-            return try StorageV1.Task(stored: bytes)
+            return try? StorageV1.Task(serializedBytes: bytes)
         }
         return nil
     }

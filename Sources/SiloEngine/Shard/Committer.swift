@@ -46,11 +46,16 @@ final class Committer: Sendable {
                 let rest = flushGapMilliseconds - (clock.now - last)
                 if rest > 0 { try? await clock.sleep(milliseconds: rest) }
             }
-            let work = state.withLock { state in
+            let (work, isDurable) = state.withLock { state in
                 defer { state.answers = [] }
-                state.hasUnflushedWrites = false
-                state.isFlushing = true
-                return state.answers
+                defer { state.hasUnflushedWrites = false }
+                state.isFlushing = state.hasUnflushedWrites
+                return (state.answers, !state.hasUnflushedWrites)
+            }
+            // What came during the last flush and wrote nothing.
+            if isDurable {
+                answer(work)
+                continue
             }
             do {
                 lastFlush = clock.now
@@ -114,7 +119,9 @@ final class Committer: Sendable {
 
     private func release(_ work: [any PendingWork]) {
         guard !work.isEmpty else { return }
-        mailbox.answered(work.count, bytes: work.reduce(0) { $0 + $1.payloadBytes })
+        mailbox.answered(
+            work.count { $0.takeSlot() }, bytes: work.reduce(0) { $0 + $1.payloadBytes }
+        )
     }
 }
 

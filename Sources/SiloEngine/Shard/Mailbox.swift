@@ -34,7 +34,10 @@ final class Mailbox: Sendable {
             return (nil, state.takeSleeper())
         }
         sleeper?.resume()
-        if let refusal { work.fail(refusal) }
+        if let refusal {
+            _ = work.takeSlot()
+            work.fail(refusal)
+        }
     }
 
     /// The loop looks at its clock again.

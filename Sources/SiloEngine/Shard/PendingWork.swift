@@ -12,6 +12,13 @@ protocol PendingWork: AnyObject, Sendable {
     func run(in transaction: Transaction) async throws(StoreError)
     func answer()
     func fail(_ error: SiloError)
+
+    /// Whether it still counts as work in hand; from then on it does not.
+    func takeSlot() -> Bool
+}
+
+extension PendingWork {
+    func takeSlot() -> Bool { true }
 }
 
 // Safety: the loop alone touches `result` until it hands the object to the committer, which alone touches it from then on.
@@ -68,10 +75,17 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
     /// Until when it waits for a first task; nil: it does not.
     let deadline: Timestamp?
     private let abandoned = Atomic(false)
+    private let hasSlot = Atomic(true)
+    private let freed: @Sendable () -> Void
     private let completion: @Sendable (Result<[LeasedTask], SiloError>) -> Void
     private var result: Result<[LeasedTask], SiloError> = .success([])
 
-    init(_ lease: Lease, deadline: Timestamp?, _ completion: @escaping @Sendable (Result<[LeasedTask], SiloError>) -> Void) {
+    /// - Parameter freed: it no longer counts as work in hand, because nobody waits for it.
+    init(
+        _ lease: Lease, deadline: Timestamp?, freed: @escaping @Sendable () -> Void,
+        _ completion: @escaping @Sendable (Result<[LeasedTask], SiloError>) -> Void
+    ) {
+        self.freed = freed
         self.lease = lease
         self.deadline = deadline
         self.completion = completion
@@ -80,7 +94,13 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
     var payloadBytes: Int { 0 }
 
     /// The caller is gone: nothing is leased for it from now on. What is on its way still reaches the completion.
-    public func abandon() { abandoned.store(true, ordering: .relaxed) }
+    public func abandon() {
+        abandoned.store(true, ordering: .relaxed)
+        if takeSlot() { freed() }
+    }
+
+    func takeSlot() -> Bool { hasSlot.exchange(false, ordering: .relaxed) }
+
     var isAbandoned: Bool { abandoned.load(ordering: .relaxed) }
 
     /// It ran and found nothing, and the worker is willing to wait.

@@ -101,7 +101,7 @@ public final class Shard: Sendable {
         completion: @escaping @Sendable (Result<[LeasedTask], SiloError>) -> Void
     ) -> PendingLease {
         let deadline = waitMilliseconds > 0 ? clock.now + waitMilliseconds : nil
-        let pending = PendingLease(lease, deadline: deadline, completion)
+        let pending = PendingLease(lease, deadline: deadline, freed: { [mailbox] in mailbox.answered(1, bytes: 0) }, completion)
         mailbox.post(pending)
         return pending
     }

@@ -90,7 +90,8 @@ final class ShardLoop {
         for group in ready.sorted() {
             while memory.nextQueue(in: group) != nil, let waiter = memory.waiters.first(of: group) {
                 try await waiter.run(in: transaction)
-                if waiter.waits(at: transaction.now) { continue }
+                // What is ready is not for it, such as a task that is too large for its answer.
+                if waiter.waits(at: transaction.now) { break }
                 memory.waiters.removeFirst(of: group)
                 answers.append(waiter)
             }

@@ -126,6 +126,10 @@ final class ShardMemory {
     /// Forgets queues in which nothing can happen, when there are many.
     func forgetIdleQueues() {
         guard queues.count > settings.idleQueuesMax + idleFloor else { return }
+        groups = groups.filter { group in
+            var group = group.value
+            return group.next() != nil
+        }
         queues = queues.filter { !$0.value.isIdle || $0.value.turn != .none }
         loadOrder.removeAll { queue in
             guard !queue.holdsRows else { return false }

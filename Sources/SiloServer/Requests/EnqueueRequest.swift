@@ -19,6 +19,10 @@ enum Bounds {
     static let workerIDBytesMax = 1024
     /// * Jobs or outcomes in one batch.
     static let batchMax = 10_000
+    /// * How long a request for tasks waits; asking for more is no error.
+    static let waitMillisecondsMax: UInt32 = 60_000
+    /// * A job must fit into an answer of 128 MiB, with room for its result's envelope and ids.
+    static let payloadBytesMax = 120 << 20
     /// * Messages within a request, map entries among them.
     static let nestedMax = 1_000_000
     /// * Tasks that one call leases at most; asking for more is no error.
@@ -38,6 +42,9 @@ extension SiloV1.EnqueueRequest {
         }
         guard limits.allSatisfy({ $0.limit == nil }) else {
             throw Status(.unimplemented, "limits are not served by this version; enqueue the job without them")
+        }
+        guard payload.bytes.count <= Bounds.payloadBytesMax else {
+            throw Status(.invalidArgument, "payload too large (must be <= \(Bounds.payloadBytesMax) bytes)")
         }
         return Enqueue(
             tenant: tenant, id: id.isEmpty ? nil : try JobID(checking: id), priority: priority, startAtMs: startAtMs,

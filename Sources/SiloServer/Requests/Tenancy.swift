@@ -15,7 +15,7 @@ struct Tenancy: Sendable {
             return .none
         }
         guard !name.isEmpty else { throw Status(.invalidArgument, "tenant id required") }
-        guard name.unicodeScalars.count <= Tenant.nameScalarsMax else { throw Status(.invalidArgument, "invalid tenant id") }
+        guard name.unicodeScalars.count <= Tenant.nameScalarsMax, name != Tenant.none.name else { throw Status(.invalidArgument, "invalid tenant id") }
         return try checked(Tenant(name), in: shard)
     }
 

@@ -8,7 +8,7 @@ import Synchronization
 /// It visits the shards one after another until it has enough. When none has work and the worker waits, it waits at all of
 /// them, and the first to have some answers. Tasks that come when nobody takes them any more are given back.
 final class LeaseSweep: Sendable {
-    typealias Found = (shard: ShardID, task: LeasedTask)
+    typealias Found = (shard: ShardID, from: Shard, task: LeasedTask)
 
     private struct State {
         var found: [Found] = []
@@ -49,7 +49,12 @@ final class LeaseSweep: Sendable {
 
     /// The worker is gone: nothing more is leased for it.
     func abandon() {
-        for lease in state.withLock({ $0.end() }) { lease.abandon() }
+        let (pending, found) = state.withLock { state in
+            defer { state.found = [] }
+            return (state.isOver ? [] : state.end(), state.found)
+        }
+        for lease in pending { lease.abandon() }
+        for (_, shard, task) in found { giveBack([task], to: shard) }
     }
 
     private func visit(_ index: Int) {
@@ -57,7 +62,7 @@ final class LeaseSweep: Sendable {
             Lease(
                 worker: lease.worker, group: lease.group.text,
                 taskCountMax: state.isOver ? 0 : lease.taskCountMax - state.found.count,
-                payloadBytesMax: lease.payloadBytesMax - state.found.reduce(0) { $0 + $1.task.job.payload.count },
+                payloadBytesMax: lease.payloadBytesMax - state.found.reduce(0) { $0 + $1.task.job.answerBytes },
                 takesOversized: state.found.isEmpty
             )
         }
@@ -104,12 +109,16 @@ final class LeaseSweep: Sendable {
             case .success(let tasks):
                 state.healthy += 1
                 guard !state.isOver, isWanted(state.found) else { return tasks }
-                state.found += tasks.map { (host.id, $0) }
+                state.found += tasks.map { (host.id, shard, $0) }
                 return []
             }
         }
-        // Nobody waits for this to be done; if it fails, the leases expire.
-        if !unwanted.isEmpty { shard.submit(GiveBack(unwanted.map(\.id))) { _ in } }
+        giveBack(unwanted, to: shard)
+    }
+
+    /// Nobody waits for this to be done; if it fails, the leases expire.
+    private func giveBack(_ tasks: [LeasedTask], to shard: Shard) {
+        if !tasks.isEmpty { shard.submit(GiveBack(tasks.map(\.id))) { _ in } }
     }
 
     /// Answers, once. A shard that failed does not spoil what others gave.
@@ -118,6 +127,7 @@ final class LeaseSweep: Sendable {
             guard !state.isOver else { return (nil, []) }
             let pending = state.end()
             if let failure = state.failure, state.healthy == 0 { return (.failure(failure), pending) }
+            defer { state.found = [] }
             return (.success(state.found), pending)
         }
         guard let result else { return }

@@ -56,7 +56,7 @@ struct WorkerMethods: Sendable {
             worker: request.workerId, group: request.taskGroup,
             taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax)), payloadBytesMax: Bounds.leasePayloadBytesMax
         )
-        let wait = Int64(request.waitMs ?? 0)
+        let wait = Int64(min(request.waitMs ?? 0, Bounds.waitMillisecondsMax))
         var open: [(ShardHost, Shard)] = []
         if let id = request.shard {
             open = [try shards.resolve(id)]

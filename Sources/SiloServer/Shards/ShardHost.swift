@@ -54,8 +54,17 @@ final class ShardHost: Sendable {
 
     /// Watches over the open shard until it is closed.
     func watch() async {
-        while case .serving(let shard, let store) = current {
-            guard let failure = await shard.untilStopped() else { return }
+        while true {
+            guard case .serving(let shard, let store) = current else {
+                if case .closed = current { return }
+                // A reset is on its way, or nobody but an operator can help.
+                try? await clock.sleep(milliseconds: 100)
+                continue
+            }
+            guard let failure = await shard.untilStopped() else {
+                try? await clock.sleep(milliseconds: 10)
+                continue
+            }
             try? await store.close()
             // `close` may have won meanwhile.
             guard change(to: .opening("storage failed; the shard reopens")) else { return }
@@ -80,7 +89,8 @@ final class ShardHost: Sendable {
             try? await clock.sleep(milliseconds: pause)
             guard case .opening = current else { return }
             do {
-                try await serve()
+                // A place that is gone, such as a disk that is not mounted, must not look like an empty shard.
+                try await serve(mustExist: true)
                 return
             } catch let error as StoreError {
                 failure = error
@@ -94,8 +104,10 @@ final class ShardHost: Sendable {
         }
     }
 
-    private func serve() async throws {
+    private func serve(mustExist: Bool = false) async throws {
         let begun = clock.now
+        var options = options
+        options.mustExist = mustExist
         let store = SlateStore(try await location.open(id.description, options))
         let shard: Shard
         do {
@@ -132,10 +144,8 @@ final class ShardHost: Sendable {
 
     /// Erases every job and opens the shard empty; id and range stay.
     func reset() async throws {
-        let before = state.withLock { state in
-            defer { state = .opening("reset in progress") }
-            return state
-        }
+        let before = current
+        guard change(to: .opening("reset in progress")) else { return }
         if case .serving(let shard, _) = before { try? await shard.close() }
         try await location.admin(id.description).delete()
         try await serve()

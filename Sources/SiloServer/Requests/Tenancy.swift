@@ -15,7 +15,7 @@ struct Tenancy: Sendable {
             return .none
         }
         guard !name.isEmpty else { throw Status(.invalidArgument, "tenant id required") }
-        guard name.unicodeScalars.count <= Tenant.nameScalarsMax, name != Tenant.none.name else { throw Status(.invalidArgument, "invalid tenant id") }
+        guard name.unicodeScalars.count <= Tenant.nameScalarsMax else { throw Status(.invalidArgument, "invalid tenant id") }
         return try checked(Tenant(name), in: shard)
     }
 
@@ -29,7 +29,7 @@ struct Tenancy: Sendable {
     }
 
     /// The tenant as workers see it: absent without tenancy.
-    func shown(_ tenant: Tenant) -> String? { tenant == .none ? nil : tenant.name }
+    func shown(_ tenant: Tenant) -> String? { isEnabled ? tenant.name : nil }
 
     private func checked(_ tenant: Tenant, in shard: ShardHost) throws(Status) -> Tenant {
         guard shard.range.contains(tenant.hash) else {

@@ -116,6 +116,11 @@ public final class Node: Sendable {
     ) async throws -> ShardSet {
         var options = OpenOptions()
         options.settings = storageDefaults.merging(settings.storage) { $1 }
+        if location.isFolder {
+            // They keep a writer that was fenced long ago from bringing deleted files back. SlateDB's local store cannot write
+            // them, and there the folder's lock keeps such a writer out.
+            options.settings["garbage_collector_options.boundary_files_enabled"] = "false"
+        }
         let map = try await ShardMap.open(in: location, options, count: settings.shardCount, random: random)
         let cacheBytes = settings.cacheBytes / UInt64(map.entries.count)
         options.blockCacheBytes = max(1 << 20, cacheBytes * 3 / 4)

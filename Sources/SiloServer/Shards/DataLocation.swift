@@ -38,6 +38,8 @@ public struct DataLocation: Sendable {
         }
     }
 
+    var isFolder: Bool { lock != nil }
+
     /// The default: `$XDG_DATA_HOME/silo`, or `~/.local/share/silo`.
     public static var standardFolder: String {
         let environment = ProcessInfo.processInfo.environment

@@ -133,7 +133,9 @@ final class LocalFolder: Sendable {
         defer { closedir(list) }
         var names: [String] = []
         while let entry = readdir(list) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            // An entry is as long as its name: reading the whole field would run past the end of the last one.
+            guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { return names }
+            let name = String(cString: (UnsafeRawPointer(entry) + offset).assumingMemoryBound(to: CChar.self))
             if name.hasSuffix(".sst") { names.append(name) }
         }
         return names

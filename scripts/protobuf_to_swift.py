@@ -197,12 +197,6 @@ class Generator:
                 types = f"{swift_type(method.input_type)}, {swift_type(method.output_type)}"
                 self.emit(f"public static var {escaped(lower_camel(method.name))}: Method<{types}> "
                           f'{{ Method(path: "/{package}.{service.name}/{method.name}") }}')
-            self.emit()
-            unary = [m.name for m in service.method if not m.server_streaming and not m.client_streaming]
-            self.emit("/// The names of the methods that take one message and answer one.")
-            self.emit("public static var unaryMethods: [String] {")
-            self.emit("    [" + ", ".join(f'"{m}"' for m in unary) + "]")
-            self.emit("}")
         self.emit()
 
     def symbols(self, file):

@@ -33,6 +33,15 @@ public enum StoreError: Error, Equatable, Sendable {
     case unavailable(String)
     /// What is stored cannot be read, or the call is wrong: somebody must look.
     case corrupt(String)
+
+    /// For callers and log lines.
+    public var message: String {
+        switch self {
+        case .fenced(let text): "the shard was opened elsewhere: \(text)"
+        case .unavailable(let text): "storage is unavailable: \(text)"
+        case .corrupt(let text): "stored data cannot be read: \(text)"
+        }
+    }
 }
 
 /// Reads of an ordered key-value store.

@@ -99,11 +99,6 @@ public struct Admin: Sendable {
     public func delete() async throws(StorageError) -> [String] {
         try await lifting { try await admin.deleteDb(confirm: true) }
     }
-
-    /// Deletes files that nothing refers to any more, once.
-    public func collectGarbage() async throws(StorageError) {
-        try await lifting { try await admin.runGcOnce(options: nil) }
-    }
 }
 
 /// What a database's manifest says: the shape of its files.
@@ -124,8 +119,6 @@ public struct Manifest: Sendable {
     public let sortedRuns: [SortedRun]
     public let nextLogFile: UInt64
     public let replayAfterLogFile: UInt64
-    /// Databases whose files this one shares.
-    public let sharedDatabases: [String]
 
     init(_ manifest: VersionedManifest) {
         id = manifest.id
@@ -138,6 +131,5 @@ public struct Manifest: Sendable {
         }
         nextLogFile = manifest.nextWalSstId
         replayAfterLogFile = manifest.replayAfterWalId
-        sharedDatabases = manifest.externalDbs.map(\.path)
     }
 }

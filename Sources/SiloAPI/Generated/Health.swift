@@ -71,11 +71,6 @@ public enum GRPCHealthV1 {
         public static var check: Method<GRPCHealthV1.HealthCheckRequest, GRPCHealthV1.HealthCheckResponse> { Method(path: "/grpc.health.v1.Health/Check") }
         /// Answers with the status now, and again whenever it changes.
         public static var watch: Method<GRPCHealthV1.HealthCheckRequest, GRPCHealthV1.HealthCheckResponse> { Method(path: "/grpc.health.v1.Health/Watch") }
-
-        /// The names of the methods that take one message and answer one.
-        public static var unaryMethods: [String] {
-            ["Check"]
-        }
     }
 
     /// The full names of what the schema declares, for reflection.

@@ -330,11 +330,6 @@ public enum GRPCReflectionV1 {
         public static var name: String { "grpc.reflection.v1.ServerReflection" }
         /// Each request is answered by one response.
         public static var serverReflectionInfo: Method<GRPCReflectionV1.ServerReflectionRequest, GRPCReflectionV1.ServerReflectionResponse> { Method(path: "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo") }
-
-        /// The names of the methods that take one message and answer one.
-        public static var unaryMethods: [String] {
-            []
-        }
     }
 
     /// The full names of what the schema declares, for reflection.

@@ -3904,11 +3904,6 @@ public enum SiloV1 {
         public static var getShardStorageInfo: Method<SiloV1.GetShardStorageInfoRequest, SiloV1.GetShardStorageInfoResponse> { Method(path: "/silo.v1.Silo/GetShardStorageInfo") }
         /// The tasks that run inside the addressed node, as text.
         public static var dumpTasks: Method<SiloV1.DumpTasksRequest, SiloV1.DumpTasksResponse> { Method(path: "/silo.v1.Silo/DumpTasks") }
-
-        /// The names of the methods that take one message and answer one.
-        public static var unaryMethods: [String] {
-            ["GetClusterInfo", "GetNodeInfo", "Enqueue", "EnqueueBatch", "GetJob", "GetJobResult", "DeleteJob", "CancelJob", "DropTenantHolders", "RestartJob", "ExpediteJob", "ImportJobs", "LeaseTask", "LeaseTasks", "ReportOutcome", "ReportOutcomes", "ReportRefreshOutcome", "Heartbeat", "Query", "CpuProfile", "HeapProfile", "RequestSplit", "GetSplitStatus", "ConfigureShard", "ResetShards", "ForceReleaseShard", "CompactShard", "FlushShard", "GetShardStorageInfo", "DumpTasks"]
-        }
     }
 
     /// The full names of what the schema declares, for reflection.

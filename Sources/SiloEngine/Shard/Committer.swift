@@ -124,13 +124,3 @@ final class Committer: Sendable {
         )
     }
 }
-
-extension StoreError {
-    var message: String {
-        switch self {
-        case .fenced(let text): "the shard was opened elsewhere: \(text)"
-        case .unavailable(let text): "storage is unavailable: \(text)"
-        case .corrupt(let text): "stored data cannot be read: \(text)"
-        }
-    }
-}

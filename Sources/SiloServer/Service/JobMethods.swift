@@ -129,7 +129,7 @@ struct JobMethods: Sendable {
 extension SiloError {
     /// A read beside the shard's loop failed.
     init(reading error: StoreError) {
-        if case .corrupt(let text) = error { self = .corrupt(text) } else { self = .unavailable(error.text) }
+        if case .corrupt(let text) = error { self = .corrupt(text) } else { self = .unavailable(error.message) }
     }
 }
 

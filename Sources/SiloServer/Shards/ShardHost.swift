@@ -68,7 +68,7 @@ final class ShardHost: Sendable {
             try? await store.close()
             // `close` may have won meanwhile.
             guard change(to: .opening("storage failed; the shard reopens")) else { return }
-            logger.error("shard stopped", ["shard": .init(id), "error": .init(failure.text)])
+            logger.error("shard stopped", ["shard": .init(id), "error": .init(failure.message)])
             await reopen(after: failure)
         }
     }
@@ -78,10 +78,10 @@ final class ShardHost: Sendable {
         var pause: Int64 = 100
         while true {
             if case .unavailable = failure {} else {
-                if change(to: .lost(failure.text)) {
+                if change(to: .lost(failure.message)) {
                     logger.error(
                         "shard given up: it was opened elsewhere or cannot be read; restart the server after a look",
-                        ["shard": .init(id), "error": .init(failure.text)]
+                        ["shard": .init(id), "error": .init(failure.message)]
                     )
                 }
                 return
@@ -100,7 +100,7 @@ final class ShardHost: Sendable {
                 failure = .corrupt("\(error)")
             }
             pause = min(pause * 2, 5000)
-            logger.warn("shard does not open yet", ["shard": .init(id), "error": .init(failure.text), "again_ms": .init(Int(pause))])
+            logger.warn("shard does not open yet", ["shard": .init(id), "error": .init(failure.message), "again_ms": .init(Int(pause))])
         }
     }
 
@@ -138,7 +138,7 @@ final class ShardHost: Sendable {
             try await shard.close()
             logger.info("closed shard", ["shard": .init(id), "close_ms": .init(Int(clock.now - begun))])
         } catch {
-            logger.error("shard did not close well", ["shard": .init(id), "error": .init(error.text)])
+            logger.error("shard did not close well", ["shard": .init(id), "error": .init(error.message)])
         }
     }
 
@@ -157,16 +157,6 @@ final class ShardHost: Sendable {
             if case .closed = state { return false }
             state = new
             return true
-        }
-    }
-}
-
-extension StoreError {
-    var text: String {
-        switch self {
-        case .fenced(let text): "opened elsewhere: \(text)"
-        case .unavailable(let text): "unavailable: \(text)"
-        case .corrupt(let text): "unreadable: \(text)"
         }
     }
 }

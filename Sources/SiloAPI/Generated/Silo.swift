@@ -293,6 +293,8 @@ public enum SiloV1 {
         /// bits of GubernatorBehavior
         public var behavior: Int32 = 0
         public var retryPolicy: SiloV1.RateLimitRetryPolicy?
+        /// of a leaky bucket: hits at once; 0: `limit`
+        public var burst: Int64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -308,6 +310,7 @@ public enum SiloV1 {
                 case 48: self.algorithm = try reader.enumeration()
                 case 56: self.behavior = try reader.int32()
                 case 66: try reader.message(&self.retryPolicy)
+                case 8000: self.burst = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -315,6 +318,10 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.burst != 0 {
+                writer.int64(self.burst)
+                writer.tag(8000)
+            }
             if let value = self.retryPolicy {
                 writer.message(value)
                 writer.tag(66)
@@ -1356,6 +1363,591 @@ public enum SiloV1 {
             if self.holdersDropped != 0 {
                 writer.uint64(self.holdersDropped)
                 writer.tag(8)
+            }
+        }
+    }
+
+    public struct ExplainJobRequest: Message {
+        public static var messageName: String { "silo.v1.ExplainJobRequest" }
+
+        public var shard: String = ""
+        public var id: String = ""
+        public var tenant: String?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 18: self.id = try reader.string()
+                case 26: self.tenant = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(26)
+            }
+            if !self.id.isEmpty {
+                writer.string(self.id)
+                writer.tag(18)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct ExplainJobResponse: Message {
+        public static var messageName: String { "silo.v1.ExplainJobResponse" }
+
+        public var id: String = ""
+        public var status = SiloV1.JobStatus()
+        /// one sentence for people
+        public var summary: String = ""
+        /// all that is in the job's way, what it waits for first; none when it runs or ended
+        public var obstacles: [SiloV1.Obstacle] = []
+        /// not before then, for certain
+        public var earliestStartAtMs: Int64?
+        /// a guess from what was seen lately; absent when there is nothing to go by
+        public var estimatedStartAtMs: Int64?
+        public var taskGroup: String = ""
+        /// the pending or running one, or the last
+        public var attempt: UInt32 = 0
+        /// workers that wait for work of the group at this shard right now
+        public var workersWaiting: UInt32 = 0
+        /// when one last asked this shard; absent: not since it was opened
+        public var lastPollAtMs: Int64?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.id = try reader.string()
+                case 16: self.status = try reader.enumeration()
+                case 26: self.summary = try reader.string()
+                case 34:
+                    var value = SiloV1.Obstacle()
+                    try reader.message(&value)
+                    self.obstacles.append(value)
+                case 40: self.earliestStartAtMs = try reader.int64()
+                case 48: self.estimatedStartAtMs = try reader.int64()
+                case 58: self.taskGroup = try reader.string()
+                case 64: self.attempt = try reader.uint32()
+                case 72: self.workersWaiting = try reader.uint32()
+                case 80: self.lastPollAtMs = try reader.int64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.lastPollAtMs {
+                writer.int64(value)
+                writer.tag(80)
+            }
+            if self.workersWaiting != 0 {
+                writer.uint32(self.workersWaiting)
+                writer.tag(72)
+            }
+            if self.attempt != 0 {
+                writer.uint32(self.attempt)
+                writer.tag(64)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(58)
+            }
+            if let value = self.estimatedStartAtMs {
+                writer.int64(value)
+                writer.tag(48)
+            }
+            if let value = self.earliestStartAtMs {
+                writer.int64(value)
+                writer.tag(40)
+            }
+            for value in self.obstacles.reversed() {
+                writer.message(value)
+                writer.tag(34)
+            }
+            if !self.summary.isEmpty {
+                writer.string(self.summary)
+                writer.tag(26)
+            }
+            if self.status.rawValue != 0 {
+                writer.enumeration(self.status)
+                writer.tag(16)
+            }
+            if !self.id.isEmpty {
+                writer.string(self.id)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// One thing in a job's way.
+    public struct Obstacle: Message {
+        public static var messageName: String { "silo.v1.Obstacle" }
+
+        public struct Kind: Enumeration {
+            public var rawValue: Int32
+            @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+            @inlinable public init() { rawValue = 0 }
+            @inlinable public static var unspecified: Self { Self(rawValue: 0) }
+            /// its start time, or the wait before a retry
+            @inlinable public static var timer: Self { Self(rawValue: 1) }
+            /// no free slot of a concurrency limit
+            @inlinable public static var concurrency: Self { Self(rawValue: 2) }
+            /// the same of a floating limit
+            @inlinable public static var floating: Self { Self(rawValue: 3) }
+            /// a rate limit allows no more hits now
+            @inlinable public static var rate: Self { Self(rawValue: 4) }
+            /// it is ready, and others are ready before it
+            @inlinable public static var readyQueue: Self { Self(rawValue: 5) }
+            /// no worker asks for its task group
+            @inlinable public static var noWorker: Self { Self(rawValue: 6) }
+            /// its tenant, task group or limit key is paused
+            @inlinable public static var paused: Self { Self(rawValue: 7) }
+            /// an external rate limiter is being asked
+            @inlinable public static var externalRate: Self { Self(rawValue: 8) }
+        }
+
+        public var kind = SiloV1.Obstacle.Kind()
+        /// for people
+        public var text: String = ""
+        /// of a limit: its key, or name/unique key
+        public var key: String = ""
+        /// of a limit: slots, or hits in a window
+        public var max: UInt64 = 0
+        /// of a limit: slots held, or hits used and reserved
+        public var inUse: UInt64 = 0
+        /// of a concurrency limit: who holds it, at most 20
+        public var holders: [SiloV1.LimitHolder] = []
+        /// jobs that go before this one there
+        public var ahead: UInt64 = 0
+        /// there are at least so many: the count was cut off
+        public var aheadIsLeast: Bool = false
+        /// when it ends, if that is known
+        public var untilMs: Int64?
+        /// milliseconds from now, guessed
+        public var estimateMs: Int64?
+        /// the job waits here; the others would be in its way next
+        public var blocksNow: Bool = false
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.kind = try reader.enumeration()
+                case 18: self.text = try reader.string()
+                case 26: self.key = try reader.string()
+                case 32: self.max = try reader.uint64()
+                case 40: self.inUse = try reader.uint64()
+                case 50:
+                    var value = SiloV1.LimitHolder()
+                    try reader.message(&value)
+                    self.holders.append(value)
+                case 56: self.ahead = try reader.uint64()
+                case 64: self.aheadIsLeast = try reader.bool()
+                case 72: self.untilMs = try reader.int64()
+                case 80: self.estimateMs = try reader.int64()
+                case 88: self.blocksNow = try reader.bool()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.blocksNow {
+                writer.bool(self.blocksNow)
+                writer.tag(88)
+            }
+            if let value = self.estimateMs {
+                writer.int64(value)
+                writer.tag(80)
+            }
+            if let value = self.untilMs {
+                writer.int64(value)
+                writer.tag(72)
+            }
+            if self.aheadIsLeast {
+                writer.bool(self.aheadIsLeast)
+                writer.tag(64)
+            }
+            if self.ahead != 0 {
+                writer.uint64(self.ahead)
+                writer.tag(56)
+            }
+            for value in self.holders.reversed() {
+                writer.message(value)
+                writer.tag(50)
+            }
+            if self.inUse != 0 {
+                writer.uint64(self.inUse)
+                writer.tag(40)
+            }
+            if self.max != 0 {
+                writer.uint64(self.max)
+                writer.tag(32)
+            }
+            if !self.key.isEmpty {
+                writer.string(self.key)
+                writer.tag(26)
+            }
+            if !self.text.isEmpty {
+                writer.string(self.text)
+                writer.tag(18)
+            }
+            if self.kind.rawValue != 0 {
+                writer.enumeration(self.kind)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct LimitHolder: Message {
+        public static var messageName: String { "silo.v1.LimitHolder" }
+
+        public var jobId: String = ""
+        /// of a running job
+        public var taskId: String = ""
+        /// of a running job
+        public var workerId: String = ""
+        public var taskGroup: String = ""
+        /// when it began to run; 0 for one that is ready and waits for a worker
+        public var sinceMs: Int64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.jobId = try reader.string()
+                case 18: self.taskId = try reader.string()
+                case 26: self.workerId = try reader.string()
+                case 34: self.taskGroup = try reader.string()
+                case 40: self.sinceMs = try reader.int64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.sinceMs != 0 {
+                writer.int64(self.sinceMs)
+                writer.tag(40)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(34)
+            }
+            if !self.workerId.isEmpty {
+                writer.string(self.workerId)
+                writer.tag(26)
+            }
+            if !self.taskId.isEmpty {
+                writer.string(self.taskId)
+                writer.tag(18)
+            }
+            if !self.jobId.isEmpty {
+                writer.string(self.jobId)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// What a pause stops. Name exactly one of them, and the tenant with `whole_tenant` and `limit_key`.
+    public struct PauseTarget: Message {
+        public static var messageName: String { "silo.v1.PauseTarget" }
+
+        public enum OneOfTarget: Equatable, Sendable {
+            /// true: every job of the tenant
+            case wholeTenant(Bool)
+            /// the tenant's jobs of the group; without a tenant those of all tenants
+            case taskGroup(String)
+            /// the tenant's jobs that need a slot of the key
+            case limitKey(String)
+        }
+
+        public var target: OneOfTarget?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.target = .wholeTenant(try reader.bool())
+                case 18: self.target = .taskGroup(try reader.string())
+                case 26: self.target = .limitKey(try reader.string())
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if case .limitKey(let value) = self.target {
+                writer.string(value)
+                writer.tag(26)
+            }
+            if case .taskGroup(let value) = self.target {
+                writer.string(value)
+                writer.tag(18)
+            }
+            if case .wholeTenant(let value) = self.target {
+                writer.bool(value)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct PauseRequest: Message {
+        public static var messageName: String { "silo.v1.PauseRequest" }
+
+        public var shard: String = ""
+        public var tenant: String?
+        public var target: SiloV1.PauseTarget?
+        /// shown to whoever asks; up to 1024 bytes
+        public var reason: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 18: self.tenant = try reader.string()
+                case 26: try reader.message(&self.target)
+                case 34: self.reason = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.reason.isEmpty {
+                writer.string(self.reason)
+                writer.tag(34)
+            }
+            if let value = self.target {
+                writer.message(value)
+                writer.tag(26)
+            }
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(18)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct PauseResponse: Message {
+        public static var messageName: String { "silo.v1.PauseResponse" }
+
+        /// it was paused before; the reason is the new one
+        public var wasPaused: Bool = false
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.wasPaused = try reader.bool()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.wasPaused {
+                writer.bool(self.wasPaused)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct ResumeRequest: Message {
+        public static var messageName: String { "silo.v1.ResumeRequest" }
+
+        public var shard: String = ""
+        public var tenant: String?
+        public var target: SiloV1.PauseTarget?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 18: self.tenant = try reader.string()
+                case 26: try reader.message(&self.target)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.target {
+                writer.message(value)
+                writer.tag(26)
+            }
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(18)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct ResumeResponse: Message {
+        public static var messageName: String { "silo.v1.ResumeResponse" }
+
+        public var wasPaused: Bool = false
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.wasPaused = try reader.bool()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.wasPaused {
+                writer.bool(self.wasPaused)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct ListPausesRequest: Message {
+        public static var messageName: String { "silo.v1.ListPausesRequest" }
+
+        public var shard: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct PauseInfo: Message {
+        public static var messageName: String { "silo.v1.PauseInfo" }
+
+        public var tenant: String?
+        public var target: SiloV1.PauseTarget?
+        public var reason: String = ""
+        public var sinceMs: Int64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.tenant = try reader.string()
+                case 18: try reader.message(&self.target)
+                case 26: self.reason = try reader.string()
+                case 32: self.sinceMs = try reader.int64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.sinceMs != 0 {
+                writer.int64(self.sinceMs)
+                writer.tag(32)
+            }
+            if !self.reason.isEmpty {
+                writer.string(self.reason)
+                writer.tag(26)
+            }
+            if let value = self.target {
+                writer.message(value)
+                writer.tag(18)
+            }
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct ListPausesResponse: Message {
+        public static var messageName: String { "silo.v1.ListPausesResponse" }
+
+        public var pauses: [SiloV1.PauseInfo] = []
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10:
+                    var value = SiloV1.PauseInfo()
+                    try reader.message(&value)
+                    self.pauses.append(value)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            for value in self.pauses.reversed() {
+                writer.message(value)
+                writer.tag(10)
             }
         }
     }
@@ -3000,6 +3592,12 @@ public enum SiloV1 {
         public var createdAtMs: Int64 = 0
         /// 0: there was none
         public var cleanupCompletedAtMs: Int64 = 0
+        /// slots taken that no job holds, by the last audit: must be 0
+        public var ghostHolders: UInt64 = 0
+        /// when the last audit of the whole shard ended; 0: none has
+        public var auditedAtMs: Int64 = 0
+        /// audits of the whole shard since it was opened
+        public var audits: UInt64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -3013,6 +3611,9 @@ public enum SiloV1 {
                 case 34: self.cleanupStatus = try reader.string()
                 case 40: self.createdAtMs = try reader.int64()
                 case 48: self.cleanupCompletedAtMs = try reader.int64()
+                case 8000: self.ghostHolders = try reader.uint64()
+                case 8008: self.auditedAtMs = try reader.int64()
+                case 8016: self.audits = try reader.uint64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -3020,6 +3621,18 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.audits != 0 {
+                writer.uint64(self.audits)
+                writer.tag(8016)
+            }
+            if self.auditedAtMs != 0 {
+                writer.int64(self.auditedAtMs)
+                writer.tag(8008)
+            }
+            if self.ghostHolders != 0 {
+                writer.uint64(self.ghostHolders)
+                writer.tag(8000)
+            }
             if self.cleanupCompletedAtMs != 0 {
                 writer.int64(self.cleanupCompletedAtMs)
                 writer.tag(48)
@@ -3866,6 +4479,14 @@ public enum SiloV1 {
         public static var expediteJob: Method<SiloV1.ExpediteJobRequest, SiloV1.ExpediteJobResponse> { Method(path: "/silo.v1.Silo/ExpediteJob") }
         /// Stores jobs that ran elsewhere, with their attempts.
         public static var importJobs: Method<SiloV1.ImportJobsRequest, SiloV1.ImportJobsResponse> { Method(path: "/silo.v1.Silo/ImportJobs") }
+        /// Why a job is not running now: every limit, timer, pause or missing worker in its way. An extension of this server.
+        public static var explainJob: Method<SiloV1.ExplainJobRequest, SiloV1.ExplainJobResponse> { Method(path: "/silo.v1.Silo/ExplainJob") }
+        /// Lets nothing new start for a tenant, a task group or a limit key; what runs goes on. Durable. An extension.
+        public static var pause: Method<SiloV1.PauseRequest, SiloV1.PauseResponse> { Method(path: "/silo.v1.Silo/Pause") }
+        /// Takes a pause back.
+        public static var resume: Method<SiloV1.ResumeRequest, SiloV1.ResumeResponse> { Method(path: "/silo.v1.Silo/Resume") }
+        /// The pauses in force on a shard.
+        public static var listPauses: Method<SiloV1.ListPausesRequest, SiloV1.ListPausesResponse> { Method(path: "/silo.v1.Silo/ListPauses") }
         /// Leases the pending attempt of one job, whatever its start time and limits. A help for tests.
         public static var leaseTask: Method<SiloV1.LeaseTaskRequest, SiloV1.LeaseTaskResponse> { Method(path: "/silo.v1.Silo/LeaseTask") }
         /// Leases ready attempts of a task group to a worker.
@@ -3938,6 +4559,19 @@ public enum SiloV1 {
             "silo.v1.ExpediteJobResponse",
             "silo.v1.DropTenantHoldersRequest",
             "silo.v1.DropTenantHoldersResponse",
+            "silo.v1.ExplainJobRequest",
+            "silo.v1.ExplainJobResponse",
+            "silo.v1.Obstacle",
+            "silo.v1.Obstacle.Kind",
+            "silo.v1.LimitHolder",
+            "silo.v1.PauseTarget",
+            "silo.v1.PauseRequest",
+            "silo.v1.PauseResponse",
+            "silo.v1.ResumeRequest",
+            "silo.v1.ResumeResponse",
+            "silo.v1.ListPausesRequest",
+            "silo.v1.PauseInfo",
+            "silo.v1.ListPausesResponse",
             "silo.v1.ImportAttempt",
             "silo.v1.ImportJobRequest",
             "silo.v1.ImportJobsRequest",
@@ -4016,6 +4650,10 @@ public enum SiloV1 {
             "silo.v1.Silo.RestartJob",
             "silo.v1.Silo.ExpediteJob",
             "silo.v1.Silo.ImportJobs",
+            "silo.v1.Silo.ExplainJob",
+            "silo.v1.Silo.Pause",
+            "silo.v1.Silo.Resume",
+            "silo.v1.Silo.ListPauses",
             "silo.v1.Silo.LeaseTask",
             "silo.v1.Silo.LeaseTasks",
             "silo.v1.Silo.ReportOutcome",
@@ -4051,187 +4689,217 @@ public enum SiloV1 {
         dDb25jdXJyZW5jeUxpbWl0Lk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFs\
         dWUYAiABKAlSBXZhbHVlOgI4ASK6AQoUUmF0ZUxpbWl0UmV0cnlQb2xpY3kSLAoSaW5pdGlhbF9iYWNrb2ZmX21zGAEgASgDUhBpbml0aWFsQm\
         Fja29mZk1zEiQKDm1heF9iYWNrb2ZmX21zGAIgASgDUgxtYXhCYWNrb2ZmTXMSLQoSYmFja29mZl9tdWx0aXBsaWVyGAMgASgBUhFiYWNrb2Zm\
-        TXVsdGlwbGllchIfCgttYXhfcmV0cmllcxgEIAEoDVIKbWF4UmV0cmllcyKtAgoTR3ViZXJuYXRvclJhdGVMaW1pdBISCgRuYW1lGAEgASgJUg\
+        TXVsdGlwbGllchIfCgttYXhfcmV0cmllcxgEIAEoDVIKbWF4UmV0cmllcyLEAgoTR3ViZXJuYXRvclJhdGVMaW1pdBISCgRuYW1lGAEgASgJUg\
         RuYW1lEh0KCnVuaXF1ZV9rZXkYAiABKAlSCXVuaXF1ZUtleRIUCgVsaW1pdBgDIAEoA1IFbGltaXQSHwoLZHVyYXRpb25fbXMYBCABKANSCmR1\
         cmF0aW9uTXMSEgoEaGl0cxgFIAEoBVIEaGl0cxI6CglhbGdvcml0aG0YBiABKA4yHC5zaWxvLnYxLkd1YmVybmF0b3JBbGdvcml0aG1SCWFsZ2\
         9yaXRobRIaCghiZWhhdmlvchgHIAEoBVIIYmVoYXZpb3ISQAoMcmV0cnlfcG9saWN5GAggASgLMh0uc2lsby52MS5SYXRlTGltaXRSZXRyeVBv\
-        bGljeVILcmV0cnlQb2xpY3ki5gEKBUxpbWl0Ej0KC2NvbmN1cnJlbmN5GAEgASgLMhkuc2lsby52MS5Db25jdXJyZW5jeUxpbWl0SABSC2Nvbm\
-        N1cnJlbmN5Ej0KCnJhdGVfbGltaXQYAiABKAsyHC5zaWxvLnYxLkd1YmVybmF0b3JSYXRlTGltaXRIAFIJcmF0ZUxpbWl0ElYKFGZsb2F0aW5n\
-        X2NvbmN1cnJlbmN5GAMgASgLMiEuc2lsby52MS5GbG9hdGluZ0NvbmN1cnJlbmN5TGltaXRIAFITZmxvYXRpbmdDb25jdXJyZW5jeUIHCgVsaW\
-        1pdCLkAwoORW5xdWV1ZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIaCghwcmlvcml0eRgDIAEoDVIIcHJp\
-        b3JpdHkSHgoLc3RhcnRfYXRfbXMYBCABKANSCXN0YXJ0QXRNcxI8CgxyZXRyeV9wb2xpY3kYBSABKAsyFC5zaWxvLnYxLlJldHJ5UG9saWN5SA\
-        BSC3JldHJ5UG9saWN5iAEBEjIKB3BheWxvYWQYBiABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc1IHcGF5bG9hZBImCgZsaW1pdHMYByAD\
-        KAsyDi5zaWxvLnYxLkxpbWl0UgZsaW1pdHMSGwoGdGVuYW50GAggASgJSAFSBnRlbmFudIgBARJBCghtZXRhZGF0YRgJIAMoCzIlLnNpbG8udj\
-        EuRW5xdWV1ZVJlcXVlc3QuTWV0YWRhdGFFbnRyeVIIbWV0YWRhdGESHQoKdGFza19ncm91cBgKIAEoCVIJdGFza0dyb3VwGjsKDU1ldGFkYXRh\
-        RW50cnkSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIPCg1fcmV0cnlfcG9saWN5QgkKB190ZW5hbnQiIQoPRW\
-        5xdWV1ZVJlc3BvbnNlEg4KAmlkGAEgASgJUgJpZCJ+ChNFbnF1ZXVlQmF0Y2hSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIrCgRqb2Jz\
-        GAIgAygLMhcuc2lsby52MS5FbnF1ZXVlUmVxdWVzdFIEam9icxIkCg5hbGxfb3Jfbm90aGluZxgDIAEoCFIMYWxsT3JOb3RoaW5nIkgKFEVucX\
-        VldWVCYXRjaFJlc3BvbnNlEjAKB3Jlc3VsdHMYASADKAsyFi5zaWxvLnYxLkVucXVldWVSZXN1bHRSB3Jlc3VsdHMiSQoNRW5xdWV1ZVJlc3Vs\
-        dBIOCgJpZBgBIAEoCVICaWQSEgoEY29kZRgCIAEoBVIEY29kZRIUCgVlcnJvchgDIAEoCVIFZXJyb3IiiAEKDUdldEpvYlJlcXVlc3QSFAoFc2\
-        hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEikKEGluY2x1ZGVfYXR0ZW1wdHMY\
-        BCABKAhSD2luY2x1ZGVBdHRlbXB0c0IJCgdfdGVuYW50IrcDCgpKb2JBdHRlbXB0EhUKBmpvYl9pZBgBIAEoCVIFam9iSWQSJQoOYXR0ZW1wdF\
-        9udW1iZXIYAiABKA1SDWF0dGVtcHROdW1iZXISFwoHdGFza19pZBgDIAEoCVIGdGFza0lkEi4KBnN0YXR1cxgEIAEoDjIWLnNpbG8udjEuQXR0\
-        ZW1wdFN0YXR1c1IGc3RhdHVzEiIKDXN0YXJ0ZWRfYXRfbXMYBSABKANSC3N0YXJ0ZWRBdE1zEikKDmZpbmlzaGVkX2F0X21zGAYgASgDSABSDG\
-        ZpbmlzaGVkQXRNc4gBARI1CgZyZXN1bHQYByABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gBUgZyZXN1bHSIAQESIgoKZXJyb3JfY29k\
-        ZRgIIAEoCUgCUgllcnJvckNvZGWIAQESPAoKZXJyb3JfZGF0YRgJIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSANSCWVycm9yRGF0YY\
-        gBAUIRCg9fZmluaXNoZWRfYXRfbXNCCQoHX3Jlc3VsdEINCgtfZXJyb3JfY29kZUINCgtfZXJyb3JfZGF0YSLkBQoOR2V0Sm9iUmVzcG9uc2US\
-        DgoCaWQYASABKAlSAmlkEhoKCHByaW9yaXR5GAIgASgNUghwcmlvcml0eRImCg9lbnF1ZXVlX3RpbWVfbXMYAyABKANSDWVucXVldWVUaW1lTX\
-        MSMgoHcGF5bG9hZBgEIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgdwYXlsb2FkEjwKDHJldHJ5X3BvbGljeRgFIAEoCzIULnNpbG8u\
-        djEuUmV0cnlQb2xpY3lIAFILcmV0cnlQb2xpY3mIAQESJgoGbGltaXRzGAYgAygLMg4uc2lsby52MS5MaW1pdFIGbGltaXRzEkEKCG1ldGFkYX\
-        RhGAcgAygLMiUuc2lsby52MS5HZXRKb2JSZXNwb25zZS5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIqCgZzdGF0dXMYCCABKA4yEi5zaWxvLnYx\
-        LkpvYlN0YXR1c1IGc3RhdHVzEi8KFHN0YXR1c19jaGFuZ2VkX2F0X21zGAkgASgDUhFzdGF0dXNDaGFuZ2VkQXRNcxIvCghhdHRlbXB0cxgKIA\
-        MoCzITLnNpbG8udjEuSm9iQXR0ZW1wdFIIYXR0ZW1wdHMSQwocbmV4dF9hdHRlbXB0X3N0YXJ0c19hZnRlcl9tcxgLIAEoA0gBUhhuZXh0QXR0\
-        ZW1wdFN0YXJ0c0FmdGVyTXOIAQESHQoKdGFza19ncm91cBgMIAEoCVIJdGFza0dyb3VwEjUKBnJlc3VsdBgNIAEoCzIYLnNpbG8udjEuU2VyaW\
-        FsaXplZEJ5dGVzSAJSBnJlc3VsdIgBARo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1ZToC\
-        OAFCDwoNX3JldHJ5X3BvbGljeUIfCh1fbmV4dF9hdHRlbXB0X3N0YXJ0c19hZnRlcl9tc0IJCgdfcmVzdWx0ImMKE0dldEpvYlJlc3VsdFJlcX\
-        Vlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQi\
-        qQIKFEdldEpvYlJlc3VsdFJlc3BvbnNlEg4KAmlkGAEgASgJUgJpZBIqCgZzdGF0dXMYAiABKA4yEi5zaWxvLnYxLkpvYlN0YXR1c1IGc3RhdH\
-        VzEiQKDmZpbmlzaGVkX2F0X21zGAMgASgDUgxmaW5pc2hlZEF0TXMSPQoMc3VjY2Vzc19kYXRhGAQgASgLMhguc2lsby52MS5TZXJpYWxpemVk\
-        Qnl0ZXNIAFILc3VjY2Vzc0RhdGESLwoHZmFpbHVyZRgFIAEoCzITLnNpbG8udjEuSm9iRmFpbHVyZUgAUgdmYWlsdXJlEjUKCWNhbmNlbGxlZB\
-        gGIAEoCzIVLnNpbG8udjEuSm9iQ2FuY2VsbGVkSABSCWNhbmNlbGxlZEIICgZyZXN1bHQiZAoKSm9iRmFpbHVyZRIdCgplcnJvcl9jb2RlGAEg\
-        ASgJUgllcnJvckNvZGUSNwoKZXJyb3JfZGF0YRgCIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgllcnJvckRhdGEiNgoMSm9iQ2FuY2\
-        VsbGVkEiYKD2NhbmNlbGxlZF9hdF9tcxgBIAEoA1INY2FuY2VsbGVkQXRNcyJgChBEZWxldGVKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVz\
-        aGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhMKEURlbGV0ZUpvYlJlc3BvbnNlIm\
-        AKEENhbmNlbEpvYlJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50\
-        iAEBQgkKB190ZW5hbnQiEwoRQ2FuY2VsSm9iUmVzcG9uc2UiYQoRUmVzdGFydEpvYlJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAm\
-        lkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiFAoSUmVzdGFydEpvYlJlc3BvbnNlImIKEkV4cGVk\
-        aXRlSm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQ\
-        oHX3RlbmFudCIVChNFeHBlZGl0ZUpvYlJlc3BvbnNlIlgKGERyb3BUZW5hbnRIb2xkZXJzUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQS\
-        GwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50ImAKGURyb3BUZW5hbnRIb2xkZXJzUmVzcG9uc2USJwoPaG9sZGVyc19kcm\
-        9wcGVkGAEgASgEUg5ob2xkZXJzRHJvcHBlZEoECAIQA1IUcnVuX2F0dGVtcHRzX2Ryb3BwZWQiywIKDUltcG9ydEF0dGVtcHQSLgoGc3RhdHVz\
-        GAEgASgOMhYuc2lsby52MS5BdHRlbXB0U3RhdHVzUgZzdGF0dXMSIgoNc3RhcnRlZF9hdF9tcxgCIAEoA1ILc3RhcnRlZEF0TXMSJAoOZmluaX\
-        NoZWRfYXRfbXMYAyABKANSDGZpbmlzaGVkQXRNcxI1CgZyZXN1bHQYBCABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gAUgZyZXN1bHSI\
-        AQESIgoKZXJyb3JfY29kZRgFIAEoCUgBUgllcnJvckNvZGWIAQESPAoKZXJyb3JfZGF0YRgGIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dG\
-        VzSAJSCWVycm9yRGF0YYgBAUIJCgdfcmVzdWx0Qg0KC19lcnJvcl9jb2RlQg0KC19lcnJvcl9kYXRhIsQEChBJbXBvcnRKb2JSZXF1ZXN0EhQK\
-        BXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGgoIcHJpb3JpdHkYAyABKA1SCHByaW9yaXR5EiYKD2VucXVldWVfdGltZV9tcx\
-        gEIAEoA1INZW5xdWV1ZVRpbWVNcxIeCgtzdGFydF9hdF9tcxgFIAEoA1IJc3RhcnRBdE1zEjwKDHJldHJ5X3BvbGljeRgGIAEoCzIULnNpbG8u\
-        djEuUmV0cnlQb2xpY3lIAFILcmV0cnlQb2xpY3mIAQESMgoHcGF5bG9hZBgHIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgdwYXlsb2\
-        FkEiYKBmxpbWl0cxgIIAMoCzIOLnNpbG8udjEuTGltaXRSBmxpbWl0cxIbCgZ0ZW5hbnQYCSABKAlIAVIGdGVuYW50iAEBEkMKCG1ldGFkYXRh\
-        GAogAygLMicuc2lsby52MS5JbXBvcnRKb2JSZXF1ZXN0Lk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEh0KCnRhc2tfZ3JvdXAYCyABKAlSCXRhc2\
-        tHcm91cBIyCghhdHRlbXB0cxgMIAMoCzIWLnNpbG8udjEuSW1wb3J0QXR0ZW1wdFIIYXR0ZW1wdHMaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkY\
-        ASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQg8KDV9yZXRyeV9wb2xpY3lCCQoHX3RlbmFudCJCChFJbXBvcnRKb2JzUmVxdW\
-        VzdBItCgRqb2JzGAEgAygLMhkuc2lsby52MS5JbXBvcnRKb2JSZXF1ZXN0UgRqb2JzIowBCg9JbXBvcnRKb2JSZXN1bHQSDgoCaWQYASABKAlS\
-        AmlkEhgKB3N1Y2Nlc3MYAiABKAhSB3N1Y2Nlc3MSGQoFZXJyb3IYAyABKAlIAFIFZXJyb3KIAQESKgoGc3RhdHVzGAQgASgOMhIuc2lsby52MS\
-        5Kb2JTdGF0dXNSBnN0YXR1c0IICgZfZXJyb3IiSAoSSW1wb3J0Sm9ic1Jlc3BvbnNlEjIKB3Jlc3VsdHMYASADKAsyGC5zaWxvLnYxLkltcG9y\
-        dEpvYlJlc3VsdFIHcmVzdWx0cyJ9ChBMZWFzZVRhc2tSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdG\
-        VuYW50GAMgASgJSABSBnRlbmFudIgBARIbCgl3b3JrZXJfaWQYBCABKAlSCHdvcmtlcklkQgkKB190ZW5hbnQiNgoRTGVhc2VUYXNrUmVzcG9u\
-        c2USIQoEdGFzaxgBIAEoCzINLnNpbG8udjEuVGFza1IEdGFzayK8AQoRTGVhc2VUYXNrc1JlcXVlc3QSGQoFc2hhcmQYASABKAlIAFIFc2hhcm\
-        SIAQESGwoJd29ya2VyX2lkGAIgASgJUgh3b3JrZXJJZBIbCgltYXhfdGFza3MYAyABKA1SCG1heFRhc2tzEh0KCnRhc2tfZ3JvdXAYBCABKAlS\
-        CXRhc2tHcm91cBIdCgd3YWl0X21zGOgHIAEoDUgBUgZ3YWl0TXOIAQFCCAoGX3NoYXJkQgoKCF93YWl0X21zIoEBChJMZWFzZVRhc2tzUmVzcG\
-        9uc2USIwoFdGFza3MYASADKAsyDS5zaWxvLnYxLlRhc2tSBXRhc2tzEkYKDXJlZnJlc2hfdGFza3MYAiADKAsyIS5zaWxvLnYxLlJlZnJlc2hG\
-        bG9hdGluZ0xpbWl0VGFza1IMcmVmcmVzaFRhc2tzIqIECgRUYXNrEg4KAmlkGAEgASgJUgJpZBIVCgZqb2JfaWQYAiABKAlSBWpvYklkEiAKCX\
-        RlbmFudF9pZBgDIAEoCUgAUgh0ZW5hbnRJZIgBARIlCg5hdHRlbXB0X251bWJlchgEIAEoDVINYXR0ZW1wdE51bWJlchI2ChdyZWxhdGl2ZV9h\
-        dHRlbXB0X251bWJlchgFIAEoDVIVcmVsYXRpdmVBdHRlbXB0TnVtYmVyEiYKD2lzX2xhc3RfYXR0ZW1wdBgGIAEoCFINaXNMYXN0QXR0ZW1wdB\
-        I3CghtZXRhZGF0YRgHIAMoCzIbLnNpbG8udjEuVGFzay5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRImCgZsaW1pdHMYCCADKAsyDi5zaWxvLnYx\
-        LkxpbWl0UgZsaW1pdHMSMgoHcGF5bG9hZBgJIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgdwYXlsb2FkEhoKCHByaW9yaXR5GAogAS\
-        gNUghwcmlvcml0eRIUCgVzaGFyZBgLIAEoCVIFc2hhcmQSHQoKdGFza19ncm91cBgMIAEoCVIJdGFza0dyb3VwEhkKCGxlYXNlX21zGA0gASgD\
-        UgdsZWFzZU1zGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIMCgpfdGVuYW50X2\
-        lkIroDChhSZWZyZXNoRmxvYXRpbmdMaW1pdFRhc2sSDgoCaWQYASABKAlSAmlkEhsKCXF1ZXVlX2tleRgCIAEoCVIIcXVldWVLZXkSNgoXY3Vy\
-        cmVudF9tYXhfY29uY3VycmVuY3kYAyABKA1SFWN1cnJlbnRNYXhDb25jdXJyZW5jeRIvChRsYXN0X3JlZnJlc2hlZF9hdF9tcxgEIAEoA1IRbG\
-        FzdFJlZnJlc2hlZEF0TXMSSwoIbWV0YWRhdGEYBSADKAsyLy5zaWxvLnYxLlJlZnJlc2hGbG9hdGluZ0xpbWl0VGFzay5NZXRhZGF0YUVudHJ5\
-        UghtZXRhZGF0YRIZCghsZWFzZV9tcxgGIAEoA1IHbGVhc2VNcxIUCgVzaGFyZBgHIAEoCVIFc2hhcmQSHQoKdGFza19ncm91cBgIIAEoCVIJdG\
-        Fza0dyb3VwEiAKCXRlbmFudF9pZBgJIAEoCUgAUgh0ZW5hbnRJZIgBARo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZh\
-        bHVlGAIgASgJUgV2YWx1ZToCOAFCDAoKX3RlbmFudF9pZCKYAgoUUmVwb3J0T3V0Y29tZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEh\
-        cKB3Rhc2tfaWQYAiABKAlSBnRhc2tJZBI0CgdzdWNjZXNzGAMgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAFIHc3VjY2VzcxIsCgdm\
-        YWlsdXJlGAQgASgLMhAuc2lsby52MS5GYWlsdXJlSABSB2ZhaWx1cmUSMgoJY2FuY2VsbGVkGAYgASgLMhIuc2lsby52MS5DYW5jZWxsZWRIAF\
-        IJY2FuY2VsbGVkEiAKCXRlbmFudF9pZBgHIAEoCUgBUgh0ZW5hbnRJZIgBAUIJCgdvdXRjb21lQgwKCl90ZW5hbnRfaWQiSwoHRmFpbHVyZRIS\
-        CgRjb2RlGAEgASgJUgRjb2RlEiwKBGRhdGEYAiABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc1IEZGF0YSILCglDYW5jZWxsZWQiFwoVUm\
-        Vwb3J0T3V0Y29tZVJlc3BvbnNlImgKFVJlcG9ydE91dGNvbWVzUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSOQoIb3V0Y29tZXMYAiAD\
-        KAsyHS5zaWxvLnYxLlJlcG9ydE91dGNvbWVSZXF1ZXN0UghvdXRjb21lcyJKChZSZXBvcnRPdXRjb21lc1Jlc3BvbnNlEjAKB3Jlc3VsdHMYAS\
-        ADKAsyFi5zaWxvLnYxLk91dGNvbWVSZXN1bHRSB3Jlc3VsdHMiUgoNT3V0Y29tZVJlc3VsdBIXCgd0YXNrX2lkGAEgASgJUgZ0YXNrSWQSEgoE\
-        Y29kZRgCIAEoBVIEY29kZRIUCgVlcnJvchgDIAEoCVIFZXJyb3Ii8QEKG1JlcG9ydFJlZnJlc2hPdXRjb21lUmVxdWVzdBIUCgVzaGFyZBgBIA\
-        EoCVIFc2hhcmQSFwoHdGFza19pZBgCIAEoCVIGdGFza0lkEjMKB3N1Y2Nlc3MYBCABKAsyFy5zaWxvLnYxLlJlZnJlc2hTdWNjZXNzSABSB3N1\
-        Y2Nlc3MSMwoHZmFpbHVyZRgFIAEoCzIXLnNpbG8udjEuUmVmcmVzaEZhaWx1cmVIAFIHZmFpbHVyZRIgCgl0ZW5hbnRfaWQYBiABKAlIAVIIdG\
-        VuYW50SWSIAQFCCQoHb3V0Y29tZUIMCgpfdGVuYW50X2lkIkAKDlJlZnJlc2hTdWNjZXNzEi4KE25ld19tYXhfY29uY3VycmVuY3kYASABKA1S\
-        EW5ld01heENvbmN1cnJlbmN5Ij4KDlJlZnJlc2hGYWlsdXJlEhIKBGNvZGUYASABKAlSBGNvZGUSGAoHbWVzc2FnZRgCIAEoCVIHbWVzc2FnZS\
-        IeChxSZXBvcnRSZWZyZXNoT3V0Y29tZVJlc3BvbnNlIo4BChBIZWFydGJlYXRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgl3b3Jr\
-        ZXJfaWQYAiABKAlSCHdvcmtlcklkEhcKB3Rhc2tfaWQYAyABKAlSBnRhc2tJZBIgCgl0ZW5hbnRfaWQYBCABKAlIAFIIdGVuYW50SWSIAQFCDA\
-        oKX3RlbmFudF9pZCJyChFIZWFydGJlYXRSZXNwb25zZRIcCgljYW5jZWxsZWQYASABKAhSCWNhbmNlbGxlZBIrCg9jYW5jZWxsZWRfYXRfbXMY\
-        AiABKANIAFINY2FuY2VsbGVkQXRNc4gBAUISChBfY2FuY2VsbGVkX2F0X21zIgsKCVF1ZXJ5TnVsbCKmAgoOUXVlcnlQYXJhbWV0ZXISHwoKYm\
-        9vbF92YWx1ZRgBIAEoCEgAUglib29sVmFsdWUSIQoLaW50NjRfdmFsdWUYAiABKANIAFIKaW50NjRWYWx1ZRIjCgx1aW50NjRfdmFsdWUYAyAB\
-        KARIAFILdWludDY0VmFsdWUSJQoNZmxvYXQ2NF92YWx1ZRgEIAEoAUgAUgxmbG9hdDY0VmFsdWUSIwoMc3RyaW5nX3ZhbHVlGAUgASgJSABSC3\
-        N0cmluZ1ZhbHVlEiEKC2J5dGVzX3ZhbHVlGAYgASgMSABSCmJ5dGVzVmFsdWUSMwoKbnVsbF92YWx1ZRgHIAEoCzISLnNpbG8udjEuUXVlcnlO\
-        dWxsSABSCW51bGxWYWx1ZUIHCgV2YWx1ZSKXAQoMUXVlcnlSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIQCgNzcWwYAiABKAlSA3NxbB\
-        IbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEjcKCnBhcmFtZXRlcnMYBCADKAsyFy5zaWxvLnYxLlF1ZXJ5UGFyYW1ldGVyUgpwYXJhbWV0\
-        ZXJzQgkKB190ZW5hbnQiPQoKQ29sdW1uSW5mbxISCgRuYW1lGAEgASgJUgRuYW1lEhsKCWRhdGFfdHlwZRgCIAEoCVIIZGF0YVR5cGUiiQEKDV\
-        F1ZXJ5UmVzcG9uc2USLQoHY29sdW1ucxgBIAMoCzITLnNpbG8udjEuQ29sdW1uSW5mb1IHY29sdW1ucxIsCgRyb3dzGAIgAygLMhguc2lsby52\
-        MS5TZXJpYWxpemVkQnl0ZXNSBHJvd3MSGwoJcm93X2NvdW50GAMgASgFUghyb3dDb3VudCKcAQoRUXVlcnlBcnJvd1JlcXVlc3QSFAoFc2hhcm\
-        QYASABKAlSBXNoYXJkEhAKA3NxbBgCIAEoCVIDc3FsEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQESNwoKcGFyYW1ldGVycxgEIAMoCzIX\
-        LnNpbG8udjEuUXVlcnlQYXJhbWV0ZXJSCnBhcmFtZXRlcnNCCQoHX3RlbmFudCIsCg9BcnJvd0lwY01lc3NhZ2USGQoIaXBjX2RhdGEYASABKA\
-        xSB2lwY0RhdGEiFwoVR2V0Q2x1c3RlckluZm9SZXF1ZXN0ItoBCgpTaGFyZE93bmVyEhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkEhsKCWdy\
-        cGNfYWRkchgCIAEoCVIIZ3JwY0FkZHISFwoHbm9kZV9pZBgDIAEoCVIGbm9kZUlkEh8KC3JhbmdlX3N0YXJ0GAQgASgJUgpyYW5nZVN0YXJ0Eh\
-        sKCXJhbmdlX2VuZBgFIAEoCVIIcmFuZ2VFbmQSKgoOcGxhY2VtZW50X3JpbmcYBiABKAlIAFINcGxhY2VtZW50UmluZ4gBAUIRCg9fcGxhY2Vt\
-        ZW50X3JpbmcibgoNQ2x1c3Rlck1lbWJlchIXCgdub2RlX2lkGAEgASgJUgZub2RlSWQSGwoJZ3JwY19hZGRyGAIgASgJUghncnBjQWRkchInCg\
-        9wbGFjZW1lbnRfcmluZ3MYAyADKAlSDnBsYWNlbWVudFJpbmdzIukBChZHZXRDbHVzdGVySW5mb1Jlc3BvbnNlEh0KCm51bV9zaGFyZHMYASAB\
-        KA1SCW51bVNoYXJkcxI2CgxzaGFyZF9vd25lcnMYAiADKAsyEy5zaWxvLnYxLlNoYXJkT3duZXJSC3NoYXJkT3duZXJzEiAKDHRoaXNfbm9kZV\
-        9pZBgDIAEoCVIKdGhpc05vZGVJZBIkCg50aGlzX2dycGNfYWRkchgEIAEoCVIMdGhpc0dycGNBZGRyEjAKB21lbWJlcnMYBSADKAsyFi5zaWxv\
-        LnYxLkNsdXN0ZXJNZW1iZXJSB21lbWJlcnMiFAoSR2V0Tm9kZUluZm9SZXF1ZXN0IvMBCg5Pd25lZFNoYXJkSW5mbxIZCghzaGFyZF9pZBgBIA\
-        EoCVIHc2hhcmRJZBIdCgp0b3RhbF9qb2JzGAIgASgDUgl0b3RhbEpvYnMSJQoOY29tcGxldGVkX2pvYnMYAyABKANSDWNvbXBsZXRlZEpvYnMS\
-        JQoOY2xlYW51cF9zdGF0dXMYBCABKAlSDWNsZWFudXBTdGF0dXMSIgoNY3JlYXRlZF9hdF9tcxgFIAEoA1ILY3JlYXRlZEF0TXMSNQoXY2xlYW\
-        51cF9jb21wbGV0ZWRfYXRfbXMYBiABKANSFGNsZWFudXBDb21wbGV0ZWRBdE1zIpMBChNHZXROb2RlSW5mb1Jlc3BvbnNlEhcKB25vZGVfaWQY\
-        ASABKAlSBm5vZGVJZBI6Cgxvd25lZF9zaGFyZHMYAiADKAsyFy5zaWxvLnYxLk93bmVkU2hhcmRJbmZvUgtvd25lZFNoYXJkcxInCg9wbGFjZW\
-        1lbnRfcmluZ3MYAyADKAlSDnBsYWNlbWVudFJpbmdzIlEKE1JlcXVlc3RTcGxpdFJlcXVlc3QSGQoIc2hhcmRfaWQYASABKAlSB3NoYXJkSWQS\
-        HwoLc3BsaXRfcG9pbnQYAiABKAlSCnNwbGl0UG9pbnQidgoUUmVxdWVzdFNwbGl0UmVzcG9uc2USIgoNbGVmdF9jaGlsZF9pZBgBIAEoCVILbG\
-        VmdENoaWxkSWQSJAoOcmlnaHRfY2hpbGRfaWQYAiABKAlSDHJpZ2h0Q2hpbGRJZBIUCgVwaGFzZRgDIAEoCVIFcGhhc2UiMgoVR2V0U3BsaXRT\
-        dGF0dXNSZXF1ZXN0EhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkIo4CChZHZXRTcGxpdFN0YXR1c1Jlc3BvbnNlEh8KC2luX3Byb2dyZXNzGA\
-        EgASgIUgppblByb2dyZXNzEhQKBXBoYXNlGAIgASgJUgVwaGFzZRIiCg1sZWZ0X2NoaWxkX2lkGAMgASgJUgtsZWZ0Q2hpbGRJZBIkCg5yaWdo\
-        dF9jaGlsZF9pZBgEIAEoCVIMcmlnaHRDaGlsZElkEh8KC3NwbGl0X3BvaW50GAUgASgJUgpzcGxpdFBvaW50EioKEWluaXRpYXRvcl9ub2RlX2\
-        lkGAYgASgJUg9pbml0aWF0b3JOb2RlSWQSJgoPcmVxdWVzdGVkX2F0X21zGAcgASgDUg1yZXF1ZXN0ZWRBdE1zIsoBChVDb25maWd1cmVTaGFy\
-        ZFJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEioKDnBsYWNlbWVudF9yaW5nGAIgASgJSABSDXBsYWNlbWVudFJpbmeIAQESNAoWYWxsb3\
-        dfdW5wb3B1bGF0ZWRfcmluZxgDIAEoCFIUYWxsb3dVbnBvcHVsYXRlZFJpbmcSGwoGdGVuYW50GGQgASgJSAFSBnRlbmFudIgBAUIRCg9fcGxh\
-        Y2VtZW50X3JpbmdCCQoHX3RlbmFudCJgChZDb25maWd1cmVTaGFyZFJlc3BvbnNlEiMKDXByZXZpb3VzX3JpbmcYASABKAlSDHByZXZpb3VzUm\
-        luZxIhCgxjdXJyZW50X3JpbmcYAiABKAlSC2N1cnJlbnRSaW5nIhQKElJlc2V0U2hhcmRzUmVxdWVzdCI4ChNSZXNldFNoYXJkc1Jlc3BvbnNl\
-        EiEKDHNoYXJkc19yZXNldBgBIAEoDVILc2hhcmRzUmVzZXQiMAoYRm9yY2VSZWxlYXNlU2hhcmRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaG\
-        FyZCI3ChlGb3JjZVJlbGVhc2VTaGFyZFJlc3BvbnNlEhoKCHJlbGVhc2VkGAEgASgIUghyZWxlYXNlZCIrChNDb21wYWN0U2hhcmRSZXF1ZXN0\
-        EhQKBXNoYXJkGAEgASgJUgVzaGFyZCIuChRDb21wYWN0U2hhcmRSZXNwb25zZRIWCgZzdGF0dXMYASABKAlSBnN0YXR1cyIpChFGbHVzaFNoYX\
-        JkUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQiLAoSRmx1c2hTaGFyZFJlc3BvbnNlEhYKBnN0YXR1cxgBIAEoCVIGc3RhdHVzIjIKGkdl\
-        dFNoYXJkU3RvcmFnZUluZm9SZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCJjCg1Tb3J0ZWRSdW5JbmZvEg4KAmlkGAEgASgNUgJpZBIbCg\
-        lzc3RfY291bnQYAiABKARSCHNzdENvdW50EiUKDmVzdGltYXRlZF9zaXplGAMgASgEUg1lc3RpbWF0ZWRTaXplIvkBChtHZXRTaGFyZFN0b3Jh\
-        Z2VJbmZvUmVzcG9uc2USIAoMbDBfc3N0X2NvdW50GAEgASgEUgpsMFNzdENvdW50EiIKDXRvdGFsX2wwX3NpemUYAiABKARSC3RvdGFsTDBTaX\
-        plEigKEHNvcnRlZF9ydW5fY291bnQYAyABKARSDnNvcnRlZFJ1bkNvdW50EjEKFXRvdGFsX3NvcnRlZF9ydW5fc2l6ZRgEIAEoBFISdG90YWxT\
-        b3J0ZWRSdW5TaXplEjcKC3NvcnRlZF9ydW5zGAUgAygLMhYuc2lsby52MS5Tb3J0ZWRSdW5JbmZvUgpzb3J0ZWRSdW5zIlwKEUNwdVByb2ZpbG\
-        VSZXF1ZXN0EikKEGR1cmF0aW9uX3NlY29uZHMYASABKA1SD2R1cmF0aW9uU2Vjb25kcxIcCglmcmVxdWVuY3kYAiABKA1SCWZyZXF1ZW5jeSJ8\
-        ChJDcHVQcm9maWxlUmVzcG9uc2USIQoMcHJvZmlsZV9kYXRhGAEgASgMUgtwcm9maWxlRGF0YRIpChBkdXJhdGlvbl9zZWNvbmRzGAIgASgNUg\
-        9kdXJhdGlvblNlY29uZHMSGAoHc2FtcGxlcxgDIAEoBFIHc2FtcGxlcyI/ChJIZWFwUHJvZmlsZVJlcXVlc3QSKQoQZHVyYXRpb25fc2Vjb25k\
-        cxgBIAEoDVIPZHVyYXRpb25TZWNvbmRzImMKE0hlYXBQcm9maWxlUmVzcG9uc2USIQoMcHJvZmlsZV9kYXRhGAEgASgMUgtwcm9maWxlRGF0YR\
-        IpChBkdXJhdGlvbl9zZWNvbmRzGAIgASgNUg9kdXJhdGlvblNlY29uZHMiEgoQRHVtcFRhc2tzUmVxdWVzdCJGChFEdW1wVGFza3NSZXNwb25z\
-        ZRISCgRkdW1wGAEgASgJUgRkdW1wEh0KCnRhc2tfY291bnQYAiABKA1SCXRhc2tDb3VudCpjChNHdWJlcm5hdG9yQWxnb3JpdGhtEiUKIUdVQk\
-        VSTkFUT1JfQUxHT1JJVEhNX1RPS0VOX0JVQ0tFVBAAEiUKIUdVQkVSTkFUT1JfQUxHT1JJVEhNX0xFQUtZX0JVQ0tFVBABKv0BChJHdWJlcm5h\
-        dG9yQmVoYXZpb3ISIAocR1VCRVJOQVRPUl9CRUhBVklPUl9CQVRDSElORxAAEiMKH0dVQkVSTkFUT1JfQkVIQVZJT1JfTk9fQkFUQ0hJTkcQAR\
-        IeChpHVUJFUk5BVE9SX0JFSEFWSU9SX0dMT0JBTBACEi0KKUdVQkVSTkFUT1JfQkVIQVZJT1JfRFVSQVRJT05fSVNfR1JFR09SSUFOEAQSJwoj\
-        R1VCRVJOQVRPUl9CRUhBVklPUl9SRVNFVF9SRU1BSU5JTkcQCBIoCiRHVUJFUk5BVE9SX0JFSEFWSU9SX0RSQUlOX09WRVJfTElNSVQQECqIAQ\
-        oJSm9iU3RhdHVzEhgKFEpPQl9TVEFUVVNfU0NIRURVTEVEEAASFgoSSk9CX1NUQVRVU19SVU5OSU5HEAESGAoUSk9CX1NUQVRVU19TVUNDRUVE\
-        RUQQAhIVChFKT0JfU1RBVFVTX0ZBSUxFRBADEhgKFEpPQl9TVEFUVVNfQ0FOQ0VMTEVEEAQqggEKDUF0dGVtcHRTdGF0dXMSGgoWQVRURU1QVF\
-        9TVEFUVVNfUlVOTklORxAAEhwKGEFUVEVNUFRfU1RBVFVTX1NVQ0NFRURFRBABEhkKFUFUVEVNUFRfU1RBVFVTX0ZBSUxFRBACEhwKGEFUVEVN\
-        UFRfU1RBVFVTX0NBTkNFTExFRBADMqsSCgRTaWxvElEKDkdldENsdXN0ZXJJbmZvEh4uc2lsby52MS5HZXRDbHVzdGVySW5mb1JlcXVlc3QaHy\
-        5zaWxvLnYxLkdldENsdXN0ZXJJbmZvUmVzcG9uc2USSAoLR2V0Tm9kZUluZm8SGy5zaWxvLnYxLkdldE5vZGVJbmZvUmVxdWVzdBocLnNpbG8u\
-        djEuR2V0Tm9kZUluZm9SZXNwb25zZRI8CgdFbnF1ZXVlEhcuc2lsby52MS5FbnF1ZXVlUmVxdWVzdBoYLnNpbG8udjEuRW5xdWV1ZVJlc3Bvbn\
-        NlEksKDEVucXVldWVCYXRjaBIcLnNpbG8udjEuRW5xdWV1ZUJhdGNoUmVxdWVzdBodLnNpbG8udjEuRW5xdWV1ZUJhdGNoUmVzcG9uc2USOQoG\
-        R2V0Sm9iEhYuc2lsby52MS5HZXRKb2JSZXF1ZXN0Ghcuc2lsby52MS5HZXRKb2JSZXNwb25zZRJLCgxHZXRKb2JSZXN1bHQSHC5zaWxvLnYxLk\
-        dldEpvYlJlc3VsdFJlcXVlc3QaHS5zaWxvLnYxLkdldEpvYlJlc3VsdFJlc3BvbnNlEkIKCURlbGV0ZUpvYhIZLnNpbG8udjEuRGVsZXRlSm9i\
-        UmVxdWVzdBoaLnNpbG8udjEuRGVsZXRlSm9iUmVzcG9uc2USQgoJQ2FuY2VsSm9iEhkuc2lsby52MS5DYW5jZWxKb2JSZXF1ZXN0Ghouc2lsby\
-        52MS5DYW5jZWxKb2JSZXNwb25zZRJaChFEcm9wVGVuYW50SG9sZGVycxIhLnNpbG8udjEuRHJvcFRlbmFudEhvbGRlcnNSZXF1ZXN0GiIuc2ls\
-        by52MS5Ecm9wVGVuYW50SG9sZGVyc1Jlc3BvbnNlEkUKClJlc3RhcnRKb2ISGi5zaWxvLnYxLlJlc3RhcnRKb2JSZXF1ZXN0Ghsuc2lsby52MS\
-        5SZXN0YXJ0Sm9iUmVzcG9uc2USSAoLRXhwZWRpdGVKb2ISGy5zaWxvLnYxLkV4cGVkaXRlSm9iUmVxdWVzdBocLnNpbG8udjEuRXhwZWRpdGVK\
-        b2JSZXNwb25zZRJFCgpJbXBvcnRKb2JzEhouc2lsby52MS5JbXBvcnRKb2JzUmVxdWVzdBobLnNpbG8udjEuSW1wb3J0Sm9ic1Jlc3BvbnNlEk\
-        IKCUxlYXNlVGFzaxIZLnNpbG8udjEuTGVhc2VUYXNrUmVxdWVzdBoaLnNpbG8udjEuTGVhc2VUYXNrUmVzcG9uc2USRQoKTGVhc2VUYXNrcxIa\
-        LnNpbG8udjEuTGVhc2VUYXNrc1JlcXVlc3QaGy5zaWxvLnYxLkxlYXNlVGFza3NSZXNwb25zZRJOCg1SZXBvcnRPdXRjb21lEh0uc2lsby52MS\
-        5SZXBvcnRPdXRjb21lUmVxdWVzdBoeLnNpbG8udjEuUmVwb3J0T3V0Y29tZVJlc3BvbnNlElEKDlJlcG9ydE91dGNvbWVzEh4uc2lsby52MS5S\
-        ZXBvcnRPdXRjb21lc1JlcXVlc3QaHy5zaWxvLnYxLlJlcG9ydE91dGNvbWVzUmVzcG9uc2USYwoUUmVwb3J0UmVmcmVzaE91dGNvbWUSJC5zaW\
-        xvLnYxLlJlcG9ydFJlZnJlc2hPdXRjb21lUmVxdWVzdBolLnNpbG8udjEuUmVwb3J0UmVmcmVzaE91dGNvbWVSZXNwb25zZRJCCglIZWFydGJl\
-        YXQSGS5zaWxvLnYxLkhlYXJ0YmVhdFJlcXVlc3QaGi5zaWxvLnYxLkhlYXJ0YmVhdFJlc3BvbnNlEjYKBVF1ZXJ5EhUuc2lsby52MS5RdWVyeV\
-        JlcXVlc3QaFi5zaWxvLnYxLlF1ZXJ5UmVzcG9uc2USRAoKUXVlcnlBcnJvdxIaLnNpbG8udjEuUXVlcnlBcnJvd1JlcXVlc3QaGC5zaWxvLnYx\
-        LkFycm93SXBjTWVzc2FnZTABEkUKCkNwdVByb2ZpbGUSGi5zaWxvLnYxLkNwdVByb2ZpbGVSZXF1ZXN0Ghsuc2lsby52MS5DcHVQcm9maWxlUm\
-        VzcG9uc2USSAoLSGVhcFByb2ZpbGUSGy5zaWxvLnYxLkhlYXBQcm9maWxlUmVxdWVzdBocLnNpbG8udjEuSGVhcFByb2ZpbGVSZXNwb25zZRJL\
-        CgxSZXF1ZXN0U3BsaXQSHC5zaWxvLnYxLlJlcXVlc3RTcGxpdFJlcXVlc3QaHS5zaWxvLnYxLlJlcXVlc3RTcGxpdFJlc3BvbnNlElEKDkdldF\
-        NwbGl0U3RhdHVzEh4uc2lsby52MS5HZXRTcGxpdFN0YXR1c1JlcXVlc3QaHy5zaWxvLnYxLkdldFNwbGl0U3RhdHVzUmVzcG9uc2USUQoOQ29u\
-        ZmlndXJlU2hhcmQSHi5zaWxvLnYxLkNvbmZpZ3VyZVNoYXJkUmVxdWVzdBofLnNpbG8udjEuQ29uZmlndXJlU2hhcmRSZXNwb25zZRJICgtSZX\
-        NldFNoYXJkcxIbLnNpbG8udjEuUmVzZXRTaGFyZHNSZXF1ZXN0Ghwuc2lsby52MS5SZXNldFNoYXJkc1Jlc3BvbnNlEloKEUZvcmNlUmVsZWFz\
-        ZVNoYXJkEiEuc2lsby52MS5Gb3JjZVJlbGVhc2VTaGFyZFJlcXVlc3QaIi5zaWxvLnYxLkZvcmNlUmVsZWFzZVNoYXJkUmVzcG9uc2USSwoMQ2\
-        9tcGFjdFNoYXJkEhwuc2lsby52MS5Db21wYWN0U2hhcmRSZXF1ZXN0Gh0uc2lsby52MS5Db21wYWN0U2hhcmRSZXNwb25zZRJFCgpGbHVzaFNo\
-        YXJkEhouc2lsby52MS5GbHVzaFNoYXJkUmVxdWVzdBobLnNpbG8udjEuRmx1c2hTaGFyZFJlc3BvbnNlEmAKE0dldFNoYXJkU3RvcmFnZUluZm\
-        8SIy5zaWxvLnYxLkdldFNoYXJkU3RvcmFnZUluZm9SZXF1ZXN0GiQuc2lsby52MS5HZXRTaGFyZFN0b3JhZ2VJbmZvUmVzcG9uc2USQgoJRHVt\
-        cFRhc2tzEhkuc2lsby52MS5EdW1wVGFza3NSZXF1ZXN0Ghouc2lsby52MS5EdW1wVGFza3NSZXNwb25zZWIGcHJvdG8z
+        bGljeVILcmV0cnlQb2xpY3kSFQoFYnVyc3QY6AcgASgDUgVidXJzdCLmAQoFTGltaXQSPQoLY29uY3VycmVuY3kYASABKAsyGS5zaWxvLnYxLk\
+        NvbmN1cnJlbmN5TGltaXRIAFILY29uY3VycmVuY3kSPQoKcmF0ZV9saW1pdBgCIAEoCzIcLnNpbG8udjEuR3ViZXJuYXRvclJhdGVMaW1pdEgA\
+        UglyYXRlTGltaXQSVgoUZmxvYXRpbmdfY29uY3VycmVuY3kYAyABKAsyIS5zaWxvLnYxLkZsb2F0aW5nQ29uY3VycmVuY3lMaW1pdEgAUhNmbG\
+        9hdGluZ0NvbmN1cnJlbmN5QgcKBWxpbWl0IuQDCg5FbnF1ZXVlUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlk\
+        EhoKCHByaW9yaXR5GAMgASgNUghwcmlvcml0eRIeCgtzdGFydF9hdF9tcxgEIAEoA1IJc3RhcnRBdE1zEjwKDHJldHJ5X3BvbGljeRgFIAEoCz\
+        IULnNpbG8udjEuUmV0cnlQb2xpY3lIAFILcmV0cnlQb2xpY3mIAQESMgoHcGF5bG9hZBgGIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVz\
+        UgdwYXlsb2FkEiYKBmxpbWl0cxgHIAMoCzIOLnNpbG8udjEuTGltaXRSBmxpbWl0cxIbCgZ0ZW5hbnQYCCABKAlIAVIGdGVuYW50iAEBEkEKCG\
+        1ldGFkYXRhGAkgAygLMiUuc2lsby52MS5FbnF1ZXVlUmVxdWVzdC5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIdCgp0YXNrX2dyb3VwGAogASgJ\
+        Ugl0YXNrR3JvdXAaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQg8KDV9yZXRyeV\
+        9wb2xpY3lCCQoHX3RlbmFudCIhCg9FbnF1ZXVlUmVzcG9uc2USDgoCaWQYASABKAlSAmlkIn4KE0VucXVldWVCYXRjaFJlcXVlc3QSFAoFc2hh\
+        cmQYASABKAlSBXNoYXJkEisKBGpvYnMYAiADKAsyFy5zaWxvLnYxLkVucXVldWVSZXF1ZXN0UgRqb2JzEiQKDmFsbF9vcl9ub3RoaW5nGAMgAS\
+        gIUgxhbGxPck5vdGhpbmciSAoURW5xdWV1ZUJhdGNoUmVzcG9uc2USMAoHcmVzdWx0cxgBIAMoCzIWLnNpbG8udjEuRW5xdWV1ZVJlc3VsdFIH\
+        cmVzdWx0cyJJCg1FbnF1ZXVlUmVzdWx0Eg4KAmlkGAEgASgJUgJpZBISCgRjb2RlGAIgASgFUgRjb2RlEhQKBWVycm9yGAMgASgJUgVlcnJvci\
+        KIAQoNR2V0Sm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSI\
+        AQESKQoQaW5jbHVkZV9hdHRlbXB0cxgEIAEoCFIPaW5jbHVkZUF0dGVtcHRzQgkKB190ZW5hbnQitwMKCkpvYkF0dGVtcHQSFQoGam9iX2lkGA\
+        EgASgJUgVqb2JJZBIlCg5hdHRlbXB0X251bWJlchgCIAEoDVINYXR0ZW1wdE51bWJlchIXCgd0YXNrX2lkGAMgASgJUgZ0YXNrSWQSLgoGc3Rh\
+        dHVzGAQgASgOMhYuc2lsby52MS5BdHRlbXB0U3RhdHVzUgZzdGF0dXMSIgoNc3RhcnRlZF9hdF9tcxgFIAEoA1ILc3RhcnRlZEF0TXMSKQoOZm\
+        luaXNoZWRfYXRfbXMYBiABKANIAFIMZmluaXNoZWRBdE1ziAEBEjUKBnJlc3VsdBgHIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSAFS\
+        BnJlc3VsdIgBARIiCgplcnJvcl9jb2RlGAggASgJSAJSCWVycm9yQ29kZYgBARI8CgplcnJvcl9kYXRhGAkgASgLMhguc2lsby52MS5TZXJpYW\
+        xpemVkQnl0ZXNIA1IJZXJyb3JEYXRhiAEBQhEKD19maW5pc2hlZF9hdF9tc0IJCgdfcmVzdWx0Qg0KC19lcnJvcl9jb2RlQg0KC19lcnJvcl9k\
+        YXRhIuQFCg5HZXRKb2JSZXNwb25zZRIOCgJpZBgBIAEoCVICaWQSGgoIcHJpb3JpdHkYAiABKA1SCHByaW9yaXR5EiYKD2VucXVldWVfdGltZV\
+        9tcxgDIAEoA1INZW5xdWV1ZVRpbWVNcxIyCgdwYXlsb2FkGAQgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSB3BheWxvYWQSPAoMcmV0\
+        cnlfcG9saWN5GAUgASgLMhQuc2lsby52MS5SZXRyeVBvbGljeUgAUgtyZXRyeVBvbGljeYgBARImCgZsaW1pdHMYBiADKAsyDi5zaWxvLnYxLk\
+        xpbWl0UgZsaW1pdHMSQQoIbWV0YWRhdGEYByADKAsyJS5zaWxvLnYxLkdldEpvYlJlc3BvbnNlLk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEioK\
+        BnN0YXR1cxgIIAEoDjISLnNpbG8udjEuSm9iU3RhdHVzUgZzdGF0dXMSLwoUc3RhdHVzX2NoYW5nZWRfYXRfbXMYCSABKANSEXN0YXR1c0NoYW\
+        5nZWRBdE1zEi8KCGF0dGVtcHRzGAogAygLMhMuc2lsby52MS5Kb2JBdHRlbXB0UghhdHRlbXB0cxJDChxuZXh0X2F0dGVtcHRfc3RhcnRzX2Fm\
+        dGVyX21zGAsgASgDSAFSGG5leHRBdHRlbXB0U3RhcnRzQWZ0ZXJNc4gBARIdCgp0YXNrX2dyb3VwGAwgASgJUgl0YXNrR3JvdXASNQoGcmVzdW\
+        x0GA0gASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAlIGcmVzdWx0iAEBGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkS\
+        FAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIPCg1fcmV0cnlfcG9saWN5Qh8KHV9uZXh0X2F0dGVtcHRfc3RhcnRzX2FmdGVyX21zQgkKB19yZX\
+        N1bHQiYwoTR2V0Sm9iUmVzdWx0UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgA\
+        UgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCKpAgoUR2V0Sm9iUmVzdWx0UmVzcG9uc2USDgoCaWQYASABKAlSAmlkEioKBnN0YXR1cxgCIAEoDjISLn\
+        NpbG8udjEuSm9iU3RhdHVzUgZzdGF0dXMSJAoOZmluaXNoZWRfYXRfbXMYAyABKANSDGZpbmlzaGVkQXRNcxI9CgxzdWNjZXNzX2RhdGEYBCAB\
+        KAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gAUgtzdWNjZXNzRGF0YRIvCgdmYWlsdXJlGAUgASgLMhMuc2lsby52MS5Kb2JGYWlsdXJlSA\
+        BSB2ZhaWx1cmUSNQoJY2FuY2VsbGVkGAYgASgLMhUuc2lsby52MS5Kb2JDYW5jZWxsZWRIAFIJY2FuY2VsbGVkQggKBnJlc3VsdCJkCgpKb2JG\
+        YWlsdXJlEh0KCmVycm9yX2NvZGUYASABKAlSCWVycm9yQ29kZRI3CgplcnJvcl9kYXRhGAIgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZX\
+        NSCWVycm9yRGF0YSI2CgxKb2JDYW5jZWxsZWQSJgoPY2FuY2VsbGVkX2F0X21zGAEgASgDUg1jYW5jZWxsZWRBdE1zImAKEERlbGV0ZUpvYlJl\
+        cXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbn\
+        QiEwoRRGVsZXRlSm9iUmVzcG9uc2UiYAoQQ2FuY2VsSm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsK\
+        BnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCITChFDYW5jZWxKb2JSZXNwb25zZSJhChFSZXN0YXJ0Sm9iUmVxdWVzdBIUCg\
+        VzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCIUChJSZXN0\
+        YXJ0Sm9iUmVzcG9uc2UiYgoSRXhwZWRpdGVKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW\
+        50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhUKE0V4cGVkaXRlSm9iUmVzcG9uc2UiWAoYRHJvcFRlbmFudEhvbGRlcnNSZXF1ZXN0\
+        EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiYAoZRHJvcFRlbmFudEhvbGRlcn\
+        NSZXNwb25zZRInCg9ob2xkZXJzX2Ryb3BwZWQYASABKARSDmhvbGRlcnNEcm9wcGVkSgQIAhADUhRydW5fYXR0ZW1wdHNfZHJvcHBlZCJhChFF\
+        eHBsYWluSm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQ\
+        FCCQoHX3RlbmFudCLeAwoSRXhwbGFpbkpvYlJlc3BvbnNlEg4KAmlkGAEgASgJUgJpZBIqCgZzdGF0dXMYAiABKA4yEi5zaWxvLnYxLkpvYlN0\
+        YXR1c1IGc3RhdHVzEhgKB3N1bW1hcnkYAyABKAlSB3N1bW1hcnkSLwoJb2JzdGFjbGVzGAQgAygLMhEuc2lsby52MS5PYnN0YWNsZVIJb2JzdG\
+        FjbGVzEjQKFGVhcmxpZXN0X3N0YXJ0X2F0X21zGAUgASgDSABSEWVhcmxpZXN0U3RhcnRBdE1ziAEBEjYKFWVzdGltYXRlZF9zdGFydF9hdF9t\
+        cxgGIAEoA0gBUhJlc3RpbWF0ZWRTdGFydEF0TXOIAQESHQoKdGFza19ncm91cBgHIAEoCVIJdGFza0dyb3VwEhgKB2F0dGVtcHQYCCABKA1SB2\
+        F0dGVtcHQSJwoPd29ya2Vyc193YWl0aW5nGAkgASgNUg53b3JrZXJzV2FpdGluZxIqCg9sYXN0X3BvbGxfYXRfbXMYCiABKANIAlIMbGFzdFBv\
+        bGxBdE1ziAEBQhcKFV9lYXJsaWVzdF9zdGFydF9hdF9tc0IYChZfZXN0aW1hdGVkX3N0YXJ0X2F0X21zQhIKEF9sYXN0X3BvbGxfYXRfbXMirQ\
+        QKCE9ic3RhY2xlEioKBGtpbmQYASABKA4yFi5zaWxvLnYxLk9ic3RhY2xlLktpbmRSBGtpbmQSEgoEdGV4dBgCIAEoCVIEdGV4dBIQCgNrZXkY\
+        AyABKAlSA2tleRIQCgNtYXgYBCABKARSA21heBIVCgZpbl91c2UYBSABKARSBWluVXNlEi4KB2hvbGRlcnMYBiADKAsyFC5zaWxvLnYxLkxpbW\
+        l0SG9sZGVyUgdob2xkZXJzEhQKBWFoZWFkGAcgASgEUgVhaGVhZBIkCg5haGVhZF9pc19sZWFzdBgIIAEoCFIMYWhlYWRJc0xlYXN0Eh4KCHVu\
+        dGlsX21zGAkgASgDSABSB3VudGlsTXOIAQESJAoLZXN0aW1hdGVfbXMYCiABKANIAVIKZXN0aW1hdGVNc4gBARIdCgpibG9ja3Nfbm93GAsgAS\
+        gIUglibG9ja3NOb3citwEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfVElNRVIQARIUChBLSU5EX0NPTkNVUlJFTkNZEAIS\
+        EQoNS0lORF9GTE9BVElORxADEg0KCUtJTkRfUkFURRAEEhQKEEtJTkRfUkVBRFlfUVVFVUUQBRISCg5LSU5EX05PX1dPUktFUhAGEg8KC0tJTk\
+        RfUEFVU0VEEAcSFgoSS0lORF9FWFRFUk5BTF9SQVRFEAhCCwoJX3VudGlsX21zQg4KDF9lc3RpbWF0ZV9tcyKUAQoLTGltaXRIb2xkZXISFQoG\
+        am9iX2lkGAEgASgJUgVqb2JJZBIXCgd0YXNrX2lkGAIgASgJUgZ0YXNrSWQSGwoJd29ya2VyX2lkGAMgASgJUgh3b3JrZXJJZBIdCgp0YXNrX2\
+        dyb3VwGAQgASgJUgl0YXNrR3JvdXASGQoIc2luY2VfbXMYBSABKANSB3NpbmNlTXMifAoLUGF1c2VUYXJnZXQSIwoMd2hvbGVfdGVuYW50GAEg\
+        ASgISABSC3dob2xlVGVuYW50Eh8KCnRhc2tfZ3JvdXAYAiABKAlIAFIJdGFza0dyb3VwEh0KCWxpbWl0X2tleRgDIAEoCUgAUghsaW1pdEtleU\
+        IICgZ0YXJnZXQikgEKDFBhdXNlUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBARIsCgZ0\
+        YXJnZXQYAyABKAsyFC5zaWxvLnYxLlBhdXNlVGFyZ2V0UgZ0YXJnZXQSFgoGcmVhc29uGAQgASgJUgZyZWFzb25CCQoHX3RlbmFudCIuCg1QYX\
+        VzZVJlc3BvbnNlEh0KCndhc19wYXVzZWQYASABKAhSCXdhc1BhdXNlZCJ7Cg1SZXN1bWVSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIb\
+        CgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBEiwKBnRhcmdldBgDIAEoCzIULnNpbG8udjEuUGF1c2VUYXJnZXRSBnRhcmdldEIJCgdfdGVuYW\
+        50Ii8KDlJlc3VtZVJlc3BvbnNlEh0KCndhc19wYXVzZWQYASABKAhSCXdhc1BhdXNlZCIpChFMaXN0UGF1c2VzUmVxdWVzdBIUCgVzaGFyZBgB\
+        IAEoCVIFc2hhcmQilAEKCVBhdXNlSW5mbxIbCgZ0ZW5hbnQYASABKAlIAFIGdGVuYW50iAEBEiwKBnRhcmdldBgCIAEoCzIULnNpbG8udjEuUG\
+        F1c2VUYXJnZXRSBnRhcmdldBIWCgZyZWFzb24YAyABKAlSBnJlYXNvbhIZCghzaW5jZV9tcxgEIAEoA1IHc2luY2VNc0IJCgdfdGVuYW50IkAK\
+        Ekxpc3RQYXVzZXNSZXNwb25zZRIqCgZwYXVzZXMYASADKAsyEi5zaWxvLnYxLlBhdXNlSW5mb1IGcGF1c2VzIssCCg1JbXBvcnRBdHRlbXB0Ei\
+        4KBnN0YXR1cxgBIAEoDjIWLnNpbG8udjEuQXR0ZW1wdFN0YXR1c1IGc3RhdHVzEiIKDXN0YXJ0ZWRfYXRfbXMYAiABKANSC3N0YXJ0ZWRBdE1z\
+        EiQKDmZpbmlzaGVkX2F0X21zGAMgASgDUgxmaW5pc2hlZEF0TXMSNQoGcmVzdWx0GAQgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAF\
+        IGcmVzdWx0iAEBEiIKCmVycm9yX2NvZGUYBSABKAlIAVIJZXJyb3JDb2RliAEBEjwKCmVycm9yX2RhdGEYBiABKAsyGC5zaWxvLnYxLlNlcmlh\
+        bGl6ZWRCeXRlc0gCUgllcnJvckRhdGGIAQFCCQoHX3Jlc3VsdEINCgtfZXJyb3JfY29kZUINCgtfZXJyb3JfZGF0YSLEBAoQSW1wb3J0Sm9iUm\
+        VxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhoKCHByaW9yaXR5GAMgASgNUghwcmlvcml0eRImCg9lbnF1ZXVl\
+        X3RpbWVfbXMYBCABKANSDWVucXVldWVUaW1lTXMSHgoLc3RhcnRfYXRfbXMYBSABKANSCXN0YXJ0QXRNcxI8CgxyZXRyeV9wb2xpY3kYBiABKA\
+        syFC5zaWxvLnYxLlJldHJ5UG9saWN5SABSC3JldHJ5UG9saWN5iAEBEjIKB3BheWxvYWQYByABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRl\
+        c1IHcGF5bG9hZBImCgZsaW1pdHMYCCADKAsyDi5zaWxvLnYxLkxpbWl0UgZsaW1pdHMSGwoGdGVuYW50GAkgASgJSAFSBnRlbmFudIgBARJDCg\
+        htZXRhZGF0YRgKIAMoCzInLnNpbG8udjEuSW1wb3J0Sm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIdCgp0YXNrX2dyb3VwGAsg\
+        ASgJUgl0YXNrR3JvdXASMgoIYXR0ZW1wdHMYDCADKAsyFi5zaWxvLnYxLkltcG9ydEF0dGVtcHRSCGF0dGVtcHRzGjsKDU1ldGFkYXRhRW50cn\
+        kSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIPCg1fcmV0cnlfcG9saWN5QgkKB190ZW5hbnQiQgoRSW1wb3J0\
+        Sm9ic1JlcXVlc3QSLQoEam9icxgBIAMoCzIZLnNpbG8udjEuSW1wb3J0Sm9iUmVxdWVzdFIEam9icyKMAQoPSW1wb3J0Sm9iUmVzdWx0Eg4KAm\
+        lkGAEgASgJUgJpZBIYCgdzdWNjZXNzGAIgASgIUgdzdWNjZXNzEhkKBWVycm9yGAMgASgJSABSBWVycm9yiAEBEioKBnN0YXR1cxgEIAEoDjIS\
+        LnNpbG8udjEuSm9iU3RhdHVzUgZzdGF0dXNCCAoGX2Vycm9yIkgKEkltcG9ydEpvYnNSZXNwb25zZRIyCgdyZXN1bHRzGAEgAygLMhguc2lsby\
+        52MS5JbXBvcnRKb2JSZXN1bHRSB3Jlc3VsdHMifQoQTGVhc2VUYXNrUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlS\
+        AmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQESGwoJd29ya2VyX2lkGAQgASgJUgh3b3JrZXJJZEIJCgdfdGVuYW50IjYKEUxlYXNlVG\
+        Fza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyDS5zaWxvLnYxLlRhc2tSBHRhc2sivAEKEUxlYXNlVGFza3NSZXF1ZXN0EhkKBXNoYXJkGAEgASgJ\
+        SABSBXNoYXJkiAEBEhsKCXdvcmtlcl9pZBgCIAEoCVIId29ya2VySWQSGwoJbWF4X3Rhc2tzGAMgASgNUghtYXhUYXNrcxIdCgp0YXNrX2dyb3\
+        VwGAQgASgJUgl0YXNrR3JvdXASHQoHd2FpdF9tcxjoByABKA1IAVIGd2FpdE1ziAEBQggKBl9zaGFyZEIKCghfd2FpdF9tcyKBAQoSTGVhc2VU\
+        YXNrc1Jlc3BvbnNlEiMKBXRhc2tzGAEgAygLMg0uc2lsby52MS5UYXNrUgV0YXNrcxJGCg1yZWZyZXNoX3Rhc2tzGAIgAygLMiEuc2lsby52MS\
+        5SZWZyZXNoRmxvYXRpbmdMaW1pdFRhc2tSDHJlZnJlc2hUYXNrcyKiBAoEVGFzaxIOCgJpZBgBIAEoCVICaWQSFQoGam9iX2lkGAIgASgJUgVq\
+        b2JJZBIgCgl0ZW5hbnRfaWQYAyABKAlIAFIIdGVuYW50SWSIAQESJQoOYXR0ZW1wdF9udW1iZXIYBCABKA1SDWF0dGVtcHROdW1iZXISNgoXcm\
+        VsYXRpdmVfYXR0ZW1wdF9udW1iZXIYBSABKA1SFXJlbGF0aXZlQXR0ZW1wdE51bWJlchImCg9pc19sYXN0X2F0dGVtcHQYBiABKAhSDWlzTGFz\
+        dEF0dGVtcHQSNwoIbWV0YWRhdGEYByADKAsyGy5zaWxvLnYxLlRhc2suTWV0YWRhdGFFbnRyeVIIbWV0YWRhdGESJgoGbGltaXRzGAggAygLMg\
+        4uc2lsby52MS5MaW1pdFIGbGltaXRzEjIKB3BheWxvYWQYCSABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc1IHcGF5bG9hZBIaCghwcmlv\
+        cml0eRgKIAEoDVIIcHJpb3JpdHkSFAoFc2hhcmQYCyABKAlSBXNoYXJkEh0KCnRhc2tfZ3JvdXAYDCABKAlSCXRhc2tHcm91cBIZCghsZWFzZV\
+        9tcxgNIAEoA1IHbGVhc2VNcxo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1ZToCOAFCDAoK\
+        X3RlbmFudF9pZCK6AwoYUmVmcmVzaEZsb2F0aW5nTGltaXRUYXNrEg4KAmlkGAEgASgJUgJpZBIbCglxdWV1ZV9rZXkYAiABKAlSCHF1ZXVlS2\
+        V5EjYKF2N1cnJlbnRfbWF4X2NvbmN1cnJlbmN5GAMgASgNUhVjdXJyZW50TWF4Q29uY3VycmVuY3kSLwoUbGFzdF9yZWZyZXNoZWRfYXRfbXMY\
+        BCABKANSEWxhc3RSZWZyZXNoZWRBdE1zEksKCG1ldGFkYXRhGAUgAygLMi8uc2lsby52MS5SZWZyZXNoRmxvYXRpbmdMaW1pdFRhc2suTWV0YW\
+        RhdGFFbnRyeVIIbWV0YWRhdGESGQoIbGVhc2VfbXMYBiABKANSB2xlYXNlTXMSFAoFc2hhcmQYByABKAlSBXNoYXJkEh0KCnRhc2tfZ3JvdXAY\
+        CCABKAlSCXRhc2tHcm91cBIgCgl0ZW5hbnRfaWQYCSABKAlIAFIIdGVuYW50SWSIAQEaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKAlSA2\
+        tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQgwKCl90ZW5hbnRfaWQimAIKFFJlcG9ydE91dGNvbWVSZXF1ZXN0EhQKBXNoYXJkGAEgASgJ\
+        UgVzaGFyZBIXCgd0YXNrX2lkGAIgASgJUgZ0YXNrSWQSNAoHc3VjY2VzcxgDIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSABSB3N1Y2\
+        Nlc3MSLAoHZmFpbHVyZRgEIAEoCzIQLnNpbG8udjEuRmFpbHVyZUgAUgdmYWlsdXJlEjIKCWNhbmNlbGxlZBgGIAEoCzISLnNpbG8udjEuQ2Fu\
+        Y2VsbGVkSABSCWNhbmNlbGxlZBIgCgl0ZW5hbnRfaWQYByABKAlIAVIIdGVuYW50SWSIAQFCCQoHb3V0Y29tZUIMCgpfdGVuYW50X2lkIksKB0\
+        ZhaWx1cmUSEgoEY29kZRgBIAEoCVIEY29kZRIsCgRkYXRhGAIgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSBGRhdGEiCwoJQ2FuY2Vs\
+        bGVkIhcKFVJlcG9ydE91dGNvbWVSZXNwb25zZSJoChVSZXBvcnRPdXRjb21lc1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEjkKCG91dG\
+        NvbWVzGAIgAygLMh0uc2lsby52MS5SZXBvcnRPdXRjb21lUmVxdWVzdFIIb3V0Y29tZXMiSgoWUmVwb3J0T3V0Y29tZXNSZXNwb25zZRIwCgdy\
+        ZXN1bHRzGAEgAygLMhYuc2lsby52MS5PdXRjb21lUmVzdWx0UgdyZXN1bHRzIlIKDU91dGNvbWVSZXN1bHQSFwoHdGFza19pZBgBIAEoCVIGdG\
+        Fza0lkEhIKBGNvZGUYAiABKAVSBGNvZGUSFAoFZXJyb3IYAyABKAlSBWVycm9yIvEBChtSZXBvcnRSZWZyZXNoT3V0Y29tZVJlcXVlc3QSFAoF\
+        c2hhcmQYASABKAlSBXNoYXJkEhcKB3Rhc2tfaWQYAiABKAlSBnRhc2tJZBIzCgdzdWNjZXNzGAQgASgLMhcuc2lsby52MS5SZWZyZXNoU3VjY2\
+        Vzc0gAUgdzdWNjZXNzEjMKB2ZhaWx1cmUYBSABKAsyFy5zaWxvLnYxLlJlZnJlc2hGYWlsdXJlSABSB2ZhaWx1cmUSIAoJdGVuYW50X2lkGAYg\
+        ASgJSAFSCHRlbmFudElkiAEBQgkKB291dGNvbWVCDAoKX3RlbmFudF9pZCJACg5SZWZyZXNoU3VjY2VzcxIuChNuZXdfbWF4X2NvbmN1cnJlbm\
+        N5GAEgASgNUhFuZXdNYXhDb25jdXJyZW5jeSI+Cg5SZWZyZXNoRmFpbHVyZRISCgRjb2RlGAEgASgJUgRjb2RlEhgKB21lc3NhZ2UYAiABKAlS\
+        B21lc3NhZ2UiHgocUmVwb3J0UmVmcmVzaE91dGNvbWVSZXNwb25zZSKOAQoQSGVhcnRiZWF0UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcm\
+        QSGwoJd29ya2VyX2lkGAIgASgJUgh3b3JrZXJJZBIXCgd0YXNrX2lkGAMgASgJUgZ0YXNrSWQSIAoJdGVuYW50X2lkGAQgASgJSABSCHRlbmFu\
+        dElkiAEBQgwKCl90ZW5hbnRfaWQicgoRSGVhcnRiZWF0UmVzcG9uc2USHAoJY2FuY2VsbGVkGAEgASgIUgljYW5jZWxsZWQSKwoPY2FuY2VsbG\
+        VkX2F0X21zGAIgASgDSABSDWNhbmNlbGxlZEF0TXOIAQFCEgoQX2NhbmNlbGxlZF9hdF9tcyILCglRdWVyeU51bGwipgIKDlF1ZXJ5UGFyYW1l\
+        dGVyEh8KCmJvb2xfdmFsdWUYASABKAhIAFIJYm9vbFZhbHVlEiEKC2ludDY0X3ZhbHVlGAIgASgDSABSCmludDY0VmFsdWUSIwoMdWludDY0X3\
+        ZhbHVlGAMgASgESABSC3VpbnQ2NFZhbHVlEiUKDWZsb2F0NjRfdmFsdWUYBCABKAFIAFIMZmxvYXQ2NFZhbHVlEiMKDHN0cmluZ192YWx1ZRgF\
+        IAEoCUgAUgtzdHJpbmdWYWx1ZRIhCgtieXRlc192YWx1ZRgGIAEoDEgAUgpieXRlc1ZhbHVlEjMKCm51bGxfdmFsdWUYByABKAsyEi5zaWxvLn\
+        YxLlF1ZXJ5TnVsbEgAUgludWxsVmFsdWVCBwoFdmFsdWUilwEKDFF1ZXJ5UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSEAoDc3FsGAIg\
+        ASgJUgNzcWwSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBARI3CgpwYXJhbWV0ZXJzGAQgAygLMhcuc2lsby52MS5RdWVyeVBhcmFtZXRlcl\
+        IKcGFyYW1ldGVyc0IJCgdfdGVuYW50Ij0KCkNvbHVtbkluZm8SEgoEbmFtZRgBIAEoCVIEbmFtZRIbCglkYXRhX3R5cGUYAiABKAlSCGRhdGFU\
+        eXBlIokBCg1RdWVyeVJlc3BvbnNlEi0KB2NvbHVtbnMYASADKAsyEy5zaWxvLnYxLkNvbHVtbkluZm9SB2NvbHVtbnMSLAoEcm93cxgCIAMoCz\
+        IYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgRyb3dzEhsKCXJvd19jb3VudBgDIAEoBVIIcm93Q291bnQinAEKEVF1ZXJ5QXJyb3dSZXF1ZXN0\
+        EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIQCgNzcWwYAiABKAlSA3NxbBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEjcKCnBhcmFtZXRlcn\
+        MYBCADKAsyFy5zaWxvLnYxLlF1ZXJ5UGFyYW1ldGVyUgpwYXJhbWV0ZXJzQgkKB190ZW5hbnQiLAoPQXJyb3dJcGNNZXNzYWdlEhkKCGlwY19k\
+        YXRhGAEgASgMUgdpcGNEYXRhIhcKFUdldENsdXN0ZXJJbmZvUmVxdWVzdCLaAQoKU2hhcmRPd25lchIZCghzaGFyZF9pZBgBIAEoCVIHc2hhcm\
+        RJZBIbCglncnBjX2FkZHIYAiABKAlSCGdycGNBZGRyEhcKB25vZGVfaWQYAyABKAlSBm5vZGVJZBIfCgtyYW5nZV9zdGFydBgEIAEoCVIKcmFu\
+        Z2VTdGFydBIbCglyYW5nZV9lbmQYBSABKAlSCHJhbmdlRW5kEioKDnBsYWNlbWVudF9yaW5nGAYgASgJSABSDXBsYWNlbWVudFJpbmeIAQFCEQ\
+        oPX3BsYWNlbWVudF9yaW5nIm4KDUNsdXN0ZXJNZW1iZXISFwoHbm9kZV9pZBgBIAEoCVIGbm9kZUlkEhsKCWdycGNfYWRkchgCIAEoCVIIZ3Jw\
+        Y0FkZHISJwoPcGxhY2VtZW50X3JpbmdzGAMgAygJUg5wbGFjZW1lbnRSaW5ncyLpAQoWR2V0Q2x1c3RlckluZm9SZXNwb25zZRIdCgpudW1fc2\
+        hhcmRzGAEgASgNUgludW1TaGFyZHMSNgoMc2hhcmRfb3duZXJzGAIgAygLMhMuc2lsby52MS5TaGFyZE93bmVyUgtzaGFyZE93bmVycxIgCgx0\
+        aGlzX25vZGVfaWQYAyABKAlSCnRoaXNOb2RlSWQSJAoOdGhpc19ncnBjX2FkZHIYBCABKAlSDHRoaXNHcnBjQWRkchIwCgdtZW1iZXJzGAUgAy\
+        gLMhYuc2lsby52MS5DbHVzdGVyTWVtYmVyUgdtZW1iZXJzIhQKEkdldE5vZGVJbmZvUmVxdWVzdCLXAgoOT3duZWRTaGFyZEluZm8SGQoIc2hh\
+        cmRfaWQYASABKAlSB3NoYXJkSWQSHQoKdG90YWxfam9icxgCIAEoA1IJdG90YWxKb2JzEiUKDmNvbXBsZXRlZF9qb2JzGAMgASgDUg1jb21wbG\
+        V0ZWRKb2JzEiUKDmNsZWFudXBfc3RhdHVzGAQgASgJUg1jbGVhbnVwU3RhdHVzEiIKDWNyZWF0ZWRfYXRfbXMYBSABKANSC2NyZWF0ZWRBdE1z\
+        EjUKF2NsZWFudXBfY29tcGxldGVkX2F0X21zGAYgASgDUhRjbGVhbnVwQ29tcGxldGVkQXRNcxIkCg1naG9zdF9ob2xkZXJzGOgHIAEoBFIMZ2\
+        hvc3RIb2xkZXJzEiMKDWF1ZGl0ZWRfYXRfbXMY6QcgASgDUgthdWRpdGVkQXRNcxIXCgZhdWRpdHMY6gcgASgEUgZhdWRpdHMikwEKE0dldE5v\
+        ZGVJbmZvUmVzcG9uc2USFwoHbm9kZV9pZBgBIAEoCVIGbm9kZUlkEjoKDG93bmVkX3NoYXJkcxgCIAMoCzIXLnNpbG8udjEuT3duZWRTaGFyZE\
+        luZm9SC293bmVkU2hhcmRzEicKD3BsYWNlbWVudF9yaW5ncxgDIAMoCVIOcGxhY2VtZW50UmluZ3MiUQoTUmVxdWVzdFNwbGl0UmVxdWVzdBIZ\
+        CghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZBIfCgtzcGxpdF9wb2ludBgCIAEoCVIKc3BsaXRQb2ludCJ2ChRSZXF1ZXN0U3BsaXRSZXNwb25zZR\
+        IiCg1sZWZ0X2NoaWxkX2lkGAEgASgJUgtsZWZ0Q2hpbGRJZBIkCg5yaWdodF9jaGlsZF9pZBgCIAEoCVIMcmlnaHRDaGlsZElkEhQKBXBoYXNl\
+        GAMgASgJUgVwaGFzZSIyChVHZXRTcGxpdFN0YXR1c1JlcXVlc3QSGQoIc2hhcmRfaWQYASABKAlSB3NoYXJkSWQijgIKFkdldFNwbGl0U3RhdH\
+        VzUmVzcG9uc2USHwoLaW5fcHJvZ3Jlc3MYASABKAhSCmluUHJvZ3Jlc3MSFAoFcGhhc2UYAiABKAlSBXBoYXNlEiIKDWxlZnRfY2hpbGRfaWQY\
+        AyABKAlSC2xlZnRDaGlsZElkEiQKDnJpZ2h0X2NoaWxkX2lkGAQgASgJUgxyaWdodENoaWxkSWQSHwoLc3BsaXRfcG9pbnQYBSABKAlSCnNwbG\
+        l0UG9pbnQSKgoRaW5pdGlhdG9yX25vZGVfaWQYBiABKAlSD2luaXRpYXRvck5vZGVJZBImCg9yZXF1ZXN0ZWRfYXRfbXMYByABKANSDXJlcXVl\
+        c3RlZEF0TXMiygEKFUNvbmZpZ3VyZVNoYXJkUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSKgoOcGxhY2VtZW50X3JpbmcYAiABKAlIAF\
+        INcGxhY2VtZW50UmluZ4gBARI0ChZhbGxvd191bnBvcHVsYXRlZF9yaW5nGAMgASgIUhRhbGxvd1VucG9wdWxhdGVkUmluZxIbCgZ0ZW5hbnQY\
+        ZCABKAlIAVIGdGVuYW50iAEBQhEKD19wbGFjZW1lbnRfcmluZ0IJCgdfdGVuYW50ImAKFkNvbmZpZ3VyZVNoYXJkUmVzcG9uc2USIwoNcHJldm\
+        lvdXNfcmluZxgBIAEoCVIMcHJldmlvdXNSaW5nEiEKDGN1cnJlbnRfcmluZxgCIAEoCVILY3VycmVudFJpbmciFAoSUmVzZXRTaGFyZHNSZXF1\
+        ZXN0IjgKE1Jlc2V0U2hhcmRzUmVzcG9uc2USIQoMc2hhcmRzX3Jlc2V0GAEgASgNUgtzaGFyZHNSZXNldCIwChhGb3JjZVJlbGVhc2VTaGFyZF\
+        JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIjcKGUZvcmNlUmVsZWFzZVNoYXJkUmVzcG9uc2USGgoIcmVsZWFzZWQYASABKAhSCHJlbGVh\
+        c2VkIisKE0NvbXBhY3RTaGFyZFJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIi4KFENvbXBhY3RTaGFyZFJlc3BvbnNlEhYKBnN0YXR1cx\
+        gBIAEoCVIGc3RhdHVzIikKEUZsdXNoU2hhcmRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCIsChJGbHVzaFNoYXJkUmVzcG9uc2USFgoG\
+        c3RhdHVzGAEgASgJUgZzdGF0dXMiMgoaR2V0U2hhcmRTdG9yYWdlSW5mb1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkImMKDVNvcnRlZF\
+        J1bkluZm8SDgoCaWQYASABKA1SAmlkEhsKCXNzdF9jb3VudBgCIAEoBFIIc3N0Q291bnQSJQoOZXN0aW1hdGVkX3NpemUYAyABKARSDWVzdGlt\
+        YXRlZFNpemUi+QEKG0dldFNoYXJkU3RvcmFnZUluZm9SZXNwb25zZRIgCgxsMF9zc3RfY291bnQYASABKARSCmwwU3N0Q291bnQSIgoNdG90YW\
+        xfbDBfc2l6ZRgCIAEoBFILdG90YWxMMFNpemUSKAoQc29ydGVkX3J1bl9jb3VudBgDIAEoBFIOc29ydGVkUnVuQ291bnQSMQoVdG90YWxfc29y\
+        dGVkX3J1bl9zaXplGAQgASgEUhJ0b3RhbFNvcnRlZFJ1blNpemUSNwoLc29ydGVkX3J1bnMYBSADKAsyFi5zaWxvLnYxLlNvcnRlZFJ1bkluZm\
+        9SCnNvcnRlZFJ1bnMiXAoRQ3B1UHJvZmlsZVJlcXVlc3QSKQoQZHVyYXRpb25fc2Vjb25kcxgBIAEoDVIPZHVyYXRpb25TZWNvbmRzEhwKCWZy\
+        ZXF1ZW5jeRgCIAEoDVIJZnJlcXVlbmN5InwKEkNwdVByb2ZpbGVSZXNwb25zZRIhCgxwcm9maWxlX2RhdGEYASABKAxSC3Byb2ZpbGVEYXRhEi\
+        kKEGR1cmF0aW9uX3NlY29uZHMYAiABKA1SD2R1cmF0aW9uU2Vjb25kcxIYCgdzYW1wbGVzGAMgASgEUgdzYW1wbGVzIj8KEkhlYXBQcm9maWxl\
+        UmVxdWVzdBIpChBkdXJhdGlvbl9zZWNvbmRzGAEgASgNUg9kdXJhdGlvblNlY29uZHMiYwoTSGVhcFByb2ZpbGVSZXNwb25zZRIhCgxwcm9maW\
+        xlX2RhdGEYASABKAxSC3Byb2ZpbGVEYXRhEikKEGR1cmF0aW9uX3NlY29uZHMYAiABKA1SD2R1cmF0aW9uU2Vjb25kcyISChBEdW1wVGFza3NS\
+        ZXF1ZXN0IkYKEUR1bXBUYXNrc1Jlc3BvbnNlEhIKBGR1bXAYASABKAlSBGR1bXASHQoKdGFza19jb3VudBgCIAEoDVIJdGFza0NvdW50KmMKE0\
+        d1YmVybmF0b3JBbGdvcml0aG0SJQohR1VCRVJOQVRPUl9BTEdPUklUSE1fVE9LRU5fQlVDS0VUEAASJQohR1VCRVJOQVRPUl9BTEdPUklUSE1f\
+        TEVBS1lfQlVDS0VUEAEq/QEKEkd1YmVybmF0b3JCZWhhdmlvchIgChxHVUJFUk5BVE9SX0JFSEFWSU9SX0JBVENISU5HEAASIwofR1VCRVJOQV\
+        RPUl9CRUhBVklPUl9OT19CQVRDSElORxABEh4KGkdVQkVSTkFUT1JfQkVIQVZJT1JfR0xPQkFMEAISLQopR1VCRVJOQVRPUl9CRUhBVklPUl9E\
+        VVJBVElPTl9JU19HUkVHT1JJQU4QBBInCiNHVUJFUk5BVE9SX0JFSEFWSU9SX1JFU0VUX1JFTUFJTklORxAIEigKJEdVQkVSTkFUT1JfQkVIQV\
+        ZJT1JfRFJBSU5fT1ZFUl9MSU1JVBAQKogBCglKb2JTdGF0dXMSGAoUSk9CX1NUQVRVU19TQ0hFRFVMRUQQABIWChJKT0JfU1RBVFVTX1JVTk5J\
+        TkcQARIYChRKT0JfU1RBVFVTX1NVQ0NFRURFRBACEhUKEUpPQl9TVEFUVVNfRkFJTEVEEAMSGAoUSk9CX1NUQVRVU19DQU5DRUxMRUQQBCqCAQ\
+        oNQXR0ZW1wdFN0YXR1cxIaChZBVFRFTVBUX1NUQVRVU19SVU5OSU5HEAASHAoYQVRURU1QVF9TVEFUVVNfU1VDQ0VFREVEEAESGQoVQVRURU1Q\
+        VF9TVEFUVVNfRkFJTEVEEAISHAoYQVRURU1QVF9TVEFUVVNfQ0FOQ0VMTEVEEAMyrBQKBFNpbG8SUQoOR2V0Q2x1c3RlckluZm8SHi5zaWxvLn\
+        YxLkdldENsdXN0ZXJJbmZvUmVxdWVzdBofLnNpbG8udjEuR2V0Q2x1c3RlckluZm9SZXNwb25zZRJICgtHZXROb2RlSW5mbxIbLnNpbG8udjEu\
+        R2V0Tm9kZUluZm9SZXF1ZXN0Ghwuc2lsby52MS5HZXROb2RlSW5mb1Jlc3BvbnNlEjwKB0VucXVldWUSFy5zaWxvLnYxLkVucXVldWVSZXF1ZX\
+        N0Ghguc2lsby52MS5FbnF1ZXVlUmVzcG9uc2USSwoMRW5xdWV1ZUJhdGNoEhwuc2lsby52MS5FbnF1ZXVlQmF0Y2hSZXF1ZXN0Gh0uc2lsby52\
+        MS5FbnF1ZXVlQmF0Y2hSZXNwb25zZRI5CgZHZXRKb2ISFi5zaWxvLnYxLkdldEpvYlJlcXVlc3QaFy5zaWxvLnYxLkdldEpvYlJlc3BvbnNlEk\
+        sKDEdldEpvYlJlc3VsdBIcLnNpbG8udjEuR2V0Sm9iUmVzdWx0UmVxdWVzdBodLnNpbG8udjEuR2V0Sm9iUmVzdWx0UmVzcG9uc2USQgoJRGVs\
+        ZXRlSm9iEhkuc2lsby52MS5EZWxldGVKb2JSZXF1ZXN0Ghouc2lsby52MS5EZWxldGVKb2JSZXNwb25zZRJCCglDYW5jZWxKb2ISGS5zaWxvLn\
+        YxLkNhbmNlbEpvYlJlcXVlc3QaGi5zaWxvLnYxLkNhbmNlbEpvYlJlc3BvbnNlEloKEURyb3BUZW5hbnRIb2xkZXJzEiEuc2lsby52MS5Ecm9w\
+        VGVuYW50SG9sZGVyc1JlcXVlc3QaIi5zaWxvLnYxLkRyb3BUZW5hbnRIb2xkZXJzUmVzcG9uc2USRQoKUmVzdGFydEpvYhIaLnNpbG8udjEuUm\
+        VzdGFydEpvYlJlcXVlc3QaGy5zaWxvLnYxLlJlc3RhcnRKb2JSZXNwb25zZRJICgtFeHBlZGl0ZUpvYhIbLnNpbG8udjEuRXhwZWRpdGVKb2JS\
+        ZXF1ZXN0Ghwuc2lsby52MS5FeHBlZGl0ZUpvYlJlc3BvbnNlEkUKCkltcG9ydEpvYnMSGi5zaWxvLnYxLkltcG9ydEpvYnNSZXF1ZXN0Ghsuc2\
+        lsby52MS5JbXBvcnRKb2JzUmVzcG9uc2USRQoKRXhwbGFpbkpvYhIaLnNpbG8udjEuRXhwbGFpbkpvYlJlcXVlc3QaGy5zaWxvLnYxLkV4cGxh\
+        aW5Kb2JSZXNwb25zZRI2CgVQYXVzZRIVLnNpbG8udjEuUGF1c2VSZXF1ZXN0GhYuc2lsby52MS5QYXVzZVJlc3BvbnNlEjkKBlJlc3VtZRIWLn\
+        NpbG8udjEuUmVzdW1lUmVxdWVzdBoXLnNpbG8udjEuUmVzdW1lUmVzcG9uc2USRQoKTGlzdFBhdXNlcxIaLnNpbG8udjEuTGlzdFBhdXNlc1Jl\
+        cXVlc3QaGy5zaWxvLnYxLkxpc3RQYXVzZXNSZXNwb25zZRJCCglMZWFzZVRhc2sSGS5zaWxvLnYxLkxlYXNlVGFza1JlcXVlc3QaGi5zaWxvLn\
+        YxLkxlYXNlVGFza1Jlc3BvbnNlEkUKCkxlYXNlVGFza3MSGi5zaWxvLnYxLkxlYXNlVGFza3NSZXF1ZXN0Ghsuc2lsby52MS5MZWFzZVRhc2tz\
+        UmVzcG9uc2USTgoNUmVwb3J0T3V0Y29tZRIdLnNpbG8udjEuUmVwb3J0T3V0Y29tZVJlcXVlc3QaHi5zaWxvLnYxLlJlcG9ydE91dGNvbWVSZX\
+        Nwb25zZRJRCg5SZXBvcnRPdXRjb21lcxIeLnNpbG8udjEuUmVwb3J0T3V0Y29tZXNSZXF1ZXN0Gh8uc2lsby52MS5SZXBvcnRPdXRjb21lc1Jl\
+        c3BvbnNlEmMKFFJlcG9ydFJlZnJlc2hPdXRjb21lEiQuc2lsby52MS5SZXBvcnRSZWZyZXNoT3V0Y29tZVJlcXVlc3QaJS5zaWxvLnYxLlJlcG\
+        9ydFJlZnJlc2hPdXRjb21lUmVzcG9uc2USQgoJSGVhcnRiZWF0Ehkuc2lsby52MS5IZWFydGJlYXRSZXF1ZXN0Ghouc2lsby52MS5IZWFydGJl\
+        YXRSZXNwb25zZRI2CgVRdWVyeRIVLnNpbG8udjEuUXVlcnlSZXF1ZXN0GhYuc2lsby52MS5RdWVyeVJlc3BvbnNlEkQKClF1ZXJ5QXJyb3cSGi\
+        5zaWxvLnYxLlF1ZXJ5QXJyb3dSZXF1ZXN0Ghguc2lsby52MS5BcnJvd0lwY01lc3NhZ2UwARJFCgpDcHVQcm9maWxlEhouc2lsby52MS5DcHVQ\
+        cm9maWxlUmVxdWVzdBobLnNpbG8udjEuQ3B1UHJvZmlsZVJlc3BvbnNlEkgKC0hlYXBQcm9maWxlEhsuc2lsby52MS5IZWFwUHJvZmlsZVJlcX\
+        Vlc3QaHC5zaWxvLnYxLkhlYXBQcm9maWxlUmVzcG9uc2USSwoMUmVxdWVzdFNwbGl0Ehwuc2lsby52MS5SZXF1ZXN0U3BsaXRSZXF1ZXN0Gh0u\
+        c2lsby52MS5SZXF1ZXN0U3BsaXRSZXNwb25zZRJRCg5HZXRTcGxpdFN0YXR1cxIeLnNpbG8udjEuR2V0U3BsaXRTdGF0dXNSZXF1ZXN0Gh8uc2\
+        lsby52MS5HZXRTcGxpdFN0YXR1c1Jlc3BvbnNlElEKDkNvbmZpZ3VyZVNoYXJkEh4uc2lsby52MS5Db25maWd1cmVTaGFyZFJlcXVlc3QaHy5z\
+        aWxvLnYxLkNvbmZpZ3VyZVNoYXJkUmVzcG9uc2USSAoLUmVzZXRTaGFyZHMSGy5zaWxvLnYxLlJlc2V0U2hhcmRzUmVxdWVzdBocLnNpbG8udj\
+        EuUmVzZXRTaGFyZHNSZXNwb25zZRJaChFGb3JjZVJlbGVhc2VTaGFyZBIhLnNpbG8udjEuRm9yY2VSZWxlYXNlU2hhcmRSZXF1ZXN0GiIuc2ls\
+        by52MS5Gb3JjZVJlbGVhc2VTaGFyZFJlc3BvbnNlEksKDENvbXBhY3RTaGFyZBIcLnNpbG8udjEuQ29tcGFjdFNoYXJkUmVxdWVzdBodLnNpbG\
+        8udjEuQ29tcGFjdFNoYXJkUmVzcG9uc2USRQoKRmx1c2hTaGFyZBIaLnNpbG8udjEuRmx1c2hTaGFyZFJlcXVlc3QaGy5zaWxvLnYxLkZsdXNo\
+        U2hhcmRSZXNwb25zZRJgChNHZXRTaGFyZFN0b3JhZ2VJbmZvEiMuc2lsby52MS5HZXRTaGFyZFN0b3JhZ2VJbmZvUmVxdWVzdBokLnNpbG8udj\
+        EuR2V0U2hhcmRTdG9yYWdlSW5mb1Jlc3BvbnNlEkIKCUR1bXBUYXNrcxIZLnNpbG8udjEuRHVtcFRhc2tzUmVxdWVzdBoaLnNpbG8udjEuRHVt\
+        cFRhc2tzUmVzcG9uc2ViBnByb3RvMw==
         """
     }
 }

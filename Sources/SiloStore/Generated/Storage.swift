@@ -330,7 +330,10 @@ public enum StorageV1 {
         public var initialBackoffMs: Int64 = 0
         public var maxBackoffMs: Int64 = 0
         public var backoffMultiplier: Double = 0
+        /// 0: no bound
         public var maxRetries: UInt32 = 0
+        /// of a leaky bucket; 0: `limit`
+        public var burst: Int64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -349,6 +352,7 @@ public enum StorageV1 {
                 case 72: self.maxBackoffMs = try reader.int64()
                 case 81: self.backoffMultiplier = try reader.double()
                 case 88: self.maxRetries = try reader.uint32()
+                case 96: self.burst = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -356,6 +360,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.burst != 0 {
+                writer.int64(self.burst)
+                writer.tag(96)
+            }
             if self.maxRetries != 0 {
                 writer.uint32(self.maxRetries)
                 writer.tag(88)
@@ -403,7 +411,7 @@ public enum StorageV1 {
         }
     }
 
-    /// The pending attempt of a scheduled job: the value of its ready row or its timer row.
+    /// The pending attempt of a scheduled job: the value of its ready row, its timer row or its waiting row.
     public struct Task: Message {
         public static var messageName: String { "silo.storage.v1.Task" }
 
@@ -415,6 +423,15 @@ public enum StorageV1 {
         public var priority: UInt32 = 0
         /// a copy, so that a lease reads nothing else; absent when the job is large
         public var job: StorageV1.Job?
+        /// of the job, when `job` is absent
+        public var limits: [StorageV1.Limit] = []
+        /// Of a ready task: it holds a slot of every limit of its job and a place in every bucket. The value is the tenant's count
+        /// of dropped holders when it took them; a hold that is older than the last drop is void.
+        public var hold: UInt32?
+        /// how often a rate limit with a bound on retries had no room for it
+        public var rateChecks: UInt32 = 0
+        /// how many of the job's rate limits an external limiter has let it pass, from the first
+        public var ratesPassed: UInt32 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -427,6 +444,13 @@ public enum StorageV1 {
                 case 24: self.startMs = try reader.int64()
                 case 32: self.priority = try reader.uint32()
                 case 42: try reader.message(&self.job)
+                case 50:
+                    var value = StorageV1.Limit()
+                    try reader.message(&value)
+                    self.limits.append(value)
+                case 56: self.hold = try reader.uint32()
+                case 64: self.rateChecks = try reader.uint32()
+                case 72: self.ratesPassed = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -434,6 +458,22 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.ratesPassed != 0 {
+                writer.uint32(self.ratesPassed)
+                writer.tag(72)
+            }
+            if self.rateChecks != 0 {
+                writer.uint32(self.rateChecks)
+                writer.tag(64)
+            }
+            if let value = self.hold {
+                writer.uint32(value)
+                writer.tag(56)
+            }
+            for value in self.limits.reversed() {
+                writer.message(value)
+                writer.tag(50)
+            }
             if let value = self.job {
                 writer.message(value)
                 writer.tag(42)
@@ -474,6 +514,10 @@ public enum StorageV1 {
         /// of the task that was leased
         public var startMs: Int64 = 0
         public var priority: UInt32 = 0
+        /// the keys of the limits that it holds a slot of
+        public var slots: [String] = []
+        /// as in Task, when there are `slots`
+        public var hold: UInt32 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -491,6 +535,8 @@ public enum StorageV1 {
                 case 64: self.cancelledAtMs = try reader.int64()
                 case 72: self.startMs = try reader.int64()
                 case 80: self.priority = try reader.uint32()
+                case 90: self.slots.append(try reader.string())
+                case 96: self.hold = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -498,6 +544,14 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.hold != 0 {
+                writer.uint32(self.hold)
+                writer.tag(96)
+            }
+            for value in self.slots.reversed() {
+                writer.string(value)
+                writer.tag(90)
+            }
             if self.priority != 0 {
                 writer.uint32(self.priority)
                 writer.tag(80)
@@ -557,6 +611,8 @@ public enum StorageV1 {
         public var cancelledAtMs: Int64?
         /// the attempt that finished the job; earlier ones have rows of their own
         public var lastAttempt: StorageV1.Attempt?
+        /// of a pending attempt that a rate limit put off: when its timer is due
+        public var dueMs: Int64?
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -571,6 +627,7 @@ public enum StorageV1 {
                 case 40: self.startMs = try reader.int64()
                 case 48: self.cancelledAtMs = try reader.int64()
                 case 58: try reader.message(&self.lastAttempt)
+                case 64: self.dueMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -578,6 +635,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if let value = self.dueMs {
+                writer.int64(value)
+                writer.tag(64)
+            }
             if let value = self.lastAttempt {
                 writer.message(value)
                 writer.tag(58)
@@ -759,6 +820,344 @@ public enum StorageV1 {
             if self.ready != 0 {
                 writer.uint64(self.ready)
                 writer.tag(8)
+            }
+        }
+    }
+
+    /// Jobs that wait with the same limits, in order of rank. One row for each such line.
+    public struct Line: Message {
+        public static var messageName: String { "silo.storage.v1.Line" }
+
+        public var limits: [StorageV1.Limit] = []
+        public var waiting: UInt64 = 0
+        /// no waiting row of the line has a lower rank
+        public var waitingFrom: UInt64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10:
+                    var value = StorageV1.Limit()
+                    try reader.message(&value)
+                    self.limits.append(value)
+                case 16: self.waiting = try reader.uint64()
+                case 24: self.waitingFrom = try reader.uint64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.waitingFrom != 0 {
+                writer.uint64(self.waitingFrom)
+                writer.tag(24)
+            }
+            if self.waiting != 0 {
+                writer.uint64(self.waiting)
+                writer.tag(16)
+            }
+            for value in self.limits.reversed() {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// The slots of one limit key of a tenant. No row: nobody holds one.
+    public struct Slots: Message {
+        public static var messageName: String { "silo.storage.v1.Slots" }
+
+        public var held: UInt64 = 0
+        /// the tenant's count of dropped holders; with an older one than the tenant's, nothing is held
+        public var drops: UInt32 = 0
+        /// of a floating limit
+        public var floating: StorageV1.FloatingState?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.held = try reader.uint64()
+                case 16: self.drops = try reader.uint32()
+                case 26: try reader.message(&self.floating)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.floating {
+                writer.message(value)
+                writer.tag(26)
+            }
+            if self.drops != 0 {
+                writer.uint32(self.drops)
+                writer.tag(16)
+            }
+            if self.held != 0 {
+                writer.uint64(self.held)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct FloatingState: Message {
+        public static var messageName: String { "silo.storage.v1.FloatingState" }
+
+        public var currentMax: UInt32 = 0
+        public var defaultMax: UInt32 = 0
+        /// 0: never
+        public var lastRefreshedAtMs: Int64 = 0
+        public var refreshIntervalMs: Int64 = 0
+        /// failures since the last success
+        public var retryCount: UInt32 = 0
+        public var nextRetryAtMs: Int64?
+        public var metadata: [String: String] = [:]
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.currentMax = try reader.uint32()
+                case 16: self.defaultMax = try reader.uint32()
+                case 24: self.lastRefreshedAtMs = try reader.int64()
+                case 32: self.refreshIntervalMs = try reader.int64()
+                case 40: self.retryCount = try reader.uint32()
+                case 48: self.nextRetryAtMs = try reader.int64()
+                case 58:
+                    var key: String = ""
+                    var value: String = ""
+                    var unknown = UnknownFields()
+                    try reader.nested { entry throws(DecodingError) in
+                        while let tag = try entry.nextTag() {
+                            switch tag {
+                            case 10: key = try entry.string()
+                            case 18: value = try entry.string()
+                            default: try entry.unknown(tag, &unknown)
+                            }
+                        }
+                    }
+                    self.metadata[key] = value
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+                writer.delimited { writer in
+                    writer.string(value)
+                    writer.tag(18)
+                    writer.string(key)
+                    writer.tag(10)
+                }
+                writer.tag(58)
+            }
+            if let value = self.nextRetryAtMs {
+                writer.int64(value)
+                writer.tag(48)
+            }
+            if self.retryCount != 0 {
+                writer.uint32(self.retryCount)
+                writer.tag(40)
+            }
+            if self.refreshIntervalMs != 0 {
+                writer.int64(self.refreshIntervalMs)
+                writer.tag(32)
+            }
+            if self.lastRefreshedAtMs != 0 {
+                writer.int64(self.lastRefreshedAtMs)
+                writer.tag(24)
+            }
+            if self.defaultMax != 0 {
+                writer.uint32(self.defaultMax)
+                writer.tag(16)
+            }
+            if self.currentMax != 0 {
+                writer.uint32(self.currentMax)
+                writer.tag(8)
+            }
+        }
+    }
+
+    /// The outstanding refresh of a floating limit: due, or leased to a worker.
+    public struct Refresh: Message {
+        public static var messageName: String { "silo.storage.v1.Refresh" }
+
+        /// 16 bytes, a UUID
+        public var taskId: [UInt8] = []
+        /// whose workers may do it
+        public var taskGroup: String = ""
+        public var dueAtMs: Int64 = 0
+        /// of a leased one
+        public var workerId: String = ""
+        /// of a leased one; 0: not leased
+        public var expiresAtMs: Int64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.taskId = try reader.bytes()
+                case 18: self.taskGroup = try reader.string()
+                case 24: self.dueAtMs = try reader.int64()
+                case 34: self.workerId = try reader.string()
+                case 40: self.expiresAtMs = try reader.int64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.expiresAtMs != 0 {
+                writer.int64(self.expiresAtMs)
+                writer.tag(40)
+            }
+            if !self.workerId.isEmpty {
+                writer.string(self.workerId)
+                writer.tag(34)
+            }
+            if self.dueAtMs != 0 {
+                writer.int64(self.dueAtMs)
+                writer.tag(24)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(18)
+            }
+            if !self.taskId.isEmpty {
+                writer.bytes(self.taskId)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// The bucket of a rate limit.
+    public struct Bucket: Message {
+        public static var messageName: String { "silo.storage.v1.Bucket" }
+
+        /// 0 token bucket, 1 leaky bucket
+        public var algorithm: UInt32 = 0
+        /// hits taken in the window, or what has not leaked yet at `changed_at_ms`
+        public var used: Double = 0
+        /// of a leaky bucket
+        public var changedAtMs: Int64 = 0
+        /// of a token bucket; 0: no window is open
+        public var windowEndsMs: Int64 = 0
+        /// hits of jobs that are ready and have not started
+        public var reserved: UInt64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.algorithm = try reader.uint32()
+                case 17: self.used = try reader.double()
+                case 24: self.changedAtMs = try reader.int64()
+                case 32: self.windowEndsMs = try reader.int64()
+                case 40: self.reserved = try reader.uint64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.reserved != 0 {
+                writer.uint64(self.reserved)
+                writer.tag(40)
+            }
+            if self.windowEndsMs != 0 {
+                writer.int64(self.windowEndsMs)
+                writer.tag(32)
+            }
+            if self.changedAtMs != 0 {
+                writer.int64(self.changedAtMs)
+                writer.tag(24)
+            }
+            if self.used.bitPattern != 0 {
+                writer.double(self.used)
+                writer.tag(17)
+            }
+            if self.algorithm != 0 {
+                writer.uint32(self.algorithm)
+                writer.tag(8)
+            }
+        }
+    }
+
+    /// What a shard remembers of a tenant besides its jobs.
+    public struct TenantState: Message {
+        public static var messageName: String { "silo.storage.v1.TenantState" }
+
+        /// how often all its holders were dropped
+        public var drops: UInt32 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.drops = try reader.uint32()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.drops != 0 {
+                writer.uint32(self.drops)
+                writer.tag(8)
+            }
+        }
+    }
+
+    /// Why nothing of something starts.
+    public struct Pause: Message {
+        public static var messageName: String { "silo.storage.v1.Pause" }
+
+        public var reason: String = ""
+        public var sinceMs: Int64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.reason = try reader.string()
+                case 16: self.sinceMs = try reader.int64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.sinceMs != 0 {
+                writer.int64(self.sinceMs)
+                writer.tag(16)
+            }
+            if !self.reason.isEmpty {
+                writer.string(self.reason)
+                writer.tag(10)
             }
         }
     }

@@ -34,6 +34,12 @@ public struct TaskGroup: Identifier, ExpressibleByStringLiteral {
     public init(stringLiteral text: String) { self.text = text }
 }
 
+/// Names a limit within its tenant: the key of a concurrency limit, or a part of a rate limit's name.
+public struct LimitKey: Identifier {
+    public let text: String
+    public init(_ text: String) { self.text = text }
+}
+
 /// Names one running attempt: what a worker heartbeats and reports.
 public struct TaskID: Hashable, Sendable, CustomStringConvertible {
     public let uuid: UUID

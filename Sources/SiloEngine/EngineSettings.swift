@@ -23,6 +23,27 @@ public struct EngineSettings: Sendable {
     /// A pending task carries a copy of its job up to this encoded size, in bytes.
     public var inlineJobBytesMax = 4096
 
+    /// Lines that are looked at in one go when slots come free; the rest is looked at in the next turn.
+    public var grantsMax = 1024
+
+    /// Limits kept in memory that nobody waits for.
+    public var idleLimitsMax = 65_536
+
+    /// Refreshes of floating limits that a worker gets at once.
+    public var refreshesPerLeaseMax = 16
+
+    /// Pauses of one shard.
+    public var pausesMax = 10_000
+
+    /// How long an external rate limiter's answer is waited for before it is asked again.
+    public var rateAnswerMilliseconds: Int64 = 15_000
+
+    /// The least time before an external rate limiter is asked again that could not be asked.
+    public var rateOutageMilliseconds: Int64 = 100
+
+    /// Rate limits are asked of an external limiter. Set by whoever opens the shard with one.
+    var asksRateLimiter = false
+
     /// Commands that share one write batch.
     public var batchCommandsMax = 512
 

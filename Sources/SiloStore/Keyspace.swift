@@ -5,23 +5,31 @@ public import SiloCore
 //   01                                              ShardInfo    what the database says of itself
 //   02 hash tenant group                            QueueCounts  the directory: every queue that has jobs
 //   03 key                                          (as found)   rows that could not be read, set aside
+//   04 hash tenant line                             Line         every line of jobs that wait with the same limits
+//   05 hash tenant key                              Refresh      the outstanding refresh of a floating limit
+//   06 hash tenant                                  TenantState  of tenants whose holders were dropped
+//   07 hash tenant kind name                        Pause        what is paused
 //   10 hash tenant 41 job attempt                   Attempt      finished attempts, but for the one that ended the job
+//                  42 name key                      Bucket       what of a rate limit is used
+//                  48 key                           Slots        what of a concurrency limit is held
 //                  4A job                           Job          what was asked for
 //                  4C job                           Lease        the running attempt
 //                  4D key value job                 (empty)      metadata index
 //                  52 group rank job                Task         ready to run, in order of rank
 //                  53 job                           Status       what became of the job
-//                  54 group start job               Task         waits for its start time
+//                  54 group due job                 Task         waits for its time
+//                  57 line rank job                 Task         waits at a limit, in order of rank
 //                  58 state ~changed job            (empty)      finished jobs, newest first
 //
-// A job stands in exactly one place: a ready row (52), a timer row (54), a lease row (4C) or a finished row (58).
-// Everything of a tenant is one range of keys, and tenants are ordered by their routing hash, so that a split cuts the
-// database at one key.
+// A job stands in exactly one place: a ready row (52), a timer row (54), a waiting row (57), a lease row (4C) or a finished
+// row (58). Everything of a tenant is one range of keys, and tenants are ordered by their routing hash there and in the
+// indexes 02 and 04 to 07, so that a split cuts each at one hash. A pause of a task group for all tenants has hash 0 and no
+// tenant.
 
 /// Keys that belong to the shard as a whole.
 public enum ShardKeys {
     /// The format that this code writes. A database with a higher one is refused.
-    public static let formatVersion: UInt32 = 1
+    public static let formatVersion: UInt32 = 2
 
     public static let info: Bytes = [0x01]
 
@@ -30,6 +38,15 @@ public enum ShardKeys {
 
     /// Every row of the directory.
     public static let queues: (start: Bytes, end: Bytes) = ([0x02], [0x03])
+
+    /// Every line.
+    public static let lines: (start: Bytes, end: Bytes) = ([0x04], [0x05])
+    /// Every outstanding refresh.
+    public static let refreshes: (start: Bytes, end: Bytes) = ([0x05], [0x06])
+    /// Every tenant that has a state of its own.
+    public static let tenantStates: (start: Bytes, end: Bytes) = ([0x06], [0x07])
+    /// Every pause.
+    public static let pauses: (start: Bytes, end: Bytes) = ([0x07], [0x08])
 
     /// Every row of every tenant.
     public static let tenants: (start: Bytes, end: Bytes) = ([0x10], [0x11])
@@ -49,6 +66,74 @@ public enum ShardKeys {
         guard decoder.uint64() != nil, let tenant = decoder.text(), let group = decoder.text() else { return nil }
         return (Tenant(tenant), TaskGroup(group))
     }
+
+    public static func line(_ tenant: Tenant, _ id: LineID) -> Bytes {
+        var key = index(0x04, tenant)
+        key.append(id.hash.high)
+        key.append(id.hash.low)
+        return key.bytes
+    }
+
+    /// The tenant and id of a line's key; nil when it is malformed.
+    public static func parseLine(_ key: Bytes) -> (tenant: Tenant, id: LineID)? {
+        var decoder = KeyDecoder(key, after: 1)
+        guard decoder.uint64() != nil, let tenant = decoder.text(), let high = decoder.uint64(), let low = decoder.uint64() else {
+            return nil
+        }
+        return (Tenant(tenant), LineID(Hash128(high: high, low: low)))
+    }
+
+    public static func refresh(_ tenant: Tenant, _ limit: LimitKey) -> Bytes {
+        var key = index(0x05, tenant)
+        key.append(limit.text)
+        return key.bytes
+    }
+
+    /// The tenant and limit of a refresh's key; nil when it is malformed.
+    public static func parseRefresh(_ key: Bytes) -> (tenant: Tenant, limit: LimitKey)? {
+        var decoder = KeyDecoder(key, after: 1)
+        guard decoder.uint64() != nil, let tenant = decoder.text(), let limit = decoder.text() else { return nil }
+        return (Tenant(tenant), LimitKey(limit))
+    }
+
+    public static func tenantState(_ tenant: Tenant) -> Bytes { index(0x06, tenant).bytes }
+
+    /// The tenant of a tenant state's key; nil when it is malformed.
+    public static func parseTenantState(_ key: Bytes) -> Tenant? {
+        var decoder = KeyDecoder(key, after: 1)
+        guard decoder.uint64() != nil else { return nil }
+        return decoder.text().map { Tenant($0) }
+    }
+
+    public static func pause(_ target: PauseTarget) -> Bytes {
+        var key: KeyEncoder
+        if let tenant = target.tenant {
+            key = index(0x07, tenant)
+        } else {
+            key = KeyEncoder([0x07])
+            key.append(UInt64(0))
+            key.append("")
+        }
+        key.append(target.kind)
+        key.append(target.name)
+        return key.bytes
+    }
+
+    /// What a pause's key stops; nil when it is malformed.
+    public static func parsePause(_ key: Bytes) -> PauseTarget? {
+        var decoder = KeyDecoder(key, after: 1)
+        guard decoder.uint64() != nil, let tenant = decoder.text(), let kind = decoder.byte(), let name = decoder.text() else {
+            return nil
+        }
+        return PauseTarget(kind: kind, tenant: tenant.isEmpty ? nil : Tenant(tenant), name: name)
+    }
+
+    private static func index(_ family: UInt8, _ tenant: Tenant) -> KeyEncoder {
+        var key = KeyEncoder([family])
+        key.append(tenant.hash.value)
+        key.append(tenant.name)
+        return key
+    }
 }
 
 /// Keys that belong to one tenant.
@@ -66,12 +151,15 @@ public struct TenantKeys: Sendable {
 
     private enum Family: UInt8 {
         case attempt = 0x41
+        case bucket = 0x42
+        case slots = 0x48
         case job = 0x4a
         case lease = 0x4c
         case metadata = 0x4d
         case ready = 0x52
         case status = 0x53
         case timer = 0x54
+        case waiting = 0x57
         case finished = 0x58
     }
 
@@ -99,6 +187,21 @@ public struct TenantKeys: Sendable {
     public func ready(_ group: TaskGroup, _ rank: UInt64, _ id: JobID) -> Bytes { ordered(.ready, group, rank, id) }
     public func timer(_ group: TaskGroup, _ start: UInt64, _ id: JobID) -> Bytes { ordered(.timer, group, start, id) }
 
+    public func waiting(_ line: LineID, _ rank: UInt64, _ id: JobID) -> Bytes {
+        var key = KeyEncoder(waitingPrefix(line))
+        key.append(rank)
+        key.append(id.text)
+        return key.bytes
+    }
+
+    public func slots(_ limit: LimitKey) -> Bytes { key(.slots, limit.text) }
+
+    public func bucket(_ name: LimitKey, _ uniqueKey: LimitKey) -> Bytes {
+        var key = KeyEncoder(self.key(.bucket, name.text))
+        key.append(uniqueKey.text)
+        return key.bytes
+    }
+
     public func finished(_ state: UInt8, _ changedAt: Timestamp, _ id: JobID) -> Bytes {
         var key = KeyEncoder(prefix)
         key.append(Family.finished.rawValue)
@@ -121,6 +224,12 @@ public struct TenantKeys: Sendable {
     public var all: (start: Bytes, end: Bytes) { (prefix, Self.successor(of: prefix)) }
     public var jobs: (start: Bytes, end: Bytes) { range(.job) }
     public var leases: (start: Bytes, end: Bytes) { range(.lease) }
+    public var slots: (start: Bytes, end: Bytes) { range(.slots) }
+    public var buckets: (start: Bytes, end: Bytes) { range(.bucket) }
+    /// Ready rows of every group.
+    public var ready: (start: Bytes, end: Bytes) { range(.ready) }
+    public var timers: (start: Bytes, end: Bytes) { range(.timer) }
+    public var waiting: (start: Bytes, end: Bytes) { range(.waiting) }
 
     public func attempts(of id: JobID) -> (start: Bytes, end: Bytes) {
         let prefix = key(.attempt, id.text)
@@ -137,7 +246,27 @@ public struct TenantKeys: Sendable {
         (timer(group, start, id), Self.successor(of: key(.timer, group.text)))
     }
 
+    /// Waiting rows of a line from a rank and job on.
+    public func waiting(_ line: LineID, from rank: UInt64, _ id: JobID) -> (start: Bytes, end: Bytes) {
+        (waiting(line, rank, id), Self.successor(of: waitingPrefix(line)))
+    }
+
     // Taking keys apart.
+
+    /// The limit of a slots key.
+    public func parseSlots(_ key: Bytes) -> LimitKey? {
+        var decoder = KeyDecoder(key, after: prefix.count + 1)
+        return decoder.text().map { LimitKey($0) }
+    }
+
+    /// The line, rank and job of a waiting key.
+    public func parseWaiting(_ key: Bytes) -> (line: LineID, order: UInt64, job: JobID)? {
+        var decoder = KeyDecoder(key, after: prefix.count + 1)
+        guard let high = decoder.uint64(), let low = decoder.uint64(), let order = decoder.uint64(), let job = decoder.text() else {
+            return nil
+        }
+        return (LineID(Hash128(high: high, low: low)), order, JobID(job))
+    }
 
     /// The job of a job, status or lease key.
     public func parseJob(_ key: Bytes) -> JobID? {
@@ -168,13 +297,22 @@ public struct TenantKeys: Sendable {
         return key.bytes
     }
 
+    private func waitingPrefix(_ line: LineID) -> Bytes {
+        var key = KeyEncoder(prefix, reserving: 96)
+        key.append(Family.waiting.rawValue)
+        key.append(line.hash.high)
+        key.append(line.hash.low)
+        return key.bytes
+    }
+
     private func range(_ family: Family) -> (start: Bytes, end: Bytes) {
         (prefix + [family.rawValue], prefix + [family.rawValue + 1])
     }
 
-    /// The first key after all that begin with `prefix`. Every prefix here ends below 0xFF.
+    /// The first key after all that begin with `prefix`, which begins below 0xFF.
     private static func successor(of prefix: Bytes) -> Bytes {
         var end = prefix
+        while end.last == 0xff { end.removeLast() }
         if let last = end.popLast() { end.append(last + 1) }
         return end
     }

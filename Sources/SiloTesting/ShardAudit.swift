@@ -15,6 +15,7 @@ public struct ShardAudit {
         var leases: [StorageV1.Lease] = []
         var ready: [PendingRow] = []
         var timers: [PendingRow] = []
+        var waiting: [(line: LineKey, row: PendingRow)] = []
         var finished: [(state: UInt8, changedAt: UInt64)] = []
         var attempts: [StorageV1.Attempt] = []
         var metadata: [String: String] = [:]
@@ -31,10 +32,24 @@ public struct ShardAudit {
         var description: String { "\(String(decoding: tenant, as: UTF8.self))/\(String(decoding: group, as: UTF8.self))" }
     }
 
+    /// A limit's key, or the 16 bytes of a line.
+    private struct LineKey: Hashable, CustomStringConvertible {
+        let tenant: Bytes
+        let line: Bytes
+        var description: String { "\(String(decoding: tenant, as: UTF8.self))/\(String(decoding: line, as: UTF8.self))" }
+    }
+
     private var jobs: [JobKey: JobRows] = [:]
+    private var lines: [LineKey: StorageV1.Line] = [:]
+    private var slots: [LineKey: StorageV1.Slots] = [:]
+    private var buckets: [String: StorageV1.Bucket] = [:]
+    private var drops: [Bytes: UInt32] = [:]
+    private var pausedLimits: Set<LineKey> = []
     private var directory: [QueueKey: StorageV1.QueueCounts] = [:]
     private var taskIDs: [Bytes: JobKey] = [:]
     public private(set) var violations: [String] = []
+    /// Rows that could not be read and were moved out of the way.
+    public private(set) var setAside = 0
 
     /// Jobs found, and those of them that are finished.
     public var total: Int { jobs.values.filter { $0.job != nil }.count }
@@ -50,10 +65,13 @@ public struct ShardAudit {
                 continue
             }
             checkPlaces(key, job, rows)
+            checkHolds(key, job, rows)
             checkPending(key, job, rows)
             checkAttempts(key, job, rows)
         }
         checkCounts()
+        checkSlots()
+        checkLines()
     }
 
     // MARK: Reading
@@ -64,6 +82,18 @@ public struct ShardAudit {
             var parts = KeyParts(row.key, skipping: 9)
             let key = QueueKey(tenant: parts.text(), group: parts.text())
             directory[key] = try StorageV1.QueueCounts(serializedBytes: row.value)
+        case 0x03:
+            setAside += 1
+        case 0x04:
+            var parts = KeyParts(row.key, skipping: 9)
+            lines[LineKey(tenant: parts.text(), line: parts.bytes(16))] = try StorageV1.Line(serializedBytes: row.value)
+        case 0x06:
+            var parts = KeyParts(row.key, skipping: 9)
+            drops[parts.text()] = try StorageV1.TenantState(serializedBytes: row.value).drops
+        case 0x07:
+            var parts = KeyParts(row.key, skipping: 9)
+            let tenant = parts.text()
+            if parts.byte() == 3 { pausedLimits.insert(LineKey(tenant: tenant, line: parts.text())) }
         case 0x10:
             try readTenantRow(row)
         default:
@@ -90,6 +120,16 @@ public struct ShardAudit {
             change(parts.text()) { rows in
                 if family == 0x52 { rows.ready.append(pending) } else { rows.timers.append(pending) }
             }
+        case 0x57:
+            let line = LineKey(tenant: tenant, line: parts.bytes(16))
+            let order = parts.number()
+            let task = try StorageV1.Task(serializedBytes: row.value)
+            change(parts.text()) { $0.waiting.append((line, PendingRow(group: [], order: order, task: task))) }
+        case 0x48:
+            slots[LineKey(tenant: tenant, line: parts.text())] = try StorageV1.Slots(serializedBytes: row.value)
+        case 0x42:
+            let name = String(decoding: tenant + [47] + parts.text() + [47] + parts.text(), as: UTF8.self)
+            buckets[name] = try StorageV1.Bucket(serializedBytes: row.value)
         case 0x58:
             let state = parts.byte()
             let changedAt = ~parts.number()
@@ -108,7 +148,7 @@ public struct ShardAudit {
     private mutating func checkPlaces(_ key: JobKey, _ job: StorageV1.Job, _ rows: JobRows) {
         func complain(_ text: String) { violations.append("job \(key): \(text)") }
         if Bytes(job.id.utf8) != key.id { complain("J19: its row names \(job.id)") }
-        let places = rows.leases.count + rows.ready.count + rows.timers.count + rows.finished.count
+        let places = rows.leases.count + rows.ready.count + rows.timers.count + rows.waiting.count + rows.finished.count
         if places != 1 { complain("J2 J20 J29: stands in \(places) places") }
         if rows.metadata != job.metadata.mapValues({ TenantKeys.indexed($0) }) { complain("J30: metadata rows \(rows.metadata) are not \(job.metadata)") }
 
@@ -133,14 +173,18 @@ public struct ShardAudit {
 
     private mutating func checkPending(_ key: JobKey, _ job: StorageV1.Job, _ rows: JobRows) {
         func complain(_ text: String) { violations.append("job \(key): \(text)") }
-        for (pending, isReady) in rows.ready.map({ ($0, true) }) + rows.timers.map({ ($0, false) }) {
+        for waiting in rows.waiting {
+            if waiting.row.task.startMs > Int64.max / 2 { complain("L13: waits at a limit before its start") }
+        }
+        for (pending, isReady) in rows.ready.map({ ($0, true) }) + rows.timers.map({ ($0, false) }) + rows.waiting.map({ ($0.row, true) }) {
             let task = pending.task
             let (attempt, start) = rows.status.map { ($0.attempt, $0.startMs) } ?? (1, job.startMs)
             if task.attempt != attempt || task.startMs != start { complain("J36: the pending task is not the one that its status names") }
-            if pending.group != Bytes(job.taskGroup.utf8) { complain("J20: waits in another group") }
+            if !pending.group.isEmpty, pending.group != Bytes(job.taskGroup.utf8) { complain("J20: waits in another group") }
             if task.priority != job.priority { complain("J25: waits with priority \(task.priority), not \(job.priority)") }
             if let copy = task.job, copy != job { complain("J20: carries another job") }
-            if !isReady, pending.order != UInt64(max(0, task.startMs)) { complain("J24: its timer is at \(pending.order), not \(task.startMs)") }
+            let due = rows.status?.dueMs ?? task.startMs
+            if !isReady, pending.order != UInt64(max(0, due)) { complain("J24 J36: its timer is at \(pending.order), not \(due)") }
         }
         if let lease = rows.leases.first {
             if lease.attempt != rows.status?.attempt ?? 1 { complain("J4: leased attempt \(lease.attempt), not the pending one") }
@@ -165,6 +209,112 @@ public struct ShardAudit {
         }
     }
 
+    /// The keys of a job's concurrency and floating limits, with the fixed maximum where there is one.
+    private static func slotLimits(_ limits: [StorageV1.Limit]) -> [Bytes: UInt32?] {
+        var found: [Bytes: UInt32?] = [:]
+        for limit in limits {
+            switch limit.kind {
+            case .concurrency(let slots): found[Bytes(slots.key.utf8)] = .some(slots.maxConcurrency)
+            case .floating(let floating): found[Bytes(floating.key.utf8)] = .some(nil)
+            default: break
+            }
+        }
+        return found
+    }
+
+    private static func hits(_ limits: [StorageV1.Limit]) -> [String: UInt64] {
+        var found: [String: UInt64] = [:]
+        for case .rate(let rate) in limits.compactMap(\.kind) { found["\(rate.name)/\(rate.uniqueKey)"] = UInt64(rate.hits) }
+        return found
+    }
+
+    private mutating func checkHolds(_ key: JobKey, _ job: StorageV1.Job, _ rows: JobRows) {
+        func complain(_ text: String) { violations.append("job \(key): \(text)") }
+        let keys = Set(Self.slotLimits(job.limits).keys)
+        for row in rows.ready where !job.limits.isEmpty && row.task.hold == nil { complain("L8: ready without its slots") }
+        for row in rows.waiting.map(\.row) where row.task.hold != nil || row.task.reserved { complain("L4 L14: waits and holds") }
+        for row in rows.timers where row.task.reserved { complain("L5 L13: waits for its time and has hits reserved") }
+        if let lease = rows.leases.first, lease.hold != nil, Set(lease.slots.map { Bytes($0.utf8) }) != keys {
+            complain("L8 L10: its lease holds \(lease.slots)")
+        }
+        if let lease = rows.leases.first, lease.hold == nil, !lease.slots.isEmpty { complain("L10: a lease holds slots and does not say since when") }
+    }
+
+    /// What the rows of jobs hold, by limit.
+    private func heldSlots() -> [LineKey: (count: UInt64, maxima: [UInt32?])] {
+        var held: [LineKey: (count: UInt64, maxima: [UInt32?])] = [:]
+        for (key, rows) in jobs {
+            guard let job = rows.job else { continue }
+            let holds = (rows.ready + rows.timers).map(\.task.hold) + rows.leases.map(\.hold)
+            for case let hold? in holds where hold == drops[key.tenant] ?? 0 {
+                for (limit, max) in Self.slotLimits(job.limits) {
+                    held[LineKey(tenant: key.tenant, line: limit), default: (0, [])].count += 1
+                    held[LineKey(tenant: key.tenant, line: limit)]?.maxima.append(max)
+                }
+            }
+        }
+        return held
+    }
+
+    private mutating func checkSlots() {
+        let held = heldSlots()
+        for (limit, found) in held {
+            let row = slots[limit]
+            let stored = row?.drops == drops[limit.tenant] ?? 0 ? row?.held ?? 0 : 0
+            if stored != found.count { violations.append("limit \(limit): L12: \(stored) slots are held, a recount gives \(found.count)") }
+            // Floating limits may have been lowered since.
+            if !found.maxima.contains(nil), drops[limit.tenant] == nil, let most = found.maxima.compactMap({ $0 }).max(), found.count > most {
+                violations.append("limit \(limit): L1: \(found.count) holders of \(most) slots")
+            }
+        }
+        for (limit, row) in slots where row.drops == drops[limit.tenant] ?? 0 && row.held > 0 && held[limit] == nil {
+            violations.append("limit \(limit): L2 L3 L12: \(row.held) slots are held by nobody")
+        }
+        var reserved: [String: UInt64] = [:]
+        for (key, rows) in jobs {
+            guard let job = rows.job else { continue }
+            for row in rows.ready where row.task.reserved {
+                for (name, hits) in Self.hits(job.limits) {
+                    reserved[String(decoding: key.tenant, as: UTF8.self) + "/" + name, default: 0] += hits
+                }
+            }
+        }
+        for name in Set(reserved.keys).union(buckets.keys) where reserved[name] ?? 0 != buckets[name]?.reserved ?? 0 {
+            violations.append("bucket \(name): \(buckets[name]?.reserved ?? 0) hits reserved, a recount gives \(reserved[name] ?? 0)")
+        }
+    }
+
+    private mutating func checkLines() {
+        var waiting: [LineKey: UInt64] = [:]
+        for (key, rows) in jobs {
+            for (line, row) in rows.waiting {
+                waiting[line, default: 0] += 1
+                if let stored = lines[line] {
+                    if row.order < stored.waitingFrom { violations.append("job \(key): waits before waitingFrom") }
+                    if let job = rows.job, Self.slotLimits(stored.limits) != Self.slotLimits(job.limits) { violations.append("job \(key): L7: waits in a line of other limits") }
+                }
+            }
+        }
+        for line in Set(waiting.keys).union(lines.keys) where waiting[line] ?? 0 != lines[line]?.waiting ?? 0 {
+            violations.append("line \(line.line): \(lines[line]?.waiting ?? 0) jobs wait, a recount gives \(waiting[line] ?? 0)")
+        }
+    }
+
+    /// Lines that wait although every one of their limits has room, when nothing is left to be done: lost wake-ups (L17, L22).
+    /// Lines with rate limits are left out: time decides there.
+    public var stuckLines: [String] {
+        let held = heldSlots()
+        return lines.compactMap { key, line in
+            guard Self.hits(line.limits).isEmpty else { return nil }
+            let hasRoom = Self.slotLimits(line.limits).allSatisfy { limit, max in
+                let name = LineKey(tenant: key.tenant, line: limit)
+                let capacity = max ?? slots[name]?.floating?.currentMax ?? 0
+                return !pausedLimits.contains(name) && held[name]?.count ?? 0 < capacity
+            }
+            return hasRoom ? "L17 L22: \(line.waiting) jobs wait for \(line.limits), which have room" : nil
+        }
+    }
+
     private mutating func checkCounts() {
         var recount: [QueueKey: StorageV1.QueueCounts] = [:]
         for (key, rows) in jobs {
@@ -172,6 +322,7 @@ public struct ShardAudit {
             var counts = recount[QueueKey(tenant: key.tenant, group: Bytes(job.taskGroup.utf8))] ?? StorageV1.QueueCounts()
             counts.ready += UInt64(rows.ready.count)
             counts.timers += UInt64(rows.timers.count)
+            counts.waiting += UInt64(rows.waiting.count)
             counts.leased += UInt64(rows.leases.count)
             for finished in rows.finished {
                 switch finished.state {
@@ -211,6 +362,8 @@ private struct KeyParts {
     mutating func number() -> UInt64 {
         (0..<8).reduce(0) { sum, _ in sum << 8 | UInt64(byte()) }
     }
+
+    mutating func bytes(_ count: Int) -> Bytes { (0..<count).map { _ in byte() } }
 
     mutating func text() -> Bytes {
         var content = Bytes()

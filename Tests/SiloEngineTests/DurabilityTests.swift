@@ -46,7 +46,7 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
         log.submit("late twin", enqueue("a"), to: bench)
         let leased = Mutex<Int?>(nil)
         bench.shard.lease(Lease(worker: "w", group: "g", taskCountMax: 10)) { result in
-            leased.withLock { $0 = try? result.get().count }
+            leased.withLock { $0 = try? result.get().tasks.count }
         }
         try await eventually("all is written") { bench.shard.counts.leases == 2 }
         try await Task.sleep(for: .milliseconds(20))

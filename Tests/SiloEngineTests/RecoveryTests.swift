@@ -103,7 +103,7 @@ import Testing
         var info = StorageV1.ShardInfo()
         info.formatVersion = ShardKeys.formatVersion + 1
         try await store.write([Write(key: ShardKeys.info, value: info.serializedBytes())])
-        await #expect(throws: StoreError.corrupt("the shard has format 2, this program knows up to 1: run the newer program")) {
+        await #expect(throws: StoreError.corrupt("the shard has format 3, this program knows up to 2: run the newer program")) {
             _ = try await Bench.open(store)
         }
         #expect(store.rows.count == 1, "and is not touched")

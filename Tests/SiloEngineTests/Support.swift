@@ -48,18 +48,22 @@ final class Bench: Sendable {
     @discardableResult
     func enqueue(
         _ id: String? = nil, tenant: Tenant = Bench.tenant, priority: UInt32 = 50, after wait: Int64? = nil, retries: UInt32? = nil,
-        group: String = "g", payload: Bytes = [], metadata: [String: String] = [:]
+        group: String = "g", payload: Bytes = [], limits: [StorageV1.Limit] = [], metadata: [String: String] = [:]
     ) async throws -> JobID {
         let start = wait.map { clock.now.milliseconds + $0 } ?? 0
         return try await shard.run(
             Enqueue(
                 tenant: tenant, id: id.map { JobID($0) }, priority: priority, startAtMs: start,
-                retryPolicy: retries.map { policy($0) }, payload: payload, metadata: metadata, taskGroup: group
+                retryPolicy: retries.map { policy($0) }, payload: payload, limits: limits, metadata: metadata, taskGroup: group
             )
         )
     }
 
     func lease(_ count: Int = 1, group: String = "g", worker: String = "w", wait: Int64 = 0) async throws -> [LeasedTask] {
+        try await leased(count, group: group, worker: worker, wait: wait).tasks
+    }
+
+    func leased(_ count: Int = 1, group: String = "g", worker: String = "w", wait: Int64 = 0) async throws -> Leased {
         try await shard.lease(Lease(worker: worker, group: group, taskCountMax: count), waitMilliseconds: wait)
     }
 

@@ -16,7 +16,7 @@ final class Answers: Sendable {
         let before = bench.shard.counts.waitingWorkers
         let lease = Lease(worker: name, group: group, taskCountMax: count)
         let pending = bench.shard.lease(lease, waitMilliseconds: milliseconds) { result in
-            self.state.withLock { $0.append((name, try? result.get().map(\.job.id))) }
+            self.state.withLock { $0.append((name, try? result.get().tasks.map(\.job.id))) }
         }
         try await eventually("\(name) waits") { bench.shard.counts.waitingWorkers == before + 1 }
         return pending
@@ -25,7 +25,7 @@ final class Answers: Sendable {
     /// Starts a lease that does not wait.
     func post(_ name: String, _ bench: Bench) {
         bench.shard.lease(Lease(worker: name, group: "g", taskCountMax: 1)) { result in
-            self.state.withLock { $0.append((name, try? result.get().map(\.job.id))) }
+            self.state.withLock { $0.append((name, try? result.get().tasks.map(\.job.id))) }
         }
     }
 

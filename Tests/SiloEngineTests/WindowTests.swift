@@ -73,7 +73,7 @@ import Testing
         try await bench.together {
             for index in 2..<6 { bench.shard.submit(Cancel(tenant: Bench.tenant, id: JobID("job \(index)"))) { _ in } }
             bench.shard.lease(Lease(worker: "w", group: "g", taskCountMax: 10)) { result in
-                got.withLock { $0 = (try? result.get().map(\.job.id)) ?? [] }
+                got.withLock { $0 = (try? result.get().tasks.map(\.job.id)) ?? [] }
             }
         }
         try await bench.poke()
@@ -139,7 +139,7 @@ import Testing
         let queue = Queue(Queue.ID(tenant: Bench.tenant, group: "g"), counts: StorageV1.QueueCounts())
         for index in 0..<100 {
             memory.addReady(PendingTask(Position(order: UInt64(index), job: JobID("a")), StorageV1.Task()), to: queue)
-            memory.changeWindow(queue) { _ = $0.ready.popFirst() }
+            memory.changeWindow(queue) { _ = queue.ready.popFirst() }
         }
         #expect(memory.queuesInLoadOrder == 1)
     }

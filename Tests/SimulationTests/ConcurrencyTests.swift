@@ -109,7 +109,7 @@ private struct Crowd {
         let random = SeededRandom(seed: seed ^ UInt64(name.utf8.reduce(0) { $0 &* 31 &+ Int($1) }))
         for _ in 0..<turns {
             let lease = Lease(worker: name, group: random.chance(80) ? "g" : "h", taskCountMax: 1 + random.below(4))
-            guard let tasks = try? await shard.lease(lease, waitMilliseconds: Int64(random.below(500))) else { return }
+            guard let tasks = try? await shard.lease(lease, waitMilliseconds: Int64(random.below(500))).tasks else { return }
             let given = tasks.map(Given.init)
             record.change { told in
                 for task in given {
@@ -159,7 +159,7 @@ private struct Crowd {
             clock.advance(milliseconds: 60_000)
             _ = await shard.look()
             for group in ["g", "h"] {
-                let tasks = try await shard.lease(Lease(worker: "last", group: group, taskCountMax: 10_000))
+                let tasks = try await shard.lease(Lease(worker: "last", group: group, taskCountMax: 10_000)).tasks
                 _ = await shard.answers(tasks.map { .report($0.tenant, $0.id, .success) })
             }
         }

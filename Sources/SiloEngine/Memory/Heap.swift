@@ -4,6 +4,8 @@ struct Heap<Element: Comparable> {
 
     var first: Element? { elements.first }
     var count: Int { elements.count }
+    /// In no order.
+    var all: [Element] { elements }
 
     mutating func insert(_ element: Element) {
         elements.append(element)
@@ -31,5 +33,12 @@ struct Heap<Element: Comparable> {
             elements.swapAt(parent, least)
             parent = least
         }
+    }
+
+    /// Keeps some of the elements.
+    mutating func filter(_ isKept: (Element) -> Bool) {
+        let kept = elements.filter(isKept)
+        elements = []
+        for element in kept { insert(element) }
     }
 }

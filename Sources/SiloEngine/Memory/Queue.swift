@@ -3,7 +3,7 @@ import SiloCore
 import SiloStore
 
 /// The jobs of one tenant in one task group: how many stand in each place, and the heads of those that wait.
-final class Queue {
+final class Queue: WindowOwner {
     struct ID: Hashable {
         let tenant: Tenant
         let group: TaskGroup
@@ -18,8 +18,9 @@ final class Queue {
     /// The directory row no longer says what `counts` says.
     var isDirty = false
 
-    /// The queue stands in the line of those whose windows may be let go.
     var isInLoadOrder = false
+    /// Nothing of it starts: its tenant or its group is paused.
+    var isPaused = false
 
     /// The batch that is being made adds or takes away rows that the windows may not hold.
     var hasUnwrittenRows = false
@@ -44,8 +45,12 @@ final class Queue {
     /// Nothing can happen in the queue without a new request.
     var isIdle: Bool { counts.ready == 0 && counts.timers == 0 && counts.waiting == 0 && counts.leased == 0 }
 
-    /// Its windows hold rows.
-    var holdsRows: Bool { !ready.isEmpty || !timers.isEmpty }
+    var heldRows: Int { ready.count + timers.count }
+
+    func letRowsGo() {
+        ready.clear()
+        timers.clear()
+    }
 
     var total: UInt64 { counts.ready + counts.timers + counts.waiting + counts.leased + completed }
     var completed: UInt64 { counts.succeeded + counts.failed + counts.cancelled }

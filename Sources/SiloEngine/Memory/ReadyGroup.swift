@@ -25,12 +25,12 @@ struct ReadyGroup {
     /// The queue whose turn it is, or nil when nobody has a ready job. The caller takes one job and pays with `deficit`.
     mutating func next() -> Queue? {
         while let queue = fresh.first {
-            if queue.counts.ready > 0, queue.deficit > 0 { return queue }
+            if queue.counts.ready > 0, queue.deficit > 0, !queue.isPaused { return queue }
             _ = fresh.popFirst()
             settle(queue)
         }
         while let queue = settled.first {
-            if queue.counts.ready == 0 {
+            if queue.counts.ready == 0 || queue.isPaused {
                 _ = settled.popFirst()
                 queue.turn = .none
             } else if queue.deficit > 0 {

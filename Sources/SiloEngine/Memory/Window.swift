@@ -24,6 +24,15 @@ final class PendingTask {
     }
 }
 
+/// Holds windows, which it may be asked to let go.
+protocol WindowOwner: AnyObject {
+    /// Rows that its windows hold.
+    var heldRows: Int { get }
+    /// It stands in the line of those whose windows may be let go.
+    var isInLoadOrder: Bool { get set }
+    func letRowsGo()
+}
+
 /// The head of an ordered family of rows, held in memory.
 ///
 /// It holds every stored row before its frontier and none from there on, so that taking the first never misses one.

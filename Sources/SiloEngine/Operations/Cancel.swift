@@ -31,7 +31,7 @@ public struct Cancel: Command {
             transaction.put(job.keys.status(id), status.serializedBytes(), expiresAt: expiresAt)
         case .scheduled:
             let start = stored.nextStart ?? transaction.now
-            _ = try await transaction.takePending(job, priority: stored.job.priority, start: start)
+            _ = try await transaction.takePending(job, stored)
             let end = JobEnd(
                 state: .cancelled, attempt: stored.attempt, relative: stored.relativeAttempt,
                 cancelledAt: transaction.now, start: start

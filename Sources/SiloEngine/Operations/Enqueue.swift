@@ -65,7 +65,7 @@ public struct Enqueue: Command {
         let task = transaction.task(
             job, attempt: 1, relative: 1, start: Timestamp(job.startMs), encodedBytes: encoded.count
         )
-        transaction.admit(JobReference(id: id, queue: queue), task)
+        try await transaction.admit(JobReference(id: id, queue: queue), task)
         transaction.afterwards { $0.totalJobs += 1 }
         return id
     }

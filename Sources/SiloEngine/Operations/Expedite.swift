@@ -25,11 +25,12 @@ public struct Expedite: Command {
         guard stored.state == .scheduled, let start = stored.nextStart else {
             throw refuse("job has no pending task to expedite")
         }
+        guard try await !transaction.isWaiting(job, stored) else { throw refuse("job has no pending task to expedite") }
         guard start > transaction.now else { throw refuse("task is already ready to run (not future-scheduled)") }
-        guard let task = try await transaction.takePending(job, priority: stored.job.priority, start: start) else {
+        guard let task = try await transaction.takePending(job, stored) else {
             throw refuse("job has no pending task to expedite")
         }
-        transaction.schedule(
+        try await transaction.schedule(
             job, stored.job, stored.jobBytes, attempt: task.attempt, relative: task.relativeAttempt, start: transaction.now
         )
     }

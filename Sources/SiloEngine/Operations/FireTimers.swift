@@ -26,11 +26,13 @@ struct FireTimers: Command {
                 return
             }
             guard Timestamp(Int64(clamping: first.position.order)) <= transaction.now else { return }
-            transaction.memory.changeWindow(queue) { _ = $0.timers.popFirst() }
+            transaction.memory.changeWindow(queue) { _ = queue.timers.popFirst() }
             transaction.delete(queue.keys.timer(queue.id.group, first.position.order, first.position.job))
             queue.counts.timers.countDown()
             transaction.memory.markDirty(queue)
-            transaction.admit(JobReference(id: first.position.job, queue: queue), first.record)
+            let job = JobReference(id: first.position.job, queue: queue)
+            // It holds something when it waited in vain for an external limiter's answer.
+            try await transaction.admit(job, try await transaction.releasing(first.record, job))
             left -= 1
         }
     }

@@ -18,7 +18,10 @@ public struct Heartbeat: Command {
     /// When cancellation was asked for; nil when it was not. Durable when answered.
     /// Throws `.leaseNotFound` or `.leaseOwnerMismatch`: stop the work.
     public func run(in transaction: Transaction) async throws -> Timestamp? {
-        guard let lease = transaction.memory.leases[task], lease.queue.id.tenant == tenant else { throw SiloError.leaseNotFound }
+        guard let lease = transaction.memory.leases[task], lease.queue.id.tenant == tenant else {
+            guard try transaction.renew(task, of: tenant, worker: worker) else { throw SiloError.leaseNotFound }
+            return nil
+        }
         guard lease.record.workerId == worker else { throw SiloError.leaseOwnerMismatch }
         let expiresAt = transaction.now + transaction.settings.leaseMilliseconds
         transaction.rewrite(lease) { $0.expiresAtMs = expiresAt.milliseconds }

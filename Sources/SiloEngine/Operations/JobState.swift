@@ -39,9 +39,17 @@ public struct StoredJob: Sendable {
     /// When the pending attempt starts. A job cancelled before that attempt keeps it; a running one shows none.
     public var nextStart: Timestamp? {
         if lease != nil { return nil }
+        return due ?? pendingStart
+    }
+
+    /// The start of the pending attempt, from which its rank comes.
+    var pendingStart: Timestamp? {
         guard let status else { return Timestamp(job.startMs) }
         return status.startMs.map { Timestamp($0) }
     }
+
+    /// When the timer of a pending attempt is due that a rate limit put off.
+    var due: Timestamp? { status?.dueMs.map { Timestamp($0) } }
 
     /// The number of the pending attempt; of a finished or running job the last one.
     public var attempt: UInt32 { lease?.attempt ?? status?.attempt ?? 1 }

@@ -14,6 +14,18 @@ public struct LeasedTask: Sendable {
     public var isLastAttempt: Bool { relativeAttempt > job.retryPolicy?.retryCount ?? 0 }
 }
 
+/// What a worker gets: tasks of jobs, and refreshes of floating limits, which come besides.
+public struct Leased: Sendable {
+    public var tasks: [LeasedTask] = []
+    public var refreshes: [LeasedRefresh] = []
+
+    public init() {}
+
+    public var isEmpty: Bool { tasks.isEmpty && refreshes.isEmpty }
+    /// What `GiveBack` takes.
+    public var ids: [TaskID] { tasks.map(\.id) + refreshes.map(\.id) }
+}
+
 /// Gives a worker up to `taskCountMax` ready tasks of a group: tenants in turn, each tenant's by priority and time.
 public struct Lease: Command {
     public let worker: String
@@ -34,32 +46,47 @@ public struct Lease: Command {
         self.takesOversized = takesOversized
     }
 
-    public func run(in transaction: Transaction) async throws -> [LeasedTask] {
-        var leased: [LeasedTask] = []
+    public func run(in transaction: Transaction) async throws -> Leased {
+        var leased = Leased()
+        guard taskCountMax > 0 else { return leased }
+        leased.refreshes = try await transaction.leaseRefreshes(group, worker: worker)
         var payloadBytes = 0
-        while leased.count < taskCountMax, let queue = transaction.memory.nextQueue(in: group) {
+        while leased.tasks.count < taskCountMax, let queue = transaction.memory.nextQueue(in: group) {
             guard let pending = try await transaction.takeReady(queue) else { continue }
             guard let job = try await transaction.job(of: pending, queue) else { continue }
             let reference = JobReference(id: pending.position.job, queue: queue)
+            if let paused = try await transaction.pausedLimit(of: pending.record, reference) {
+                try await transaction.placeWaiting(reference, try await transaction.releasing(pending.record, reference), at: paused)
+                continue
+            }
             payloadBytes += job.answerBytes
-            if payloadBytes > payloadBytesMax, !leased.isEmpty || !takesOversized {
-                transaction.admit(reference, pending.record)
+            if payloadBytes > payloadBytesMax, !leased.tasks.isEmpty || !takesOversized {
+                transaction.placeReady(reference, pending.record)
                 break
             }
             queue.deficit -= 1
-            leased.append(transaction.lease(job, reference, pending.record, worker))
+            leased.tasks.append(try await transaction.lease(job, reference, pending.record, worker))
         }
+        transaction.memory.polled(group, tasks: leased.tasks.count, at: transaction.now)
         return leased
     }
 }
 
 extension Transaction {
-    /// Makes a task the worker's.
-    func lease(_ job: StorageV1.Job, _ reference: JobReference, _ task: StorageV1.Task, _ worker: String) -> LeasedTask {
-        let lease = placeLease(reference, task, worker: worker)
+    /// Makes a ready task the worker's, with the slots that it holds.
+    fileprivate func lease(
+        _ job: StorageV1.Job, _ reference: JobReference, _ task: StorageV1.Task, _ worker: String
+    ) async throws(StoreError) -> LeasedTask {
+        try await useHits(task, reference)
+        return lease(job, reference, task, worker, slots: task.hold == nil ? [] : job.limits.slotKeys)
+    }
+
+    func lease(
+        _ job: StorageV1.Job, _ reference: JobReference, _ task: StorageV1.Task, _ worker: String, slots: [LimitKey]
+    ) -> LeasedTask {
+        let lease = placeLease(reference, task, worker: worker, slots: slots)
         return LeasedTask(
-            id: lease.taskID, tenant: reference.queue.id.tenant, job: job,
-            attempt: task.attempt, relativeAttempt: task.relativeAttempt
+            id: lease.taskID, tenant: reference.tenant, job: job, attempt: task.attempt, relativeAttempt: task.relativeAttempt
         )
     }
 
@@ -67,7 +94,7 @@ extension Transaction {
     fileprivate func takeReady(_ queue: Queue) async throws(StoreError) -> PendingTask? {
         if queue.ready.isEmpty { try await loadReady(queue) }
         var taken: PendingTask?
-        memory.changeWindow(queue) { taken = $0.ready.popFirst() }
+        memory.changeWindow(queue) { taken = queue.ready.popFirst() }
         guard let pending = taken else {
             queue.counts.ready = 0
             memory.markDirty(queue)
@@ -87,147 +114,22 @@ extension Transaction {
             if let job = try? StorageV1.Job(serializedBytes: bytes) { return job }
             setAside(Row(key: key, value: bytes))
         }
+        _ = try await releasing(pending.record, JobReference(id: pending.position.job, queue: queue))
         memory.totalJobs -= 1
         return nil
     }
 
-    /// Fills the empty ready window of a queue from the store.
-    private func loadReady(_ queue: Queue) async throws(StoreError) {
-        guard let frontier = queue.ready.frontier else { return }
-        let range = queue.keys.ready(queue.id.group, from: frontier.order, frontier.job)
-        let page = try await loadPage(queue, range, stored: queue.counts.ready)
-        memory.changeWindow(queue) { $0.ready.load(page.tasks, next: page.next) }
-        queue.counts.ready.countDown(by: page.setAside)
-        memory.shrinkWindows(keeping: queue)
-    }
-
-    /// Fills the empty timer window of a queue from the store.
-    func loadTimers(_ queue: Queue) async throws(StoreError) {
-        guard let frontier = queue.timers.frontier else { return }
-        let range = queue.keys.timers(queue.id.group, from: frontier.order, frontier.job)
-        let page = try await loadPage(queue, range, stored: queue.counts.timers)
-        memory.changeWindow(queue) { $0.timers.load(page.tasks, next: page.next) }
-        queue.counts.timers.countDown(by: page.setAside)
-        memory.shrinkWindows(keeping: queue)
-    }
-
-    private struct Page {
-        var tasks: [PendingTask] = []
-        var next: Position?
-        var setAside: UInt64 = 0
-    }
-
-    /// Reads the first pending tasks of a range, a page at a time until there are some or the range ends. A row that cannot
-    /// be read is set aside, so that it does not block the rest.
-    /// - Parameter stored: how many rows there should be: a short page costs far less to read.
-    private func loadPage(
-        _ queue: Queue, _ range: (start: Bytes, end: Bytes), stored: UInt64
-    ) async throws(StoreError) -> Page {
-        var page = Page()
-        // One more than there should be shows that the range has ended.
-        let limit = min(settings.pageRows, Int(clamping: stored) &+ 1)
-        var start: Bytes? = range.start
-        while let from = start, page.tasks.isEmpty {
-            let (rows, next) = try await scan(
-                from: from, to: range.end, limit: max(2, limit), merging: queue.hasUnwrittenRows
-            )
-            page.tasks.reserveCapacity(rows.count)
-            for row in rows {
-                if let (order, job) = queue.keys.parseOrdered(row.key),
-                    let record = try? StorageV1.Task(serializedBytes: row.value)
-                {
-                    page.tasks.append(PendingTask(Position(order: order, job: job), record))
-                } else {
-                    setAside(row)
-                    page.setAside += 1
-                    queue.hasUnwrittenRows = true
-                    memory.markDirty(queue)
-                }
-            }
-            start = next
+    /// The first of the limits whose slots a ready task holds that is paused: the job must not start.
+    fileprivate func pausedLimit(of task: StorageV1.Task, _ job: JobReference) async throws(StoreError) -> Demand? {
+        guard task.hold != nil, memory.limits.pauses.hasLimits else { return nil }
+        for demand in try await demands(of: task.jobLimits, job.tenant) {
+            if case .slot(let limit, _) = demand, limit.isPaused { return demand }
         }
-        // No job id sorts between the last one and that id followed by a zero byte.
-        if start != nil, let last = page.tasks.last?.position {
-            page.next = Position(order: last.order, job: JobID(last.job.text + "\0"))
-        }
-        return page
-    }
-
-    private func setAside(_ row: Row) {
-        put(ShardKeys.setAside(row.key), row.value)
-        delete(row.key)
+        return nil
     }
 }
 
 extension StorageV1.Job {
     /// Bytes that its task takes in an answer, but for ids.
     public var answerBytes: Int { metadata.reduce(payload.count) { $0 + $1.key.utf8.count + $1.value.utf8.count } }
-}
-
-/// Gives a worker one named job, before its time if need be: a helper for tests (spec/jobs.md 6.12).
-public struct LeaseJob: Command {
-    public let tenant: Tenant
-    public let id: JobID
-    public let worker: String
-
-    public init(tenant: Tenant, id: JobID, worker: String) {
-        self.tenant = tenant
-        self.id = id
-        self.worker = worker
-    }
-
-    public func run(in transaction: Transaction) async throws -> LeasedTask {
-        let (stored, reference) = try await transaction.find(tenant, id)
-        func refuse(_ reason: String) -> SiloError { .jobRefused(.lease, id, reason: reason, stored.state) }
-        switch stored.state {
-        case .running: throw refuse("job is currently running")
-        case .succeeded, .failed: throw refuse("job is already in terminal state")
-        case .cancelled: throw refuse(stored.cancelledAt != nil ? "job is cancelled" : "job has no pending task")
-        case .scheduled: break
-        }
-        guard let start = stored.nextStart,
-            var task = try await transaction.takePending(reference, priority: stored.job.priority, start: start)
-        else { throw refuse("job has no pending task in queue") }
-        task.relativeAttempt = task.attempt
-        return transaction.lease(stored.job, reference, task, worker)
-    }
-}
-
-/// Puts tasks back that a worker was never told of, as if they had not been leased.
-public struct GiveBack: Command {
-    public let tasks: [TaskID]
-
-    public init(_ tasks: [TaskID]) {
-        self.tasks = tasks
-    }
-
-    public func run(in transaction: Transaction) async throws {
-        var seen: Set<TaskID> = []
-        for id in tasks where seen.insert(id).inserted {
-            guard let lease = transaction.memory.leases[id] else { continue }
-            let found: (stored: StoredJob, job: JobReference)
-            do {
-                found = try await transaction.find(lease.queue.id.tenant, lease.job)
-            } catch is SiloError {
-                // There is nothing to give back to; the others are not held up.
-                transaction.removeLease(lease)
-                continue
-            }
-            let (stored, reference) = found
-            transaction.removeLease(lease)
-            if let cancelledAt = lease.cancelledAt {
-                let end = JobEnd(
-                    state: .cancelled, attempt: lease.record.attempt, relative: lease.record.relativeAttempt,
-                    cancelledAt: cancelledAt
-                )
-                try await transaction.finish(reference, end)
-            } else {
-                let task = transaction.task(
-                    stored.job, attempt: lease.record.attempt, relative: lease.record.relativeAttempt,
-                    start: Timestamp(lease.record.startMs), encodedBytes: stored.jobBytes
-                )
-                transaction.admit(reference, task)
-            }
-        }
-    }
 }

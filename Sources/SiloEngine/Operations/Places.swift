@@ -2,29 +2,18 @@ import Protobuf
 import SiloCore
 import SiloStore
 
-// A job stands in exactly one place: ready, timer, leased or finished. Every operation is a move between two of them,
-// and these are the moves. They write the rows of the place and keep memory and the counts of the queue in step.
+// A job stands in exactly one place: timer, waiting, ready, leased or finished. Every operation is a move between two of
+// them, and these are the moves. They write the rows of the place and keep memory and the counts of the queue in step.
 
 /// A job that a command works on.
 struct JobReference {
     let id: JobID
     let queue: Queue
     var keys: TenantKeys { queue.keys }
+    var tenant: Tenant { queue.id.tenant }
 }
 
 extension Transaction {
-    /// Makes the job's pending attempt due: ready at once, or when its start time comes.
-    ///
-    /// The one way into the ready queue. Enqueue, timers, retries, restarts and expedites all pass here, so that limits
-    /// have one place to be asked.
-    func admit(_ job: JobReference, _ task: StorageV1.Task) {
-        if Timestamp(task.startMs) > now {
-            placeTimer(job, task)
-        } else {
-            placeReady(job, task)
-        }
-    }
-
     /// The pending attempt of a job, with a copy of the job when that is small.
     func task(_ job: StorageV1.Job, attempt: UInt32, relative: UInt32, start: Timestamp, encodedBytes: Int) -> StorageV1.Task {
         var task = StorageV1.Task()
@@ -32,18 +21,24 @@ extension Transaction {
         task.relativeAttempt = relative
         task.startMs = start.milliseconds
         task.priority = job.priority
-        if encodedBytes <= settings.inlineJobBytesMax { task.job = job }
+        if encodedBytes <= settings.inlineJobBytesMax {
+            task.job = job
+        } else {
+            task.limits = job.limits
+            task.taskGroup = job.taskGroup
+        }
         return task
     }
 
-    /// Where a task stands among the ready ones: by priority, raised slowly by waiting, then by time.
-    func rank(_ task: StorageV1.Task) -> UInt64 {
-        let (sum, overflow) = Timestamp(task.startMs).sortable
-            .addingReportingOverflow(UInt64(task.priority) * settings.agingMillisecondsPerPriority)
+    /// Where a task stands among others: by priority, raised slowly by waiting, then by time.
+    func rank(_ task: StorageV1.Task) -> UInt64 { rank(start: Timestamp(task.startMs), priority: task.priority) }
+
+    private func rank(start: Timestamp, priority: UInt32) -> UInt64 {
+        let (sum, overflow) = start.sortable.addingReportingOverflow(UInt64(priority) * settings.agingMillisecondsPerPriority)
         return overflow ? .max : sum
     }
 
-    private func placeReady(_ job: JobReference, _ task: StorageV1.Task) {
+    func placeReady(_ job: JobReference, _ task: StorageV1.Task) {
         let pending = PendingTask(Position(order: rank(task), job: job.id), task)
         put(job.keys.ready(job.queue.id.group, pending.position.order, job.id), task.serializedBytes())
         afterwards { memory in
@@ -52,8 +47,9 @@ extension Transaction {
         }
     }
 
-    private func placeTimer(_ job: JobReference, _ task: StorageV1.Task) {
-        let pending = PendingTask(Position(order: Timestamp(task.startMs).sortable, job: job.id), task)
+    /// - Parameter due: when the timer fires; the job's status says so too when that is not the task's start.
+    func placeTimer(_ job: JobReference, _ task: StorageV1.Task, due: Timestamp) {
+        let pending = PendingTask(Position(order: due.sortable, job: job.id), task)
         put(job.keys.timer(job.queue.id.group, pending.position.order, job.id), task.serializedBytes())
         afterwards { memory in
             memory.addTimer(pending, to: job.queue)
@@ -61,45 +57,101 @@ extension Transaction {
         }
     }
 
-    /// Takes the pending attempt away from wherever it waits, and gives it back; nil when it waits nowhere.
-    /// - Parameters:
-    ///   - priority: of the job.
-    ///   - start: of the pending attempt, as the job's status says.
-    func takePending(_ job: JobReference, priority: UInt32, start: Timestamp) async throws(StoreError) -> StorageV1.Task? {
-        var probe = StorageV1.Task()
-        probe.priority = priority
-        probe.startMs = start.milliseconds
-        let group = job.queue.id.group
+    /// Puts a job into the line of those that ask for the same, which waits at the limit that has no room.
+    func placeWaiting(_ job: JobReference, _ task: StorageV1.Task, at demand: Demand) async throws(StoreError) {
+        let line = try await line(of: task.jobLimits, job.tenant)
+        let pending = PendingTask(Position(order: rank(task), job: job.id), task)
+        put(job.keys.waiting(line.id.line, pending.position.order, job.id), task.serializedBytes())
+        afterwards { memory in
+            memory.addWaiting(pending, to: line, at: demand)
+            job.queue.counts.waiting += 1
+            memory.markDirty(job.queue)
+        }
+    }
 
-        let ready = Position(order: rank(probe), job: job.id)
-        let readyKey = job.keys.ready(group, ready.order, job.id)
-        if let bytes = try await get(readyKey) {
-            delete(readyKey)
+    /// Takes the first job of a line out of it.
+    func takeFirst(of line: Line, _ pending: PendingTask, _ queue: Queue) {
+        delete(line.keys.waiting(line.id.line, pending.position.order, pending.position.job))
+        memory.changeWindow(line) { _ = line.window.popFirst() }
+        line.countedOut()
+        line.hasUnwrittenRows = true
+        memory.limits.markDirty(line)
+        queue.counts.waiting.countDown()
+        memory.markDirty(queue)
+        if line.waiting == 0 { memory.limits.forget(line) }
+    }
+
+    /// Takes the pending attempt away from wherever it stands, gives up what it holds, and gives it back; nil when it stands
+    /// nowhere.
+    func takePending(_ job: JobReference, _ stored: StoredJob) async throws(StoreError) -> StorageV1.Task? {
+        guard let start = stored.pendingStart else { return nil }
+        let group = job.queue.id.group
+        let order = rank(start: start, priority: stored.job.priority)
+        let position = Position(order: order, job: job.id)
+
+        if let task = try await takeRow(job.keys.ready(group, order, job.id), stored) {
             afterwards { memory in
-                memory.changeWindow(job.queue) { $0.ready.remove(ready) }
+                memory.changeWindow(job.queue) { job.queue.ready.remove(position) }
                 job.queue.counts.ready.countDown()
                 job.queue.hasUnwrittenRows = true
                 memory.markDirty(job.queue)
             }
-            return try? StorageV1.Task(serializedBytes: bytes)
+            return try await releasing(task, job)
         }
-        let timer = Position(order: start.sortable, job: job.id)
-        let timerKey = job.keys.timer(group, timer.order, job.id)
-        if let bytes = try await get(timerKey) {
-            delete(timerKey)
-            afterwards { memory in
-                memory.changeWindow(job.queue) { $0.timers.remove(timer) }
-                job.queue.counts.timers.countDown()
-                job.queue.hasUnwrittenRows = true
-                memory.markDirty(job.queue)
-            }
-            return try? StorageV1.Task(serializedBytes: bytes)
+        if let task = try await takeTimer(job, stored) { return try await releasing(task, job) }
+        guard !stored.job.limits.isEmpty else { return nil }
+        let line = try await line(of: stored.job.limits, job.tenant)
+        guard let task = try await takeRow(job.keys.waiting(line.id.line, order, job.id), stored) else { return nil }
+        afterwards { memory in
+            memory.changeWindow(line) { line.window.remove(position) }
+            line.countedOut()
+            line.hasUnwrittenRows = true
+            memory.limits.markDirty(line)
+            if line.waiting == 0 { memory.limits.forget(line) }
+            job.queue.counts.waiting.countDown()
+            memory.markDirty(job.queue)
         }
-        return nil
+        return task
+    }
+
+    /// Takes the pending attempt away from its timer, with what it holds; nil when it has none.
+    func takeTimer(_ job: JobReference, _ stored: StoredJob) async throws(StoreError) -> StorageV1.Task? {
+        guard let due = stored.due ?? stored.pendingStart else { return nil }
+        let timer = Position(order: due.sortable, job: job.id)
+        guard let task = try await takeRow(job.keys.timer(job.queue.id.group, timer.order, job.id), stored) else { return nil }
+        afterwards { memory in
+            memory.changeWindow(job.queue) { job.queue.timers.remove(timer) }
+            job.queue.counts.timers.countDown()
+            job.queue.hasUnwrittenRows = true
+            memory.markDirty(job.queue)
+        }
+        return task
+    }
+
+    /// A row that cannot be read is set aside; the job's own row says what the attempt is.
+    private func takeRow(_ key: Bytes, _ stored: StoredJob) async throws(StoreError) -> StorageV1.Task? {
+        guard let bytes = try await get(key) else { return nil }
+        if let task = try? StorageV1.Task(serializedBytes: bytes) {
+            delete(key)
+            return task
+        }
+        setAside(Row(key: key, value: bytes))
+        return task(
+            stored.job, attempt: stored.attempt, relative: stored.relativeAttempt, start: stored.pendingStart ?? now,
+            encodedBytes: stored.jobBytes
+        )
+    }
+
+    /// Whether the job waits at a limit.
+    func isWaiting(_ job: JobReference, _ stored: StoredJob) async throws(StoreError) -> Bool {
+        guard let start = stored.pendingStart, !stored.job.limits.isEmpty else { return false }
+        let order = rank(start: start, priority: stored.job.priority)
+        return try await get(job.keys.waiting(LineID(of: stored.job.limits), order, job.id)) != nil
     }
 
     /// Gives the job to a worker. Durable before the worker learns of it.
-    func placeLease(_ job: JobReference, _ task: StorageV1.Task, worker: String) -> LiveLease {
+    /// - Parameter slots: the keys of the limits that it holds a slot of.
+    func placeLease(_ job: JobReference, _ task: StorageV1.Task, worker: String, slots: [LimitKey]) -> LiveLease {
         let taskID = TaskID(.random(from: random))
         var record = StorageV1.Lease()
         record.taskId = taskID.uuid.bytes
@@ -111,6 +163,9 @@ extension Transaction {
         record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
         record.startMs = task.startMs
         record.priority = task.priority
+        record.slots = slots.map(\.text)
+        record.hold = task.hold
+        record.used = task.reserved
         let lease = LiveLease(taskID: taskID, job: job.id, queue: job.queue, record: record)
         put(lease.key, record.serializedBytes())
         afterwards { memory in

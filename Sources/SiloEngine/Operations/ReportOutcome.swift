@@ -32,7 +32,12 @@ public struct ReportOutcome: Command {
 
     /// Durable when answered. Throws `.leaseNotFound`, changing nothing.
     public func run(in transaction: Transaction) async throws {
-        guard let lease = transaction.memory.leases[task], lease.queue.id.tenant == tenant else { throw SiloError.leaseNotFound }
+        guard let lease = transaction.memory.leases[task], lease.queue.id.tenant == tenant else {
+            guard let refresh = transaction.memory.limits.refreshes[task], refresh.limit.tenant == tenant else {
+                throw SiloError.leaseNotFound
+            }
+            throw SiloError.invalidArgument("task is a RefreshFloatingLimit: report it with ReportRefreshOutcome")
+        }
         try await transaction.end(lease, outcome)
     }
 }
@@ -92,12 +97,6 @@ struct ExpireLeases: Command {
             }
         }
     }
-
-    /// A MessagePack string of up to 65,535 bytes: the server's own error data is one (spec/api.md 2.7).
-    private func messagePack(_ text: String) -> Bytes {
-        let utf8 = Array(text.utf8.prefix(Int(UInt16.max)))
-        return [0xda, UInt8(utf8.count >> 8), UInt8(utf8.count & 0xff)] + utf8
-    }
 }
 
 extension Transaction {
@@ -106,6 +105,7 @@ extension Transaction {
         let job = JobReference(id: lease.job, queue: lease.queue)
         let record = lease.record
         removeLease(lease)
+        try await free(record.slots.map { LimitKey($0) }, hold: record.hold, of: job.tenant)
 
         var attempt = StorageV1.Attempt()
         attempt.number = record.attempt
@@ -150,7 +150,7 @@ extension Transaction {
             let start = stored.retryPolicy?.nextStart(after: now, attempt: attempt.relativeNumber)
         else { return false }
         put(job.keys.attempt(job.id, attempt.number), attempt.serializedBytes())
-        schedule(
+        try await schedule(
             job, stored, bytes.count, attempt: attempt.number + 1, relative: attempt.relativeNumber + 1, start: start
         )
         return true
@@ -160,7 +160,7 @@ extension Transaction {
     func schedule(
         _ job: JobReference, _ stored: StorageV1.Job, _ storedBytes: Int,
         attempt: UInt32, relative: UInt32, start: Timestamp
-    ) {
+    ) async throws(StoreError) {
         var status = StorageV1.Status()
         status.state = .scheduled
         status.changedAtMs = now.milliseconds
@@ -168,6 +168,6 @@ extension Transaction {
         status.relativeAttempt = relative
         status.startMs = start.milliseconds
         put(job.keys.status(job.id), status.serializedBytes())
-        admit(job, task(stored, attempt: attempt, relative: relative, start: start, encodedBytes: storedBytes))
+        try await admit(job, task(stored, attempt: attempt, relative: relative, start: start, encodedBytes: storedBytes))
     }
 }

@@ -48,6 +48,7 @@ extension Transaction {
         do {
             let answer = try await command.run(in: self)
             keep()
+            if memory.limits.hasFreed { try await grantFreed() }
             return .success(answer)
         } catch let error as SiloError {
             rollBack()
@@ -77,13 +78,13 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
     private let abandoned = Atomic(false)
     private let hasSlot = Atomic(true)
     private let freed: @Sendable () -> Void
-    private let completion: @Sendable (Result<[LeasedTask], SiloError>) -> Void
-    private var result: Result<[LeasedTask], SiloError> = .success([])
+    private let completion: @Sendable (Result<Leased, SiloError>) -> Void
+    private var result: Result<Leased, SiloError> = .success(Leased())
 
     /// - Parameter freed: it no longer counts as work in hand, because nobody waits for it.
     init(
         _ lease: Lease, deadline: Timestamp?, freed: @escaping @Sendable () -> Void,
-        _ completion: @escaping @Sendable (Result<[LeasedTask], SiloError>) -> Void
+        _ completion: @escaping @Sendable (Result<Leased, SiloError>) -> Void
     ) {
         self.freed = freed
         self.lease = lease

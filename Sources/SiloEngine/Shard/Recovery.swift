@@ -8,8 +8,9 @@ extension ShardMemory {
     static func recover(
         from store: any KeyValueStore, settings: EngineSettings, now: Timestamp
     ) async throws(StoreError) -> ShardMemory {
-        let memory = ShardMemory(settings: settings)
         try await checkFormat(of: store, now: now)
+        let memory = ShardMemory(settings: settings, pauses: try await pauses(in: store))
+        try await memory.recoverLimits(from: store, now: now)
 
         var withLeases: [Queue] = []
         let directory = ShardKeys.queues
@@ -21,7 +22,7 @@ extension ShardMemory {
             memory.totalJobs += Int64(clamping: queue.total)
             memory.completedJobs += Int64(clamping: queue.completed)
             guard !queue.isIdle else { return }
-            memory.queues[queue.id] = queue
+            memory.add(queue)
             memory.activate(queue)
             memory.armTimers(of: queue)
             // Queues come in order of their tenants: one of each.
@@ -31,6 +32,36 @@ extension ShardMemory {
         // What was read may have been written but not flushed by whoever served the shard before, and is answered from now on.
         try await store.flush()
         return memory
+    }
+
+    private static func pauses(in store: any KeyValueStore) async throws(StoreError) -> PauseTable {
+        let pauses = PauseTable()
+        let range = ShardKeys.pauses
+        try await store.scanAll(from: range.start, to: range.end) { row throws(StoreError) in
+            guard let target = ShardKeys.parsePause(row.key) else { return }
+            pauses[target] = (try? StorageV1.Pause(serializedBytes: row.value)) ?? StorageV1.Pause()
+        }
+        return pauses
+    }
+
+    /// What is known of limits before the first of them is asked. Lines are read in the loop's turns: there may be many.
+    private func recoverLimits(from store: any KeyValueStore, now: Timestamp) async throws(StoreError) {
+        let states = ShardKeys.tenantStates
+        try await store.scanAll(from: states.start, to: states.end) { row throws(StoreError) in
+            guard let tenant = ShardKeys.parseTenantState(row.key) else { return }
+            limits.setDropCount(of: tenant, try StorageV1.TenantState(stored: row.value).drops)
+        }
+        let refreshes = ShardKeys.refreshes
+        try await store.scanAll(from: refreshes.start, to: refreshes.end) { row throws(StoreError) in
+            guard let (tenant, key) = ShardKeys.parseRefresh(row.key), var record = try? StorageV1.Refresh(serializedBytes: row.value),
+                let uuid = UUID(bytes: record.taskId)
+            else { return }
+            // As for jobs: its worker could not renew it meanwhile.
+            if record.expiresAtMs != 0 { record.expiresAtMs = max(record.expiresAtMs, (now + settings.leaseMilliseconds).milliseconds) }
+            limits.refreshes.add(LiveRefresh(SlotLimit.Name(tenant: tenant, key: key), TaskID(uuid), record))
+        }
+        let first = try await store.scan(from: ShardKeys.lines.start, to: ShardKeys.lines.end, limit: 1)
+        limits.unreadLines = first.first?.key
     }
 
     /// A worker could not renew its lease while nobody served the shard, so every lease starts anew. A lease that cannot be
@@ -56,7 +87,8 @@ extension ShardMemory {
             queue.counts.leased = UInt64(leases.values.filter { $0.queue === queue }.count)
             markDirty(queue)
         }
-        try await store.write(unreadable + takeDirtyRows())
+        takeDirtyRows(into: &unreadable)
+        try await store.write(unreadable)
     }
 
     /// Marks a new database with the format, and refuses one that is newer than this program.
@@ -69,7 +101,11 @@ extension ShardMemory {
                         + "run the newer program"
                 )
             }
-            return
+            // Older formats are part of this one; the program that wrote them must not open it any more.
+            guard info.formatVersion < ShardKeys.formatVersion else { return }
+            var raised = info
+            raised.formatVersion = ShardKeys.formatVersion
+            return try await store.write([Write(key: ShardKeys.info, value: raised.serializedBytes())])
         }
         var info = StorageV1.ShardInfo()
         info.formatVersion = ShardKeys.formatVersion

@@ -30,10 +30,13 @@ public final class Shard: Sendable {
     }
 
     /// Opens a shard over its database and begins to serve. The shard owns the store from now on.
+    /// - Parameter rateLimiter: is asked instead of the shard's own buckets.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
-        clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom()
+        clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), rateLimiter: (any RateLimiter)? = nil
     ) async throws(StoreError) -> Shard {
+        var settings = settings
+        settings.asksRateLimiter = rateLimiter != nil
         nonisolated(unsafe) let memory = try await ShardMemory.recover(from: store, settings: settings, now: clock.now)
         let info = try await store.get(ShardKeys.info).map { bytes throws(StoreError) in try StorageV1.ShardInfo(stored: bytes) }
         let mailbox = Mailbox(countMax: settings.unansweredMax, bytesMax: settings.unansweredBytesMax)
@@ -58,7 +61,7 @@ public final class Shard: Sendable {
             do throws(StoreError) {
                 let loop = ShardLoop(
                     memory: memory, store: store, mailbox: mailbox, committer: committer,
-                    clock: clock, random: random, gauge: gauge
+                    clock: clock, random: random, gauge: gauge, rateLimiter: rateLimiter
                 )
                 try await loop.run()
                 committer.stop()
@@ -98,7 +101,7 @@ public final class Shard: Sendable {
     @discardableResult
     public func lease(
         _ lease: Lease, waitMilliseconds: Int64 = 0,
-        completion: @escaping @Sendable (Result<[LeasedTask], SiloError>) -> Void
+        completion: @escaping @Sendable (Result<Leased, SiloError>) -> Void
     ) -> PendingLease {
         let deadline = waitMilliseconds > 0 ? clock.now + waitMilliseconds : nil
         let pending = PendingLease(lease, deadline: deadline, freed: { [mailbox] in mailbox.answered(1, bytes: 0) }, completion)
@@ -107,7 +110,7 @@ public final class Shard: Sendable {
     }
 
     /// As `lease`, for callers that wait.
-    public func lease(_ lease: Lease, waitMilliseconds: Int64 = 0) async throws(SiloError) -> [LeasedTask] {
+    public func lease(_ lease: Lease, waitMilliseconds: Int64 = 0) async throws(SiloError) -> Leased {
         let result = await withCheckedContinuation { continuation in
             _ = self.lease(lease, waitMilliseconds: waitMilliseconds) { continuation.resume(returning: $0) }
         }

@@ -11,11 +11,12 @@ final class ShardLoop {
     private let clock: any Clock
     private let transaction: Transaction
     private let gauge: ShardGauge
+    private let rateLimiter: (any RateLimiter)?
     private var alarm: (at: Timestamp, task: Task<Void, Never>)?
 
     init(
         memory: ShardMemory, store: any KeyValueStore, mailbox: Mailbox, committer: Committer,
-        clock: any Clock, random: any RandomSource, gauge: ShardGauge
+        clock: any Clock, random: any RandomSource, gauge: ShardGauge, rateLimiter: (any RateLimiter)?
     ) {
         self.memory = memory
         self.store = store
@@ -23,6 +24,7 @@ final class ShardLoop {
         self.committer = committer
         self.clock = clock
         self.gauge = gauge
+        self.rateLimiter = rateLimiter
         transaction = Transaction(store: store, memory: memory, now: clock.now, random: random)
     }
 
@@ -69,12 +71,16 @@ final class ShardLoop {
             transaction.begin(at: clock.now)
             _ = try await transaction.perform(ExpireLeases())
             _ = try await transaction.perform(FireTimers())
+            _ = try await transaction.perform(TendLimits())
+            // What a command left over, of very many lines.
+            if memory.limits.hasFreed { try await transaction.grantFreed() }
             try await serveWaiters(&answers)
             answers += memory.waiters.popOverdue(at: transaction.now) as [any PendingWork]
 
             let batch = transaction.takeBatch()
             if !batch.isEmpty { try await store.write(batch) }
-            memory.forgetIdleQueues()
+            memory.forgetIdle()
+            askRateLimiter()
             gauge.update(from: memory)
             finish(answers, wrote: !batch.isEmpty)
         } catch {
@@ -88,12 +94,20 @@ final class ShardLoop {
         let ready = memory.takeNewlyReady()
         guard memory.waiters.count > 0 else { return }
         for group in ready.sorted() {
-            while memory.nextQueue(in: group) != nil, let waiter = memory.waiters.first(of: group) {
+            while memory.hasWork(for: group), let waiter = memory.waiters.first(of: group) {
                 try await waiter.run(in: transaction)
                 // What is ready is not for it, such as a task that is too large for its answer.
                 if waiter.waits(at: transaction.now) { break }
                 memory.waiters.removeFirst(of: group)
                 answers.append(waiter)
+            }
+        }
+    }
+
+    private func askRateLimiter() {
+        for question in memory.takeChecks() {
+            rateLimiter?.check(question.check) { [mailbox] answer in
+                mailbox.post(PendingCommand(RateAnswered(question: question, answer: answer)) { _ in })
             }
         }
     }
@@ -108,7 +122,8 @@ final class ShardLoop {
 
     /// Wakes the loop when the next lease expires, timer is due or waiting ends.
     private func setAlarm() {
-        let next = [memory.leaseAlarms.first?.at, memory.timerAlarms.first?.at, memory.waiters.nextDeadline]
+        if memory.limits.hasFreed || memory.limits.unreadLines != nil { return mailbox.wake() }
+        let next = [memory.leaseAlarms.first?.at, memory.timerAlarms.first?.at, memory.waiters.nextDeadline, memory.limits.nextAlarm]
             .compactMap { $0 }.min()
         guard let next else { return }
         let now = clock.now

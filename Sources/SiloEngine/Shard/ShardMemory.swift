@@ -11,6 +11,9 @@ final class ShardMemory {
     var leaseAlarms = Heap<LeaseAlarm>()
     var timerAlarms = Heap<TimerAlarm>()
     var waiters = Waiters()
+    let limits: LimitTable
+    /// Questions for the external rate limiter, put when the turn is written.
+    var checks: [PendingCheck] = []
 
     /// Jobs stored, and those of them that are finished.
     var totalJobs: Int64 = 0
@@ -19,19 +22,32 @@ final class ShardMemory {
     /// Pending tasks held in all windows.
     var windowed = 0
 
-    /// Queues whose windows hold rows, longest held first. May name one that holds nothing any more.
-    private var loadOrder = FIFO<Queue>()
+    /// Whose windows hold rows, longest held first. May name one that holds nothing any more.
+    private var loadOrder = FIFO<any WindowOwner>()
     var queuesInLoadOrder: Int { loadOrder.count }
 
     private var dirtyQueues: [Queue] = []
     private var newlyReady: Set<TaskGroup> = []
 
-    init(settings: EngineSettings) {
+    /// How workers ask for each group.
+    private(set) var polls: [TaskGroup: Poll] = [:]
+    struct Poll {
+        var last: Timestamp
+        var leases = Pace()
+    }
+
+    init(settings: EngineSettings, pauses: PauseTable = PauseTable()) {
         self.settings = settings
+        limits = LimitTable(pauses: pauses)
+    }
+
+    func add(_ queue: Queue) {
+        queue.isPaused = limits.pauses.isPaused(queue.id)
+        queues[queue.id] = queue
     }
 
     func activate(_ queue: Queue) {
-        guard queue.turn == .none, queue.counts.ready > 0 else { return }
+        guard queue.turn == .none, queue.counts.ready > 0, !queue.isPaused else { return }
         groups[queue.id.group, default: ReadyGroup(quantum: settings.quantum)].activate(queue)
     }
 
@@ -45,14 +61,15 @@ final class ShardMemory {
         dirtyQueues.append(queue)
     }
 
-    /// The directory rows that memory is ahead of.
-    func takeDirtyRows() -> [Write] {
-        defer { dirtyQueues.removeAll(keepingCapacity: true) }
-        return dirtyQueues.map { queue in
+    /// Adds the rows that memory is ahead of.
+    func takeDirtyRows(into batch: inout [Write]) {
+        for queue in dirtyQueues {
             queue.isDirty = false
             queue.hasUnwrittenRows = false
-            return queue.directoryRow()
+            batch.append(queue.directoryRow())
         }
+        dirtyQueues.removeAll(keepingCapacity: true)
+        limits.takeDirtyRows(into: &batch)
     }
 
     /// Task groups that got ready work since the last call.
@@ -61,11 +78,49 @@ final class ShardMemory {
         return newlyReady
     }
 
+    /// Workers that wait for a group are looked at in this turn.
+    func wakeWaiters(of group: TaskGroup) { newlyReady.insert(group) }
+
+    /// Whether a worker of the group would get something.
+    func hasWork(for group: TaskGroup) -> Bool {
+        nextQueue(in: group) != nil || limits.refreshes.hasOffer(group)
+    }
+
+    func takeChecks() -> [PendingCheck] {
+        guard !checks.isEmpty else { return [] }
+        defer { checks = [] }
+        return checks
+    }
+
+    func polled(_ group: TaskGroup, tasks: Int, at now: Timestamp) {
+        polls[group, default: Poll(last: now)].last = now
+        polls[group]?.leases.record(tasks, at: now)
+        guard polls.count > settings.idleQueuesMax + 64 else { return }
+        polls = polls.filter { now - $0.value.last < 60_000 }
+    }
+
+    /// A pause began or ended.
+    func pausesChanged(_ target: PauseTarget) {
+        if case .limit(let key, let tenant) = target {
+            guard let limit = limits.slot(tenant, key) else { return }
+            limit.isPaused = limits.pauses.isPaused(key, of: tenant)
+            return limits.markFreed(limit)
+        }
+        for queue in queues.values {
+            let isPaused = limits.pauses.isPaused(queue.id)
+            guard isPaused != queue.isPaused else { continue }
+            queue.isPaused = isPaused
+            guard !isPaused, queue.counts.ready > 0 else { continue }
+            activate(queue)
+            newlyReady.insert(queue.id.group)
+        }
+    }
+
     /// Room for one more pending task in the queue's window.
     private var windowCapacity: Int { windowed < settings.windowsTotalMax ? settings.windowMax : 0 }
 
     func addReady(_ task: PendingTask, to queue: Queue) {
-        changeWindow(queue) { $0.ready.insert(task, capacity: windowCapacity) }
+        changeWindow(queue) { queue.ready.insert(task, capacity: windowCapacity) }
         queue.counts.ready += 1
         queue.hasUnwrittenRows = true
         activate(queue)
@@ -73,10 +128,24 @@ final class ShardMemory {
     }
 
     func addTimer(_ task: PendingTask, to queue: Queue) {
-        changeWindow(queue) { $0.timers.insert(task, capacity: windowCapacity) }
+        changeWindow(queue) { queue.timers.insert(task, capacity: windowCapacity) }
         queue.counts.timers += 1
         queue.hasUnwrittenRows = true
         armTimers(of: queue)
+    }
+
+    func addWaiting(_ task: PendingTask, to line: Line, at demand: Demand) {
+        let head = line.headOrder
+        changeWindow(line) { line.window.insert(task, capacity: windowCapacity) }
+        line.counted(in: 1)
+        line.hasUnwrittenRows = true
+        limits.add(line)
+        limits.markDirty(line)
+        if let limit = line.blockedAt {
+            if line.headOrder < head { limit.lines.enter(line) }
+        } else {
+            limits.park(line, at: demand)
+        }
     }
 
     /// Looks at the queue's timers again no later than its first is due.
@@ -94,46 +163,46 @@ final class ShardMemory {
         leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
     }
 
-    /// Changes a queue's windows and keeps count of what all windows hold.
-    func changeWindow(_ queue: Queue, _ change: (Queue) -> Void) {
-        let before = queue.ready.count + queue.timers.count
-        change(queue)
-        let after = queue.ready.count + queue.timers.count
+    /// Changes windows and keeps count of what all windows hold.
+    func changeWindow(_ owner: some WindowOwner, _ change: () -> Void) {
+        let before = owner.heldRows
+        change()
+        let after = owner.heldRows
         windowed += after - before
-        if after > 0, !queue.isInLoadOrder {
-            queue.isInLoadOrder = true
-            loadOrder.append(queue)
+        if after > 0, !owner.isInLoadOrder {
+            owner.isInLoadOrder = true
+            loadOrder.append(owner)
         }
     }
 
     /// Lets windows go, longest held first, until what is held fits or only `kept` holds some.
-    func shrinkWindows(keeping kept: Queue) {
+    func shrinkWindows(keeping kept: some WindowOwner) {
         var left = loadOrder.count
-        while left > 0, windowed > settings.windowsTotalMax, let queue = loadOrder.popFirst() {
+        while left > 0, windowed > settings.windowsTotalMax, let owner = loadOrder.popFirst() {
             left -= 1
-            guard queue !== kept else {
-                loadOrder.append(queue)
+            guard owner !== kept else {
+                loadOrder.append(owner)
                 continue
             }
-            queue.isInLoadOrder = false
-            changeWindow(queue) {
-                $0.ready.clear()
-                $0.timers.clear()
-            }
+            owner.isInLoadOrder = false
+            let before = owner.heldRows
+            owner.letRowsGo()
+            windowed += owner.heldRows - before
         }
     }
 
-    /// Forgets queues in which nothing can happen, when there are many.
-    func forgetIdleQueues() {
+    /// Forgets queues in which nothing can happen and limits that nobody waits for, when there are many.
+    func forgetIdle() {
+        limits.forgetIdle(above: settings.idleLimitsMax)
         guard queues.count > settings.idleQueuesMax + idleFloor else { return }
         groups = groups.filter { group in
             var group = group.value
             return group.next() != nil
         }
         queues = queues.filter { !$0.value.isIdle || $0.value.turn != .none }
-        loadOrder.removeAll { queue in
-            guard !queue.holdsRows else { return false }
-            queue.isInLoadOrder = false
+        loadOrder.removeAll { owner in
+            guard owner.heldRows == 0 else { return false }
+            owner.isInLoadOrder = false
             return true
         }
         idleFloor = queues.count

@@ -19,6 +19,8 @@ public final class Transaction {
     private var undo: [(place: Int, before: Write?)] = []
     /// Changes of memory that the command makes if it succeeds.
     private var effects: [(ShardMemory) -> Void] = []
+    /// How to undo the changes of memory that the command has made.
+    private var memoryUndo: [(ShardMemory) -> Void] = []
 
     init(store: any StoreReader, memory: ShardMemory, now: Timestamp, random: any RandomSource) {
         self.store = store
@@ -38,6 +40,7 @@ public final class Transaction {
     /// The command succeeded.
     func keep() {
         undo.removeAll(keepingCapacity: true)
+        memoryUndo.removeAll(keepingCapacity: true)
         let effects = effects
         self.effects.removeAll(keepingCapacity: true)
         for effect in effects { effect(memory) }
@@ -54,11 +57,13 @@ public final class Transaction {
             }
         }
         effects.removeAll(keepingCapacity: true)
+        while let step = memoryUndo.popLast() { step(memory) }
     }
 
     /// Everything the batch writes, with the directory rows of the queues it touched. Each key occurs once.
     func takeBatch() -> [Write] {
-        let batch = writes + memory.takeDirtyRows()
+        var batch = writes
+        memory.takeDirtyRows(into: &batch)
         writes.removeAll(keepingCapacity: true)
         index.removeAll(keepingCapacity: true)
         return batch
@@ -125,6 +130,11 @@ public final class Transaction {
         effects.append(effect)
     }
 
+    /// Undoes a change of memory that the command has made at once, should it fail.
+    func onRollBack(_ step: @escaping (ShardMemory) -> Void) {
+        memoryUndo.append(step)
+    }
+
     // MARK: Queues
 
     /// The queue of a tenant's task group, read from the directory when memory does not hold it.
@@ -134,7 +144,7 @@ public final class Transaction {
         let row = try await store.get(ShardKeys.queue(tenant, group))
         let counts = try row.map { bytes throws(StoreError) in try StorageV1.QueueCounts(stored: bytes) } ?? StorageV1.QueueCounts()
         let queue = Queue(id, counts: counts)
-        memory.queues[id] = queue
+        memory.add(queue)
         return queue
     }
 }

@@ -4,7 +4,7 @@ import SiloCore
 import SiloEngine
 import SiloStore
 
-// Between the messages of the API and the records of the store. Limits come with their operations.
+// Between the messages of the API and the records of the store. Limits: LimitConversion.swift.
 
 extension SiloV1.SerializedBytes {
     init(_ bytes: Bytes) {
@@ -67,6 +67,7 @@ extension SiloV1.Task {
         relativeAttemptNumber = task.relativeAttempt
         isLastAttempt = task.isLastAttempt
         metadata = task.job.metadata
+        limits = task.job.limits.map(SiloV1.Limit.init)
         payload = SiloV1.SerializedBytes(task.job.payload)
         priority = task.job.priority
         self.shard = shard
@@ -117,6 +118,7 @@ extension SiloV1.GetJobResponse {
         enqueueTimeMs = job.enqueueTimeMs
         payload = SiloV1.SerializedBytes(job.payload)
         retryPolicy = job.retryPolicy.map(SiloV1.RetryPolicy.init)
+        limits = job.limits.map(SiloV1.Limit.init)
         metadata = job.metadata
         status = SiloV1.JobStatus(stored.state)
         statusChangedAtMs = stored.changedAt.milliseconds

@@ -13,6 +13,16 @@ enum Bounds {
     static let metadataEntriesMax = 16
     static let metadataKeyScalarsMax = 63
     static let metadataValueBytesMax = 65_534
+    /// * Limits of one job.
+    static let limitsMax = 32
+    /// * Keys of limits, and the parts of a rate limit's name.
+    static let limitKeyBytesMax = 1024
+    /// * Every length of time in a limit: ten years.
+    static let limitMillisecondsMax: Int64 = 315_360_000_000
+    /// * Hits of a rate limit: whole numbers up to here are exact in its bucket.
+    static let rateMax: Int64 = 1_000_000_000_000
+    /// * Why something is paused.
+    static let reasonBytesMax = 1024
     /// *
     static let jobIDBytesMax = 1024
     /// *
@@ -35,33 +45,37 @@ extension SiloV1.EnqueueRequest {
     /// The command that this request asks for, in the order of checks of spec/api.md 2.6.
     func command(_ tenant: Tenant) throws(Status) -> Enqueue {
         guard priority <= Bounds.priorityMax else { throw Status(.invalidArgument, "priority must be between 0 and 99") }
-        try checkMetadata()
+        try Bounds.checkMetadata(metadata)
         guard !taskGroup.isEmpty else { throw Status(.invalidArgument, "task_group is required") }
         guard taskGroup.unicodeScalars.count <= Bounds.taskGroupScalarsMax else {
             throw Status(.invalidArgument, "task_group too long (must be <= 64 chars)")
         }
-        guard limits.allSatisfy({ $0.limit == nil }) else {
-            throw Status(.unimplemented, "limits are not served by this version; enqueue the job without them")
+        let limits = try limits.records()
+        if let factor = retryPolicy?.backoffFactor, factor.isNaN {
+            throw Status(.invalidArgument, "retry_policy.backoff_factor must be a number, not NaN")
         }
         guard payload.bytes.count <= Bounds.payloadBytesMax else {
             throw Status(.invalidArgument, "payload too large (must be <= \(Bounds.payloadBytesMax) bytes)")
         }
         return Enqueue(
             tenant: tenant, id: id.isEmpty ? nil : try JobID(checking: id), priority: priority, startAtMs: startAtMs,
-            retryPolicy: retryPolicy.map(StorageV1.RetryPolicy.init), payload: payload.bytes, metadata: metadata,
-            taskGroup: taskGroup
+            retryPolicy: retryPolicy.map(StorageV1.RetryPolicy.init), payload: payload.bytes, limits: limits,
+            metadata: metadata, taskGroup: taskGroup
         )
     }
+}
 
-    private func checkMetadata() throws(Status) {
-        guard metadata.count <= Bounds.metadataEntriesMax else {
+extension Bounds {
+    /// Metadata of a job, and of a floating limit.
+    static func checkMetadata(_ entries: [String: String]) throws(Status) {
+        guard entries.count <= metadataEntriesMax else {
             throw Status(.invalidArgument, "metadata has too many entries (max 16)")
         }
-        for (key, value) in metadata {
-            guard key.unicodeScalars.count <= Bounds.metadataKeyScalarsMax else {
+        for (key, value) in entries {
+            guard key.unicodeScalars.count <= metadataKeyScalarsMax else {
                 throw Status(.invalidArgument, "metadata key too long (must be < 64 chars)")
             }
-            guard value.utf8.count <= Bounds.metadataValueBytesMax else {
+            guard value.utf8.count <= metadataValueBytesMax else {
                 throw Status(.invalidArgument, "metadata value too long (must be < u16::MAX bytes)")
             }
         }

@@ -8,10 +8,26 @@ import Synchronization
 /// It visits the shards one after another until it has enough. When none has work and the worker waits, it waits at all of
 /// them, and the first to have some answers. Tasks that come when nobody takes them any more are given back.
 final class LeaseSweep: Sendable {
-    typealias Found = (shard: ShardID, from: Shard, task: LeasedTask)
+    /// What the shards gave, each with where it came from.
+    struct Found: Sendable {
+        var tasks: [(shard: ShardID, from: Shard, task: LeasedTask)] = []
+        var refreshes: [(shard: ShardID, from: Shard, refresh: LeasedRefresh)] = []
+
+        var isEmpty: Bool { tasks.isEmpty && refreshes.isEmpty }
+
+        mutating func add(_ leased: Leased, from shard: Shard, _ id: ShardID) {
+            tasks += leased.tasks.map { (id, shard, $0) }
+            refreshes += leased.refreshes.map { (id, shard, $0) }
+        }
+
+        fileprivate func giveBack() {
+            for (_, shard, task) in tasks { shard.submit(GiveBack([task.id])) { _ in } }
+            for (_, shard, refresh) in refreshes { shard.submit(GiveBack([refresh.id])) { _ in } }
+        }
+    }
 
     private struct State {
-        var found: [Found] = []
+        var found = Found()
         var failure: SiloError?
         /// Shards that answered without failing.
         var healthy = 0
@@ -30,11 +46,11 @@ final class LeaseSweep: Sendable {
     private let shards: [(host: ShardHost, shard: Shard)]
     private let lease: Lease
     private let waitMilliseconds: Int64
-    private let completion: @Sendable (Result<[Found], SiloError>) -> Void
+    private let completion: @Sendable (Result<Found, SiloError>) -> Void
 
     init(
         _ shards: [(ShardHost, Shard)], _ lease: Lease, waitMilliseconds: Int64,
-        _ completion: @escaping @Sendable (Result<[Found], SiloError>) -> Void
+        _ completion: @escaping @Sendable (Result<Found, SiloError>) -> Void
     ) {
         self.shards = shards
         self.lease = lease
@@ -50,20 +66,20 @@ final class LeaseSweep: Sendable {
     /// The worker is gone: nothing more is leased for it.
     func abandon() {
         let (pending, found) = state.withLock { state in
-            defer { state.found = [] }
+            defer { state.found = Found() }
             return (state.isOver ? [] : state.end(), state.found)
         }
         for lease in pending { lease.abandon() }
-        for (_, shard, task) in found { giveBack([task], to: shard) }
+        found.giveBack()
     }
 
     private func visit(_ index: Int) {
         let rest = state.withLock { state in
             Lease(
                 worker: lease.worker, group: lease.group.text,
-                taskCountMax: state.isOver ? 0 : lease.taskCountMax - state.found.count,
-                payloadBytesMax: lease.payloadBytesMax - state.found.reduce(0) { $0 + $1.task.job.answerBytes },
-                takesOversized: state.found.isEmpty
+                taskCountMax: state.isOver ? 0 : lease.taskCountMax - state.found.tasks.count,
+                payloadBytesMax: lease.payloadBytesMax - state.found.tasks.reduce(0) { $0 + $1.task.job.answerBytes },
+                takesOversized: state.found.tasks.isEmpty
             )
         }
         guard index < shards.count, rest.taskCountMax > 0, rest.payloadBytesMax > 0 else {
@@ -99,35 +115,31 @@ final class LeaseSweep: Sendable {
 
     /// - Parameter isWanted: whether the tasks are wanted besides those found so far.
     private func take(
-        _ result: Result<[LeasedTask], SiloError>, from host: ShardHost, _ shard: Shard, isWanted: ([Found]) -> Bool
+        _ result: Result<Leased, SiloError>, from host: ShardHost, _ shard: Shard, isWanted: (Found) -> Bool
     ) {
-        let unwanted: [LeasedTask] = state.withLock { state in
+        let unwanted: Leased = state.withLock { state in
             switch result {
             case .failure(let error):
                 state.failure = error
-                return []
-            case .success(let tasks):
+                return Leased()
+            case .success(let leased):
                 state.healthy += 1
-                guard !state.isOver, isWanted(state.found) else { return tasks }
-                state.found += tasks.map { (host.id, shard, $0) }
-                return []
+                guard !state.isOver, isWanted(state.found) else { return leased }
+                state.found.add(leased, from: shard, host.id)
+                return Leased()
             }
         }
-        giveBack(unwanted, to: shard)
-    }
-
-    /// Nobody waits for this to be done; if it fails, the leases expire.
-    private func giveBack(_ tasks: [LeasedTask], to shard: Shard) {
-        if !tasks.isEmpty { shard.submit(GiveBack(tasks.map(\.id))) { _ in } }
+        // Nobody waits for this to be done; if it fails, the leases expire.
+        if !unwanted.isEmpty { shard.submit(GiveBack(unwanted.ids)) { _ in } }
     }
 
     /// Answers, once. A shard that failed does not spoil what others gave.
     private func finish() {
-        let (result, pending): (Result<[Found], SiloError>?, [PendingLease]) = state.withLock { state in
+        let (result, pending): (Result<Found, SiloError>?, [PendingLease]) = state.withLock { state in
             guard !state.isOver else { return (nil, []) }
             let pending = state.end()
             if let failure = state.failure, state.healthy == 0 { return (.failure(failure), pending) }
-            defer { state.found = [] }
+            defer { state.found = Found() }
             return (.success(state.found), pending)
         }
         guard let result else { return }

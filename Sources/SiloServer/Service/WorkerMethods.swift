@@ -46,6 +46,19 @@ struct WorkerMethods: Sendable {
                 call.answer(result.map { SiloV1.ReportOutcomeResponse() })
             }
         }
+        server.serve(SiloV1.Silo.reportRefreshOutcome, for: callers) { request, call in
+            let (host, shard) = try shards.resolve(request.shard)
+            let tenant = try tenancy.workerTenant(request.tenantId, of: host)
+            let outcome: ReportRefresh.Outcome
+            switch request.outcome {
+            case .success(let success): outcome = .success(newMax: success.newMaxConcurrency)
+            case .failure: outcome = .failure
+            case nil: throw Status(.invalidArgument, "missing outcome")
+            }
+            shard.submit(ReportRefresh(tenant: tenant, task: try taskID(request.taskId), outcome: outcome)) { result in
+                call.answer(result.map { SiloV1.ReportRefreshOutcomeResponse() })
+            }
+        }
         server.serve(SiloV1.Silo.reportOutcomes, for: callers) { request, call in try reportAll(request, call) }
     }
 
@@ -66,9 +79,15 @@ struct WorkerMethods: Sendable {
         }
         guard lease.taskCountMax > 0, !open.isEmpty else { return call.answer(SiloV1.LeaseTasksResponse()) }
         let sweep = LeaseSweep(open, lease, waitMilliseconds: wait) { result in
-            call.answer(result.map { tasks in
+            call.answer(result.map { found in
                 var response = SiloV1.LeaseTasksResponse()
-                response.tasks = tasks.map { message($0.task, shard: $0.shard.description) }
+                response.tasks = found.tasks.map { message($0.task, shard: $0.shard.description) }
+                response.refreshTasks = found.refreshes.map { shard, _, refresh in
+                    SiloV1.RefreshFloatingLimitTask(
+                        refresh, shard: shard.description, tenant: tenancy.shown(refresh.tenant),
+                        leaseMilliseconds: leaseMilliseconds
+                    )
+                }
                 return response
             })
         }

@@ -425,11 +425,15 @@ public enum StorageV1 {
         public var job: StorageV1.Job?
         /// of the job, when `job` is absent
         public var limits: [StorageV1.Limit] = []
+        /// the same
+        public var taskGroup: String = ""
         /// Of a ready task: it holds a slot of every limit of its job and a place in every bucket. The value is the tenant's count
         /// of dropped holders when it took them; a hold that is older than the last drop is void.
         public var hold: UInt32?
         /// how often a rate limit with a bound on retries had no room for it
         public var rateChecks: UInt32 = 0
+        /// of a ready task: its rate limits have promised it its hits
+        public var reserved: Bool = false
         /// how many of the job's rate limits an external limiter has let it pass, from the first
         public var ratesPassed: UInt32 = 0
         public var unknownFields = UnknownFields()
@@ -448,8 +452,10 @@ public enum StorageV1 {
                     var value = StorageV1.Limit()
                     try reader.message(&value)
                     self.limits.append(value)
+                case 82: self.taskGroup = try reader.string()
                 case 56: self.hold = try reader.uint32()
                 case 64: self.rateChecks = try reader.uint32()
+                case 88: self.reserved = try reader.bool()
                 case 72: self.ratesPassed = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
@@ -458,6 +464,14 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.reserved {
+                writer.bool(self.reserved)
+                writer.tag(88)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(82)
+            }
             if self.ratesPassed != 0 {
                 writer.uint32(self.ratesPassed)
                 writer.tag(72)
@@ -516,8 +530,10 @@ public enum StorageV1 {
         public var priority: UInt32 = 0
         /// the keys of the limits that it holds a slot of
         public var slots: [String] = []
-        /// as in Task, when there are `slots`
-        public var hold: UInt32 = 0
+        /// as in Task; absent when it was leased past its limits
+        public var hold: UInt32?
+        /// its start used hits of its rate limits
+        public var used: Bool = false
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -537,6 +553,7 @@ public enum StorageV1 {
                 case 80: self.priority = try reader.uint32()
                 case 90: self.slots.append(try reader.string())
                 case 96: self.hold = try reader.uint32()
+                case 104: self.used = try reader.bool()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -544,8 +561,12 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if self.hold != 0 {
-                writer.uint32(self.hold)
+            if self.used {
+                writer.bool(self.used)
+                writer.tag(104)
+            }
+            if let value = self.hold {
+                writer.uint32(value)
                 writer.tag(96)
             }
             for value in self.slots.reversed() {

@@ -35,8 +35,8 @@ final class OpenShard: JobQueue {
     ) {
         let lease = Lease(worker: Self.worker, group: Self.group, taskCountMax: countMax)
         shard.lease(lease, waitMilliseconds: Int64(waitMilliseconds)) { result in
-            completion(result.map { tasks in
-                tasks.map { task in
+            completion(result.map { leased in
+                leased.tasks.map { task in
                     LeasedJob(
                         taskID: task.id, tenant: task.tenant == .none ? nil : task.tenant.name, shard: "",
                         sent: Payload.sent(in: task.job.payload)

@@ -1,0 +1,133 @@
+import Protobuf
+import SiloCore
+import SiloStore
+
+/// A limit of one tenant as memory holds it: what of it is in use, and the lines that wait for it.
+///
+/// A limit that is not in memory is read from its row when it is first asked; one that nobody waits for may be forgotten.
+class Limit {
+    /// Names a limit. Concurrency limits and floating limits of one key are one limit.
+    enum ID: Hashable {
+        case slots(Tenant, LimitKey)
+        case bucket(Tenant, name: LimitKey, key: LimitKey)
+
+        var tenant: Tenant {
+            switch self {
+            case .slots(let tenant, _), .bucket(let tenant, _, _): tenant
+            }
+        }
+
+        /// For people.
+        var text: String {
+            switch self {
+            case .slots(_, let key): key.text
+            case .bucket(_, let name, let key): "\(name)/\(key)"
+            }
+        }
+    }
+
+    let id: ID
+    var lines = WaitingLines()
+
+    /// Its row no longer says what memory says.
+    var isDirty = false
+    /// There is a row of it.
+    var isStored: Bool
+    /// It stands in the list of limits whose lines are to be looked at.
+    var isFreed = false
+    /// When it is looked at next; nil when nothing is planned.
+    var alarm: Timestamp?
+
+    init(_ id: ID, isStored: Bool) {
+        self.id = id
+        self.isStored = isStored
+    }
+
+    /// The line to be looked at next, of those that may find room now: the one whose head has the lowest rank.
+    func candidate() -> Line? { lines.first(of: self) { _ in true } }
+}
+
+/// The slots of a key: a concurrency limit, whose jobs each bring their own maximum, or a floating limit with a shared one.
+final class SlotLimit: Limit {
+    struct Name: Hashable {
+        let tenant: Tenant
+        let key: LimitKey
+        var id: Limit.ID { .slots(tenant, key) }
+    }
+    let key: LimitKey
+    private(set) var held: UInt64
+    /// The tenant's count of dropped holders that `held` goes with.
+    private(set) var drops: UInt32
+    var floating: StorageV1.FloatingState?
+    var isPaused = false
+    /// How fast slots have come free lately.
+    var releases = Pace()
+    /// The group of the job that came to wait last: whose workers refresh the limit.
+    var refreshGroup: TaskGroup?
+
+    /// - Parameters:
+    ///   - record: as stored; nil when there is no row.
+    ///   - drops: the tenant's count now. What was held before the last drop is not held any more.
+    init(_ tenant: Tenant, _ key: LimitKey, _ record: StorageV1.Slots?, drops: UInt32) {
+        self.key = key
+        self.drops = drops
+        held = record.map { $0.drops == drops ? $0.held : 0 } ?? 0
+        floating = record?.floating
+        super.init(.slots(tenant, key), isStored: record != nil)
+    }
+
+    /// How many slots there are for jobs that bring `max`; nil stands for the floating limit's own.
+    func capacity(_ max: UInt32?) -> UInt64 { UInt64(max ?? floating?.currentMax ?? 0) }
+
+    func hasRoom(_ max: UInt32?) -> Bool { !isPaused && held < capacity(max) }
+
+    func take() { held += 1 }
+
+    /// False when nothing was held: then somebody freed a slot twice.
+    func free() -> Bool {
+        guard held > 0 else { return false }
+        held -= 1
+        return true
+    }
+
+    func dropAll(_ count: UInt32) {
+        held = 0
+        drops = count
+    }
+
+    /// Undoes `take` or `free` of a command that was refused.
+    func restore(_ before: UInt64) { held = before }
+
+    override func candidate() -> Line? { isPaused ? nil : lines.first(of: self) { hasRoom($0) } }
+
+    /// The row that says what memory says; no value when there is nothing to say.
+    func row(_ keys: TenantKeys) -> Write {
+        guard held > 0 || floating != nil else { return Write(key: keys.slots(key), value: nil) }
+        var record = StorageV1.Slots()
+        record.held = held
+        record.drops = drops
+        record.floating = floating
+        return Write(key: keys.slots(key), value: record.serializedBytes())
+    }
+}
+
+/// The bucket of a rate limit. What the jobs' limits say of its size counts for each job by itself.
+final class BucketLimit: Limit {
+    let name: LimitKey
+    let key: LimitKey
+    var bucket: Bucket
+
+    init(_ tenant: Tenant, _ name: LimitKey, _ key: LimitKey, _ record: StorageV1.Bucket?) {
+        self.name = name
+        self.key = key
+        bucket = Bucket(record ?? StorageV1.Bucket())
+        super.init(.bucket(tenant, name: name, key: key), isStored: record != nil)
+    }
+
+    /// The row that says what memory says; no value when there is nothing to say.
+    func row(_ keys: TenantKeys) -> Write {
+        let key = keys.bucket(name, self.key)
+        guard !bucket.isEmpty else { return Write(key: key, value: nil) }
+        return Write(key: key, value: bucket.record.serializedBytes(), expiresAt: bucket.expiresAt)
+    }
+}

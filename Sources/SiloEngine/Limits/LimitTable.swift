@@ -1,0 +1,198 @@
+import SiloCore
+import SiloStore
+
+/// The limits and lines that memory holds, and what is to be done about them. Only the shard's loop touches it.
+final class LimitTable {
+    private var slots: [SlotLimit.Name: SlotLimit] = [:]
+    private var buckets: [Limit.ID: BucketLimit] = [:]
+    private(set) var lines: [Line.ID: Line] = [:]
+
+    /// Counts of dropped holders, of the tenants that have one.
+    private(set) var drops: [Tenant: UInt32] = [:]
+
+    /// Outstanding refreshes of floating limits, and where their tasks lead.
+    var refreshes = RefreshTable()
+    let pauses: PauseTable
+
+    /// When a bucket has room again, or a floating limit is to be refreshed.
+    private var alarms = Heap<LimitAlarm>()
+
+    private var freed = FIFO<Limit>()
+    private var dirtySlots: [SlotLimit] = []
+    private var dirtyBuckets: [BucketLimit] = []
+    private var dirtyLines: [Line] = []
+
+    /// From where on the stored lines have not been read yet; nil when all are in memory.
+    var unreadLines: Bytes?
+
+    /// Slots that were freed when none was held, since the shard was opened. Anything but 0 is a bug.
+    var ghostReleases = 0
+
+    init(pauses: PauseTable) {
+        self.pauses = pauses
+    }
+
+    // MARK: Limits
+
+    func slot(_ tenant: Tenant, _ key: LimitKey) -> SlotLimit? { slots[SlotLimit.Name(tenant: tenant, key: key)] }
+    func bucket(_ id: Limit.ID) -> BucketLimit? { buckets[id] }
+
+    func limit(_ id: Limit.ID) -> Limit? {
+        switch id {
+        case .slots(let tenant, let key): slot(tenant, key)
+        case .bucket: buckets[id]
+        }
+    }
+
+    func add(_ tenant: Tenant, _ limit: SlotLimit) {
+        limit.isPaused = pauses.isPaused(limit.key, of: tenant)
+        slots[SlotLimit.Name(tenant: tenant, key: limit.key)] = limit
+    }
+
+    func add(_ limit: BucketLimit) { buckets[limit.id] = limit }
+
+    /// A tenant's limits in memory, in order of their keys.
+    func slots(of tenant: Tenant) -> [SlotLimit] {
+        slots.filter { $0.key.tenant == tenant }.map(\.value).sorted { $0.key < $1.key }
+    }
+
+    func dropCount(of tenant: Tenant) -> UInt32 { drops.isEmpty ? 0 : drops[tenant] ?? 0 }
+    func setDropCount(of tenant: Tenant, _ count: UInt32) { drops[tenant] = count }
+
+    // MARK: Lines
+
+    func line(_ id: Line.ID) -> Line? { lines[id] }
+    func add(_ line: Line) { lines[line.id] = line }
+
+    /// Nobody waits in the line any more.
+    func forget(_ line: Line) {
+        line.blockedAt?.lines.remove(line)
+        lines[line.id] = nil
+    }
+
+    /// The line waits at a limit from now on, until it is looked at again.
+    func park(_ line: Line, at demand: Demand) {
+        if let other = line.blockedAt { other.lines.remove(line) }
+        demand.limit.lines.add(line, max: demand.max, at: demand.limit)
+        if case .slot(let limit, _) = demand { planRefresh(of: limit) }
+    }
+
+    // MARK: What is to be done
+
+    /// Something of the limit may have come free: whoever waits for it is looked at before anything is made durable.
+    func markFreed(_ limit: Limit) {
+        guard !limit.isFreed, !limit.lines.isEmpty else { return }
+        limit.isFreed = true
+        freed.append(limit)
+    }
+
+    var hasFreed: Bool { !freed.isEmpty }
+
+    func nextFreed() -> Limit? {
+        let limit = freed.popFirst()
+        limit?.isFreed = false
+        return limit
+    }
+
+    /// The limit is looked at again no later than at a time.
+    func setAlarm(_ limit: Limit, at time: Timestamp) {
+        guard limit.alarm.map({ time < $0 }) ?? true else { return }
+        limit.alarm = time
+        alarms.insert(LimitAlarm(at: time, limit: limit.id))
+    }
+
+    var nextAlarm: Timestamp? {
+        [alarms.first?.at, refreshes.nextAlarm].compactMap { $0 }.min()
+    }
+
+    /// The next limit whose alarm rings by `now`.
+    func popAlarm(by now: Timestamp) -> Limit? {
+        while let alarm = alarms.first, alarm.at <= now {
+            alarms.popFirst()
+            guard let limit = limit(alarm.limit), limit.alarm == alarm.at else { continue }
+            limit.alarm = nil
+            return limit
+        }
+        return nil
+    }
+
+    /// A floating limit that somebody waits for is looked at when its next refresh may begin.
+    func planRefresh(of limit: SlotLimit) {
+        guard let floating = limit.floating, !limit.lines.isEmpty, refreshes[limit.id] == nil else { return }
+        setAlarm(limit, at: floating.refreshFrom)
+    }
+
+    // MARK: Rows
+
+    func markDirty(_ limit: SlotLimit) {
+        guard !limit.isDirty else { return }
+        limit.isDirty = true
+        dirtySlots.append(limit)
+    }
+
+    func markDirty(_ limit: BucketLimit) {
+        guard !limit.isDirty else { return }
+        limit.isDirty = true
+        dirtyBuckets.append(limit)
+    }
+
+    func markDirty(_ line: Line) {
+        guard !line.isDirty else { return }
+        line.isDirty = true
+        dirtyLines.append(line)
+    }
+
+    /// Adds the rows that memory is ahead of. A row that is not there is not deleted.
+    func takeDirtyRows(into batch: inout [Write]) {
+        for limit in dirtySlots {
+            limit.isDirty = false
+            add(limit.row(TenantKeys(limit.id.tenant)), to: &batch, &limit.isStored)
+        }
+        for limit in dirtyBuckets {
+            limit.isDirty = false
+            add(limit.row(TenantKeys(limit.id.tenant)), to: &batch, &limit.isStored)
+        }
+        for line in dirtyLines {
+            line.isDirty = false
+            line.hasUnwrittenRows = false
+            add(line.row(), to: &batch, &line.isStored)
+        }
+        dirtySlots.removeAll(keepingCapacity: true)
+        dirtyBuckets.removeAll(keepingCapacity: true)
+        dirtyLines.removeAll(keepingCapacity: true)
+    }
+
+    private func add(_ write: Write, to batch: inout [Write], _ isStored: inout Bool) {
+        guard write.value != nil || isStored else { return }
+        isStored = write.value != nil
+        batch.append(write)
+    }
+
+    // MARK: Bounds
+
+    var count: Int { slots.count + buckets.count }
+
+    /// Forgets limits that nobody waits for, when there are many: their rows say all there is to know.
+    func forgetIdle(above countMax: Int) {
+        guard count > countMax + idleFloor else { return }
+        slots = slots.filter { $0.value.isDirty || $0.value.isFreed || !$0.value.lines.isEmpty }
+        buckets = buckets.filter { $0.value.isDirty || $0.value.isFreed || !$0.value.lines.isEmpty }
+        idleFloor = count
+    }
+    private var idleFloor = 0
+}
+
+/// When to look at a limit.
+private struct LimitAlarm: Comparable {
+    let at: Timestamp
+    let limit: Limit.ID
+    static func < (left: LimitAlarm, right: LimitAlarm) -> Bool { left.at < right.at }
+    static func == (left: LimitAlarm, right: LimitAlarm) -> Bool { left.at == right.at && left.limit == right.limit }
+}
+
+extension StorageV1.FloatingState {
+    /// When the next refresh may begin.
+    var refreshFrom: Timestamp {
+        max(Timestamp(lastRefreshedAtMs) + refreshIntervalMs, Timestamp(nextRetryAtMs ?? 0))
+    }
+}

@@ -1,0 +1,83 @@
+import SiloCore
+import SiloStore
+
+/// The outstanding refresh of a floating limit: it waits for a worker, or one has it.
+final class LiveRefresh {
+    let limit: SlotLimit.Name
+    var record: StorageV1.Refresh
+    private(set) var taskID: TaskID
+
+    init(_ limit: SlotLimit.Name, _ taskID: TaskID, _ record: StorageV1.Refresh) {
+        self.limit = limit
+        self.taskID = taskID
+        self.record = record
+    }
+
+    var group: TaskGroup { TaskGroup(record.taskGroup) }
+    var isLeased: Bool { record.expiresAtMs != 0 }
+    /// When it is due, or when its lease ends.
+    var alarm: Timestamp { Timestamp(isLeased ? record.expiresAtMs : record.dueAtMs) }
+    var key: Bytes { ShardKeys.refresh(limit.tenant, limit.key) }
+}
+
+/// All refreshes of a shard: at most one of each limit, as their rows are named for it (spec/limits.md, L19).
+struct RefreshTable {
+    private var byLimit: [Limit.ID: LiveRefresh] = [:]
+    private var byTask: [TaskID: LiveRefresh] = [:]
+    /// Those that are due and nobody has, by group.
+    private var due: [TaskGroup: FIFO<LiveRefresh>] = [:]
+    private var alarms = Heap<Alarm>()
+
+    private struct Alarm: Comparable {
+        let at: Timestamp
+        let task: TaskID
+        static func < (left: Alarm, right: Alarm) -> Bool { left.at < right.at }
+    }
+
+    subscript(limit: Limit.ID) -> LiveRefresh? { byLimit[limit] }
+    subscript(task: TaskID) -> LiveRefresh? { byTask[task] }
+    var count: Int { byTask.count }
+
+    mutating func add(_ refresh: LiveRefresh) {
+        byLimit[refresh.limit.id] = refresh
+        byTask[refresh.taskID] = refresh
+        alarms.insert(Alarm(at: refresh.alarm, task: refresh.taskID))
+    }
+
+    mutating func remove(_ refresh: LiveRefresh) {
+        byLimit[refresh.limit.id] = nil
+        byTask[refresh.taskID] = nil
+    }
+
+    /// It was leased, renewed or given back.
+    mutating func changed(_ refresh: LiveRefresh) {
+        alarms.insert(Alarm(at: refresh.alarm, task: refresh.taskID))
+    }
+
+    var nextAlarm: Timestamp? { alarms.first?.at }
+
+    /// The next refresh that is due or whose lease ended by `now`.
+    mutating func popAlarm(by now: Timestamp) -> LiveRefresh? {
+        while let alarm = alarms.first, alarm.at <= now {
+            alarms.popFirst()
+            if let refresh = byTask[alarm.task], refresh.alarm == alarm.at { return refresh }
+        }
+        return nil
+    }
+
+    /// Workers of its group may have it.
+    mutating func offer(_ refresh: LiveRefresh) {
+        due[refresh.group, default: FIFO()].append(refresh)
+    }
+
+    /// The next refresh for a worker of the group.
+    mutating func take(_ group: TaskGroup, at now: Timestamp) -> LiveRefresh? {
+        while let refresh = due[group]?.popFirst() {
+            if due[group]?.isEmpty ?? false { due[group] = nil }
+            if byTask[refresh.taskID] === refresh, !refresh.isLeased, refresh.alarm <= now { return refresh }
+        }
+        return nil
+    }
+
+    func hasOffer(_ group: TaskGroup) -> Bool { due[group] != nil }
+}

@@ -1,0 +1,81 @@
+import SiloCore
+import SiloStore
+
+/// The lines that wait at one limit, by how many slots their jobs allow it, each group in order of its heads' ranks.
+///
+/// Entries are not taken out when a line leaves or its head changes: they are found to be stale when they come up.
+struct WaitingLines {
+    private struct Entry: Comparable {
+        let order: UInt64
+        let line: Line
+        let ticket: Int
+
+        static func < (left: Entry, right: Entry) -> Bool {
+            left.order != right.order ? left.order < right.order : left.line.id.line.hash < right.line.id.line.hash
+        }
+        static func == (left: Entry, right: Entry) -> Bool { left.line === right.line && left.ticket == right.ticket }
+
+        var isStale: Bool { ticket != line.ticket }
+    }
+    /// By the maximum that the jobs bring; nil is the floating limit's own.
+    private var groups: [UInt32?: Heap<Entry>] = [:]
+    private(set) var count = 0
+
+    var isEmpty: Bool { count == 0 }
+
+    /// The line waits here from now on.
+    mutating func add(_ line: Line, max: UInt32?, at limit: Limit) {
+        line.blockedAt = limit
+        line.blockedMax = max
+        count += 1
+        enter(line)
+    }
+
+    /// The line waits here no more.
+    mutating func remove(_ line: Line) {
+        line.blockedAt = nil
+        line.ticket += 1
+        count -= 1
+        if count == 0 { groups = [:] }
+    }
+
+    /// The line's head got a lower rank.
+    mutating func enter(_ line: Line) {
+        line.ticket += 1
+        let max = line.blockedMax
+        groups[max, default: Heap()].insert(Entry(order: line.headOrder, line: line, ticket: line.ticket))
+        if let size = groups[max]?.count, size > 64, size > 4 * count { groups[max]?.filter { !$0.isStale } }
+    }
+
+    /// The line whose head has the lowest rank, of those whose jobs bring a maximum that `hasRoom`.
+    mutating func first(of limit: Limit, hasRoom: (UInt32?) -> Bool) -> Line? {
+        var best: Entry?
+        for max in groups.keys where hasRoom(max) {
+            if let entry = first(max), best.map({ entry < $0 }) ?? true { best = entry }
+        }
+        return best?.line
+    }
+
+    private mutating func first(_ max: UInt32?) -> Entry? {
+        while let entry = groups[max]?.first {
+            if !entry.isStale, entry.order == entry.line.headOrder { return entry }
+            groups[max]?.popFirst()
+            // Its head was taken or cancelled: the next one's rank counts.
+            if !entry.isStale { enter(entry.line) }
+        }
+        groups[max] = nil
+        return nil
+    }
+
+    /// Lines of any rank, for those who look: at most `countMax`.
+    func some(_ countMax: Int) -> [Line] {
+        var found: [Line] = []
+        for heap in groups.values {
+            for entry in heap.all where !entry.isStale && found.count < countMax { found.append(entry.line) }
+        }
+        return found
+    }
+
+    /// Every line, in no order.
+    var all: [Line] { some(.max) }
+}

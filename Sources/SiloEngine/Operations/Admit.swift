@@ -1,0 +1,123 @@
+import Protobuf
+import SiloCore
+import SiloStore
+
+extension Transaction {
+    /// Makes the job's pending attempt due: when its start time comes, or now, as its limits allow.
+    ///
+    /// The one way into the ready queue. Enqueue, timers, retries, restarts, expedites and imports all pass here. A job takes
+    /// all that its limits ask for in one step or nothing: then it waits at the first limit that has no room.
+    func admit(_ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) {
+        let start = Timestamp(task.startMs)
+        guard start <= now else { return placeTimer(job, task, due: start) }
+        let limits = task.jobLimits
+        guard !limits.isEmpty else { return placeReady(job, task) }
+
+        let demands = try await demands(of: limits, job.tenant)
+        switch verdict(demands, isNewcomer: true) {
+        case .free:
+            try await accept(job, task, demands)
+        case .blocked(.hits(_, let rate), let dueAt) where rate.maxRetries > 0:
+            try await putOff(job, task, rate, roomAt: dueAt)
+        case .blocked(let demand, let dueAt):
+            note(demand, dueAt, group: job.queue.id.group)
+            try await placeWaiting(job, task, at: demand)
+        }
+    }
+
+    /// Takes everything that the job needs, and makes it ready; or has an external limiter asked first.
+    func accept(_ job: JobReference, _ task: StorageV1.Task, _ demands: [Demand]) async throws(StoreError) {
+        var task = task
+        task.hold = memory.limits.dropCount(of: job.tenant)
+        for demand in demands {
+            if case .slot(let limit, _) = demand { take(limit) }
+        }
+        if settings.asksRateLimiter, let check = task.nextCheck {
+            return try await ask(check, job, task)
+        }
+        for demand in demands {
+            guard case .hits(let limit, let rate) = demand else { continue }
+            change(limit) { $0.reserve(rate, at: now) }
+            task.reserved = true
+        }
+        placeReady(job, task)
+    }
+
+    /// A rate limit has no room for a job that asks only so often: it comes back later, or fails (spec/limits.md 8).
+    /// - Parameter roomAt: when there will be room, if that is known.
+    func putOff(
+        _ job: JobReference, _ task: StorageV1.Task, _ rate: StorageV1.RateLimit, roomAt: Timestamp?
+    ) async throws(StoreError) {
+        guard rate.maxRetries == 0 || task.rateChecks < rate.maxRetries else { return try await fail(job, task, rate) }
+        let backoff = rate.backoff(after: task.rateChecks)
+        let bound = now + max(0, rate.maxBackoffMs)
+        let isSoon = roomAt.map { $0 > now && $0 < bound } ?? false
+        try await putOff(job, task, until: isSoon ? roomAt ?? bound : now + backoff)
+    }
+
+    /// Has the job come back at a time. Its rank stays that of its start.
+    func putOff(_ job: JobReference, _ task: StorageV1.Task, until due: Timestamp) async throws(StoreError) {
+        var task = task
+        task.hold = nil
+        task.reserved = false
+        task.rateChecks += 1
+        try await retarget(job, task, due: due)
+        placeTimer(job, task, due: due)
+    }
+
+    /// Has the job's status say when its timer is due.
+    func retarget(_ job: JobReference, _ task: StorageV1.Task, due: Timestamp) async throws(StoreError) {
+        var status = StorageV1.Status()
+        if let bytes = try await get(job.keys.status(job.id)) {
+            status = try StorageV1.Status(stored: bytes)
+        } else {
+            status.state = .scheduled
+            status.changedAtMs = task.job?.createdAtMs ?? now.milliseconds
+            status.attempt = task.attempt
+            status.relativeAttempt = task.relativeAttempt
+            status.startMs = task.startMs
+        }
+        status.dueMs = due.milliseconds
+        put(job.keys.status(job.id), status.serializedBytes())
+    }
+
+    /// Ends the job: its rate limit had no room as often as the job would ask.
+    private func fail(_ job: JobReference, _ task: StorageV1.Task, _ rate: StorageV1.RateLimit) async throws(StoreError) {
+        var attempt = StorageV1.Attempt()
+        attempt.number = task.attempt
+        attempt.relativeNumber = task.relativeAttempt
+        attempt.taskId = UUID.random(from: random).bytes
+        attempt.startedAtMs = now.milliseconds
+        attempt.finishedAtMs = now.milliseconds
+        attempt.outcome = .failed
+        attempt.errorCode = "RATE_LIMITED"
+        attempt.errorData = messagePack(
+            "rate limit \(rate.name)/\(rate.uniqueKey) had no room \(UInt64(task.rateChecks) + 1) times; the limit allows "
+                + "\(rate.maxRetries) retries"
+        )
+        try await finish(
+            job, JobEnd(state: .failed, attempt: task.attempt, relative: task.relativeAttempt, lastAttempt: attempt)
+        )
+    }
+
+    /// What follows from a limit's having no room: when it is looked at again, or refreshed.
+    func note(_ demand: Demand, _ dueAt: Timestamp?, group: TaskGroup) {
+        switch demand {
+        case .slot(let limit, _):
+            // Room that others were meant to have: they are looked at first.
+            memory.limits.markFreed(limit)
+            refreshIfDue(limit, for: group)
+        case .hits(let limit, let rate):
+            if rate.behavior & RateBehavior.drainOverLimit != 0 { change(limit) { _ = $0.drain(rate) } }
+            if let dueAt { memory.limits.setAlarm(limit, at: max(dueAt, now + 1)) }
+        }
+    }
+}
+
+extension StorageV1.RateLimit {
+    /// The wait after `checks` refusals, in milliseconds.
+    func backoff(after checks: UInt32) -> Int64 {
+        let wait = Double(initialBackoffMs) * power(backoffMultiplier, checks)
+        return max(0, min(saturated(wait), maxBackoffMs))
+    }
+}

@@ -1,0 +1,73 @@
+import Protobuf
+import SiloCore
+import SiloStore
+
+/// A question that the loop puts to the external rate limiter once its turn is written.
+struct PendingCheck {
+    let tenant: Tenant
+    let job: JobID
+    let attempt: UInt32
+    /// Which of the job's rate limits, from 0.
+    let index: UInt32
+    let check: RateCheck
+}
+
+extension Transaction {
+    /// Has the external limiter asked. Meanwhile the job stands at a timer, with the slots it took; when no answer comes, the
+    /// timer fires, the slots are given up and everything is asked anew. So an outage delays jobs and loses none.
+    func ask(_ rate: StorageV1.RateLimit, _ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) {
+        let due = now + settings.rateAnswerMilliseconds
+        try await retarget(job, task, due: due)
+        placeTimer(job, task, due: due)
+        let pending = PendingCheck(
+            tenant: job.tenant, job: job.id, attempt: task.attempt, index: task.ratesPassed,
+            check: RateCheck(
+                name: rate.name, uniqueKey: rate.uniqueKey, hits: Int64(rate.hits), limit: rate.limit,
+                durationMilliseconds: rate.durationMs, algorithm: rate.algorithm, behavior: rate.behavior, burst: rate.burst
+            )
+        )
+        afterwards { $0.checks.append(pending) }
+    }
+}
+
+/// Takes the external limiter's answer for a job that waits for it. A late answer finds the job elsewhere and does nothing.
+struct RateAnswered: Command {
+    let question: PendingCheck
+    let answer: RateAnswer
+
+    func run(in transaction: Transaction) async throws {
+        let found: (stored: StoredJob, job: JobReference)
+        do {
+            found = try await transaction.find(question.tenant, question.job)
+        } catch is SiloError {
+            return
+        }
+        let (stored, job) = found
+        let rates = stored.job.limits.rates
+        guard stored.state == .scheduled, stored.attempt == question.attempt, question.index < rates.count,
+            let due = stored.due, let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, due.sortable, job.id)),
+            let asking = try? StorageV1.Task(serializedBytes: bytes), asking.hold != nil, asking.ratesPassed == question.index,
+            var task = try await transaction.takeTimer(job, stored)
+        else { return }
+        let rate = rates[Int(question.index)]
+
+        switch answer {
+        case .under:
+            task.ratesPassed += 1
+            if let next = task.nextCheck { try await transaction.ask(next, job, task) } else { transaction.placeReady(job, task) }
+        case .over(let resetAt):
+            try await transaction.putOff(job, try await transaction.releasing(task, job), rate, roomAt: resetAt)
+        case .failed:
+            let again = transaction.now + max(transaction.settings.rateOutageMilliseconds, rate.initialBackoffMs)
+            try await transaction.putOff(job, try await transaction.releasing(task, job), until: again)
+        }
+    }
+}
+
+extension StorageV1.Task {
+    /// The next of the job's rate limits that an external limiter has not let it pass.
+    var nextCheck: StorageV1.RateLimit? {
+        let rates = jobLimits.rates
+        return ratesPassed < rates.count ? rates[Int(ratesPassed)] : nil
+    }
+}

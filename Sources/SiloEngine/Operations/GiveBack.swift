@@ -1,0 +1,55 @@
+public import SiloCore
+import SiloStore
+
+/// Puts tasks back that a worker was never told of, as if they had not been leased.
+public struct GiveBack: Command {
+    public let tasks: [TaskID]
+
+    public init(_ tasks: [TaskID]) {
+        self.tasks = tasks
+    }
+
+    public func run(in transaction: Transaction) async throws {
+        var seen: Set<TaskID> = []
+        for id in tasks where seen.insert(id).inserted {
+            if let lease = transaction.memory.leases[id] {
+                try await giveBack(lease, in: transaction)
+            } else if let refresh = transaction.memory.limits.refreshes[id] {
+                transaction.giveBack(refresh)
+            }
+        }
+    }
+
+    private func giveBack(_ lease: LiveLease, in transaction: Transaction) async throws {
+        let record = lease.record
+        let slots = record.slots.map { LimitKey($0) }
+        let found: (stored: StoredJob, job: JobReference)
+        do {
+            found = try await transaction.find(lease.queue.id.tenant, lease.job)
+        } catch is SiloError {
+            // There is nothing to give back to; the others are not held up.
+            transaction.removeLease(lease)
+            try await transaction.free(slots, hold: record.hold, of: lease.queue.id.tenant)
+            return
+        }
+        let (stored, job) = found
+        transaction.removeLease(lease)
+        if let cancelledAt = lease.cancelledAt {
+            try await transaction.free(slots, hold: record.hold, of: job.tenant)
+            let end = JobEnd(
+                state: .cancelled, attempt: record.attempt, relative: record.relativeAttempt, cancelledAt: cancelledAt
+            )
+            return try await transaction.finish(job, end)
+        }
+        var task = transaction.task(
+            stored.job, attempt: record.attempt, relative: record.relativeAttempt, start: Timestamp(record.startMs),
+            encodedBytes: stored.jobBytes
+        )
+        guard record.hold != nil else { return try await transaction.admit(job, task) }
+        // It keeps its slots, and has its hits promised again.
+        task.hold = record.hold
+        task.reserved = record.used
+        if record.used { try await transaction.changeBuckets(stored.job.limits.rates, of: job.tenant) { $0.giveBack($1) } }
+        transaction.placeReady(job, task)
+    }
+}

@@ -1,0 +1,53 @@
+import SiloCore
+import SiloStore
+
+extension Transaction {
+    /// Gives what came free to those who wait for it, in order of rank: in the batch that freed it, before any newcomer.
+    ///
+    /// A line whose head needs something else besides moves to where that is missing, which writes nothing. What is left
+    /// after `settings.grantsMax` looks is done in the next turn.
+    func grantFreed() async throws(StoreError) {
+        var left = settings.grantsMax
+        while left > 0, let limit = memory.limits.nextFreed() {
+            try await grant(limit, &left)
+            if left == 0 { memory.limits.markFreed(limit) }
+        }
+        keep()
+    }
+
+    private func grant(_ limit: Limit, _ left: inout Int) async throws(StoreError) {
+        while left > 0, let line = limit.candidate() {
+            left -= 1
+            guard let head = try await head(of: line) else { continue }
+            let task = head.record
+            let queue = try await queue(line.id.tenant, task.jobGroup)
+            let job = JobReference(id: head.position.job, queue: queue)
+            let demands = try await demands(of: task.jobLimits, line.id.tenant)
+            switch verdict(demands, isNewcomer: false) {
+            case .free:
+                takeFirst(of: line, head, queue)
+                try await accept(job, task, demands)
+            case .blocked(.hits(_, let rate), let dueAt) where rate.maxRetries > 0:
+                takeFirst(of: line, head, queue)
+                try await putOff(job, task, rate, roomAt: dueAt)
+            case .blocked(let demand, let dueAt):
+                memory.limits.park(line, at: demand)
+                note(demand, dueAt, group: queue.id.group)
+                // A line that stays is first still: nobody behind it goes before.
+                if demand.limit === limit { return }
+            }
+        }
+    }
+
+    /// The first job of a line, which stays in it. Nil when its count promised one that is not stored: the line is gone.
+    func head(of line: Line) async throws(StoreError) -> PendingTask? {
+        if line.window.isEmpty { try await loadWaiting(line) }
+        guard let head = line.window.first else {
+            line.countedOutAll()
+            memory.limits.markDirty(line)
+            memory.limits.forget(line)
+            return nil
+        }
+        return head
+    }
+}

@@ -1,0 +1,168 @@
+import Protobuf
+public import SiloCore
+import SiloStore
+
+/// A floating limit's refresh as a worker gets it.
+public struct LeasedRefresh: Sendable {
+    public let id: TaskID
+    public let tenant: Tenant
+    public let limit: LimitKey
+    public let currentMax: UInt32
+    /// The epoch when it never was.
+    public let lastRefreshedAt: Timestamp
+    public let metadata: [String: String]
+    public let group: TaskGroup
+}
+
+extension Transaction {
+    // MARK: Planning (spec/limits.md 7.2)
+
+    /// The limit's job has just come to wait: workers of its group are asked for a new value when the last one is old.
+    func refreshIfDue(_ limit: SlotLimit, for group: TaskGroup) {
+        limit.refreshGroup = group
+        guard let floating = limit.floating, memory.limits.refreshes[limit.id] == nil else { return }
+        guard floating.refreshFrom <= now else { return memory.limits.setAlarm(limit, at: floating.refreshFrom) }
+        plan(of: limit, for: group, due: now)
+    }
+
+    /// The same for jobs that have waited for a while.
+    func refreshIfWaitedFor(_ limit: SlotLimit) async throws(StoreError) {
+        guard limit.floating != nil, let group = try await group(waitingAt: limit) else { return }
+        refreshIfDue(limit, for: group)
+    }
+
+    /// A group whose jobs wait for the limit: that of the last one that came to wait, or of the first in line.
+    private func group(waitingAt limit: SlotLimit) async throws(StoreError) -> TaskGroup? {
+        guard !limit.lines.isEmpty else { return nil }
+        if let group = limit.refreshGroup { return group }
+        guard let line = limit.lines.some(1).first else { return nil }
+        return try await head(of: line)?.record.jobGroup
+    }
+
+    private func plan(of limit: SlotLimit, for group: TaskGroup, due: Timestamp) {
+        let name = SlotLimit.Name(tenant: limit.id.tenant, key: limit.key)
+        let taskID = TaskID(.random(from: random))
+        var record = StorageV1.Refresh()
+        record.taskId = taskID.uuid.bytes
+        record.taskGroup = group.text
+        record.dueAtMs = due.milliseconds
+        let refresh = LiveRefresh(name, taskID, record)
+        put(refresh.key, record.serializedBytes())
+        memory.limits.refreshes.add(refresh)
+        onRollBack { $0.limits.refreshes.remove(refresh) }
+        if due <= now { offer(refresh) }
+    }
+
+    private func offer(_ refresh: LiveRefresh) {
+        memory.limits.refreshes.offer(refresh)
+        memory.wakeWaiters(of: refresh.group)
+    }
+
+    /// The refresh is due, or the worker that had it did not report: while somebody waits for the limit it is asked for again.
+    func tend(_ refresh: LiveRefresh) async throws(StoreError) {
+        guard refresh.isLeased else { return offer(refresh) }
+        let limit = try await slot(refresh.limit.key, of: refresh.limit.tenant)
+        remove(refresh)
+        if let group = try await group(waitingAt: limit) { plan(of: limit, for: group, due: now) }
+    }
+
+    private func remove(_ refresh: LiveRefresh) {
+        delete(refresh.key)
+        memory.limits.refreshes.remove(refresh)
+    }
+
+    // MARK: Working (spec/limits.md 7.3, 7.4)
+
+    /// Gives a worker the refreshes that wait for its group.
+    func leaseRefreshes(_ group: TaskGroup, worker: String) async throws(StoreError) -> [LeasedRefresh] {
+        var leased: [LeasedRefresh] = []
+        while leased.count < settings.refreshesPerLeaseMax, let refresh = memory.limits.refreshes.take(group, at: now) {
+            let limit = try await slot(refresh.limit.key, of: refresh.limit.tenant)
+            guard let floating = limit.floating else {
+                remove(refresh)
+                continue
+            }
+            refresh.record.workerId = worker
+            refresh.record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
+            put(refresh.key, refresh.record.serializedBytes())
+            memory.limits.refreshes.changed(refresh)
+            leased.append(LeasedRefresh(
+                id: refresh.taskID, tenant: refresh.limit.tenant, limit: limit.key, currentMax: floating.currentMax,
+                lastRefreshedAt: Timestamp(floating.lastRefreshedAtMs), metadata: floating.metadata, group: group
+            ))
+        }
+        return leased
+    }
+
+    /// Extends a worker's claim on a refresh; false when the task is none.
+    func renew(_ task: TaskID, of tenant: Tenant, worker: String) throws(SiloError) -> Bool {
+        guard let refresh = memory.limits.refreshes[task], refresh.isLeased, refresh.limit.tenant == tenant else { return false }
+        guard refresh.record.workerId == worker else { throw .leaseOwnerMismatch }
+        refresh.record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
+        put(refresh.key, refresh.record.serializedBytes())
+        memory.limits.refreshes.changed(refresh)
+        return true
+    }
+
+    /// Lets others have a refresh that a worker was never told of.
+    func giveBack(_ refresh: LiveRefresh) {
+        guard refresh.isLeased else { return }
+        refresh.record.workerId = ""
+        refresh.record.expiresAtMs = 0
+        put(refresh.key, refresh.record.serializedBytes())
+        memory.limits.refreshes.changed(refresh)
+        offer(refresh)
+    }
+
+    fileprivate func end(_ refresh: LiveRefresh, _ outcome: ReportRefresh.Outcome) async throws(StoreError) {
+        let limit = try await slot(refresh.limit.key, of: refresh.limit.tenant)
+        remove(refresh)
+        guard var floating = limit.floating else { return }
+        switch outcome {
+        case .success(let newMax):
+            floating.currentMax = newMax
+            floating.lastRefreshedAtMs = now.milliseconds
+            floating.retryCount = 0
+            floating.nextRetryAtMs = nil
+            limit.floating = floating
+            memory.limits.markFreed(limit)
+            memory.limits.planRefresh(of: limit)
+        case .failure:
+            let backoff = min(60_000, saturated(1000 * power(2, floating.retryCount)))
+            floating.retryCount += 1
+            floating.nextRetryAtMs = (now + backoff).milliseconds
+            limit.floating = floating
+            if let group = try await group(waitingAt: limit) { plan(of: limit, for: group, due: now + backoff) }
+        }
+        memory.limits.markDirty(limit)
+    }
+}
+
+/// Takes a worker's outcome of a refresh (spec/limits.md 7.4).
+public struct ReportRefresh: Command {
+    public enum Outcome: Sendable {
+        case success(newMax: UInt32)
+        case failure
+    }
+
+    public let tenant: Tenant
+    public let task: TaskID
+    public let outcome: Outcome
+
+    public init(tenant: Tenant, task: TaskID, outcome: Outcome) {
+        self.tenant = tenant
+        self.task = task
+        self.outcome = outcome
+    }
+
+    /// Durable when answered. Throws `.leaseNotFound`, or `.invalidArgument` for the task of a job.
+    public func run(in transaction: Transaction) async throws {
+        if let lease = transaction.memory.leases[task], lease.queue.id.tenant == tenant {
+            throw SiloError.invalidArgument("task is not a RefreshFloatingLimit: report it with ReportOutcome")
+        }
+        guard let refresh = transaction.memory.limits.refreshes[task], refresh.isLeased, refresh.limit.tenant == tenant else {
+            throw SiloError.leaseNotFound
+        }
+        try await transaction.end(refresh, outcome)
+    }
+}

@@ -1,0 +1,69 @@
+import Protobuf
+import SiloCore
+import SiloStore
+
+/// What limits need of time: buckets that have room again, floating limits to be refreshed, refreshes that are due or were
+/// not done, and, after the shard was opened, the rest of the stored lines.
+struct TendLimits: Command {
+    /// Things done in one go.
+    static let countMax = 512
+
+    func run(in transaction: Transaction) async throws {
+        let limits = transaction.memory.limits
+        var left = Self.countMax
+        while left > 0, let limit = limits.popAlarm(by: transaction.now) {
+            left -= 1
+            if let slots = limit as? SlotLimit {
+                try await transaction.refreshIfWaitedFor(slots)
+            } else {
+                limits.markFreed(limit)
+            }
+        }
+        while left > 0, let refresh = limits.refreshes.popAlarm(by: transaction.now) {
+            left -= 1
+            try await transaction.tend(refresh)
+        }
+        if limits.unreadLines != nil { try await transaction.loadLines() }
+    }
+}
+
+extension Transaction {
+    /// Reads some more of the stored lines, and finds out where each waits.
+    func loadLines() async throws(StoreError) {
+        guard let start = memory.limits.unreadLines else { return }
+        let (rows, next) = try await scan(from: start, to: ShardKeys.lines.end, limit: TendLimits.countMax, merging: false)
+        for row in rows {
+            guard let (tenant, id) = ShardKeys.parseLine(row.key), let record = try? StorageV1.Line(serializedBytes: row.value) else {
+                setAside(row)
+                continue
+            }
+            let lineID = Line.ID(tenant: tenant, line: id)
+            if let line = memory.limits.line(lineID), line.blockedAt != nil { continue }
+            let line = memory.limits.line(lineID) ?? Line(lineID, record, isStored: true)
+            memory.limits.add(line)
+            try await enter(line)
+        }
+        memory.limits.unreadLines = next
+    }
+
+    /// Has a line that was just read wait at the first of its limits; being looked at there, it finds its place.
+    private func enter(_ line: Line) async throws(StoreError) {
+        let demands = try await demands(of: line.limits, line.id.tenant)
+        guard let first = demands.first else {
+            // Its limits are not asked for any more: the head shows what remains.
+            guard let head = try await head(of: line) else { return }
+            let queue = try await queue(line.id.tenant, head.record.jobGroup)
+            takeFirst(of: line, head, queue)
+            try await admit(JobReference(id: head.position.job, queue: queue), head.record)
+            if line.waiting > 0 { try await enter(line) }
+            return
+        }
+        if case .blocked(let demand, let dueAt) = verdict(demands, isNewcomer: false) {
+            memory.limits.park(line, at: demand)
+            if case .hits(let limit, _) = demand { memory.limits.setAlarm(limit, at: max(dueAt ?? now, now + 1)) }
+        } else {
+            memory.limits.park(line, at: first)
+            memory.limits.markFreed(first.limit)
+        }
+    }
+}

@@ -35,14 +35,26 @@ public struct EngineSettings: Sendable {
     /// Pauses of one shard.
     public var pausesMax = 10_000
 
+    /// The time between two audits of what the limits hold, in the background; nil: there are none.
+    public var auditMilliseconds: Int64?
+
+    /// The rest that an audit takes after each page of rows.
+    public var auditPauseMilliseconds: Int64 = 20
+
     /// How long an external rate limiter's answer is waited for before it is asked again.
     public var rateAnswerMilliseconds: Int64 = 15_000
 
     /// The least time before an external rate limiter is asked again that could not be asked.
     public var rateOutageMilliseconds: Int64 = 100
 
-    /// Rate limits are asked of an external limiter. Set by whoever opens the shard with one.
-    var asksRateLimiter = false
+    /// Rate limits are asked of an external limiter.
+    private(set) var asksRateLimiter = false
+
+    func asking(_ limiter: (any RateLimiter)?) -> EngineSettings {
+        var settings = self
+        settings.asksRateLimiter = limiter != nil
+        return settings
+    }
 
     /// Commands that share one write batch.
     public var batchCommandsMax = 512

@@ -66,6 +66,7 @@ public final class Node: Sendable {
         let callers = Callers(token: settings.authToken)
         let tenancy = Tenancy(isEnabled: settings.tenancy)
         JobMethods(shards: shards, tenancy: tenancy).register(on: server, for: callers)
+        LimitMethods(shards: shards, tenancy: tenancy).register(on: server, for: callers)
         WorkerMethods(
             shards: shards, tenancy: tenancy, random: random, leaseMilliseconds: settings.engine.leaseMilliseconds
         ).register(on: server, for: callers)

@@ -51,6 +51,13 @@ public enum ShardKeys {
     /// Every row of every tenant.
     public static let tenants: (start: Bytes, end: Bytes) = ([0x10], [0x11])
 
+    /// The tenant of any key of a tenant; nil when it is malformed.
+    public static func parseTenant(_ key: Bytes) -> Tenant? {
+        var decoder = KeyDecoder(key, after: 1)
+        guard decoder.uint64() != nil else { return nil }
+        return decoder.text().map { Tenant($0) }
+    }
+
     public static func queue(_ tenant: Tenant, _ group: TaskGroup) -> Bytes {
         var key = KeyEncoder()
         key.append(UInt8(0x02))
@@ -97,13 +104,6 @@ public enum ShardKeys {
     }
 
     public static func tenantState(_ tenant: Tenant) -> Bytes { index(0x06, tenant).bytes }
-
-    /// The tenant of a tenant state's key; nil when it is malformed.
-    public static func parseTenantState(_ key: Bytes) -> Tenant? {
-        var decoder = KeyDecoder(key, after: 1)
-        guard decoder.uint64() != nil else { return nil }
-        return decoder.text().map { Tenant($0) }
-    }
 
     public static func pause(_ target: PauseTarget) -> Bytes {
         var key: KeyEncoder

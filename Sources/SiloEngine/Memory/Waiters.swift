@@ -23,6 +23,8 @@ struct Waiters {
         groups[group]?.first
     }
 
+    func count(of group: TaskGroup) -> Int { groups[group]?.count ?? 0 }
+
     mutating func removeFirst(of group: TaskGroup) {
         guard groups[group]?.popFirst() != nil else { return }
         count -= 1

@@ -7,6 +7,8 @@ struct JobEnd {
     let state: StorageV1.JobState
     let attempt: UInt32
     let relative: UInt32
+    /// When it ended; nil: now.
+    var at: Timestamp?
     /// When cancellation was asked for.
     var cancelledAt: Timestamp?
     /// Of an attempt that never ran: when it would have started.
@@ -21,14 +23,15 @@ extension Transaction {
         let expiresAt = retention(of: end.state).map { now + $0 }
         var status = StorageV1.Status()
         status.state = end.state
-        status.changedAtMs = now.milliseconds
+        let changedAt = end.at ?? now
+        status.changedAtMs = changedAt.milliseconds
         status.attempt = end.attempt
         status.relativeAttempt = end.relative
         status.startMs = end.start?.milliseconds
         status.cancelledAtMs = end.cancelledAt?.milliseconds
         status.lastAttempt = end.lastAttempt
         put(job.keys.status(job.id), status.serializedBytes(), expiresAt: expiresAt)
-        placeFinished(job, end.state, at: now, expiresAt: expiresAt)
+        placeFinished(job, end.state, at: changedAt, expiresAt: expiresAt)
         if expiresAt != nil { try await keepRecords(of: job, until: expiresAt) }
     }
 

@@ -33,7 +33,7 @@ extension Transaction {
     /// Where a task stands among others: by priority, raised slowly by waiting, then by time.
     func rank(_ task: StorageV1.Task) -> UInt64 { rank(start: Timestamp(task.startMs), priority: task.priority) }
 
-    private func rank(start: Timestamp, priority: UInt32) -> UInt64 {
+    func rank(start: Timestamp, priority: UInt32) -> UInt64 {
         let (sum, overflow) = start.sortable.addingReportingOverflow(UInt64(priority) * settings.agingMillisecondsPerPriority)
         return overflow ? .max : sum
     }

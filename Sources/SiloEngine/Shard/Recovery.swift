@@ -48,7 +48,7 @@ extension ShardMemory {
     private func recoverLimits(from store: any KeyValueStore, now: Timestamp) async throws(StoreError) {
         let states = ShardKeys.tenantStates
         try await store.scanAll(from: states.start, to: states.end) { row throws(StoreError) in
-            guard let tenant = ShardKeys.parseTenantState(row.key) else { return }
+            guard let tenant = ShardKeys.parseTenant(row.key) else { return }
             limits.setDropCount(of: tenant, try StorageV1.TenantState(stored: row.value).drops)
         }
         let refreshes = ShardKeys.refreshes

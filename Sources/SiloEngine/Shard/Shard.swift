@@ -30,13 +30,15 @@ public final class Shard: Sendable {
     }
 
     /// Opens a shard over its database and begins to serve. The shard owns the store from now on.
-    /// - Parameter rateLimiter: is asked instead of the shard's own buckets.
+    /// - Parameters:
+    ///   - rateLimiter: is asked instead of the shard's own buckets.
+    ///   - onAudit: is told what each audit of the limits found; see `EngineSettings.auditMilliseconds`.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
-        clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), rateLimiter: (any RateLimiter)? = nil
+        clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), rateLimiter: (any RateLimiter)? = nil,
+        onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in }
     ) async throws(StoreError) -> Shard {
-        var settings = settings
-        settings.asksRateLimiter = rateLimiter != nil
+        let settings = settings.asking(rateLimiter)
         nonisolated(unsafe) let memory = try await ShardMemory.recover(from: store, settings: settings, now: clock.now)
         let info = try await store.get(ShardKeys.info).map { bytes throws(StoreError) in try StorageV1.ShardInfo(stored: bytes) }
         let mailbox = Mailbox(countMax: settings.unansweredMax, bytesMax: settings.unansweredBytesMax)
@@ -55,6 +57,16 @@ public final class Shard: Sendable {
                 } catch {
                     mailbox.stop(.unavailable(error.message))
                     return error
+                }
+            }()
+            // Ends with the loop, whose task cancels it.
+            async let _: Void = {
+                guard let interval = settings.auditMilliseconds else { return }
+                let audit = HolderAudit(store: store, clock: clock, pauseMilliseconds: settings.auditPauseMilliseconds)
+                while (try? await clock.sleep(milliseconds: interval)) != nil {
+                    guard let report = try? await audit.run() else { continue }
+                    gauge.audited(report)
+                    onAudit(report)
                 }
             }()
             var failure: StoreError?
@@ -121,6 +133,9 @@ public final class Shard: Sendable {
     public func dismissWaiters() { mailbox.post(DismissWaiters()) }
 
     public var counts: ShardCounts { gauge.current }
+
+    /// How many audits of the limits have ended since the shard was opened, and what the last one found.
+    public var audit: (count: Int, last: HolderAudit.Report) { gauge.audit }
 
     /// Reads beside the loop, on one consistent view.
     public func snapshot() async throws(SiloError) -> any StoreReader {

@@ -12,18 +12,30 @@ public struct ShardCounts: Sendable, Equatable {
     /// Pending tasks held in memory, and queues.
     public var windowedTasks = 0
     public var queues = 0
+    /// Limits in memory, and lines of jobs that wait at them.
+    public var limits = 0
+    public var lines = 0
+    /// Slots that were freed though nobody held one, since the shard was opened. Anything but 0 is a bug.
+    public var ghostReleases = 0
 }
 
 final class ShardGauge: Sendable {
     private let counts = Mutex(ShardCounts())
+    private let audits = Mutex<(count: Int, last: HolderAudit.Report)>((0, HolderAudit.Report()))
 
     var current: ShardCounts { counts.withLock { $0 } }
 
     func update(from memory: ShardMemory) {
         let new = ShardCounts(
             total: memory.totalJobs, completed: memory.completedJobs, leases: memory.leases.count,
-            waitingWorkers: memory.waiters.count, windowedTasks: memory.windowed, queues: memory.queues.count
+            waitingWorkers: memory.waiters.count, windowedTasks: memory.windowed, queues: memory.queues.count,
+            limits: memory.limits.count, lines: memory.limits.lines.count, ghostReleases: memory.limits.ghostReleases
         )
         counts.withLock { $0 = new }
     }
+
+    /// How many audits have ended, and what the last one found.
+    var audit: (count: Int, last: HolderAudit.Report) { audits.withLock { $0 } }
+
+    func audited(_ report: HolderAudit.Report) { audits.withLock { $0 = ($0.count + 1, report) } }
 }

@@ -1,3 +1,4 @@
+import GRPC
 import Protobuf
 import SiloAPI
 import SiloCore
@@ -20,14 +21,19 @@ extension SiloV1.SerializedBytes? {
     }
 }
 
-extension StorageV1.RetryPolicy {
-    init(_ policy: SiloV1.RetryPolicy) {
-        self.init()
-        retryCount = policy.retryCount
-        initialIntervalMs = policy.initialIntervalMs
-        maxIntervalMs = policy.maxIntervalMs
-        randomizeInterval = policy.randomizeInterval
-        backoffFactor = policy.backoffFactor
+extension SiloV1.RetryPolicy {
+    /// The record of a policy. Throws for a factor that is no number; all else counts as it is.
+    func record() throws(Status) -> StorageV1.RetryPolicy {
+        guard !backoffFactor.isNaN else {
+            throw Status(.invalidArgument, "retry_policy.backoff_factor must be a number, not NaN")
+        }
+        var record = StorageV1.RetryPolicy()
+        record.retryCount = retryCount
+        record.initialIntervalMs = initialIntervalMs
+        record.maxIntervalMs = maxIntervalMs
+        record.randomizeInterval = randomizeInterval
+        record.backoffFactor = backoffFactor
+        return record
     }
 }
 

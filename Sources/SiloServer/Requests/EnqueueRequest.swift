@@ -21,6 +21,8 @@ enum Bounds {
     static let limitMillisecondsMax: Int64 = 315_360_000_000
     /// * Hits of a rate limit: whole numbers up to here are exact in its bucket.
     static let rateMax: Int64 = 1_000_000_000_000
+    /// * Attempts of an imported job.
+    static let importAttemptsMax = 10_000
     /// * Why something is paused.
     static let reasonBytesMax = 1024
     /// *
@@ -51,15 +53,13 @@ extension SiloV1.EnqueueRequest {
             throw Status(.invalidArgument, "task_group too long (must be <= 64 chars)")
         }
         let limits = try limits.records()
-        if let factor = retryPolicy?.backoffFactor, factor.isNaN {
-            throw Status(.invalidArgument, "retry_policy.backoff_factor must be a number, not NaN")
-        }
+        let policy = try retryPolicy?.record()
         guard payload.bytes.count <= Bounds.payloadBytesMax else {
             throw Status(.invalidArgument, "payload too large (must be <= \(Bounds.payloadBytesMax) bytes)")
         }
         return Enqueue(
             tenant: tenant, id: id.isEmpty ? nil : try JobID(checking: id), priority: priority, startAtMs: startAtMs,
-            retryPolicy: retryPolicy.map(StorageV1.RetryPolicy.init), payload: payload.bytes, limits: limits,
+            retryPolicy: policy, payload: payload.bytes, limits: limits,
             metadata: metadata, taskGroup: taskGroup
         )
     }

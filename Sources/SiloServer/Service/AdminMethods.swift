@@ -88,6 +88,10 @@ struct AdminMethods: Sendable {
             // A split leaves nothing to clean up.
             info.cleanupStatus = "CompactionDone"
             info.createdAtMs = shard.createdAt.milliseconds
+            let audit = shard.audit
+            info.ghostHolders = audit.last.ghosts
+            info.auditedAtMs = audit.last.endedAt.milliseconds
+            info.audits = UInt64(audit.count)
             return info
         }
         return response

@@ -23,6 +23,9 @@ struct JobMethods: Sendable {
             }
         }
         server.serve(SiloV1.Silo.enqueueBatch, for: callers) { request, call in try enqueueBatch(request, call) }
+        server.serve(SiloV1.Silo.importJobs, for: callers) { request, call in
+            try ImportMethod(shards: shards, tenancy: tenancy).run(request, call)
+        }
         server.serve(SiloV1.Silo.getJob, for: callers) { request in try await job(request) }
         server.serve(SiloV1.Silo.getJobResult, for: callers) { request in
             let (stored, _, _) = try await read(request.shard, request.id, request.tenant)

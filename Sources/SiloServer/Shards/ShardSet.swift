@@ -16,13 +16,19 @@ struct ShardSet: Sendable {
 
     /// The shard that a request names, while it serves (spec/api.md 2.2).
     func resolve(_ text: String) throws(Status) -> (host: ShardHost, shard: Shard) {
-        guard let host = byID[try Self.parse(text)] else { throw Status(.notFound, "shard not found") }
+        let host = try host(text)
         switch host.current {
         case .serving(let shard, _): return (host, shard)
         case .opening(let why): throw Status(.unavailable, "shard not ready: \(why)")
         case .lost(let why): throw Status(.unavailable, "shard not ready: \(why)")
         case .closed: throw Status(.unavailable, "shard not ready: the server is shutting down")
         }
+    }
+
+    /// The shard that a request names, whether it serves or not.
+    func host(_ text: String) throws(Status) -> ShardHost {
+        guard let host = byID[try Self.parse(text)] else { throw Status(.notFound, "shard not found") }
+        return host
     }
 
     /// The shard that an operator names, with its database.

@@ -1,0 +1,79 @@
+import Protobuf
+public import SiloCore
+import SiloStore
+
+/// Gathers what the shard's memory knows of why a job is not running (ExplainJob). It changes nothing.
+///
+/// Counting who is before the job and naming who holds its limits reads rows; `Findings.explanation` does that beside the
+/// loop.
+public struct Explain: Command {
+    public let tenant: Tenant
+    public let id: JobID
+
+    public init(tenant: Tenant, id: JobID) {
+        self.tenant = tenant
+        self.id = id
+    }
+
+    public func run(in transaction: Transaction) async throws -> Findings {
+        let (stored, job) = try await transaction.find(tenant, id)
+        let memory = transaction.memory
+        let poll = memory.polls[job.queue.id.group]
+        var findings = Findings(
+            now: transaction.now, tenant: tenant, id: id, stored: stored, lastPoll: poll?.last,
+            workersWaiting: memory.waiters.count(of: job.queue.id.group), leasePace: poll?.leases ?? Pace(),
+            drops: memory.limits.dropCount(of: tenant)
+        )
+        for target in memory.limits.pauses.targets(of: job.queue.id) {
+            if let pause = memory.limits.pauses[target] { findings.pauses.append((target, pause)) }
+        }
+        guard stored.state == .scheduled, let start = stored.pendingStart else { return findings }
+
+        let due = stored.due ?? start
+        let order = transaction.rank(start: start, priority: stored.job.priority)
+        findings.order = order
+        if let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, due.sortable, id)) {
+            let task = try? StorageV1.Task(serializedBytes: bytes)
+            findings.place = .timer(due, isAsking: task?.hold != nil, rateChecks: task?.rateChecks ?? 0)
+        } else if try await transaction.isWaiting(job, stored) {
+            findings.place = .waiting
+        } else {
+            findings.place = .ready(inQueue: job.queue.counts.ready)
+        }
+        if case .ready = findings.place { return findings }
+
+        let line = memory.limits.line(Line.ID(tenant: tenant, line: LineID(of: stored.job.limits)))
+        for demand in try await transaction.demands(of: stored.job.limits, tenant) {
+            let blocks = if case .waiting = findings.place { line?.blockedAt === demand.limit } else { false }
+            if let limit = transaction.finding(demand, blocks: blocks) { findings.limits.append(limit) }
+        }
+        return findings
+    }
+}
+
+extension Transaction {
+    /// What is to be told of a limit that has no room for the job; nil when it has.
+    fileprivate func finding(_ demand: Demand, blocks: Bool) -> Findings.Limit? {
+        let lines = demand.limit.lines.some(Findings.linesMax).map {
+            Findings.WaitingLine(line: $0.id.line, headOrder: $0.headOrder, waiting: $0.waiting)
+        }
+        switch demand {
+        case .slot(let limit, let max):
+            guard blocks || !limit.hasRoom(max) else { return nil }
+            return Findings.Limit(
+                kind: max == nil ? .floating : .concurrency, key: limit.key.text, blocks: blocks, max: limit.capacity(max),
+                inUse: limit.held, pause: memory.limits.pauses[.limit(limit.key, of: limit.id.tenant)], releases: limit.releases,
+                lines: lines
+            )
+        case .hits(let limit, let rate):
+            var bucket = limit.bucket
+            bucket.pass(to: now, rate)
+            guard blocks || !bucket.hasRoom(rate) else { return nil }
+            return Findings.Limit(
+                kind: .rate, key: limit.id.text, blocks: blocks, max: UInt64(rate.room),
+                inUse: UInt64(bucket.record.used.rounded(.up)) + bucket.record.reserved, pause: nil, releases: Pace(),
+                lines: lines, bucket: (bucket, rate)
+            )
+        }
+    }
+}

@@ -1,0 +1,202 @@
+import Protobuf
+public import SiloCore
+public import SiloStore
+
+/// Stores a job that ran elsewhere, with the attempts it had; or adds attempts to one that is stored (spec/jobs.md 6.11).
+public struct Import: Command {
+    public var tenant: Tenant
+    public var id: JobID
+    public var priority: UInt32
+    /// 0 or less means now.
+    public var enqueueTimeMs: Int64
+    /// Of the pending attempt, if one is left; 0 or less means now.
+    public var startAtMs: Int64
+    public var retryPolicy: StorageV1.RetryPolicy?
+    public var payload: Bytes
+    public var limits: [StorageV1.Limit]
+    public var metadata: [String: String]
+    public var taskGroup: String
+    /// Oldest first, each ended. Numbers and task ids are given here.
+    public var attempts: [StorageV1.Attempt]
+
+    public init(
+        tenant: Tenant, id: JobID, priority: UInt32 = 50, enqueueTimeMs: Int64 = 0, startAtMs: Int64 = 0,
+        retryPolicy: StorageV1.RetryPolicy? = nil, payload: Bytes = [], limits: [StorageV1.Limit] = [],
+        metadata: [String: String] = [:], taskGroup: String, attempts: [StorageV1.Attempt] = []
+    ) {
+        self.tenant = tenant
+        self.id = id
+        self.priority = priority
+        self.enqueueTimeMs = enqueueTimeMs
+        self.startAtMs = startAtMs
+        self.retryPolicy = retryPolicy
+        self.payload = payload
+        self.limits = limits
+        self.metadata = metadata
+        self.taskGroup = taskGroup
+        self.attempts = attempts
+    }
+
+    public var payloadBytes: Int {
+        attempts.reduce(payload.count) { $0 + $1.result.count + $1.errorData.count }
+    }
+
+    /// The state that the job is in then. Durable when answered. A refusal comes before anything is written.
+    public func run(in transaction: Transaction) async throws -> JobStatusName {
+        do {
+            let (stored, job) = try await transaction.find(tenant, id)
+            return try await addAttempts(to: stored, job, in: transaction)
+        } catch SiloError.jobNotFound {
+            return try await store(in: transaction)
+        }
+    }
+
+    // MARK: A new job
+
+    private func store(in transaction: Transaction) async throws -> JobStatusName {
+        try checkOrder(from: 0)
+        let queue = try await transaction.queue(tenant, TaskGroup(taskGroup))
+        let job = JobReference(id: id, queue: queue)
+        let now = transaction.now.milliseconds
+        var record = StorageV1.Job()
+        record.id = id.text
+        record.taskGroup = taskGroup
+        record.priority = priority
+        record.enqueueTimeMs = enqueueTimeMs > 0 ? enqueueTimeMs : now
+        record.startMs = startAtMs > 0 ? startAtMs : now
+        record.createdAtMs = now
+        record.retryPolicy = retryPolicy
+        record.limits = limits
+        record.metadata = metadata
+        record.payload = payload
+
+        let encoded = record.serializedBytes()
+        transaction.put(job.keys.job(id), encoded)
+        for (name, value) in metadata { transaction.put(job.keys.metadata(name, value, id), []) }
+        transaction.afterwards { $0.totalJobs += 1 }
+        return try await settle(job, record, encoded.count, existing: 0, in: transaction)
+    }
+
+    // MARK: A job that is stored
+
+    private func addAttempts(
+        to stored: StoredJob, _ job: JobReference, in transaction: Transaction
+    ) async throws -> JobStatusName {
+        func refuse(_ reason: String) -> SiloError { .jobRefused(.reimport, id, reason: reason, stored.state) }
+        if stored.state == .running { throw refuse("job is currently running") }
+        if stored.state == .succeeded { throw refuse("job already succeeded") }
+        let existing = try await transaction.endedAttempts(of: job, stored)
+        guard attempts.count >= existing.count else {
+            throw refuse("reimport has \(attempts.count) attempts but job has \(existing.count) existing attempts")
+        }
+        for (index, (old, new)) in zip(existing, attempts).enumerated() where !old.tells(theSameAs: new) {
+            throw refuse("existing attempt \(index + 1) does not match reimport data")
+        }
+        guard attempts.count > existing.count else { throw refuse("reimport must include at least one new attempt") }
+        try checkOrder(from: existing.count)
+
+        if let status = stored.status, stored.isFinished {
+            transaction.removeFinished(job, status)
+            if let last = status.lastAttempt { transaction.put(job.keys.attempt(id, last.number), last.serializedBytes()) }
+        } else {
+            _ = try await transaction.takePending(job, stored)
+        }
+        var record = stored.job
+        record.retryPolicy = retryPolicy
+        let encoded = record.serializedBytes()
+        transaction.put(job.keys.job(id), encoded)
+        if !transaction.keepsRecordsForEver { try await transaction.keepRecords(of: job, until: nil) }
+        return try await settle(job, record, encoded.count, existing: existing.count, in: transaction)
+    }
+
+    // MARK: Parts
+
+    /// Attempts before the last must have failed, for else the job would have ended there.
+    private func checkOrder(from first: Int) throws(SiloError) {
+        for index in first..<max(first, attempts.count - 1) where attempts[index].outcome != .failed {
+            throw .invalidArgument("import attempt \(index + 1) must be Failed (only the last attempt may be non-Failed)")
+        }
+    }
+
+    /// Writes the new attempts, and puts the job where the last of them left it.
+    private func settle(
+        _ job: JobReference, _ record: StorageV1.Job, _ recordBytes: Int, existing: Int, in transaction: Transaction
+    ) async throws -> JobStatusName {
+        var numbered = attempts
+        for index in numbered.indices {
+            numbered[index].number = UInt32(index + 1)
+            numbered[index].relativeNumber = UInt32(index + 1)
+            if index >= existing { numbered[index].taskId = UUID.random(from: transaction.random).bytes }
+        }
+        let count = UInt32(numbered.count)
+        // Failed attempts that the policy would have retried leave one to run.
+        let isPending = numbered.last.map { $0.outcome == .failed && record.retryPolicy.map { count <= $0.retryCount } ?? false } ?? true
+        let ended = isPending ? nil : numbered.popLast()
+        for attempt in numbered.dropFirst(existing) {
+            transaction.put(job.keys.attempt(id, attempt.number), attempt.serializedBytes())
+        }
+        if let last = ended {
+            let end = JobEnd(
+                state: last.outcome, attempt: count, relative: count, at: Timestamp(last.finishedAtMs), lastAttempt: last
+            )
+            try await transaction.finish(job, end)
+            return last.outcome.name
+        }
+        let start = startAtMs > 0 ? Timestamp(startAtMs) : transaction.now
+        if count == 0 {
+            // A job without a status is scheduled for its first attempt.
+            let task = transaction.task(record, attempt: 1, relative: 1, start: start, encodedBytes: recordBytes)
+            try await transaction.admit(job, task)
+        } else {
+            try await transaction.schedule(job, record, recordBytes, attempt: count + 1, relative: count + 1, start: start)
+        }
+        return .scheduled
+    }
+}
+
+/// Imports several jobs, each on its own: one that is refused does not touch the others.
+public struct ImportEach: Command {
+    public var jobs: [Import]
+
+    public init(_ jobs: [Import]) {
+        self.jobs = jobs
+    }
+
+    public var payloadBytes: Int { jobs.reduce(0) { $0 + $1.payloadBytes } }
+
+    /// For each job, in order, the state that it is in then, or why it was refused.
+    public func run(in transaction: Transaction) async throws -> [Result<JobStatusName, SiloError>] {
+        var results: [Result<JobStatusName, SiloError>] = []
+        results.reserveCapacity(jobs.count)
+        for job in jobs {
+            do {
+                results.append(.success(try await job.run(in: transaction)))
+            } catch let error as SiloError {
+                results.append(.failure(error))
+            }
+        }
+        return results
+    }
+}
+
+extension Transaction {
+    /// The attempts of a job that ended, oldest first.
+    fileprivate func endedAttempts(of job: JobReference, _ stored: StoredJob) async throws -> [StorageV1.Attempt] {
+        let range = job.keys.attempts(of: job.id)
+        let earlier = try await scanAll(from: range.start, to: range.end).map { row in
+            guard let attempt = try? StorageV1.Attempt(serializedBytes: row.value) else {
+                throw SiloError.corrupt("an attempt of job \(job.id) cannot be read")
+            }
+            return attempt
+        }
+        return earlier + (stored.status?.lastAttempt.map { [$0] } ?? [])
+    }
+}
+
+extension StorageV1.Attempt {
+    /// Whether it is the same attempt, as far as whoever imports it can know.
+    fileprivate func tells(theSameAs other: StorageV1.Attempt) -> Bool {
+        outcome == other.outcome && startedAtMs == other.startedAtMs && finishedAtMs == other.finishedAtMs
+            && result == other.result && errorCode == other.errorCode && errorData == other.errorData
+    }
+}

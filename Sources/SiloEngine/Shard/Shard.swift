@@ -30,9 +30,10 @@ public final class Shard: Sendable {
     }
 
     /// Opens a shard over its database and begins to serve. The shard owns the store from now on.
+    /// - Parameter executor: where its tasks run; nil: Swift's shared pool.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
-        clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom()
+        clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), executor: (any TaskExecutor)? = nil
     ) async throws(StoreError) -> Shard {
         nonisolated(unsafe) let memory = try await ShardMemory.recover(from: store, settings: settings, now: clock.now)
         let info = try await store.get(ShardKeys.info).map { bytes throws(StoreError) in try StorageV1.ShardInfo(stored: bytes) }
@@ -44,7 +45,7 @@ public final class Shard: Sendable {
         )
         // Ends when the shard is closed or its store fails; `close` and `untilStopped` await it.
         // `memory` belongs to the loop alone from here on.
-        let running = Task { () -> StoreError? in
+        let running = Task(executorPreference: executor) { () -> StoreError? in
             async let flushing: StoreError? = {
                 do throws(StoreError) {
                     try await committer.run()
@@ -58,7 +59,7 @@ public final class Shard: Sendable {
             do throws(StoreError) {
                 let loop = ShardLoop(
                     memory: memory, store: store, mailbox: mailbox, committer: committer,
-                    clock: clock, random: random, gauge: gauge
+                    clock: clock, random: random, executor: executor, gauge: gauge
                 )
                 try await loop.run()
                 committer.stop()

@@ -1,7 +1,7 @@
 import GRPC
 import Protobuf
 import SiloAPI
-import SiloCore
+package import SiloCore
 
 /// An application's way to Silo: enqueues jobs and looks after them. For any number of tasks at once.
 ///
@@ -9,12 +9,22 @@ import SiloCore
 /// pauses; see `ClientOptions`.
 public final class Client: Sendable {
     let connections: Connections
-    private let random = SystemRandom()
-    var retry: Retry { Retry(connections: connections) }
+    let surroundings: Surroundings
+    var retry: Retry { Retry(connections: connections, clock: surroundings.clock) }
 
     /// Does not connect before the first call.
-    public init(_ options: ClientOptions) {
-        connections = Connections(options)
+    public convenience init(_ options: ClientOptions) {
+        var channel = ChannelOptions()
+        channel.tls = options.tls
+        self.init(options, in: .system) { [channel] address in Channel(target: address, channel) }
+    }
+
+    /// - Parameter connect: makes the way to a server, `host:port`.
+    package init(
+        _ options: ClientOptions, in surroundings: Surroundings, connect: @escaping @Sendable (_ address: String) -> any Transport
+    ) {
+        self.surroundings = surroundings
+        connections = Connections(options, connect: connect)
     }
 
     /// - Parameter server: `host:port`.
@@ -35,7 +45,7 @@ public final class Client: Sendable {
     /// Stores a job. On return it is durable. A repeated send makes no second job.
     @discardableResult
     public func enqueue(_ job: NewJob) async throws(ClientError) -> JobHandle {
-        let id = job.id ?? UUID.random(from: random).text
+        let id = job.id ?? UUID.random(from: surroundings.random).text
         do throws(Status) {
             _ = try await retry.run(.tenant(job.tenant)) { shard, address, tries throws(Status) in
                 do throws(Status) {
@@ -54,9 +64,10 @@ public final class Client: Sendable {
     /// Stores many jobs, each on its own, in as few writes as there are shards. On return those that succeeded are durable.
     /// - Returns: in the jobs' order.
     public func enqueue(_ jobs: [NewJob]) async throws(ClientError) -> [Result<JobHandle, ClientError>] {
-        let ids = jobs.map { $0.id ?? UUID.random(from: random).text }
+        let ids = jobs.map { $0.id ?? UUID.random(from: surroundings.random).text }
         var results: [Result<JobHandle, ClientError>?] = Array(repeating: nil, count: jobs.count)
-        for (tenant, places) in Dictionary(grouping: jobs.indices, by: { jobs[$0].tenant }) {
+        let tenants = Dictionary(grouping: jobs.indices, by: { jobs[$0].tenant })
+        for (tenant, places) in tenants.sorted(by: { $0.value[0] < $1.value[0] }) {
             var rest = places[...]
             while !rest.isEmpty {
                 var bytes = 0

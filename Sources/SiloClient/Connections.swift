@@ -1,12 +1,13 @@
 import GRPC
 import Protobuf
 import SiloAPI
+import SiloCore
 import Synchronization
 
-/// The channels of a client, one to each address, and what it knows of the shards.
+/// The ways of a client to its servers, one to each address, and what it knows of the shards.
 final class Connections: Sendable {
     private struct State {
-        var channels: [String: Channel] = [:]
+        var transports: [String: any Transport] = [:]
         var topology: Topology?
         /// Learnt from a redirect, until the next refresh.
         var moved: [String: String] = [:]
@@ -16,24 +17,24 @@ final class Connections: Sendable {
     let options: ClientOptions
     private let state = Mutex(State())
     private let headers: Metadata
+    private let connect: @Sendable (String) -> any Transport
 
-    init(_ options: ClientOptions) {
+    init(_ options: ClientOptions, connect: @escaping @Sendable (String) -> any Transport) {
         self.options = options
+        self.connect = connect
         var headers = Metadata()
         if let token = options.token { headers.append("authorization", "Bearer \(token)") }
         self.headers = headers
     }
 
-    /// The channel to an address, without a scheme.
-    func channel(_ address: String) -> Channel {
+    /// The way to an address.
+    private func transport(to address: String) -> any Transport {
         let target = Self.target(address)
         return state.withLock { state in
-            if let channel = state.channels[target] { return channel }
-            var options = ChannelOptions()
-            options.tls = self.options.tls
-            let channel = Channel(target: target, options)
-            if state.isClosed { channel.close() } else { state.channels[target] = channel }
-            return channel
+            if let transport = state.transports[target] { return transport }
+            let transport = connect(target)
+            if state.isClosed { transport.close() } else { state.transports[target] = transport }
+            return transport
         }
     }
 
@@ -48,7 +49,9 @@ final class Connections: Sendable {
         _ method: Method<Request, Response>, _ request: Request, at address: String, wait: Duration = .zero
     ) async throws(Status) -> Response {
         let timeout = options.timeout.map { $0 + wait }
-        let bytes = try await channel(address).unary(method.path, request.serializedBytes(), metadata: headers, timeout: timeout)
+        let bytes = try await transport(to: address).unary(
+            method.path, request.serializedBytes(), metadata: headers, timeout: timeout
+        )
         do {
             return try Response(serializedBytes: bytes)
         } catch {
@@ -98,12 +101,12 @@ final class Connections: Sendable {
     }
 
     func close() {
-        let channels = state.withLock { state in
+        let transports = state.withLock { state in
             state.isClosed = true
-            defer { state.channels = [:] }
-            return state.channels
+            defer { state.transports = [:] }
+            return state.transports
         }
-        for channel in channels.values { channel.close() }
+        for (_, transport) in transports.sorted(by: { $0.key < $1.key }) { transport.close() }
     }
 }
 
@@ -115,6 +118,7 @@ struct Retry: Sendable {
         case shard(String)
     }
     let connections: Connections
+    let clock: any Clock
 
     /// - Parameter send: one try: the shard, its address, and how many tries came before.
     func run<Answer: Sendable>(
@@ -143,7 +147,7 @@ struct Retry: Sendable {
                     _ = try? await connections.refresh()
                 }
             }
-            do { try await Task.sleep(for: pause) } catch { throw Status(.cancelled, "the caller was cancelled") }
+            do { try await clock.sleep(milliseconds: pause.milliseconds) } catch { throw Status(.cancelled, "the caller was cancelled") }
             pause = min(pause * 2, .seconds(5))
             tries += 1
         }

@@ -1,5 +1,6 @@
 import GRPC
 import SiloAPI
+import SiloCore
 
 /// One job, wherever it is in its life.
 public struct JobHandle: Sendable {
@@ -40,17 +41,18 @@ public struct JobHandle: Sendable {
 
     /// Waits until the job has ended, looking every `interval`. Throws `.timedOut` after `timeout`; nil waits for ever.
     public func awaitResult(every interval: Duration = .milliseconds(500), timeout: Duration? = nil) async throws(ClientError) -> JobResult {
-        let begun = ContinuousClock.now
+        let clock = client.surroundings.clock
+        let begun = clock.now
         while true {
             do throws(ClientError) {
                 return try await result()
             } catch {
                 guard case .jobNotFinished = error else { throw error }
             }
-            if let timeout, begun.duration(to: .now) >= timeout {
+            if let timeout, clock.now - begun >= timeout.milliseconds {
                 throw .timedOut("job \(id) has not ended within \(timeout)")
             }
-            do { try await Task.sleep(for: interval) } catch { throw .other(Status(.cancelled, "the caller was cancelled")) }
+            do { try await clock.sleep(milliseconds: interval.milliseconds) } catch { throw .other(Status(.cancelled, "the caller was cancelled")) }
         }
     }
 

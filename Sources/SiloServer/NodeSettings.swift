@@ -32,5 +32,6 @@ public struct NodeSettings: Sendable {
 
     public init(data: String) {
         self.data = data
+        engine.auditMilliseconds = 60_000
     }
 }

@@ -2,7 +2,6 @@ import CommandLineTool
 import Dispatch
 import Foundation
 import GRPC
-import SiloCore
 import SiloEngine
 import SiloServer
 import SiloTelemetry
@@ -68,7 +67,7 @@ await Program.run(usage) { arguments in
     settings.engine.flushGapMilliseconds = Int64(try arguments.number("flush-gap-ms", default: gap, in: 0...60_000))
     settings.tls = try serverTLS(arguments)
 
-    let node = try await Node.start(settings, clock: SystemClock(), random: SystemRandom(), logger: logger)
+    let node = try await Node.start(settings, logger: logger)
     let signal = await stop.next()
     logger.info("stopping", ["signal": .init(signal)])
     await node.stop()

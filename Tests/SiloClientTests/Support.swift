@@ -16,7 +16,7 @@ struct TestServer {
         settings.shardCount = 2
         settings.drain = .milliseconds(200)
         change(&settings)
-        node = try await Node.start(settings, clock: SystemClock(), random: SystemRandom(), logger: .silent)
+        node = try await Node.start(settings, logger: .silent)
         client = Client(node.address)
     }
 

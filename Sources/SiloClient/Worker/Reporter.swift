@@ -1,5 +1,6 @@
 import GRPC
 import SiloAPI
+import SiloCore
 import Synchronization
 
 /// Sends outcomes to their shards. Those that come while a call is on its way share the next one.
@@ -29,7 +30,7 @@ final class Reporter: Sendable {
                 return !(lines[request.shard]?.isSending ?? false)
             }
             // Ends when the line is empty; whoever reports waits for it.
-            if begins { Task { await self.send(request.shard) } }
+            if begins { client.surroundings.start { await self.send(request.shard) } }
         }
         if let refusal { throw refusal }
     }

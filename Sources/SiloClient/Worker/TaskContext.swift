@@ -1,4 +1,5 @@
 import SiloAPI
+import SiloCore
 import Synchronization
 
 /// A task as a handler gets it. When its job is cancelled or its lease is lost, the Swift task that runs the handler is
@@ -57,14 +58,15 @@ final class Execution: Sendable {
         var isSettled = false
         var handler: Task<TaskOutcome, Never>?
         /// When the lease was last renewed, or asked to be.
-        var renewed = ContinuousClock.now
+        var renewed: Timestamp
         var isRenewing = false
     }
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     let task: SiloV1.Task
 
-    init(_ task: SiloV1.Task) {
+    init(_ task: SiloV1.Task, leasedAt now: Timestamp) {
         self.task = task
+        state = Mutex(State(renewed: now))
     }
 
     var ending: Ending? { state.withLock { $0.ending } }
@@ -74,10 +76,12 @@ final class Execution: Sendable {
     var isSettled: Bool { state.withLock { $0.isSettled } }
 
     /// Whether the lease is to be renewed now; it counts as renewed then.
-    func takeBeat(every interval: Duration) -> Bool {
+    func takeBeat(every interval: Duration, at now: Timestamp) -> Bool {
         state.withLock { state in
-            guard !state.isSettled, !state.isRenewing, state.ending == nil, state.renewed.duration(to: .now) >= interval else { return false }
-            state.renewed = .now
+            guard !state.isSettled, !state.isRenewing, state.ending == nil, now - state.renewed >= interval.milliseconds else {
+                return false
+            }
+            state.renewed = now
             state.isRenewing = true
             return true
         }

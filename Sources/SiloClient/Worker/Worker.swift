@@ -31,7 +31,7 @@ public final class Worker: Sendable {
         self.group = group
         self.options = options
         self.handler = handler
-        let random = UUID.random(from: SystemRandom()).text.prefix(8)
+        let random = UUID.random(from: client.surroundings.random).text.prefix(8)
         id = options.id ?? "\(ProcessInfo.processInfo.hostName)-\(ProcessInfo.processInfo.processIdentifier)-\(random)"
         slots = Slots(max(1, options.concurrency))
         reporter = Reporter(client)
@@ -41,7 +41,7 @@ public final class Worker: Sendable {
     public func run() async {
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { group in
-                let poll = Task { await self.poll() }
+                let poll = surroundings.start { await self.poll() }
                 polling.withLock { $0 = poll }
                 if stopping.load(ordering: .sequentiallyConsistent) { poll.cancel() }
                 group.addTask { await self.keepLeases(until: poll) }
@@ -50,7 +50,7 @@ public final class Worker: Sendable {
             }
         } onCancel: {
             stop()
-            for execution in running.withLock({ Array($0.values) }) { execution.end(.leaseLost) }
+            for execution in executions { execution.end(.leaseLost) }
         }
     }
 
@@ -63,6 +63,14 @@ public final class Worker: Sendable {
     /// Tasks that handlers have in hand.
     public var runningTasks: Int { running.withLock { $0.count } }
 
+    private var executions: [Execution] {
+        running.withLock { Array($0.values) }.sorted { $0.task.id < $1.task.id }
+    }
+    private var surroundings: Surroundings { client.surroundings }
+    private var clock: any Clock { surroundings.clock }
+
+    private func pause(_ duration: Duration) async { try? await clock.sleep(milliseconds: max(1, duration.milliseconds)) }
+
     // MARK: Work
 
     private func poll() async {
@@ -71,7 +79,7 @@ public final class Worker: Sendable {
         while !Task.isCancelled {
             let free = await slots.waitForFree()
             guard !Task.isCancelled else { return }
-            let begun = ContinuousClock.now
+            let begun = clock.now
             do throws(Status) {
                 let servers = try await client.connections.topology().addresses
                 guard !servers.isEmpty else { throw Status(.unavailable, "no server holds a shard") }
@@ -87,26 +95,26 @@ public final class Worker: Sendable {
                     SiloV1.Silo.leaseTasks, request, at: servers[turn % servers.count], wait: wait
                 )
                 for task in response.tasks { start(task) }
-                if response.tasks.isEmpty, begun.duration(to: .now) < wait / 2 {
-                    try? await Task.sleep(for: options.pollInterval)
+                if response.tasks.isEmpty, clock.now - begun < (wait / 2).milliseconds {
+                    await pause(options.pollInterval)
                 }
             } catch {
                 guard !Task.isCancelled else { return }
                 options.onError(WorkerError(doing: .leasing, taskID: nil, jobID: nil, cause: ClientError(error)))
                 _ = try? await client.connections.refresh()
-                try? await Task.sleep(for: options.pollInterval)
+                await pause(options.pollInterval)
             }
         }
     }
 
     private func start(_ task: SiloV1.Task) {
-        let execution = Execution(task)
+        let execution = Execution(task, leasedAt: clock.now)
         slots.take()
         running.withLock { $0[task.id] = execution }
         // Ends by itself; `run` waits for its slot.
-        Task {
+        surroundings.start { [self] in
             let context = TaskContext(task, execution)
-            let work = Task { () -> TaskOutcome in
+            let work = surroundings.start { [handler] () -> TaskOutcome in
                 do {
                     return try await handler(context)
                 } catch {
@@ -158,12 +166,12 @@ public final class Worker: Sendable {
     /// Renews leases until no work comes and none is left.
     private func keepLeases(until poll: Task<Void, Never>) async {
         // Looks more often than it renews, so that no lease waits for the next round for long.
-        let pause = min(options.heartbeatInterval / 8, .milliseconds(250))
+        let interval = min(options.heartbeatInterval / 8, .milliseconds(250))
         while !poll.isCancelled || runningTasks > 0 {
-            try? await Task.sleep(for: pause)
-            for execution in running.withLock({ Array($0.values) }) where execution.takeBeat(every: options.heartbeatInterval) {
+            await pause(interval)
+            for execution in executions where execution.takeBeat(every: options.heartbeatInterval, at: clock.now) {
                 // Ends with its call; a late answer to a settled task does nothing.
-                Task { await self.beat(execution) }
+                surroundings.start { await self.beat(execution) }
             }
             if Task.isCancelled { return }
         }

@@ -31,12 +31,13 @@ public final class Shard: Sendable {
 
     /// Opens a shard over its database and begins to serve. The shard owns the store from now on.
     /// - Parameters:
+    ///   - executor: where its tasks run; nil: Swift's shared pool.
     ///   - rateLimiter: is asked instead of the shard's own buckets.
     ///   - onAudit: is told what each audit of the limits found; see `EngineSettings.auditMilliseconds`.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
-        clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), rateLimiter: (any RateLimiter)? = nil,
-        onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in }
+        clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), executor: (any TaskExecutor)? = nil,
+        rateLimiter: (any RateLimiter)? = nil, onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in }
     ) async throws(StoreError) -> Shard {
         let settings = settings.asking(rateLimiter)
         nonisolated(unsafe) let memory = try await ShardMemory.recover(from: store, settings: settings, now: clock.now)
@@ -49,7 +50,7 @@ public final class Shard: Sendable {
         )
         // Ends when the shard is closed or its store fails; `close` and `untilStopped` await it.
         // `memory` belongs to the loop alone from here on.
-        let running = Task { () -> StoreError? in
+        let running = Task(executorPreference: executor) { () -> StoreError? in
             async let flushing: StoreError? = {
                 do throws(StoreError) {
                     try await committer.run()
@@ -73,7 +74,7 @@ public final class Shard: Sendable {
             do throws(StoreError) {
                 let loop = ShardLoop(
                     memory: memory, store: store, mailbox: mailbox, committer: committer,
-                    clock: clock, random: random, gauge: gauge, rateLimiter: rateLimiter
+                    clock: clock, random: random, executor: executor, gauge: gauge, rateLimiter: rateLimiter
                 )
                 try await loop.run()
                 committer.stop()

@@ -9,6 +9,7 @@ final class ShardLoop {
     private let mailbox: Mailbox
     private let committer: Committer
     private let clock: any Clock
+    private let executor: (any TaskExecutor)?
     private let transaction: Transaction
     private let gauge: ShardGauge
     private let rateLimiter: (any RateLimiter)?
@@ -16,13 +17,15 @@ final class ShardLoop {
 
     init(
         memory: ShardMemory, store: any KeyValueStore, mailbox: Mailbox, committer: Committer,
-        clock: any Clock, random: any RandomSource, gauge: ShardGauge, rateLimiter: (any RateLimiter)?
+        clock: any Clock, random: any RandomSource, executor: (any TaskExecutor)?, gauge: ShardGauge,
+        rateLimiter: (any RateLimiter)?
     ) {
         self.memory = memory
         self.store = store
         self.mailbox = mailbox
         self.committer = committer
         self.clock = clock
+        self.executor = executor
         self.gauge = gauge
         self.rateLimiter = rateLimiter
         transaction = Transaction(store: store, memory: memory, now: clock.now, random: random)
@@ -134,7 +137,7 @@ final class ShardLoop {
             alarm.task.cancel()
         }
         // Belongs to the loop, which cancels it when it ends; it only rings.
-        let task = Task { [clock, mailbox] in
+        let task = Task(executorPreference: executor) { [clock, mailbox] in
             let rest = at - clock.now
             if rest > 0 { do { try await clock.sleep(milliseconds: rest) } catch { return } }
             mailbox.wake()

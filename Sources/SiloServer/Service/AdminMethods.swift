@@ -11,18 +11,19 @@ import SlateDB
 struct AdminMethods: Sendable {
     let shards: ShardSet
     let node: NodeIdentity
-    let location: DataLocation
+    /// Nil where the shards are not kept in SlateDB.
+    let location: DataLocation?
     let isDevelopment: Bool
     let logger: Logger
 
-    func register(on server: Server, for callers: Callers) {
-        server.serve(SiloV1.Silo.getClusterInfo, for: callers) { _, call in call.answer(clusterInfo()) }
-        server.serve(SiloV1.Silo.getNodeInfo, for: callers) { _, call in call.answer(nodeInfo()) }
-        server.serve(SiloV1.Silo.resetShards, for: callers) { (_: SiloV1.ResetShardsRequest) in try await resetShards() }
-        server.serve(SiloV1.Silo.compactShard, for: callers) { (request: SiloV1.CompactShardRequest) in
+    func register(on methods: inout MethodTable, for callers: Callers) {
+        methods.serve(SiloV1.Silo.getClusterInfo, for: callers) { _, call in call.answer(clusterInfo()) }
+        methods.serve(SiloV1.Silo.getNodeInfo, for: callers) { _, call in call.answer(nodeInfo()) }
+        methods.serve(SiloV1.Silo.resetShards, for: callers) { (_: SiloV1.ResetShardsRequest) in try await resetShards() }
+        methods.serve(SiloV1.Silo.compactShard, for: callers) { (request: SiloV1.CompactShardRequest) in
             let (host, _) = try shards.open(request.shard)
             do {
-                _ = try await location.admin(host.id.description).submitFullCompaction()
+                _ = try await admin(host).submitFullCompaction()
             } catch {
                 throw Status(.internalError, "compaction failed: \(error)")
             }
@@ -31,8 +32,9 @@ struct AdminMethods: Sendable {
             response.status = "full compaction submitted for shard \(request.shard)"
             return response
         }
-        server.serve(SiloV1.Silo.flushShard, for: callers) { (request: SiloV1.FlushShardRequest) in
+        methods.serve(SiloV1.Silo.flushShard, for: callers) { (request: SiloV1.FlushShardRequest) in
             let (_, store) = try shards.open(request.shard)
+            guard let store = store as? SlateStore else { throw Self.noSlateDB }
             do {
                 try await store.database.flush(.sortedFiles)
             } catch {
@@ -42,10 +44,10 @@ struct AdminMethods: Sendable {
             response.status = "flushed shard \(request.shard)"
             return response
         }
-        server.serve(SiloV1.Silo.getShardStorageInfo, for: callers) { (request: SiloV1.GetShardStorageInfoRequest) in
+        methods.serve(SiloV1.Silo.getShardStorageInfo, for: callers) { (request: SiloV1.GetShardStorageInfoRequest) in
             let (host, _) = try shards.open(request.shard)
             do {
-                guard let manifest = try await location.admin(host.id.description).manifest() else {
+                guard let manifest = try await admin(host).manifest() else {
                     throw StorageError.invalid("the shard has no manifest")
                 }
                 return SiloV1.GetShardStorageInfoResponse(manifest)
@@ -54,6 +56,13 @@ struct AdminMethods: Sendable {
             }
         }
     }
+
+    private func admin(_ host: ShardHost) throws -> Admin {
+        guard let location else { throw Self.noSlateDB }
+        return try location.admin(host.id.description)
+    }
+
+    private static let noSlateDB = Status(.unimplemented, "the shard is not kept in SlateDB")
 
     private func clusterInfo() -> SiloV1.GetClusterInfoResponse {
         var response = SiloV1.GetClusterInfoResponse()

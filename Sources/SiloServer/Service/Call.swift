@@ -4,9 +4,9 @@ import SiloCore
 
 /// A call with its answer's type. Answered once, from any thread.
 struct Call<Response: Message>: Sendable {
-    private let call: ServerCall
+    private let call: any IncomingCall
 
-    init(_ call: ServerCall) {
+    init(_ call: any IncomingCall) {
         self.call = call
     }
 
@@ -24,13 +24,13 @@ struct Call<Response: Message>: Sendable {
     func onCancel(_ body: @escaping @Sendable () -> Void) { call.onCancel(body) }
 }
 
-extension Server {
+extension MethodTable {
     /// Serves a method: checks who calls, decodes, and hands over. What the handler throws is the answer.
-    func serve<Request: Message, Response: Message>(
+    mutating func serve<Request: Message, Response: Message>(
         _ method: Method<Request, Response>, for callers: Callers, isServedWhileClosing: Bool = false,
         _ handler: @escaping @Sendable (Request, Call<Response>) throws -> Void
     ) {
-        register(method.path, isServedWhileClosing: isServedWhileClosing) { raw in
+        add(method.path, isServedWhileClosing: isServedWhileClosing) { raw in
             let call = Call<Response>(raw)
             do {
                 try callers.check(raw)
@@ -50,13 +50,13 @@ extension Server {
     }
 
     /// The same for handlers that wait.
-    func serve<Request: Message, Response: Message>(
+    mutating func serve<Request: Message, Response: Message>(
         _ method: Method<Request, Response>, for callers: Callers,
         _ handler: @escaping @Sendable (Request) async throws -> Response
     ) {
-        serve(method, for: callers) { (request: Request, call: Call<Response>) in
+        serve(method, for: callers) { [surroundings] (request: Request, call: Call<Response>) in
             // Bound to the call: it ends by answering it.
-            Task {
+            surroundings.start {
                 do { call.answer(try await handler(request)) } catch { call.fail(error) }
             }
         }

@@ -11,7 +11,7 @@ struct Callers: Sendable {
 
     static let anybody = Callers(token: nil)
 
-    func check(_ call: ServerCall) throws(Status) {
+    func check(_ call: any IncomingCall) throws(Status) {
         guard let token else { return }
         guard let header = call.metadata["authorization"] else {
             throw Status(.unauthenticated, "missing authorization header")

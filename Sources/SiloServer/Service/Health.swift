@@ -14,13 +14,17 @@ final class Health: Sendable {
     }
     private let state = Mutex(State())
 
-    func register(on server: Server) {
-        server.serve(GRPCHealthV1.Health.check, for: .anybody, isServedWhileClosing: true) { request, call in
+    func register(on methods: inout MethodTable) {
+        methods.serve(GRPCHealthV1.Health.check, for: .anybody, isServedWhileClosing: true) { request, call in
             guard Self.services.contains(request.service) else {
                 throw Status(.notFound, "unknown service \(request.service)")
             }
             call.answer(Self.response(self.state.withLock { $0.isServing }))
         }
+    }
+
+    /// Watches are streams, which a method table does not hold.
+    func registerWatch(on server: Server) {
         server.register(GRPCHealthV1.Health.watch.path) { call in self.watch(call) }
     }
 

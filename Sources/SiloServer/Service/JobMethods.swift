@@ -10,7 +10,7 @@ struct JobMethods: Sendable {
     let shards: ShardSet
     let tenancy: Tenancy
 
-    func register(on server: Server, for callers: Callers) {
+    func register(on server: inout MethodTable, for callers: Callers) {
         server.serve(SiloV1.Silo.enqueue, for: callers) { request, call in
             let (host, shard) = try shards.resolve(request.shard)
             let command = try request.command(tenancy.tenant(request.tenant, of: host))

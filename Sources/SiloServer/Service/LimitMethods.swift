@@ -10,7 +10,7 @@ struct LimitMethods: Sendable {
     let shards: ShardSet
     let tenancy: Tenancy
 
-    func register(on server: Server, for callers: Callers) {
+    func register(on server: inout MethodTable, for callers: Callers) {
         server.serve(SiloV1.Silo.explainJob, for: callers) { (request: SiloV1.ExplainJobRequest) in
             let (host, shard) = try shards.resolve(request.shard)
             let tenant = try tenancy.tenant(request.tenant, of: host)

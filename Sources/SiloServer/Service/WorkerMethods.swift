@@ -11,7 +11,7 @@ struct WorkerMethods: Sendable {
     let random: any RandomSource
     let leaseMilliseconds: Int64
 
-    func register(on server: Server, for callers: Callers) {
+    func register(on server: inout MethodTable, for callers: Callers) {
         server.serve(SiloV1.Silo.leaseTask, for: callers) { request, call in
             let (host, shard) = try shards.resolve(request.shard)
             let tenant = try tenancy.tenant(request.tenant, of: host)

@@ -1,7 +1,6 @@
 import Protobuf
 import SiloCore
 import SiloStore
-import SlateDB
 
 /// Which shards there are and which tenants belong to each. Stored beside the data, so that a shard keeps its id for life.
 struct ShardMap: Sendable {
@@ -17,9 +16,9 @@ struct ShardMap: Sendable {
 
     /// Reads the map, or makes one of `count` shards where there is none.
     static func open(
-        in location: DataLocation, _ options: OpenOptions, count: Int, random: any RandomSource
+        in storage: any NodeStorage, count: Int, random: any RandomSource
     ) async throws -> ShardMap {
-        let store = SlateStore(try await location.open(database, options))
+        let store = try await storage.open(database, mustExist: false)
         do {
             let map: ShardMap
             if let bytes = try await store.get(key) {

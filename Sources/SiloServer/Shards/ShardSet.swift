@@ -32,7 +32,7 @@ struct ShardSet: Sendable {
     }
 
     /// The shard that an operator names, with its database.
-    func open(_ text: String) throws(Status) -> (host: ShardHost, store: SlateStore) {
+    func open(_ text: String) throws(Status) -> (host: ShardHost, store: any KeyValueStore) {
         guard let host = byID[try Self.parse(text)], case .serving(_, let store) = host.current else {
             throw Status(.notFound, "shard \(text) not found on this node")
         }

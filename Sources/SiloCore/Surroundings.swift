@@ -1,0 +1,23 @@
+/// What the parts of a process are given of the world: time, chance, and where their tasks run. Made once in `main`; a
+/// simulation makes one in which all three follow from a seed.
+public struct Surroundings: Sendable {
+    public let clock: any Clock
+    public let random: any RandomSource
+    /// Nil: Swift's shared pool.
+    public let executor: (any TaskExecutor)?
+
+    public init(clock: any Clock, random: any RandomSource, executor: (any TaskExecutor)? = nil) {
+        self.clock = clock
+        self.random = random
+        self.executor = executor
+    }
+
+    /// The system's time and chance.
+    public static var system: Surroundings { Surroundings(clock: SystemClock(), random: SystemRandom()) }
+
+    /// Starts a task that nobody's scope awaits. Child tasks need no help: they run where their parent does.
+    @discardableResult
+    public func start<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) -> Task<Value, Never> {
+        Task(executorPreference: executor, operation: body)
+    }
+}

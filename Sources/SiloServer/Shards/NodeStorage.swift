@@ -1,0 +1,60 @@
+package import SiloStore
+import SlateDB
+
+/// Where a node keeps its databases: one for each shard, and the shard map.
+package protocol NodeStorage: Sendable {
+    /// Opens a database, and makes it where there is none.
+    /// - Parameter mustExist: refuses to make one: a place that is gone must not look like an empty one.
+    func open(_ name: String, mustExist: Bool) async throws -> any KeyValueStore
+
+    func erase(_ name: String) async throws
+}
+
+/// Databases of SlateDB in a data location.
+struct SlateStorage: NodeStorage {
+    let location: DataLocation
+    private var options = OpenOptions()
+
+    /// - Parameter settings: SlateDB's own, as the operator wants them.
+    init(_ location: DataLocation, _ settings: [String: String]) {
+        self.location = location
+        options.settings = Self.defaults.merging(settings) { $1 }
+        if location.isFolder {
+            // They keep a writer that was fenced long ago from bringing deleted files back. SlateDB's local store cannot write
+            // them, and there the folder's lock keeps such a writer out.
+            options.settings["garbage_collector_options.boundary_files_enabled"] = "false"
+        }
+    }
+
+    /// Bounds what databases opened from now on keep of what they read.
+    mutating func shareCache(_ bytes: UInt64, among count: Int) {
+        let share = bytes / UInt64(count)
+        options.blockCacheBytes = max(1 << 20, share * 3 / 4)
+        options.metadataCacheBytes = max(1 << 20, share / 4)
+    }
+
+    func open(_ name: String, mustExist: Bool) async throws -> any KeyValueStore {
+        var options = options
+        options.mustExist = mustExist
+        return SlateStore(try await location.open(name, options))
+    }
+
+    func erase(_ name: String) async throws { try await location.admin(name).delete() }
+
+    /// What SlateDB is told unless the operator says otherwise.
+    private static let defaults = [
+        // Left alone, a call on a store that is gone waits for ever; here it fails, and the shard is opened anew.
+        "object_store_max_retries": "3",
+        // Memory for what is not in sorted files yet, in bytes: left alone it may grow to 1 GiB a shard.
+        "max_unflushed_bytes": "134217728",
+        "l0_sst_size_bytes": "33554432",
+        "l0_flush_parallelism": "2",
+        // Writers wait when as many files stand before the compactor; it looks often, so that they seldom do.
+        "l0_max_ssts": "16",
+        "compactor_options.poll_interval": "\"1s\"",
+        "compactor_options.worker.compactions_poll_interval": "\"1s\"",
+        "compactor_options.worker.max_sst_size": "67108864",
+        "compactor_options.worker.max_fetch_tasks": "2",
+        "compactor_options.worker.max_subcompactions": "1",
+    ]
+}

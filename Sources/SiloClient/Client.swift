@@ -53,6 +53,7 @@ public final class Client: Sendable {
                 } catch {
                     // Nobody else has this id: an earlier send got through and its answer was lost.
                     guard job.id == nil, tries > 0, error.code == .alreadyExists else { throw error }
+                    Probe.clientFoundItsOwnJob.reached()
                 }
             }
         } catch {

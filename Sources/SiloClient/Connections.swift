@@ -150,6 +150,7 @@ struct Retry: Sendable {
             do { try await clock.sleep(milliseconds: pause.milliseconds) } catch { throw Status(.cancelled, "the caller was cancelled") }
             pause = min(pause * 2, .seconds(5))
             tries += 1
+            Probe.clientRepeated.reached()
         }
     }
 }

@@ -23,6 +23,7 @@ let usage = Usage(
             .init("tls-client-ca", nil, "file", help: "callers need a certificate of this authority, PEM"),
             .init("flush-gap-ms", nil, "ms", help: "least time between two log flushes (0; 20 on an object store)"),
             .init("cache-mib", nil, "size", help: "memory for what is read from storage (128)"),
+            .init("audit-secs", nil, "seconds", help: "time between two audits of what the limits hold; 0: none (60)"),
             .init("log-format", nil, "text|json", help: "how log lines look (text)"),
             .init("verbose", "v", nil, help: "also log debug lines"),
         ]),
@@ -65,6 +66,8 @@ await Program.run(usage) { arguments in
     settings.cacheBytes = UInt64(try arguments.number("cache-mib", default: 128, in: 1...1_048_576)) << 20
     let gap = settings.data.contains("://") ? 20 : 0
     settings.engine.flushGapMilliseconds = Int64(try arguments.number("flush-gap-ms", default: gap, in: 0...60_000))
+    let audit = try arguments.number("audit-secs", default: 60, in: 0...86_400)
+    settings.engine.auditMilliseconds = audit == 0 ? nil : Int64(audit) * 1000
     settings.tls = try serverTLS(arguments)
 
     let node = try await Node.start(settings, logger: logger)

@@ -194,6 +194,7 @@ public final class Worker: Sendable {
         } catch {
             let cause = ClientError(error, job: task.jobId)
             if case .leaseLost = cause {
+                Probe.workerLostLease.reached()
                 if execution.end(.leaseLost) { tell(.holding, task, cause) }
             } else if !execution.isSettled {
                 tell(.renewing, task, cause)

@@ -38,6 +38,7 @@ struct Bucket: Equatable {
             record.used = max(0, record.used - leaked)
             record.changedAtMs = now.milliseconds
         } else if record.windowEndsMs > 0, record.windowEndsMs <= now.milliseconds {
+            Probe.windowPassed.reached()
             empty(at: now)
         }
     }
@@ -88,6 +89,7 @@ struct Bucket: Equatable {
 
     /// The attempt did not start after all: its hits are promised again.
     mutating func giveBack(_ rate: StorageV1.RateLimit) {
+        Probe.hitsGivenBack.reached()
         record.used = max(0, record.used - Double(max(0, rate.hits)))
         record.reserved += UInt64(max(0, rate.hits))
     }
@@ -97,6 +99,7 @@ struct Bucket: Equatable {
         let all = max(0, rate.room - Double(record.reserved))
         guard record.used < all, record.algorithm == Self.leakyBucket || record.windowEndsMs > 0 else { return false }
         record.used = all
+        Probe.bucketDrained.reached()
         return true
     }
 

@@ -72,7 +72,10 @@ final class LimitTable {
 
     /// The line waits at a limit from now on, until it is looked at again.
     func park(_ line: Line, at demand: Demand) {
-        if let other = line.blockedAt { other.lines.remove(line) }
+        if let other = line.blockedAt {
+            if other !== demand.limit { Probe.lineMovedToOtherLimit.reached() }
+            other.lines.remove(line)
+        }
         demand.limit.lines.add(line, max: demand.max, at: demand.limit)
         if case .slot(let limit, _) = demand { planRefresh(of: limit) }
     }
@@ -175,6 +178,7 @@ final class LimitTable {
     /// Forgets limits that nobody waits for, when there are many: their rows say all there is to know.
     func forgetIdle(above countMax: Int) {
         guard count > countMax + idleFloor else { return }
+        Probe.limitForgotten.reached()
         slots = slots.filter { $0.value.isDirty || $0.value.isFreed || !$0.value.lines.isEmpty }
         buckets = buckets.filter { $0.value.isDirty || $0.value.isFreed || !$0.value.lines.isEmpty }
         idleFloor = count

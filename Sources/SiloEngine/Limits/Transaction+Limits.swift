@@ -95,15 +95,21 @@ extension Transaction {
         for demand in demands {
             switch demand {
             case .slot(let limit, let max):
-                guard limit.hasRoom(max), !isNewcomer || limit.lines.isEmpty || limit.candidate() == nil else {
+                let hasRoom = limit.hasRoom(max)
+                guard hasRoom, !isNewcomer || limit.lines.isEmpty || limit.candidate() == nil else {
+                    if hasRoom { Probe.newcomerGoesBehindLine.reached() }
                     return .blocked(demand, dueAt: nil)
                 }
             case .hits(let limit, let rate):
                 var bucket = limit.bucket
                 bucket.pass(to: now, rate)
                 let isReset = rate.behavior & RateBehavior.resetRemaining != 0
+                if isReset { Probe.bucketReset.reached() }
                 guard isReset || bucket.hasRoom(rate), !isNewcomer || limit.lines.isEmpty else {
-                    return .blocked(demand, dueAt: bucket.dueAt(rate, now: now))
+                    let dueAt = bucket.dueAt(rate, now: now)
+                    (rate.algorithm == Bucket.leakyBucket ? Probe.leakyBucketBlocked : .rateBlocked).reached()
+                    if dueAt == nil { Probe.bucketFullOfPromises.reached() }
+                    return .blocked(demand, dueAt: dueAt)
                 }
             }
         }
@@ -121,7 +127,8 @@ extension Transaction {
 
     /// Frees slots that were taken when the tenant's holders had been dropped `hold` times.
     func free(_ keys: [LimitKey], hold: UInt32?, of tenant: Tenant) async throws(StoreError) {
-        guard let hold, hold == memory.limits.dropCount(of: tenant) else { return }
+        guard let hold else { return }
+        guard hold == memory.limits.dropCount(of: tenant) else { return Probe.dropVoidsHold.reached() }
         for key in keys {
             let limit = try await slot(key, of: tenant)
             let before = limit.held

@@ -48,7 +48,11 @@ extension Transaction {
     func putOff(
         _ job: JobReference, _ task: StorageV1.Task, _ rate: StorageV1.RateLimit, roomAt: Timestamp?
     ) async throws(StoreError) {
-        guard rate.maxRetries == 0 || task.rateChecks < rate.maxRetries else { return try await fail(job, task, rate) }
+        guard rate.maxRetries == 0 || task.rateChecks < rate.maxRetries else {
+            Probe.rateExhausted.reached()
+            return try await fail(job, task, rate)
+        }
+        Probe.ratePutOff.reached()
         let backoff = rate.backoff(after: task.rateChecks)
         let bound = now + max(0, rate.maxBackoffMs)
         let isSoon = roomAt.map { $0 > now && $0 < bound } ?? false

@@ -22,6 +22,7 @@ public struct Delete: Command {
         }
         let (stored, job) = found
         guard stored.isFinished, let status = stored.status else { throw SiloError.jobInProgress(id) }
+        Probe.deleted.reached()
         transaction.removeFinished(job, status)
         transaction.delete(job.keys.job(id))
         transaction.delete(job.keys.status(id))

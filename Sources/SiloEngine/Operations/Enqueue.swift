@@ -41,7 +41,10 @@ public struct Enqueue: Command {
         let queue = try await transaction.queue(tenant, TaskGroup(taskGroup))
         let id: JobID
         if let given = self.id {
-            guard try await transaction.get(queue.keys.job(given)) == nil else { throw SiloError.jobAlreadyExists(given) }
+            guard try await transaction.get(queue.keys.job(given)) == nil else {
+                Probe.duplicateID.reached()
+                throw SiloError.jobAlreadyExists(given)
+            }
             id = given
         } else {
             id = JobID(UUID.random(from: transaction.random).text)

@@ -30,6 +30,7 @@ public struct Expedite: Command {
         guard let task = try await transaction.takePending(job, stored) else {
             throw refuse("job has no pending task to expedite")
         }
+        Probe.expeditedTimer.reached()
         try await transaction.schedule(
             job, stored.job, stored.jobBytes, attempt: task.attempt, relative: task.relativeAttempt, start: transaction.now
         )

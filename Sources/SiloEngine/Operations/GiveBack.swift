@@ -35,12 +35,14 @@ public struct GiveBack: Command {
         let (stored, job) = found
         transaction.removeLease(lease)
         if let cancelledAt = lease.cancelledAt {
+            Probe.cancelledLeaseGivenBack.reached()
             try await transaction.free(slots, hold: record.hold, of: job.tenant)
             let end = JobEnd(
                 state: .cancelled, attempt: record.attempt, relative: record.relativeAttempt, cancelledAt: cancelledAt
             )
             return try await transaction.finish(job, end)
         }
+        Probe.leaseGivenBack.reached()
         var task = transaction.task(
             stored.job, attempt: record.attempt, relative: record.relativeAttempt, start: Timestamp(record.startMs),
             encodedBytes: stored.jobBytes

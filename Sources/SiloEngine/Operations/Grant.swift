@@ -10,7 +10,10 @@ extension Transaction {
         var left = settings.grantsMax
         while left > 0, let limit = memory.limits.nextFreed() {
             try await grant(limit, &left)
-            if left == 0 { memory.limits.markFreed(limit) }
+            if left == 0 {
+                memory.limits.markFreed(limit)
+                Probe.grantsLeftOver.reached()
+            }
         }
         keep()
     }

@@ -22,7 +22,10 @@ public struct Heartbeat: Command {
             guard try transaction.renew(task, of: tenant, worker: worker) else { throw SiloError.leaseNotFound }
             return nil
         }
-        guard lease.record.workerId == worker else { throw SiloError.leaseOwnerMismatch }
+        guard lease.record.workerId == worker else {
+            Probe.heartbeatOfStranger.reached()
+            throw SiloError.leaseOwnerMismatch
+        }
         let expiresAt = transaction.now + transaction.settings.leaseMilliseconds
         transaction.rewrite(lease) { $0.expiresAtMs = expiresAt.milliseconds }
         return lease.cancelledAt

@@ -70,6 +70,7 @@ public struct Import: Command {
         record.metadata = metadata
         record.payload = payload
 
+        (attempts.isEmpty ? Probe.importedNew : .importedFinished).reached()
         let encoded = record.serializedBytes()
         transaction.put(job.keys.job(id), encoded)
         for (name, value) in metadata { transaction.put(job.keys.metadata(name, value, id), []) }
@@ -95,6 +96,7 @@ public struct Import: Command {
         guard attempts.count > existing.count else { throw refuse("reimport must include at least one new attempt") }
         try checkOrder(from: existing.count)
 
+        (stored.isFinished ? Probe.reimportedFinished : .reimportedPending).reached()
         if let status = stored.status, stored.isFinished {
             transaction.removeFinished(job, status)
             if let last = status.lastAttempt { transaction.put(job.keys.attempt(id, last.number), last.serializedBytes()) }

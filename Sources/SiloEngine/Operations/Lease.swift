@@ -56,11 +56,13 @@ public struct Lease: Command {
             guard let job = try await transaction.job(of: pending, queue) else { continue }
             let reference = JobReference(id: pending.position.job, queue: queue)
             if let paused = try await transaction.pausedLimit(of: pending.record, reference) {
+                Probe.pausedLimitTurnsReadyJobBack.reached()
                 try await transaction.placeWaiting(reference, try await transaction.releasing(pending.record, reference), at: paused)
                 continue
             }
             payloadBytes += job.answerBytes
             if payloadBytes > payloadBytesMax, !leased.tasks.isEmpty || !takesOversized {
+                Probe.oversizedTaskPutBack.reached()
                 transaction.placeReady(reference, pending.record)
                 break
             }
@@ -110,6 +112,7 @@ extension Transaction {
     fileprivate func job(of pending: PendingTask, _ queue: Queue) async throws(StoreError) -> StorageV1.Job? {
         if let job = pending.record.job { return job }
         let key = queue.keys.job(pending.position.job)
+        Probe.jobReadBesideTask.reached()
         if let bytes = try await get(key) {
             if let job = try? StorageV1.Job(serializedBytes: bytes) { return job }
             setAside(Row(key: key, value: bytes))

@@ -6,6 +6,7 @@ extension Transaction {
     /// Fills the empty ready window of a queue from the store.
     func loadReady(_ queue: Queue) async throws(StoreError) {
         guard let frontier = queue.ready.frontier else { return }
+        Probe.readyPageLoaded.reached()
         let range = queue.keys.ready(queue.id.group, from: frontier.order, frontier.job)
         let page = try await loadPage(range, stored: queue.counts.ready, merging: queue.hasUnwrittenRows, queue.keys.parseOrdered)
         memory.changeWindow(queue) { queue.ready.load(page.tasks, next: page.next) }
@@ -20,6 +21,7 @@ extension Transaction {
     /// Fills the empty timer window of a queue from the store.
     func loadTimers(_ queue: Queue) async throws(StoreError) {
         guard let frontier = queue.timers.frontier else { return }
+        Probe.timerPageLoaded.reached()
         let range = queue.keys.timers(queue.id.group, from: frontier.order, frontier.job)
         let page = try await loadPage(range, stored: queue.counts.timers, merging: queue.hasUnwrittenRows, queue.keys.parseOrdered)
         memory.changeWindow(queue) { queue.timers.load(page.tasks, next: page.next) }
@@ -34,6 +36,7 @@ extension Transaction {
     /// Fills the empty window of a line from the store.
     func loadWaiting(_ line: Line) async throws(StoreError) {
         guard let frontier = line.window.frontier else { return }
+        Probe.waitingPageLoaded.reached()
         let range = line.keys.waiting(line.id.line, from: frontier.order, frontier.job)
         let page = try await loadPage(range, stored: line.waiting, merging: line.hasUnwrittenRows) { key in
             line.keys.parseWaiting(key).map { ($0.order, $0.job) }

@@ -78,7 +78,10 @@ extension Transaction {
         memory.limits.markDirty(line)
         queue.counts.waiting.countDown()
         memory.markDirty(queue)
-        if line.waiting == 0 { memory.limits.forget(line) }
+        if line.waiting == 0 {
+            Probe.lineEndedWithItsLastJob.reached()
+            memory.limits.forget(line)
+        }
     }
 
     /// Takes the pending attempt away from wherever it stands, gives up what it holds, and gives it back; nil when it stands
@@ -96,12 +99,17 @@ extension Transaction {
                 job.queue.hasUnwrittenRows = true
                 memory.markDirty(job.queue)
             }
+            Probe.takenFromReady.reached()
             return try await releasing(task, job)
         }
-        if let task = try await takeTimer(job, stored) { return try await releasing(task, job) }
+        if let task = try await takeTimer(job, stored) {
+            Probe.takenFromTimer.reached()
+            return try await releasing(task, job)
+        }
         guard !stored.job.limits.isEmpty else { return nil }
         let line = try await line(of: stored.job.limits, job.tenant)
         guard let task = try await takeRow(job.keys.waiting(line.id.line, order, job.id), stored) else { return nil }
+        Probe.takenFromLine.reached()
         afterwards { memory in
             memory.changeWindow(line) { line.window.remove(position) }
             line.countedOut()

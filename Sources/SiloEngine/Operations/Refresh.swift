@@ -40,6 +40,7 @@ extension Transaction {
     }
 
     private func plan(of limit: SlotLimit, for group: TaskGroup, due: Timestamp) {
+        Probe.refreshPlanned.reached()
         let name = SlotLimit.Name(tenant: limit.id.tenant, key: limit.key)
         let taskID = TaskID(.random(from: random))
         var record = StorageV1.Refresh()
@@ -61,6 +62,7 @@ extension Transaction {
     /// The refresh is due, or the worker that had it did not report: while somebody waits for the limit it is asked for again.
     func tend(_ refresh: LiveRefresh) async throws(StoreError) {
         guard refresh.isLeased else { return offer(refresh) }
+        Probe.refreshExpired.reached()
         let limit = try await slot(refresh.limit.key, of: refresh.limit.tenant)
         remove(refresh)
         if let group = try await group(waitingAt: limit) { plan(of: limit, for: group, due: now) }
@@ -107,6 +109,7 @@ extension Transaction {
     /// Lets others have a refresh that a worker was never told of.
     func giveBack(_ refresh: LiveRefresh) {
         guard refresh.isLeased else { return }
+        Probe.refreshGivenBack.reached()
         refresh.record.workerId = ""
         refresh.record.expiresAtMs = 0
         put(refresh.key, refresh.record.serializedBytes())
@@ -120,6 +123,7 @@ extension Transaction {
         guard var floating = limit.floating else { return }
         switch outcome {
         case .success(let newMax):
+            (newMax < floating.currentMax ? Probe.floatingLowered : .floatingRaised).reached()
             floating.currentMax = newMax
             floating.lastRefreshedAtMs = now.milliseconds
             floating.retryCount = 0
@@ -132,7 +136,12 @@ extension Transaction {
             floating.retryCount += 1
             floating.nextRetryAtMs = (now + backoff).milliseconds
             limit.floating = floating
-            if let group = try await group(waitingAt: limit) { plan(of: limit, for: group, due: now + backoff) }
+            if let group = try await group(waitingAt: limit) {
+                Probe.refreshFailedWithWaiters.reached()
+                plan(of: limit, for: group, due: now + backoff)
+            } else {
+                Probe.refreshFailedWithoutWaiters.reached()
+            }
         }
         memory.limits.markDirty(limit)
     }

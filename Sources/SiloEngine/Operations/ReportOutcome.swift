@@ -34,6 +34,7 @@ public struct ReportOutcome: Command {
     public func run(in transaction: Transaction) async throws {
         guard let lease = transaction.memory.leases[task], lease.queue.id.tenant == tenant else {
             guard let refresh = transaction.memory.limits.refreshes[task], refresh.limit.tenant == tenant else {
+                Probe.lateReport.reached()
                 throw SiloError.leaseNotFound
             }
             throw SiloError.invalidArgument("task is a RefreshFloatingLimit: report it with ReportRefreshOutcome")
@@ -90,8 +91,10 @@ struct ExpireLeases: Command {
             }
             left -= 1
             if lease.cancelledAt != nil {
+                Probe.cancelledLeaseExpired.reached()
                 try await transaction.end(lease, .cancelled)
             } else {
+                Probe.leaseExpired.reached()
                 let text = "lease expired at \(lease.expiresAt) (now \(transaction.now)), worker=\(lease.record.workerId)"
                 try await transaction.end(lease, .failure(code: "WORKER_CRASHED", data: messagePack(text)))
             }
@@ -130,6 +133,7 @@ extension Transaction {
 
         if state == .failed {
             if lease.cancelledAt != nil {
+                Probe.failureOfCancelledJob.reached()
                 state = .cancelled
             } else if try await retry(job, after: attempt) {
                 return
@@ -150,6 +154,7 @@ extension Transaction {
             let start = stored.retryPolicy?.nextStart(after: now, attempt: attempt.relativeNumber)
         else { return false }
         put(job.keys.attempt(job.id, attempt.number), attempt.serializedBytes())
+        if start <= now { Probe.retryAtOnce.reached() }
         try await schedule(
             job, stored, bytes.count, attempt: attempt.number + 1, relative: attempt.relativeNumber + 1, start: start
         )

@@ -29,6 +29,7 @@ public struct Restart: Command {
         }
         if !transaction.keepsRecordsForEver { try await transaction.keepRecords(of: job, until: nil) }
         let start = max(transaction.now, Timestamp(stored.job.enqueueTimeMs))
+        Probe.restarted.reached()
         try await transaction.schedule(job, stored.job, stored.jobBytes, attempt: max(1, attempt), relative: 1, start: start)
     }
 }

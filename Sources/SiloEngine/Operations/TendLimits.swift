@@ -14,6 +14,7 @@ struct TendLimits: Command {
         while left > 0, let limit = limits.popAlarm(by: transaction.now) {
             left -= 1
             if let slots = limit as? SlotLimit {
+                Probe.refreshByAlarm.reached()
                 try await transaction.refreshIfWaitedFor(slots)
             } else {
                 limits.markFreed(limit)
@@ -31,6 +32,7 @@ extension Transaction {
     /// Reads some more of the stored lines, and finds out where each waits.
     func loadLines() async throws(StoreError) {
         guard let start = memory.limits.unreadLines else { return }
+        Probe.linesReadAfterOpening.reached()
         let (rows, next) = try await scan(from: start, to: ShardKeys.lines.end, limit: TendLimits.countMax, merging: false)
         for row in rows {
             guard let (tenant, id) = ShardKeys.parseLine(row.key), let record = try? StorageV1.Line(serializedBytes: row.value) else {

@@ -61,6 +61,7 @@ final class Committer: Sendable {
                 lastFlush = clock.now
                 try await store.flush()
             } catch {
+                Probe.flushFailed.reached()
                 fail(work, error)
                 throw error
             }

@@ -87,6 +87,7 @@ final class ShardLoop {
             gauge.update(from: memory)
             finish(answers, wrote: !batch.isEmpty)
         } catch {
+            Probe.writeFailed.reached()
             for item in answers + work[begun...] { item.fail(.unavailable(error.message)) }
             throw error
         }

@@ -187,6 +187,7 @@ final class ShardMemory {
             owner.isInLoadOrder = false
             let before = owner.heldRows
             owner.letRowsGo()
+            Probe.windowLetGo.reached()
             windowed += owner.heldRows - before
         }
     }

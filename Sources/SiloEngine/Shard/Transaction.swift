@@ -48,6 +48,7 @@ public final class Transaction {
 
     /// The command failed: everything is as before it.
     func rollBack() {
+        if !undo.isEmpty { Probe.rolledBack.reached() }
         while let (place, before) = undo.popLast() {
             if let before {
                 writes[place] = before

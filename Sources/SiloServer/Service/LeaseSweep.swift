@@ -130,7 +130,10 @@ final class LeaseSweep: Sendable {
             }
         }
         // Nobody waits for this to be done; if it fails, the leases expire.
-        if !unwanted.isEmpty { shard.submit(GiveBack(unwanted.ids)) { _ in } }
+        if !unwanted.isEmpty {
+            Probe.unwantedTasksGivenBack.reached()
+            shard.submit(GiveBack(unwanted.ids)) { _ in }
+        }
     }
 
     /// Answers, once. A shard that failed does not spoil what others gave.

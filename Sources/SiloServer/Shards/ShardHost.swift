@@ -78,6 +78,7 @@ final class ShardHost: Sendable {
         var pause: Int64 = 100
         while true {
             if case .unavailable = failure {} else {
+                if case .fenced = failure { Probe.fenced.reached() }
                 if change(to: .lost(failure.message)) {
                     logger.error(
                         "shard given up: it was opened elsewhere or cannot be read; restart the server after a look",
@@ -91,6 +92,7 @@ final class ShardHost: Sendable {
             do {
                 // A place that is gone, such as a disk that is not mounted, must not look like an empty shard.
                 try await serve(mustExist: true)
+                Probe.shardReopened.reached()
                 return
             } catch let error as StoreError {
                 failure = error

@@ -6,6 +6,7 @@ public enum Probe: String, CaseIterable, Sendable {
     // Limits.
     case newcomerGoesBehindLine
     case lineMovedToOtherLimit
+    case slotsKeptForStarving
     case lineEndedWithItsLastJob
     case grantsLeftOver
     case waitingPageLoaded

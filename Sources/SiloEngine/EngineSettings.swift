@@ -26,6 +26,9 @@ public struct EngineSettings: Sendable {
     /// Lines that are looked at in one go when slots come free; the rest is looked at in the next turn.
     public var grantsMax = 1024
 
+    /// How long a job that needs several slots is passed over by others before a free slot of each is kept for it.
+    public var passedOverMilliseconds: Int64 = 30_000
+
     /// Limits kept in memory that nobody waits for.
     public var idleLimitsMax = 65_536
 

@@ -65,4 +65,33 @@ func slots(_ key: String, _ max: UInt32) -> StorageV1.Limit {
         #expect(bench.violations == [])
         try await bench.finish()
     }
+
+    @Test("a job that needs two slots is not passed over for ever by jobs that need one of them")
+    func noStarvation() async throws {
+        let bench = try await Bench.open()
+        for (id, keys) in [("a0", ["A"]), ("b0", ["B"]), ("both", ["A", "B"])] {
+            try await bench.enqueue(id, limits: keys.map { slots($0, 1) })
+        }
+        var a = try #require(try await bench.lease(1).first)
+        var b = try #require(try await bench.lease(1).first)
+        // One of the two is always busy, and always somebody waits for either.
+        var waited: Int64 = 0
+        for step in 1..<200 {
+            try await bench.enqueue("a\(step)", limits: [slots("A", 1)])
+            try await bench.enqueue("b\(step)", limits: [slots("B", 1)])
+            try await bench.pass(1000)
+            waited += 2000
+            try await bench.succeed(a)
+            guard let nextA = try await bench.lease(1).first, nextA.job.id != "both" else { break }
+            a = nextA
+            try await bench.pass(1000)
+            try await bench.heartbeat(a)
+            try await bench.succeed(b)
+            guard let nextB = try await bench.lease(1).first, nextB.job.id != "both" else { break }
+            b = nextB
+            try await bench.heartbeat(a)
+        }
+        #expect(waited < 60_000)
+        #expect(bench.violations == [])
+    }
 }

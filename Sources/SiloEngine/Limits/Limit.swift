@@ -60,6 +60,8 @@ final class SlotLimit: Limit {
     private(set) var drops: UInt32
     var floating: StorageV1.FloatingState?
     var isPaused = false
+    /// One slot that comes free is kept for this line, which has been passed over for long.
+    weak var keptFor: Line?
     /// How fast slots have come free lately.
     var releases = Pace()
     /// The group of the job that came to wait last: whose workers refresh the limit.
@@ -79,7 +81,12 @@ final class SlotLimit: Limit {
     /// How many slots there are for jobs that bring `max`; nil stands for the floating limit's own.
     func capacity(_ max: UInt32?) -> UInt64 { UInt64(max ?? floating?.currentMax ?? 0) }
 
-    func hasRoom(_ max: UInt32?) -> Bool { !isPaused && held < capacity(max) }
+    /// Whether a job may have a slot.
+    /// - Parameter line: that it waits in; nil for a newcomer.
+    func hasRoom(_ max: UInt32?, for line: Line?) -> Bool {
+        let isKept = keptFor != nil && keptFor !== line
+        return !isPaused && held + (isKept ? 1 : 0) < capacity(max)
+    }
 
     func take() { held += 1 }
 
@@ -98,7 +105,10 @@ final class SlotLimit: Limit {
     /// Undoes `take` or `free` of a command that was refused.
     func restore(_ before: UInt64) { held = before }
 
-    override func candidate() -> Line? { isPaused ? nil : lines.first(of: self) { hasRoom($0) } }
+    override func candidate() -> Line? {
+        if let line = keptFor, line.blockedAt === self, hasRoom(line.blockedMax, for: line) { return line }
+        return isPaused ? nil : lines.first(of: self) { hasRoom($0, for: nil) }
+    }
 
     /// The row that says what memory says; no value when there is nothing to say.
     func row(_ keys: TenantKeys) -> Write {

@@ -18,6 +18,8 @@ final class LimitTable {
     private var alarms = Heap<LimitAlarm>()
 
     private var freed = FIFO<Limit>()
+    /// The line of each tenant that slots are kept for, and those limits.
+    private var kept: [Tenant: (line: Line, limits: [SlotLimit])] = [:]
     private var dirtySlots: [SlotLimit] = []
     private var dirtyBuckets: [BucketLimit] = []
     private var dirtyLines: [Line] = []
@@ -66,6 +68,7 @@ final class LimitTable {
 
     /// Nobody waits in the line any more.
     func forget(_ line: Line) {
+        stopKeeping(for: line)
         line.blockedAt?.lines.remove(line)
         lines[line.id] = nil
     }
@@ -78,6 +81,32 @@ final class LimitTable {
         }
         demand.limit.lines.add(line, max: demand.max, at: demand.limit)
         if case .slot(let limit, _) = demand { planRefresh(of: limit) }
+    }
+
+    // MARK: Keeping slots
+
+    /// The line could not use a slot that came free, because its jobs need another besides. A job that needs several would
+    /// wait for ever while others take each as it comes free. So, when that goes on for `patience` milliseconds, a free slot
+    /// of each is kept for it: for one line of a tenant at a time, so that no two wait for what the other keeps.
+    func passedOver(_ line: Line, _ demands: [Demand], patience: Int64, at now: Timestamp) {
+        let since = line.passedOverSince ?? now
+        line.passedOverSince = since
+        guard now - since >= patience, kept[line.id.tenant] == nil else { return }
+        let limits = demands.compactMap { if case .slot(let limit, _) = $0 { limit } else { nil } }
+        for limit in limits { limit.keptFor = line }
+        kept[line.id.tenant] = (line, limits)
+        Probe.slotsKeptForStarving.reached()
+    }
+
+    /// The line got what it needs, or nobody waits in it any more.
+    func stopKeeping(for line: Line) {
+        line.passedOverSince = nil
+        guard let (other, limits) = kept[line.id.tenant], other === line else { return }
+        kept[line.id.tenant] = nil
+        for limit in limits {
+            limit.keptFor = nil
+            markFreed(limit)
+        }
     }
 
     // MARK: What is to be done
@@ -179,7 +208,9 @@ final class LimitTable {
     func forgetIdle(above countMax: Int) {
         guard count > countMax + idleFloor else { return }
         Probe.limitForgotten.reached()
-        slots = slots.filter { $0.value.isDirty || $0.value.isFreed || !$0.value.lines.isEmpty }
+        slots = slots.filter {
+            $0.value.isDirty || $0.value.isFreed || !$0.value.lines.isEmpty || $0.value.keptFor != nil
+        }
         buckets = buckets.filter { $0.value.isDirty || $0.value.isFreed || !$0.value.lines.isEmpty }
         idleFloor = count
     }

@@ -19,6 +19,8 @@ final class Line: WindowOwner {
     weak var blockedAt: Limit?
     /// The maximum that its jobs bring to that limit; nil: the floating limit's own, or a bucket.
     var blockedMax: UInt32?
+    /// Since when slots came free that it could not use, because its jobs need others besides; nil: none did.
+    var passedOverSince: Timestamp?
     /// Tells its entry at that limit from older ones.
     var ticket = 0
 

@@ -90,12 +90,13 @@ extension Transaction {
     }
 
     /// Whether there is room for all of it now.
-    /// - Parameter isNewcomer: it does not wait yet, so it goes behind those that do.
-    func verdict(_ demands: [Demand], isNewcomer: Bool) -> Verdict {
+    /// - Parameter line: that the job waits in; nil for a newcomer, which goes behind those that wait.
+    func verdict(_ demands: [Demand], in line: Line?) -> Verdict {
+        let isNewcomer = line == nil
         for demand in demands {
             switch demand {
             case .slot(let limit, let max):
-                let hasRoom = limit.hasRoom(max)
+                let hasRoom = limit.hasRoom(max, for: line)
                 guard hasRoom, !isNewcomer || limit.lines.isEmpty || limit.candidate() == nil else {
                     if hasRoom { Probe.newcomerGoesBehindLine.reached() }
                     return .blocked(demand, dueAt: nil)

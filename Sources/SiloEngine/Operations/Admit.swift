@@ -14,7 +14,7 @@ extension Transaction {
         guard !limits.isEmpty else { return placeReady(job, task) }
 
         let demands = try await demands(of: limits, job.tenant)
-        switch verdict(demands, isNewcomer: true) {
+        switch verdict(demands, in: nil) {
         case .free:
             try await accept(job, task, demands)
         case .blocked(.hits(_, let rate), let dueAt) where rate.maxRetries > 0:

@@ -26,14 +26,18 @@ extension Transaction {
             let queue = try await queue(line.id.tenant, task.jobGroup)
             let job = JobReference(id: head.position.job, queue: queue)
             let demands = try await demands(of: task.jobLimits, line.id.tenant)
-            switch verdict(demands, isNewcomer: false) {
+            switch verdict(demands, in: line) {
             case .free:
+                memory.limits.stopKeeping(for: line)
                 takeFirst(of: line, head, queue)
                 try await accept(job, task, demands)
             case .blocked(.hits(_, let rate), let dueAt) where rate.maxRetries > 0:
                 takeFirst(of: line, head, queue)
                 try await putOff(job, task, rate, roomAt: dueAt)
             case .blocked(let demand, let dueAt):
+                if demand.limit !== limit, case .slot = demand {
+                    memory.limits.passedOver(line, demands, patience: settings.passedOverMilliseconds, at: now)
+                }
                 memory.limits.park(line, at: demand)
                 note(demand, dueAt, group: queue.id.group)
                 // A line that stays is first still: nobody behind it goes before.

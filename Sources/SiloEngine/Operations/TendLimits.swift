@@ -60,7 +60,7 @@ extension Transaction {
             if line.waiting > 0 { try await enter(line) }
             return
         }
-        if case .blocked(let demand, let dueAt) = verdict(demands, isNewcomer: false) {
+        if case .blocked(let demand, let dueAt) = verdict(demands, in: line) {
             memory.limits.park(line, at: demand)
             if case .hits(let limit, _) = demand { memory.limits.setAlarm(limit, at: max(dueAt ?? now, now + 1)) }
         } else {

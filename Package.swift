@@ -33,6 +33,7 @@ let package = Package(
         .executable(name: "silo", targets: ["silo"]),
         .executable(name: "siloctl", targets: ["siloctl"]),
         .executable(name: "silo-bench", targets: ["silo-bench"]),
+        .executable(name: "silo-simulate", targets: ["silo-simulate"]),
     ],
     targets: [
         // C libraries: one module map and shim each, no logic.
@@ -63,12 +64,14 @@ let package = Package(
         module("SiloServer", ["SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "GRPC", "Protobuf"]),
         module("SiloClient", ["SiloCore", "SiloAPI", "GRPC", "Protobuf", "CMsgPack"]),
         module("SiloTesting", ["SiloCore", "SiloStore", "SiloEngine"]),
+        module("SiloSimulation", ["SiloTesting", "SiloServer", "SiloClient", "SiloEngine", "SiloStore", "SiloAPI", "SiloCore", "SiloTelemetry", "GRPC", "Protobuf"]),
         module("CommandLineTool", []),
 
         // Programs.
         program("silo", ["SiloServer", "SiloEngine", "SiloCore", "SiloTelemetry", "SlateDB", "GRPC", "CommandLineTool"]),
         program("siloctl", ["SiloClient", "SiloAPI", "SiloCore", "GRPC", "Protobuf", "CommandLineTool"]),
         program("silo-bench", ["SiloClient", "SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool"]),
+        program("silo-simulate", ["SiloSimulation", "SiloTesting", "SiloCore", "CommandLineTool"]),
         program("checksum", ["SiloClient", "CommandLineTool", "CCrypto"], path: "examples/checksum", exclude: ["README.md"]),
 
         // Tests in Swift. Those that drive the built programs from outside are in Tests/Integration, in Python.

@@ -139,6 +139,7 @@ extension NewJob {
         request.startAtMs = startAt?.milliseconds ?? 0
         request.retryPolicy = retry.map(SiloV1.RetryPolicy.init)
         request.payload = payload.message
+        request.limits = limits.map(SiloV1.Limit.init)
         request.tenant = tenant
         request.metadata = metadata
         request.taskGroup = group

@@ -15,6 +15,8 @@ public struct NewJob: Sendable {
     public var startAt: Date?
     /// Nil: one attempt.
     public var retry: RetryPolicy?
+    /// What must have room before an attempt starts; up to 32.
+    public var limits: [JobLimit] = []
     /// Up to 16 labels.
     public var metadata: [String: String] = [:]
 

@@ -1,5 +1,5 @@
 package import SiloCore
-import SiloEngine
+package import SiloEngine
 package import SiloTelemetry
 import Synchronization
 
@@ -82,10 +82,13 @@ package final class NodeCore: Sendable {
 
     /// Opens what is in `storage`, whatever that is, for clients that find it at `address`.
     package static func open(
-        in storage: any NodeStorage, _ settings: NodeSettings, address: String, surroundings: Surroundings, logger: Logger
+        in storage: any NodeStorage, _ settings: NodeSettings, address: String, surroundings: Surroundings,
+        rateLimiter: (any RateLimiter)? = nil, logger: Logger
     ) async throws -> NodeCore {
         let map = try await ShardMap.open(in: storage, count: settings.shardCount, random: surroundings.random)
-        let core = try await open(map, in: storage, settings, location: nil, surroundings: surroundings, logger: logger)
+        let core = try await open(
+            map, in: storage, settings, location: nil, surroundings: surroundings, rateLimiter: rateLimiter, logger: logger
+        )
         core.identity.address = address
         return core
     }

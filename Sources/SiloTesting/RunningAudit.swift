@@ -79,6 +79,13 @@ public final class RunningAudit {
     public var total: Int { jobs.values.count { $0.job != nil } }
     public var completed: Int { jobs.values.count { !$0.finished.isEmpty } }
     public var unfinished: [String] { jobs.filter { $0.value.job != nil && $0.value.finished.isEmpty }.map { "\($0.key)" }.sorted() }
+    /// What became of a job: `scheduled`, `running` or how it ended; nil when it is not stored.
+    public func state(of id: String, tenant: String) -> StorageV1.JobState? {
+        guard let rows = jobs[JobKey(tenant: Bytes(tenant.utf8), id: Bytes(id.utf8))], rows.job != nil else { return nil }
+        if rows.lease != nil { return .running }
+        return rows.finished.isEmpty ? .scheduled : rows.status?.state ?? .scheduled
+    }
+
     /// Slots that jobs hold.
     public var heldSlots: UInt64 { held.values.reduce(0) { $0 + $1.count } }
 

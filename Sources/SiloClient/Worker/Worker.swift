@@ -20,13 +20,21 @@ public final class Worker: Sendable {
     private let handler: Handler
     private let slots: Slots
     private let reporter: Reporter
+    private let refresher: Refresher
     private let running = Mutex<[String: Execution]>([:])
     private let polling = Mutex<Task<Void, Never>?>(nil)
     private let stopping = Atomic(false)
 
-    /// - Parameter handler: runs for each task, `concurrency` at once. What it throws fails the attempt with the code
-    ///   `HANDLER_ERROR`.
-    public init(_ client: Client, group: String, _ options: WorkerOptions = WorkerOptions(), handler: @escaping Handler) {
+    /// - Parameters:
+    ///   - refresh: finds a new maximum for a floating limit of the group's jobs, 0 to close it. What it throws counts as a
+    ///     failure: the value stays, and the server asks again after 1 s, 2 s, up to a minute. Without it every request for a
+    ///     refresh fails so.
+    ///   - handler: runs for each task, `concurrency` at once. What it throws fails the attempt with the code
+    ///     `HANDLER_ERROR`.
+    public init(
+        _ client: Client, group: String, _ options: WorkerOptions = WorkerOptions(),
+        refresh: (@Sendable (RefreshContext) async throws -> UInt32)? = nil, handler: @escaping Handler
+    ) {
         self.client = client
         self.group = group
         self.options = options
@@ -35,6 +43,7 @@ public final class Worker: Sendable {
         id = options.id ?? "\(ProcessInfo.processInfo.hostName)-\(ProcessInfo.processInfo.processIdentifier)-\(random)"
         slots = Slots(max(1, options.concurrency))
         reporter = Reporter(client)
+        refresher = Refresher(client, workerID: id, options, refresh)
     }
 
     /// Works until the worker is stopped. Cancelling the task that runs it stops it at once: what it holds is given up.
@@ -47,6 +56,7 @@ public final class Worker: Sendable {
                 group.addTask { await self.keepLeases(until: poll) }
                 await poll.value
                 await slots.drained()
+                await refresher.drained()
             }
         } onCancel: {
             stop()
@@ -95,7 +105,8 @@ public final class Worker: Sendable {
                     SiloV1.Silo.leaseTasks, request, at: servers[turn % servers.count], wait: wait
                 )
                 for task in response.tasks { start(task) }
-                if response.tasks.isEmpty, clock.now - begun < (wait / 2).milliseconds {
+                for task in response.refreshTasks { refresher.start(task) }
+                if response.tasks.isEmpty, response.refreshTasks.isEmpty, clock.now - begun < (wait / 2).milliseconds {
                     await pause(options.pollInterval)
                 }
             } catch {

@@ -24,6 +24,7 @@ public struct WorkerOptions: Sendable {
 public struct WorkerError: Error, Sendable, CustomStringConvertible {
     public enum Doing: String, Sendable {
         case leasing, renewing = "renewing the lease of", reporting = "reporting the outcome of", holding
+        case refreshing = "refreshing a floating limit with"
     }
     public let doing: Doing
     /// The task concerned; nil when none is.
@@ -32,7 +33,7 @@ public struct WorkerError: Error, Sendable, CustomStringConvertible {
     public let cause: ClientError
 
     public var description: String {
-        let what = taskID.map { " task \($0) of job \(jobID ?? "")" } ?? " tasks"
+        let what = taskID.map { " task \($0)\(jobID.map { " of job \($0)" } ?? "")" } ?? " tasks"
         return "\(doing.rawValue)\(what): \(cause)"
     }
 }

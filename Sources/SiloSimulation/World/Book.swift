@@ -1,0 +1,139 @@
+import SiloCore
+import Synchronization
+
+/// What clients and workers of a simulation were told, and what must follow from it.
+///
+/// It knows only what travelled over the wire; the rows are the audit's. An answer that was lost counts as unknown.
+final class Book: Sendable {
+    struct JobName: Hashable, Sendable, Comparable, CustomStringConvertible {
+        let tenant: String
+        let id: String
+        var description: String { "\(tenant)/\(id)" }
+        static func < (left: JobName, right: JobName) -> Bool { (left.tenant, left.id) < (right.tenant, right.id) }
+    }
+    /// A lease as the worker that has it believes.
+    private struct Lease {
+        let job: JobName
+        let keys: [String: UInt32]
+        var until: Timestamp
+    }
+    private struct Entry {
+        /// Fixed maxima of its concurrency limits, by key.
+        var keys: [String: UInt32] = [:]
+        var isAcknowledged = false
+        var mayBeDeleted = false
+        var hasSucceeded = false
+        /// When it was cancelled for certain.
+        var cancelledAt: Timestamp?
+        /// Somebody has asked for it to run again: then nothing is known of when.
+        var mayBeRevived = false
+    }
+    private struct State {
+        var jobs: [JobName: Entry] = [:]
+        var told: [String: JobName] = [:]
+        var attempts: Set<String> = []
+        var leases: [String: Lease] = [:]
+        var drops: Set<String> = []
+        var violations: [String] = []
+        var enqueued = 0
+        var finished = 0
+    }
+    private let state = Mutex(State())
+    private let clock: any Clock
+
+    init(_ clock: any Clock) {
+        self.clock = clock
+    }
+
+    var violations: [String] { state.withLock { $0.violations } }
+    func complain(_ text: String) { state.withLock { $0.violations.append(text) } }
+
+    /// Jobs that somebody may work on, in order.
+    var known: [JobName] { state.withLock { $0.jobs.keys.sorted() } }
+    var counts: (enqueued: Int, succeeded: Int) { state.withLock { ($0.enqueued, $0.finished) } }
+
+    // MARK: Clients
+
+    /// A job may be stored from now on.
+    func sends(_ job: JobName, keys: [String: UInt32]) {
+        state.withLock { $0.jobs[job, default: Entry()].keys = keys }
+    }
+
+    func stored(_ job: JobName) {
+        state.withLock { state in
+            state.jobs[job, default: Entry()].isAcknowledged = true
+            state.enqueued += 1
+        }
+    }
+
+    func sendsDelete(_ job: JobName) { state.withLock { $0.jobs[job]?.mayBeDeleted = true } }
+
+    func cancelled(_ job: JobName) {
+        let now = clock.now
+        state.withLock { $0.jobs[job]?.cancelledAt = now }
+    }
+
+    /// A restart or a new import is on its way: the job may run again.
+    func sendsRevival(_ job: JobName) { state.withLock { $0.jobs[job]?.mayBeRevived = true } }
+
+    func sendsDrop(of tenant: String) { state.withLock { _ = $0.drops.insert(tenant) } }
+
+    // MARK: Workers
+
+    /// A worker was given an attempt.
+    /// - Parameter asked: when it asked; the lease is no older.
+    func given(_ job: JobName, attempt: UInt32, task: String, asked: Timestamp) {
+        let now = clock.now
+        state.withLock { state in
+            // The client names some jobs itself; its caller learns the name with the answer.
+            if state.jobs[job] == nil, job.id.count == 36 { state.jobs[job] = Entry() }
+            guard let entry = state.jobs[job] else { return state.violations.append("J18: a worker got \(job), which nobody enqueued") }
+            // An import after a delete begins anew.
+            let isAnother = entry.mayBeDeleted && entry.mayBeRevived
+            if !state.attempts.insert("\(job) \(attempt)").inserted, !isAnother { state.violations.append("J23 J26: attempt \(attempt) of \(job) was given twice") }
+            if let other = state.told.updateValue(job, forKey: task), other != job { state.violations.append("J19: task \(task) is of \(other) and \(job)") }
+            if let at = entry.cancelledAt, at < asked, !entry.mayBeRevived { state.violations.append("J35: \(job) was cancelled at \(at) and attempt \(attempt) starts") }
+            if entry.hasSucceeded, !entry.mayBeRevived { state.violations.append("J6: \(job) has succeeded, and attempt \(attempt) starts") }
+            state.leases[task] = Lease(job: job, keys: entry.keys, until: asked + 10_000)
+            Self.checkLimits(job.tenant, &state, at: now)
+        }
+    }
+
+    /// The lease was renewed.
+    func renewed(_ task: String, asked: Timestamp) {
+        state.withLock { $0.leases[task]?.until = asked + 10_000 }
+    }
+
+    /// The worker sends how it ended: from now on the lease may be over.
+    func sendsOutcome(_ task: String) { state.withLock { $0.leases[task] = nil } }
+
+    func succeeded(_ task: String) {
+        state.withLock { state in
+            guard let job = state.told[task] else { return }
+            state.jobs[job]?.hasSucceeded = true
+            state.finished += 1
+        }
+    }
+
+    /// Leases that workers believe in are a lower bound of those in force: no key may have more than its slots.
+    private static func checkLimits(_ tenant: String, _ state: inout State, at now: Timestamp) {
+        guard !state.drops.contains(tenant) else { return }
+        var held: [String: (count: Int, max: UInt32)] = [:]
+        for lease in state.leases.values where lease.job.tenant == tenant && lease.until > now {
+            for (key, max) in lease.keys { held[key] = ((held[key]?.count ?? 0) + 1, Swift.max(held[key]?.max ?? 0, max)) }
+        }
+        for (key, sum) in held.sorted(by: { $0.key < $1.key }) where sum.count > sum.max {
+            state.violations.append("L1: \(sum.count) leases of \(tenant)/\(key) are in force, \(sum.max) are allowed")
+        }
+    }
+
+    // MARK: In the end
+
+    /// What must be stored now: acknowledged jobs, with whether they must have succeeded.
+    var promised: [(job: JobName, mustHaveSucceeded: Bool, mustBeCancelled: Bool)] {
+        state.withLock { state in
+            state.jobs.filter { $0.value.isAcknowledged && !$0.value.mayBeDeleted }
+                .map { ($0.key, $0.value.hasSucceeded && !$0.value.mayBeRevived, $0.value.cancelledAt != nil && !$0.value.mayBeRevived) }.sorted { $0.0 < $1.0 }
+        }
+    }
+}

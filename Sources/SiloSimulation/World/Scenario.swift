@@ -1,0 +1,75 @@
+package import SiloEngine
+import SiloTesting
+
+/// What one seed does to a small cluster: drawn from the seed, except for what the caller takes away.
+package struct Scenario: Sendable, CustomStringConvertible {
+    /// What may happen. Taking one away leaves the others as they are, so that a failure can be made smaller.
+    package enum Feature: String, CaseIterable, Sendable {
+        case concurrency, floating, rates, external
+        case retries, cancels, restarts, expedites, deletes, imports, pauses, drops
+        case badWorkers = "bad-workers"
+        case crashes, fencing
+        case storeErrors = "store-errors"
+        case wireFaults = "wire-faults"
+        case smallMemory = "small-memory"
+    }
+
+    package let seed: UInt64
+    package var features: Set<Feature>
+    /// Simulated seconds in which work comes and things go wrong; then all is mended, and every job must end.
+    package var loadSeconds: Int64
+    package var tenants: Int
+    package var workers = 3
+    package var producers: Int
+    /// Milliseconds between two requests of a producer, on average.
+    package var pause: Int64
+    /// How long a handler works, in milliseconds.
+    package var work: ClosedRange<Int64>
+    package var engine = EngineSettings()
+
+    package init(seed: UInt64, without: Set<Feature> = [], loadSeconds: Int64? = nil) {
+        self.seed = seed
+        let random = SeededRandom(seed: seed)
+        // Every number is drawn whether it is used or not, so that what is taken away changes nothing else.
+        features = []
+        for feature in Feature.allCases {
+            let share = switch feature {
+            case .concurrency: 90
+            case .retries, .cancels, .smallMemory: 80
+            case .external, .drops: 15
+            case .fencing: 25
+            default: 60
+            }
+            if random.chance(share) { features.insert(feature) }
+        }
+        features.subtract(without)
+        let load = Int64(40 + random.below(100))
+        self.loadSeconds = loadSeconds ?? load
+        tenants = 1 + random.below(3)
+        producers = 1 + random.below(3)
+        pause = Int64(200 + random.below(2500))
+        let shortest = Int64(1 + random.below(400))
+        work = shortest...(shortest + Int64(1 + random.below(6000)))
+        let numbers = (0..<12).map { _ in random.below(1 << 20) }
+        engine.auditMilliseconds = 20_000
+        engine.auditPauseMilliseconds = 1
+        engine.passedOverMilliseconds = Int64(1000 + numbers[0] % 20_000)
+        guard features.contains(.smallMemory) else { return }
+        engine.windowMax = 1 + numbers[1] % 6
+        engine.pageRows = 1 + numbers[2] % 5
+        engine.windowsTotalMax = 1 + numbers[3] % 16
+        engine.quantum = 1 + numbers[4] % 3
+        engine.idleQueuesMax = numbers[5] % 4
+        engine.idleLimitsMax = numbers[6] % 4
+        engine.grantsMax = 1 + numbers[7] % 4
+        engine.batchCommandsMax = 1 + numbers[8] % 8
+        engine.inlineJobBytesMax = numbers[9] % 2 == 0 ? 0 : 4096
+    }
+
+    package func has(_ feature: Feature) -> Bool { features.contains(feature) }
+
+    package var description: String {
+        "seed \(seed): \(loadSeconds) s, \(tenants) tenants, \(producers) producers every \(pause) ms, work \(work) ms, "
+            + "with \(features.map(\.rawValue).sorted().joined(separator: " "))"
+    }
+}

@@ -63,6 +63,7 @@ let package = Package(
         module("SiloServer", ["SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "GRPC", "Protobuf"]),
         module("SiloClient", ["SiloCore", "SiloAPI", "GRPC", "Protobuf", "CMsgPack"]),
         module("SiloTesting", ["SiloCore", "SiloStore", "SiloEngine"]),
+        module("SiloSimulation", ["SiloTesting", "SiloServer", "SiloClient", "SiloEngine", "SiloStore", "SiloTelemetry", "SiloCore", "GRPC"]),
         module("CommandLineTool", []),
 
         // Programs.
@@ -77,7 +78,9 @@ let package = Package(
         tests("ProtobufTests", ["Protobuf", "SiloAPI"], exclude: ["roundtrip.py"]),
         program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
-        tests("SimulationTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
+        tests("SimulationTests", [
+            "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
+        ]),
         tests("SiloClientTests", ["SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloCore", "GRPC"]),
     ]
 )

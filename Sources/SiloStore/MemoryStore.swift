@@ -4,73 +4,9 @@ import Synchronization
 /// A store in memory, with SlateDB's contract: a write is visible at once and durable after a flush, and a row is gone once it
 /// has expired. `crash` forgets exactly what was not durable.
 public final class MemoryStore: KeyValueStore {
-    struct Contents: Sendable {
-        /// In key order.
-        var rows: [Row] = []
-        /// Of the rows that expire.
-        var expiries: [Bytes: Timestamp] = [:]
-
-        /// The index of the first row whose key is not below `key`.
-        func index(of key: Bytes) -> Int {
-            var low = 0
-            var high = rows.count
-            while low < high {
-                let middle = (low + high) / 2
-                if rows[middle].key.lexicographicallyPrecedes(key) { low = middle + 1 } else { high = middle }
-            }
-            return low
-        }
-
-        func isLive(_ key: Bytes, at now: Timestamp) -> Bool {
-            expiries.isEmpty || expiries[key].map { $0 > now } ?? true
-        }
-
-        func get(_ key: Bytes, at now: Timestamp) -> Bytes? {
-            let index = index(of: key)
-            return index < rows.count && rows[index].key == key && isLive(key, at: now) ? rows[index].value : nil
-        }
-
-        func scan(from start: Bytes, to end: Bytes, limit: Int, at now: Timestamp) -> [Row] {
-            let range = rows[index(of: start)...].lazy.prefix { $0.key.lexicographicallyPrecedes(end) }
-            return Array(range.filter { isLive($0.key, at: now) }.prefix(limit))
-        }
-
-        mutating func apply(_ batch: [Write]) {
-            guard batch.count < 128 else { return merge(batch) }
-            for write in batch {
-                expiries[write.key] = write.value == nil ? nil : write.expiresAt
-                let index = index(of: write.key)
-                let exists = index < rows.count && rows[index].key == write.key
-                switch (write.value, exists) {
-                case (let value?, true): rows[index] = Row(key: write.key, value: value)
-                case (let value?, false): rows.insert(Row(key: write.key, value: value), at: index)
-                case (nil, true): rows.remove(at: index)
-                case (nil, false): break
-                }
-            }
-        }
-
-        /// As `apply`, in one pass over all rows: a large batch would move them once for each of its own.
-        private mutating func merge(_ batch: [Write]) {
-            let batch = batch.sorted { $0.key.lexicographicallyPrecedes($1.key) }
-            var merged: [Row] = []
-            merged.reserveCapacity(rows.count + batch.count)
-            var next = 0
-            for write in batch {
-                let place = index(of: write.key)
-                merged += rows[next..<place]
-                next = place < rows.count && rows[place].key == write.key ? place + 1 : place
-                if let value = write.value { merged.append(Row(key: write.key, value: value)) }
-                expiries[write.key] = write.value == nil ? nil : write.expiresAt
-            }
-            merged += rows[next...]
-            rows = merged
-        }
-    }
-
     private struct State {
-        var written = Contents()
-        var durable = Contents()
+        var written = SortedRows()
+        var durable = SortedRows()
         var undurable: [[Write]] = []
         var isClosed = false
     }
@@ -131,15 +67,15 @@ public final class MemoryStore: KeyValueStore {
     /// Every row, whether durable or not.
     public var rows: [Row] {
         let now = now
-        return state.withLock { state in state.written.rows.filter { state.written.isLive($0.key, at: now) } }
+        return state.withLock { $0.written.all(at: now) }
     }
 
     /// Every row that would outlive a crash.
-    public var durableRows: [Row] { state.withLock { $0.durable.rows } }
+    public var durableRows: [Row] { state.withLock { $0.durable.all(at: Timestamp(.min)) } }
 
     private var now: Timestamp { clock?.now ?? Timestamp(0) }
 
-    private func contents() throws(StoreError) -> Contents {
+    private func contents() throws(StoreError) -> SortedRows {
         try open { $0.written }
     }
 
@@ -151,7 +87,7 @@ public final class MemoryStore: KeyValueStore {
 }
 
 private struct MemorySnapshot: StoreReader {
-    let contents: MemoryStore.Contents
+    let contents: SortedRows
     let now: Timestamp
     func get(_ key: Bytes) async throws(StoreError) -> Bytes? { contents.get(key, at: now) }
     func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {

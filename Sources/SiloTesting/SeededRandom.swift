@@ -26,4 +26,15 @@ public final class SeededRandom: RandomSource {
 
     /// True `percent` times in a hundred.
     public func chance(_ percent: Int) -> Bool { below(100) < percent }
+
+    /// True with a probability from 0 to 1.
+    public func happens(_ probability: Double) -> Bool {
+        guard probability > 0 else { return false }
+        return Double(next() >> 11) < probability * 0x1p53
+    }
+
+    public func number(in range: ClosedRange<Int64>) -> Int64 {
+        let width = UInt64(bitPattern: range.upperBound &- range.lowerBound) &+ 1
+        return range.lowerBound &+ Int64(bitPattern: width == 0 ? next() : next() % width)
+    }
 }

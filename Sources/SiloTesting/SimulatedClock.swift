@@ -77,6 +77,13 @@ public final class SimulatedClock: Clock {
         }
     }
 
+    /// As `sleep`, also for tasks that were cancelled.
+    public func pause(microseconds: Int64) async {
+        await withUnsafeContinuation { continuation in
+            _ = after(microseconds: microseconds) { continuation.resume() }
+        }
+    }
+
     /// Moves to the next moment for which somebody waits, and does what is due then. False when nobody waits.
     func advance() -> Bool {
         var hasActed = false

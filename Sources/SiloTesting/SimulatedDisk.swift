@@ -1,0 +1,159 @@
+public import SiloCore
+public import SiloStore
+import Synchronization
+
+/// Storage that outlives the processes that use it: databases by name, as in a bucket.
+///
+/// A process has a `SimulatedMount`, opens its databases through it and may crash; then exactly what was not durable is gone. A
+/// database has one writer: opening it again fences the writer before.
+public final class SimulatedDisk: Sendable {
+    /// How long a kind of call takes.
+    public struct Latency: Sendable {
+        /// How many calls do not answer at once, from 0 to 1.
+        public var share: Double
+        public var microseconds: ClosedRange<Int64>
+
+        public init(share: Double, microseconds: ClosedRange<Int64>) {
+            self.share = share
+            self.microseconds = microseconds
+        }
+    }
+
+    /// What goes wrong, and how slowly all goes. Probabilities are from 0 to 1.
+    public struct Faults: Sendable {
+        public var openLatency = Latency(share: 1, microseconds: 1000...50_000)
+        public var readLatency = Latency(share: 0.1, microseconds: 50...3000)
+        public var writeLatency = Latency(share: 0.02, microseconds: 50...20_000)
+        public var flushLatency = Latency(share: 1, microseconds: 500...5000)
+        /// Calls that fail with `.unavailable`. A write or a flush that fails may have happened all the same.
+        public var openErrors = 0.0
+        public var readErrors = 0.0
+        public var writeErrors = 0.0
+        public var flushErrors = 0.0
+        /// How often the first batches that nobody flushed survive a crash: whole, in order, the last ones lost.
+        public var tornTails = 0.0
+
+        public init() {}
+    }
+
+    private let state = Mutex<(databases: [String: SimulatedDatabase], faults: Faults)>(([:], Faults()))
+    let clock: SimulatedClock
+    let random: SeededRandom
+    let trace: Trace
+
+    public init(seed: UInt64, clock: SimulatedClock, trace: Trace) {
+        random = SeededRandom(seed: seed)
+        self.clock = clock
+        self.trace = trace
+    }
+
+    /// May change at any time.
+    public var faults: Faults {
+        get { state.withLock { $0.faults } }
+        set { state.withLock { $0.faults = newValue } }
+    }
+
+    public func mount() -> SimulatedMount { SimulatedMount(self) }
+
+    /// Names of the databases, in order.
+    public var names: [String] { state.withLock { $0.databases.keys.sorted() } }
+
+    /// Every row that would outlive a crash of all processes.
+    public func durableRows(of name: String) -> [Row] {
+        state.withLock { $0.databases[name] }?.durable.all(at: clock.now) ?? []
+    }
+
+    func database(_ name: String, mustExist: Bool) -> SimulatedDatabase? {
+        state.withLock { state in
+            if let database = state.databases[name] { return database }
+            guard !mustExist else { return nil }
+            let database = SimulatedDatabase(name)
+            state.databases[name] = database
+            return database
+        }
+    }
+
+    func erase(_ name: String) { state.withLock { $0.databases[name] = nil } }
+
+    /// Waits as long as a call takes.
+    /// - Returns: whether it fails.
+    func call(_ latency: KeyPath<Faults, Latency>, _ errors: KeyPath<Faults, Double>) async -> Bool {
+        let faults = faults
+        let latency = faults[keyPath: latency]
+        if random.happens(latency.share) { await clock.pause(microseconds: random.number(in: latency.microseconds)) }
+        return random.happens(faults[keyPath: errors])
+    }
+}
+
+/// What is durable of one database, and who may write to it.
+final class SimulatedDatabase: Sendable {
+    private struct State {
+        var durable = SortedRows()
+        var writer = 0
+    }
+    let name: String
+    private let state = Mutex(State())
+
+    init(_ name: String) {
+        self.name = name
+    }
+
+    var durable: SortedRows { state.withLock { $0.durable } }
+
+    /// Fences the writer before.
+    func takeOver() -> (writer: Int, rows: SortedRows) {
+        state.withLock { state in
+            state.writer += 1
+            return (state.writer, state.durable)
+        }
+    }
+
+    func isWritten(by writer: Int) -> Bool { state.withLock { $0.writer == writer } }
+
+    /// False when another one writes.
+    func apply(_ batches: some Sequence<[Write]>, by writer: Int) -> Bool {
+        state.withLock { state in
+            guard state.writer == writer else { return false }
+            for batch in batches { state.durable.apply(batch) }
+            return true
+        }
+    }
+}
+
+/// A disk as one process sees it.
+public final class SimulatedMount: Sendable {
+    private struct State {
+        var stores: [SimulatedStore] = []
+        var hasCrashed = false
+    }
+    private let disk: SimulatedDisk
+    private let state = Mutex(State())
+
+    fileprivate init(_ disk: SimulatedDisk) {
+        self.disk = disk
+    }
+
+    /// Opens a database, and makes it where there is none and none need be.
+    public func open(_ name: String, mustExist: Bool) async throws(StoreError) -> any KeyValueStore {
+        let fails = await disk.call(\.openLatency, \.openErrors)
+        guard !state.withLock({ $0.hasCrashed }) else { throw .unavailable("the process is dead") }
+        guard !fails else { throw .unavailable("injected fault") }
+        guard let database = disk.database(name, mustExist: mustExist) else { throw .corrupt("there is no database \(name)") }
+        let store = SimulatedStore(database, on: disk)
+        state.withLock { $0.stores.append(store) }
+        disk.trace.note("\(name) opened")
+        return store
+    }
+
+    public func erase(_ name: String) { disk.erase(name) }
+
+    /// The process dies: what it has not made durable is gone, and nothing that it still does has an effect.
+    public func crash() {
+        let stores = state.withLock { state in
+            state.hasCrashed = true
+            defer { state.stores = [] }
+            return state.stores
+        }
+        for store in stores { store.crash() }
+    }
+}

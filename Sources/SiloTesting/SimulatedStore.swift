@@ -1,0 +1,142 @@
+import SiloCore
+import SiloStore
+import Synchronization
+
+/// A database of a `SimulatedDisk`, open in one process. It keeps SlateDB's contract: a write is visible to reads at once, durable
+/// after a flush; a snapshot shows what is durable.
+final class SimulatedStore: KeyValueStore {
+    private struct State {
+        var written: SortedRows
+        var undurable: [[Write]] = []
+        var isClosed = false
+    }
+    private let database: SimulatedDatabase
+    private let disk: SimulatedDisk
+    private let writer: Int
+    private let state: Mutex<State>
+
+    init(_ database: SimulatedDatabase, on disk: SimulatedDisk) {
+        self.database = database
+        self.disk = disk
+        let (writer, rows) = database.takeOver()
+        self.writer = writer
+        state = Mutex(State(written: rows))
+    }
+
+    func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
+        try await read().get(key, at: disk.clock.now)
+    }
+
+    func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
+        try await read().scan(from: start, to: end, limit: limit, at: disk.clock.now)
+    }
+
+    private func read() async throws(StoreError) -> SortedRows {
+        let fails = await disk.call(\.readLatency, \.readErrors)
+        let rows = state.withLock { $0.isClosed ? nil : $0.written }
+        guard let rows else { throw Self.closed }
+        guard !fails else { throw Self.fault }
+        return rows
+    }
+
+    func write(_ batch: [Write]) async throws(StoreError) {
+        guard Set(batch.map(\.key)).count == batch.count else { throw .corrupt("a key occurs twice in one batch") }
+        let fails = await disk.call(\.writeLatency, \.writeErrors)
+        try checkOpen()
+        if !fails || disk.random.happens(0.5) {
+            state.withLock { state in
+                state.written.apply(batch)
+                state.undurable.append(batch)
+            }
+        }
+        disk.trace.note("\(database.name) write \(batch.count) \(batch.fingerprint)\(fails ? " fails" : "")")
+        guard !fails else { throw Self.fault }
+    }
+
+    func flush() async throws(StoreError) {
+        // What is written from now on need not be covered.
+        let count = state.withLock { $0.undurable.count }
+        let fails = await disk.call(\.flushLatency, \.flushErrors)
+        try checkOpen()
+        if !fails || disk.random.happens(0.5) { try harden(count) }
+        disk.trace.note("\(database.name) flush \(count)\(fails ? " fails" : "")")
+        guard !fails else { throw Self.fault }
+    }
+
+    private func harden(_ count: Int) throws(StoreError) {
+        let batches = state.withLock { state in
+            // Another flush may have come before.
+            let batches = Array(state.undurable.prefix(count))
+            state.undurable.removeFirst(batches.count)
+            return batches
+        }
+        guard database.apply(batches, by: writer) else { throw Self.fenced }
+    }
+
+    func snapshot() async throws(StoreError) -> any StoreReader {
+        try checkOpen()
+        return SimulatedSnapshot(rows: database.durable, disk: disk)
+    }
+
+    func close() async throws(StoreError) {
+        guard !state.withLock({ $0.isClosed }) else { return }
+        try await flush()
+        state.withLock { $0.isClosed = true }
+        disk.trace.note("\(database.name) closed")
+    }
+
+    func crash() {
+        let undurable = state.withLock { state in
+            defer { state.undurable = [] }
+            let wasClosed = state.isClosed
+            state.isClosed = true
+            return wasClosed ? [] : state.undurable
+        }
+        var survivors = 0
+        if !undurable.isEmpty, disk.random.happens(disk.faults.tornTails) {
+            survivors = disk.random.below(undurable.count + 1)
+            _ = database.apply(undurable.prefix(survivors), by: writer)
+        }
+        disk.trace.note("\(database.name) crash, \(survivors) of \(undurable.count) survive")
+    }
+
+    private func checkOpen() throws(StoreError) {
+        guard !state.withLock({ $0.isClosed }) else { throw Self.closed }
+        guard database.isWritten(by: writer) else { throw Self.fenced }
+    }
+
+    private static let closed = StoreError.unavailable("the store is closed")
+    private static let fault = StoreError.unavailable("injected fault")
+    private static let fenced = StoreError.fenced("a newer writer is there")
+}
+
+private struct SimulatedSnapshot: StoreReader {
+    let rows: SortedRows
+    let disk: SimulatedDisk
+
+    func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
+        try await wait()
+        return rows.get(key, at: disk.clock.now)
+    }
+
+    func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
+        try await wait()
+        return rows.scan(from: start, to: end, limit: limit, at: disk.clock.now)
+    }
+
+    private func wait() async throws(StoreError) {
+        if await disk.call(\.readLatency, \.readErrors) { throw .unavailable("injected fault") }
+    }
+}
+
+extension [Write] {
+    /// Of keys and values, in hexadecimal.
+    fileprivate var fingerprint: String {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for write in self {
+            for byte in write.key { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+            for byte in write.value ?? [0xff] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        }
+        return String(hash, radix: 16)
+    }
+}

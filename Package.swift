@@ -80,7 +80,9 @@ let package = Package(
         tests("ProtobufTests", ["Protobuf", "SiloAPI"], exclude: ["roundtrip.py"]),
         program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
-        tests("SimulationTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
+        tests("SimulationTests", [
+            "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
+        ]),
         tests("SiloClientTests", ["SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloCore", "GRPC"]),
     ]
 )

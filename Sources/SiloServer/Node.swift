@@ -58,7 +58,7 @@ public final class Node: Sendable {
 
     /// Takes no more calls, lets those that run end, makes everything durable and closes the shards.
     public func stop() async {
-        core.health.drain()
+        core.beginDraining()
         logger.info("draining", ["calls": .init(server.runningCalls)])
         server.refuseCalls()
         core.dismissWaiters()

@@ -93,6 +93,9 @@ package final class NodeCore: Sendable {
         return core
     }
 
+    /// Tells everybody who asks that no calls are wanted any more.
+    package func beginDraining() { health.drain() }
+
     /// Answers workers that wait for work, so that they ask elsewhere.
     package func dismissWaiters() {
         for host in shards.hosts { host.shard?.dismissWaiters() }

@@ -1,52 +1,56 @@
 import GRPC
-import SiloClient
 import SiloServer
 import SiloTesting
 import Synchronization
 
-/// One call on the simulated wire, from its caller's side to each time that it arrives.
+/// A call on a `SimulatedWire`, from its start to its end for the caller.
 final class SimulatedCall: Sendable, CustomStringConvertible {
     private struct State {
         var continuation: UnsafeContinuation<Result<[UInt8], Status>, Never>?
+        /// How it ended.
         var result: Result<[UInt8], Status>?
-        var alarm: SimulatedClock.Alarm?
+        var deadline: SimulatedClock.Alarm?
+        /// The server's side: more than one where the request arrived twice.
         var arrivals: [SimulatedArrival] = []
+        /// The server has learnt that nobody waits.
+        var isCancelled = false
         var server: Int?
         var patience: Int64 = 0
     }
     let number: Int
-    let address: String
+    let transport: SimulatedTransport
     let path: String
     let request: [UInt8]
     let metadata: Metadata
     private let state: Mutex<State>
 
-    /// - Parameter server: that the caller is connected to; nil: none serves the address.
-    init(number: Int, address: String, server: Int?, path: String, request: [UInt8], metadata: Metadata) {
+    /// - Parameter server: the number of the server that it goes to; nil when there is none at its start.
+    init(number: Int, transport: SimulatedTransport, server: Int?, path: String, request: [UInt8], metadata: Metadata) {
         self.number = number
-        self.address = address
+        self.transport = transport
         self.path = path
         self.request = request
         self.metadata = metadata
         state = Mutex(State(server: server))
     }
 
-    var description: String { "call \(number) \(path.split(separator: "/").last ?? "")" }
+    var address: String { transport.address }
+    var description: String { "#\(number) \(path.split(separator: "/").last ?? "")" }
 
     var server: Int? {
         get { state.withLock { $0.server } }
         set { state.withLock { $0.server = newValue } }
     }
 
-    /// Microseconds that the caller waits.
+    /// How long the caller waits at most, in microseconds.
     var patience: Int64 {
         get { state.withLock { $0.patience } }
         set { state.withLock { $0.patience = newValue } }
     }
 
-    var hasTimeout: Bool { state.withLock { $0.alarm != nil } }
+    // MARK: The caller's side
 
-    /// False when the call ended before it began: then its caller has the result.
+    /// False when it is over already.
     func begin(_ continuation: UnsafeContinuation<Result<[UInt8], Status>, Never>) -> Bool {
         let result = state.withLock { state in
             if state.result == nil { state.continuation = continuation }
@@ -56,61 +60,76 @@ final class SimulatedCall: Sendable, CustomStringConvertible {
         return result == nil
     }
 
-    func keep(_ alarm: SimulatedClock.Alarm) { state.withLock { $0.alarm = alarm } }
+    func keep(_ deadline: SimulatedClock.Alarm) { state.withLock { $0.deadline = deadline } }
 
-    /// Nil when it has ended before.
+    /// Nil when it had ended before.
     func end(
         _ result: Result<[UInt8], Status>
-    ) -> (continuation: UnsafeContinuation<Result<[UInt8], Status>, Never>?, alarm: SimulatedClock.Alarm?)? {
+    ) -> (UnsafeContinuation<Result<[UInt8], Status>, Never>?, SimulatedClock.Alarm?)? {
         state.withLock { state in
             guard state.result == nil else { return nil }
             state.result = result
             defer { state.continuation = nil }
-            return (state.continuation, state.alarm)
+            return (state.continuation, state.deadline)
         }
     }
 
-    func add(_ arrival: SimulatedArrival) { state.withLock { $0.arrivals.append(arrival) } }
+    // MARK: The server's side
 
-    /// Whatever the server still answers reaches nobody, and nobody tells it that the caller is gone.
-    func loseServer() {
-        state.withLock { state in
-            state.server = -1
-            state.arrivals = []
+    func add(_ arrival: SimulatedArrival) {
+        let isCancelled = state.withLock { state in
+            if !state.isCancelled { state.arrivals.append(arrival) }
+            return state.isCancelled
         }
+        if isCancelled { arrival.cancel() }
     }
 
+    /// The server learns that nobody waits.
     func cancelArrivals() {
         let arrivals = state.withLock { state in
+            state.isCancelled = true
             defer { state.arrivals = [] }
             return state.arrivals
         }
         for arrival in arrivals { arrival.cancel() }
     }
+
+    /// The server is gone, and with it everything that it would do.
+    func loseServer() {
+        let arrivals = state.withLock { state in
+            defer { state.arrivals = [] }
+            return state.arrivals
+        }
+        for arrival in arrivals { arrival.forget() }
+    }
 }
 
-/// A request at a server: answered once, or cancelled.
-final class SimulatedArrival: IncomingCall {
+/// A request that arrived at a server, until it is answered or nobody waits any more.
+final class SimulatedArrival: Sendable {
     private struct State {
         var isOver = false
         var isCancelled = false
         var onCancel: [@Sendable () -> Void] = []
     }
-    private let call: SimulatedCall
-    private let completion: @Sendable (Result<[UInt8], Status>) -> Void
+    let call: SimulatedCall
     private let state = Mutex(State())
+    private let answered: @Sendable (Result<[UInt8], Status>) -> Void
 
-    init(_ call: SimulatedCall, _ completion: @escaping @Sendable (Result<[UInt8], Status>) -> Void) {
+    /// - Parameter answered: gets the first answer, unless the call is cancelled before.
+    init(_ call: SimulatedCall, answered: @escaping @Sendable (Result<[UInt8], Status>) -> Void) {
         self.call = call
-        self.completion = completion
+        self.answered = answered
     }
 
-    var metadata: Metadata { call.metadata }
+    func answer(_ result: Result<[UInt8], Status>) {
+        if finish(isCancelled: false) != nil { answered(result) }
+    }
 
-    func withRequest<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R { try call.request.withUnsafeBytes(body) }
+    func cancel() {
+        for body in finish(isCancelled: true) ?? [] { body() }
+    }
 
-    func respond(_ bytes: [UInt8]) { answer(.success(bytes)) }
-    func fail(_ status: Status) { answer(.failure(status)) }
+    func forget() { _ = finish(isCancelled: false) }
 
     func onCancel(_ body: @escaping @Sendable () -> Void) {
         let isCancelled = state.withLock { state in
@@ -120,54 +139,35 @@ final class SimulatedArrival: IncomingCall {
         if isCancelled { body() }
     }
 
-    func answer(_ result: Result<[UInt8], Status>) {
-        let isFirst = state.withLock { state in
-            defer {
-                state.isOver = true
-                state.onCancel = []
-            }
-            return !state.isOver
-        }
-        if isFirst { completion(result) }
-    }
-
-    func cancel() {
-        let bodies = state.withLock { state in
-            guard !state.isOver else { return [] as [@Sendable () -> Void] }
+    /// What waits for its cancellation; nil when it is over already.
+    private func finish(isCancelled: Bool) -> [@Sendable () -> Void]? {
+        state.withLock { state in
+            guard !state.isOver else { return nil }
             state.isOver = true
-            state.isCancelled = true
+            state.isCancelled = isCancelled
             defer { state.onCancel = [] }
             return state.onCancel
         }
-        for body in bodies { body() }
     }
 }
 
-/// A client's way to one address of the simulated wire.
-final class SimulatedTransport: Transport {
-    private let wire: SimulatedWire
-    private let address: String
+/// An arrival in the hands of its handler. As on a real server, one that the handler drops ends with INTERNAL.
+final class SimulatedIncomingCall: IncomingCall {
+    private let arrival: SimulatedArrival
 
-    init(_ wire: SimulatedWire, _ address: String) {
-        self.wire = wire
-        self.address = address
+    init(_ arrival: SimulatedArrival) {
+        self.arrival = arrival
     }
 
-    func unary(
-        _ path: String, _ request: [UInt8], metadata: Metadata, timeout: Duration?
-    ) async throws(Status) -> [UInt8] {
-        try await wire.call(path, request, metadata, timeout, to: address)
+    deinit { arrival.answer(.failure(Status(.internalError, "the handler gave no answer"))) }
+
+    var metadata: Metadata { arrival.call.metadata }
+
+    func withRequest<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        try arrival.call.request.withUnsafeBytes(body)
     }
 
-    func close() {}
-}
-
-extension Result where Success == [UInt8], Failure == Status {
-    /// For the trace.
-    var label: String {
-        switch self {
-        case .success(let bytes): "\(bytes.count) bytes"
-        case .failure(let status): "\(status.code) \(status.message)"
-        }
-    }
+    func respond(_ bytes: [UInt8]) { arrival.answer(.success(bytes)) }
+    func fail(_ status: Status) { arrival.answer(.failure(status)) }
+    func onCancel(_ body: @escaping @Sendable () -> Void) { arrival.onCancel(body) }
 }

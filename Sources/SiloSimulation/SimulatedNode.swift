@@ -1,67 +1,59 @@
-package import SiloCore
+import SiloCore
 package import SiloEngine
 package import SiloServer
-import SiloStore
-import SiloTelemetry
 package import SiloTesting
+import SiloStore
+import Synchronization
 
-/// One process of a simulated cluster: the production node without its network, on a simulated disk and wire.
+extension SimulatedMount: NodeStorage {}
+
+/// A production node on a simulated disk and wire: one process, which may die.
 package final class SimulatedNode: Sendable {
     package let address: String
-    private let mount: SimulatedMount
     private let core: NodeCore
-    private let wire: SimulatedWire
+    private let mount: SimulatedMount
+    private let world: SimulatedWorld
 
-    private init(_ address: String, _ mount: SimulatedMount, _ core: NodeCore, _ wire: SimulatedWire) {
-        self.address = address
-        self.mount = mount
+    private init(_ core: NodeCore, _ mount: SimulatedMount, at address: String, in world: SimulatedWorld) {
         self.core = core
-        self.wire = wire
+        self.mount = mount
+        self.address = address
+        self.world = world
     }
 
-    /// Opens what is on the disk, trying again while that fails, and serves it at `address`. Whoever served it before is fenced.
+    /// Opens what is on the disk and serves it.
+    /// - Parameter settings: storage, address and TLS do not count.
     package static func start(
-        at address: String, on disk: SimulatedDisk, _ wire: SimulatedWire, _ settings: NodeSettings, in surroundings: Surroundings,
+        on disk: SimulatedDisk, at address: String, _ settings: NodeSettings, in world: SimulatedWorld,
         rateLimiter: (any RateLimiter)? = nil
-    ) async -> SimulatedNode {
-        while true {
-            let mount = disk.mount()
-            do {
-                let core = try await NodeCore.open(
-                    in: SimulatedStorage(mount: mount), settings, address: address, surroundings: surroundings,
-                    rateLimiter: rateLimiter, logger: Logger("simulation", filter: LogFilter("off"), write: { _ in })
-                )
-                wire.serve(core.methods, at: address)
-                return SimulatedNode(address, mount, core, wire)
-            } catch {
-                mount.crash()
-                try? await surroundings.clock.sleep(milliseconds: 500)
-            }
-        }
+    ) async throws -> SimulatedNode {
+        let mount = disk.mount()
+        let core = try await NodeCore.open(
+            in: mount, settings, address: address, surroundings: world.surroundings,
+            rateLimiter: rateLimiter, logger: world.logger
+        )
+        world.wire.serve(core.methods, at: address)
+        return SimulatedNode(core, mount, at: address, in: world)
     }
 
-    /// The process dies. What it has not made durable is gone, and its callers hear nothing more.
-    package func crash() {
-        wire.stop(at: address)
+    /// Dies: its calls break off, and the disk keeps what was durable.
+    package func kill() {
+        world.wire.stop(at: address)
         mount.crash()
+        // Nothing that it still does has an effect; this only ends its tasks.
+        world.surroundings.start { [core] in await core.close() }
     }
 
-    /// The process ends as it should.
-    package func stop() async {
-        wire.refuseCalls(at: address)
+    /// Stops as the production node does: takes no more calls, lets those that run end, and closes its shards.
+    package func stop(drainTime: Duration = .seconds(5)) async {
+        core.beginDraining()
+        world.wire.refuseCalls(at: address)
         core.dismissWaiters()
-        wire.stop(at: address)
+        let begun = world.clock.microseconds
+        let (seconds, attoseconds) = drainTime.components
+        let end = begun + seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+        while world.clock.microseconds < end, world.wire.hasCalls(at: address) { await world.clock.pause(microseconds: 5000) }
+        world.wire.stop(at: address)
         await core.close()
     }
-}
-
-/// Databases on a simulated disk.
-private struct SimulatedStorage: NodeStorage {
-    let mount: SimulatedMount
-
-    func open(_ name: String, mustExist: Bool) async throws -> any KeyValueStore {
-        try await mount.open(name, mustExist: mustExist)
-    }
-
-    func erase(_ name: String) async throws { mount.erase(name) }
 }

@@ -111,14 +111,14 @@ package final class SimulatedWire: Sendable {
 
     package func transport(to address: String) -> any Transport { SimulatedTransport(self, address) }
 
-    func call(
-        _ path: String, _ request: [UInt8], _ metadata: Metadata, _ timeout: Duration?, to address: String
+    fileprivate func call(
+        _ path: String, _ request: [UInt8], _ metadata: Metadata, _ timeout: Duration?, by transport: SimulatedTransport
     ) async throws(Status) -> [UInt8] {
         let call = state.withLock { state in
             state.lastCall += 1
             let call = SimulatedCall(
-                number: state.lastCall, address: address, server: state.servers[address]?.number, path: path, request: request,
-                metadata: metadata
+                number: state.lastCall, transport: transport, server: state.servers[transport.address]?.number, path: path,
+                request: request, metadata: metadata
             )
             state.calls[call.number] = call
             return call
@@ -166,8 +166,8 @@ package final class SimulatedWire: Sendable {
         guard let handler = server.methods.handler(of: call.path) else {
             return arrival.answer(.failure(Status(.unimplemented, "unknown method \(call.path)")))
         }
+        handler(SimulatedIncomingCall(arrival))
         call.add(arrival)
-        handler(arrival)
     }
 
     /// The caller does not wait any more. The server learns of it later.
@@ -186,6 +186,11 @@ package final class SimulatedWire: Sendable {
         return true
     }
 
+    fileprivate func close(_ transport: SimulatedTransport) {
+        let calls = state.withLock { $0.calls.values.filter { $0.transport === transport }.sorted { $0.number < $1.number } }
+        for call in calls { abandon(call, Status(.unavailable, "the channel is closed")) }
+    }
+
     private func isLost(_ call: SimulatedCall, _ probability: Double) -> Bool {
         random.happens(probability) || state.withLock { $0.cut.contains(call.address) }
     }
@@ -193,11 +198,8 @@ package final class SimulatedWire: Sendable {
     /// Sooner or later the caller sees that the connection is broken, or its timeout ends the call.
     private func lose(_ call: SimulatedCall, _ what: String) {
         trace.note("\(call) loses its \(what)")
-        let wait = random.number(in: 0...max(1, call.patience * 2))
-        guard wait < call.patience else {
-            if call.hasTimeout { return }
-            return delay(call.patience) { self.abandon(call, Status(.unavailable, "the connection broke")) }
-        }
+        // Half of the time the timeout comes first.
+        let wait = random.number(in: 0...2 * call.patience)
         delay(wait) { self.abandon(call, Status(.unavailable, "the connection broke")) }
     }
 
@@ -209,5 +211,39 @@ package final class SimulatedWire: Sendable {
 
     private func delay(_ microseconds: Int64, _ body: @escaping @Sendable () -> Void) {
         clock.after(microseconds: microseconds, body)
+    }
+}
+
+/// A client's way to one address.
+final class SimulatedTransport: Transport {
+    let address: String
+    private let wire: SimulatedWire
+    private let isClosed = Atomic(false)
+
+    init(_ wire: SimulatedWire, _ address: String) {
+        self.wire = wire
+        self.address = address
+    }
+
+    func unary(
+        _ path: String, _ request: [UInt8], metadata: Metadata, timeout: Duration?
+    ) async throws(Status) -> [UInt8] {
+        guard !isClosed.load(ordering: .relaxed) else { throw Status(.unavailable, "the channel is closed") }
+        return try await wire.call(path, request, metadata, timeout, by: self)
+    }
+
+    func close() {
+        isClosed.store(true, ordering: .relaxed)
+        wire.close(self)
+    }
+}
+
+extension Result<[UInt8], Status> {
+    /// For the trace.
+    fileprivate var label: String {
+        switch self {
+        case .success(let bytes): "answered with \(bytes.count) bytes"
+        case .failure(let status): "\(status)"
+        }
     }
 }

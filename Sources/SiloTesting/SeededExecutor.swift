@@ -1,3 +1,4 @@
+private import Glibc
 public import SiloCore
 import Synchronization
 
@@ -9,6 +10,10 @@ public final class SeededExecutor: TaskExecutor, SerialExecutor {
     private struct State {
         var ready: [UnownedJob] = []
         var jobsRun = 0
+        /// The one that is in `run`.
+        var thread: pthread_t?
+        /// Another thread woke a task.
+        var isDisturbed = false
         var hints: [@Sendable () -> String] = []
     }
     private let state = Mutex(State())
@@ -22,7 +27,10 @@ public final class SeededExecutor: TaskExecutor, SerialExecutor {
 
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        state.withLock { $0.ready.append(job) }
+        state.withLock { state in
+            state.ready.append(job)
+            if let thread = state.thread, pthread_equal(thread, pthread_self()) == 0 { state.isDisturbed = true }
+        }
     }
 
     /// Pieces of tasks run so far.
@@ -42,6 +50,8 @@ public final class SeededExecutor: TaskExecutor, SerialExecutor {
     public func run<Value: Sendable>(
         timeMax: Int64 = .max, jobsMax: Int = 10_000_000, _ body: @escaping @Sendable () async throws -> Value
     ) throws -> Value {
+        state.withLock { $0.thread = pthread_self() }
+        defer { state.withLock { $0.thread = nil } }
         let result = Mutex<Result<Value, any Error>?>(nil)
         let deadline = clock.now + timeMax
         // `run` itself waits for it.
@@ -56,6 +66,9 @@ public final class SeededExecutor: TaskExecutor, SerialExecutor {
             if let job = next() {
                 job.runSynchronously(on: asUnownedTaskExecutor())
                 jobs += 1
+                guard !state.withLock({ $0.isDisturbed }) else {
+                    throw standstill("another thread woke a task: no second run would be the same")
+                }
                 guard jobs < jobsMax else { throw standstill("tasks run on and on, and time does not pass") }
             } else {
                 guard clock.now <= deadline else { throw standstill("it takes too long") }

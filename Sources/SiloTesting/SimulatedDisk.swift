@@ -156,7 +156,9 @@ public final class SimulatedMount: Sendable {
         return store
     }
 
-    public func erase(_ name: String) { disk.erase(name) }
+    public func erase(_ name: String) {
+        if !state.withLock({ $0.hasCrashed }) { disk.erase(name) }
+    }
 
     /// The process dies: what it has not made durable is gone, and nothing that it still does has an effect.
     public func crash() {

@@ -12,12 +12,11 @@ import Synchronization
 /// One run of a scenario: clients, workers, nodes and faults on one thread, and everybody who checks on them.
 package final class World: Sendable {
     let scenario: Scenario
-    let clock: SimulatedClock
-    let executor: SeededExecutor
-    let surroundings: Surroundings
-    let trace: Trace
-    let disk: SimulatedDisk
-    let wire: SimulatedWire
+    private let simulated: SimulatedWorld
+    var clock: SimulatedClock { simulated.clock }
+    var trace: Trace { simulated.trace }
+    var disk: SimulatedDisk { simulated.disk }
+    var wire: SimulatedWire { simulated.wire }
     let limiter: SimulatedLimiter
     let book: Book
     private let audits = AuditDesk()
@@ -28,23 +27,18 @@ package final class World: Sendable {
 
     package init(_ scenario: Scenario, keeping extent: Trace.Extent) {
         self.scenario = scenario
-        let seeds = SeededRandom(seed: scenario.seed &* 0x9e37_79b9 &+ 1)
-        clock = SimulatedClock(seed: seeds.next())
-        executor = SeededExecutor(seed: seeds.next(), clock: clock)
-        surroundings = Surroundings(clock: clock, random: SeededRandom(seed: seeds.next()), executor: executor)
-        trace = Trace(clock, keeping: extent)
-        disk = SimulatedDisk(seed: seeds.next(), clock: clock, trace: trace)
-        wire = SimulatedWire(seed: seeds.next(), clock: clock, trace: trace)
-        limiter = SimulatedLimiter(seed: seeds.next(), clock: clock)
-        book = Book(clock)
-        begun = clock.now
-        disk.onDurable { [audits, trace, book] database, batch in
+        let simulated = SimulatedWorld(seed: scenario.seed, keeping: extent)
+        self.simulated = simulated
+        limiter = SimulatedLimiter(seed: simulated.random.next(), clock: simulated.clock)
+        book = Book(simulated.clock)
+        begun = simulated.clock.now
+        let trace = simulated.trace
+        simulated.disk.onDurable { [audits, trace, book] database, batch in
             for violation in audits.apply(batch, to: database) {
                 trace.note("VIOLATION \(violation)")
                 book.complain(violation)
             }
         }
-        executor.onStandstill { [wire] in "calls under way: \(wire.runningCalls.joined(separator: ", "))" }
     }
 
     /// What does not hold. It ends at the first violation that is found.
@@ -59,7 +53,7 @@ package final class World: Sendable {
 
     package func run() {
         do {
-            try executor.run(timeMax: Self.timeMax) { [self] in await live() }
+            try simulated.run(timeMax: Self.timeMax) { [self] in await live() }
         } catch {
             book.complain("\(error)")
         }
@@ -150,24 +144,29 @@ package final class World: Sendable {
         return settings
     }
 
+    /// Opens what is on the disk, trying again while that fails, and serves it at `address`. Whoever served it before is fenced.
     func startNode(at address: String) async {
-        let node = await SimulatedNode.start(
-            at: address, on: disk, wire, settings, in: surroundings, rateLimiter: scenario.has(.external) ? limiter : nil
-        )
-        nodes.withLock { $0.append(node) }
+        while true {
+            do {
+                let node = try await SimulatedNode.start(
+                    on: disk, at: address, settings, in: simulated, rateLimiter: scenario.has(.external) ? limiter : nil
+                )
+                return nodes.withLock { $0.append(node) }
+            } catch {
+                try? await clock.sleep(milliseconds: 500)
+            }
+        }
     }
 
     var node: SimulatedNode? { nodes.withLock { $0.last } }
 
     func crash(_ node: SimulatedNode) {
         nodes.withLock { $0.removeAll { $0 === node } }
-        node.crash()
+        node.kill()
     }
 
     func client(timeout: Duration = .seconds(5)) -> Client {
-        var options = ClientOptions(servers: Self.addresses)
-        options.timeout = timeout
-        return Client(options, in: surroundings) { [wire] address in wire.transport(to: address) }
+        simulated.client(Self.addresses[0], Self.addresses[1]) { $0.timeout = timeout }
     }
 
     func tenant(_ random: SeededRandom) -> String { "t\(random.below(scenario.tenants))" }

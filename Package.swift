@@ -78,6 +78,7 @@ let package = Package(
         program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
         tests("SimulationTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
+        tests("SiloServerTests", ["SiloServer", "SiloEngine", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "GRPC", "Protobuf"]),
         tests("SiloClientTests", ["SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloCore", "GRPC"]),
     ]
 )

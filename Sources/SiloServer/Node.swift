@@ -24,6 +24,7 @@ final class NodeIdentity: Sendable {
 /// A server: its shards and what they are served through.
 public final class Node: Sendable {
     private let shards: ShardSet
+    private let limiter: GubernatorLimiter?
     private let server: Server
     private let health: Health
     private let drainTime: Duration
@@ -35,9 +36,11 @@ public final class Node: Sendable {
     public let address: String
 
     private init(
-        shards: ShardSet, server: Server, health: Health, drainTime: Duration, address: String, logger: Logger
+        shards: ShardSet, limiter: GubernatorLimiter?, server: Server, health: Health, drainTime: Duration, address: String,
+        logger: Logger
     ) {
         self.shards = shards
+        self.limiter = limiter
         self.server = server
         self.health = health
         self.drainTime = drainTime
@@ -50,13 +53,16 @@ public final class Node: Sendable {
         }
     }
 
-    /// Opens every shard, then the port. Throws what keeps it from starting.
+    /// Reaches the rate limiter, opens every shard, then the port. Throws what keeps it from starting.
     public static func start(
         _ settings: NodeSettings, clock: any Clock, random: any RandomSource, logger: Logger
     ) async throws -> Node {
         let begun = clock.now
+        let limiter = try await connectLimiter(settings.gubernator, clock: clock, logger: logger)
         let location = try DataLocation(settings.data)
-        let shards = try await openShards(settings, location, clock: clock, random: random, logger: logger)
+        let shards = try await openShards(
+            settings, location, rateLimiter: limiter, clock: clock, random: random, logger: logger
+        )
 
         var options = ServerOptions(address: settings.address)
         options.tls = settings.tls
@@ -84,7 +90,8 @@ public final class Node: Sendable {
             let address = "\(host):\(port)"
             identity.address = settings.advertisedAddress ?? address
             let node = Node(
-                shards: shards, server: server, health: health, drainTime: settings.drain, address: address, logger: logger
+                shards: shards, limiter: limiter, server: server, health: health, drainTime: settings.drain,
+                address: address, logger: logger
             )
             logger.info("server started", [
                 "grpc": .init(address), "data": .init(settings.data), "shards": .init(shards.hosts.count),
@@ -104,6 +111,8 @@ public final class Node: Sendable {
         server.refuseCalls()
         for host in shards.hosts { host.shard?.dismissWaiters() }
         await server.shutdown(grace: drainTime)
+        // Nothing waits for its answers any longer than this.
+        limiter?.close()
         await withTaskGroup { group in
             for host in shards.hosts { group.addTask { await host.close() } }
         }
@@ -111,8 +120,19 @@ public final class Node: Sendable {
         logger.info("server stopped")
     }
 
+    /// The rate limiter that the settings name, once it has answered.
+    private static func connectLimiter(
+        _ settings: GubernatorSettings?, clock: any Clock, logger: Logger
+    ) async throws -> GubernatorLimiter? {
+        guard let settings else { return nil }
+        let limiter = try GubernatorLimiter(settings, clock: clock, logger: logger.part("limits"))
+        try await limiter.connect()
+        return limiter
+    }
+
     private static func openShards(
-        _ settings: NodeSettings, _ location: DataLocation, clock: any Clock, random: any RandomSource, logger: Logger
+        _ settings: NodeSettings, _ location: DataLocation, rateLimiter: (any RateLimiter)?, clock: any Clock,
+        random: any RandomSource, logger: Logger
     ) async throws -> ShardSet {
         var options = OpenOptions()
         options.settings = storageDefaults.merging(settings.storage) { $1 }
@@ -127,8 +147,8 @@ public final class Node: Sendable {
         options.metadataCacheBytes = max(1 << 20, cacheBytes / 4)
         let hosts = map.entries.map { entry in
             ShardHost(
-                entry, in: location, options: options, settings: settings.engine, clock: clock, random: random,
-                logger: logger.part("shard")
+                entry, in: location, options: options, settings: settings.engine, rateLimiter: rateLimiter, clock: clock,
+                random: random, logger: logger.part("shard")
             )
         }
         do {

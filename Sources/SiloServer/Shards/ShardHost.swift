@@ -21,6 +21,8 @@ final class ShardHost: Sendable {
     private let location: DataLocation
     private let options: OpenOptions
     private let settings: EngineSettings
+    /// What the shard asks about limits that are kept elsewhere; nil: nobody is to be asked.
+    let rateLimiter: (any RateLimiter)?
     private let clock: any Clock
     private let random: any RandomSource
     private let logger: Logger
@@ -28,13 +30,14 @@ final class ShardHost: Sendable {
 
     init(
         _ entry: ShardMap.Entry, in location: DataLocation, options: OpenOptions, settings: EngineSettings,
-        clock: any Clock, random: any RandomSource, logger: Logger
+        rateLimiter: (any RateLimiter)?, clock: any Clock, random: any RandomSource, logger: Logger
     ) {
         id = entry.id
         range = entry.range
         self.location = location
         self.options = options
         self.settings = settings
+        self.rateLimiter = rateLimiter
         self.clock = clock
         self.random = random
         self.logger = logger

@@ -83,6 +83,7 @@ let package = Package(
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
         ]),
+        tests("SiloServerTests", ["SiloServer", "SiloEngine", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "GRPC", "Protobuf"]),
         tests("SiloClientTests", ["SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloCore", "GRPC"]),
     ]
 )

@@ -5,6 +5,7 @@ public import SiloTelemetry
 /// A server: its shards, and the port that they are served through.
 public final class Node: Sendable {
     private let core: NodeCore
+    private let limiter: GubernatorLimiter?
     private let server: Server
     private let drainTime: Duration
     private let logger: Logger
@@ -12,24 +13,27 @@ public final class Node: Sendable {
     /// Where it listens: `host:port`.
     public let address: String
 
-    private init(_ core: NodeCore, server: Server, drainTime: Duration, address: String, logger: Logger) {
+    private init(_ core: NodeCore, limiter: GubernatorLimiter?, server: Server, drainTime: Duration, address: String, logger: Logger) {
         self.core = core
+        self.limiter = limiter
         self.server = server
         self.drainTime = drainTime
         self.address = address
         self.logger = logger
     }
 
-    /// Opens every shard, then the port. Throws what keeps it from starting.
+    /// Reaches the rate limiter, opens every shard, then the port. Throws what keeps it from starting.
     public static func start(
         _ settings: NodeSettings, in surroundings: Surroundings = .system, logger: Logger
     ) async throws -> Node {
         let begun = surroundings.clock.now
+        let limiter = try await connectLimiter(settings.gubernator, clock: surroundings.clock, logger: logger)
         var storage = SlateStorage(try DataLocation(settings.data), settings.storage)
         let map = try await ShardMap.open(in: storage, count: settings.shardCount, random: surroundings.random)
         storage.shareCache(settings.cacheBytes, among: map.entries.count)
         let core = try await NodeCore.open(
-            map, in: storage, settings, location: storage.location, surroundings: surroundings, logger: logger
+            map, in: storage, settings, location: storage.location, surroundings: surroundings,
+            rateLimiter: limiter, logger: logger
         )
 
         var options = ServerOptions(address: settings.address)
@@ -49,7 +53,7 @@ public final class Node: Sendable {
                 "grpc": .init(address), "data": .init(settings.data), "shards": .init(core.shards.hosts.count),
                 "start_ms": .init(Int(surroundings.clock.now - begun)),
             ])
-            return Node(core, server: server, drainTime: settings.drain, address: address, logger: logger)
+            return Node(core, limiter: limiter, server: server, drainTime: settings.drain, address: address, logger: logger)
         } catch {
             await core.close()
             throw error
@@ -63,8 +67,20 @@ public final class Node: Sendable {
         server.refuseCalls()
         core.dismissWaiters()
         await server.shutdown(grace: drainTime)
+        // Nothing waits for its answers any longer than this.
+        limiter?.close()
         await core.close()
         logger.info("server stopped")
+    }
+
+    /// The rate limiter that the settings name, once it has answered.
+    private static func connectLimiter(
+        _ settings: GubernatorSettings?, clock: any Clock, logger: Logger
+    ) async throws -> GubernatorLimiter? {
+        guard let settings else { return nil }
+        let limiter = try GubernatorLimiter(settings, clock: clock, logger: logger.part("limits"))
+        try await limiter.connect()
+        return limiter
     }
 
     /// The C core takes a missing port for another one, and a port that is too large for what is left of it.

@@ -25,6 +25,8 @@ public struct NodeSettings: Sendable {
     public var drain = Duration.seconds(5)
     /// Memory for blocks read from storage, over all shards, in bytes.
     public var cacheBytes: UInt64 = 128 << 20
+    /// The external rate limiter; nil: there is none.
+    public var gubernator: GubernatorSettings?
     /// Numbers of every shard.
     public var engine = EngineSettings()
     /// SlateDB's own settings, for every shard; see `OpenOptions.settings`.

@@ -10,6 +10,9 @@ struct SimulationFailed: Error, CustomStringConvertible {
     let description: String
 }
 
+/// Prints a line at once, also through a pipe.
+func say(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+
 /// Runs seeds, and makes a failure small.
 struct Run {
     let without: Set<Scenario.Feature>
@@ -60,22 +63,22 @@ struct Run {
                     guard state.done % max(1, count / 20) == 0 || state.done == count else { return nil }
                     return "\(state.done) of \(count) seeds, \(state.jobs) jobs, \(state.simulated / 60_000) simulated minutes"
                 }
-                if let line { print("\(line), \(begun.duration(to: .now).components.seconds) s") }
+                if let line { say("\(line), \(begun.duration(to: .now).components.seconds) s") }
             }
         }
         let state = progress.state.withLock { $0 }
         if let seed = state.failed.min() { throw explain(seed) }
         printProbes()
-        print("\(state.done) seeds passed")
+        say("\(state.done) seeds passed")
     }
 
     private func printProbes() {
         let counts = Probe.reachedCounts
         let never = Probe.allCases.filter { counts[$0] == nil }.map(\.rawValue)
-        print("rare branches reached: \(Probe.allCases.count - never.count) of \(Probe.allCases.count)")
-        if !never.isEmpty { print("never reached: \(never.joined(separator: ", "))") }
+        say("rare branches reached: \(Probe.allCases.count - never.count) of \(Probe.allCases.count)")
+        if !never.isEmpty { say("never reached: \(never.joined(separator: ", "))") }
         let rare = counts.filter { $0.value < 20 }.sorted { $0.value < $1.value }.map { "\($0.key.rawValue) \($0.value)" }
-        if !rare.isEmpty { print("reached less than 20 times: \(rare.joined(separator: ", "))") }
+        if !rare.isEmpty { say("reached less than 20 times: \(rare.joined(separator: ", "))") }
     }
 
     // MARK: One seed
@@ -85,16 +88,16 @@ struct Run {
         let scenario = Scenario(seed: seed, without: without)
         let world = World(scenario, keeping: .all)
         world.run()
-        print(scenario)
-        for line in world.traceLines { print(line) }
-        print("\(world.jobs) jobs, \(world.simulatedMilliseconds) ms, trace \(String(world.traceFingerprint, radix: 16))")
+        say("\(scenario)")
+        for line in world.traceLines { say(line) }
+        say("\(world.jobs) jobs, \(world.simulatedMilliseconds) ms, trace \(String(world.traceFingerprint, radix: 16))")
         guard world.violations.isEmpty else { throw SimulationFailed(description: "seed \(seed): " + world.violations.joined(separator: "\n")) }
-        print("seed \(seed) passed")
+        say("seed \(seed) passed")
     }
 
     /// Takes away what the failure does not need, and tells what is left.
     private func explain(_ seed: UInt64) -> SimulationFailed {
-        print("seed \(seed) failed; making it smaller")
+        say("seed \(seed) failed; making it smaller")
         var taken = without
         for feature in Scenario.Feature.allCases where Scenario(seed: seed, without: taken).has(feature) {
             let world = World(Scenario(seed: seed, without: taken.union([feature])), keeping: .nothing)
@@ -152,7 +155,7 @@ struct Bench {
         }
         let passed = begun.duration(to: .now)
         let seconds = Double(passed.components.seconds) + Double(passed.components.attoseconds) / 1e18
-        print("\(seeds) seeds of 3 workers, \(simulated / 60_000) simulated minutes in \(seconds) s on one thread")
-        print("SIMULATED_MINUTES_PER_SECOND \(Double(simulated) / 60_000 / seconds)")
+        say("\(seeds) seeds of 3 workers, \(simulated / 60_000) simulated minutes in \(seconds) s on one thread")
+        say("SIMULATED_MINUTES_PER_SECOND \(Double(simulated) / 60_000 / seconds)")
     }
 }

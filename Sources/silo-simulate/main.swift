@@ -1,4 +1,5 @@
 import CommandLineTool
+import Foundation
 
 let usage = Usage(
     "silo-simulate", "Runs whole Silo clusters on a seed, with simulated time and faults, and checks every promise.",

@@ -21,6 +21,11 @@ let usage = Usage(
             .init("tls-cert", nil, "file", help: "certificate chain to serve with, PEM"),
             .init("tls-key", nil, "file", help: "its private key, PEM"),
             .init("tls-client-ca", nil, "file", help: "callers need a certificate of this authority, PEM"),
+            .init("gubernator", nil, "host:port", help: "the rate limiter to ask; it must answer when the server starts"),
+            .init("gubernator-coalesce-ms", nil, "ms", help: "how long a check waits for others to share its call (5)"),
+            .init("gubernator-batch", nil, "count", help: "checks in one call (100)"),
+            .init("gubernator-connect-timeout-ms", nil, "ms", help: "how long to try to reach it (5000)"),
+            .init("gubernator-request-timeout-ms", nil, "ms", help: "how long a call may take (10000)"),
             .init("flush-gap-ms", nil, "ms", help: "least time between two log flushes (0; 20 on an object store)"),
             .init("cache-mib", nil, "size", help: "memory for what is read from storage (128)"),
             .init("audit-secs", nil, "seconds", help: "time between two audits of what the limits hold; 0: none (60)"),
@@ -69,6 +74,7 @@ await Program.run(usage) { arguments in
     let audit = try arguments.number("audit-secs", default: 60, in: 0...86_400)
     settings.engine.auditMilliseconds = audit == 0 ? nil : Int64(audit) * 1000
     settings.tls = try serverTLS(arguments)
+    settings.gubernator = try gubernator(arguments)
 
     let node = try await Node.start(settings, logger: logger)
     let signal = await stop.next()
@@ -95,6 +101,31 @@ func serverTLS(_ arguments: Arguments) throws -> ServerTLS? {
     default:
         throw Arguments.Mistake("--tls-cert and --tls-key go together")
     }
+}
+
+/// The rate limiter that the options name; nil without one.
+func gubernator(_ arguments: Arguments) throws -> GubernatorSettings? {
+    guard let address = arguments.text("gubernator") else {
+        for option in ["coalesce-ms", "batch", "connect-timeout-ms", "request-timeout-ms"]
+        where arguments.has("gubernator-\(option)") {
+            throw Arguments.Mistake("--gubernator-\(option) needs --gubernator")
+        }
+        return nil
+    }
+    var settings = GubernatorSettings(address: address)
+    // 0 is taken for 1.
+    func number(_ option: String, _ value: Int, _ range: ClosedRange<Int>) throws -> Int {
+        try arguments.number("gubernator-\(option)", default: value, in: 0...range.upperBound)
+    }
+    settings.coalesceMilliseconds = try number("coalesce-ms", settings.coalesceMilliseconds, GubernatorSettings.coalesceRange)
+    settings.batchMax = try number("batch", settings.batchMax, GubernatorSettings.batchRange)
+    settings.connectTimeoutMilliseconds = try number(
+        "connect-timeout-ms", settings.connectTimeoutMilliseconds, GubernatorSettings.timeoutRange
+    )
+    settings.requestTimeoutMilliseconds = try number(
+        "request-timeout-ms", settings.requestTimeoutMilliseconds, GubernatorSettings.timeoutRange
+    )
+    return settings
 }
 
 /// Waits for the signals that end a server.

@@ -19,12 +19,13 @@ def _generate():
     well_known = pathlib.Path(grpc_tools.__file__).parent / "_proto"
     code = protoc.main([
         "protoc", f"-I{PROTOS}", f"-I{well_known}", f"--python_out={folder}", f"--grpc_python_out={folder}",
-        "silo/v1/silo.proto",
+        "silo/v1/silo.proto", "gubernator/gubernator.proto",
     ])
-    assert code == 0, "protoc failed on silo.proto"
+    assert code == 0, "protoc failed"
     sys.path.insert(0, folder)
     importlib.invalidate_caches()
-    return importlib.import_module("silo.v1.silo_pb2"), importlib.import_module("silo.v1.silo_pb2_grpc")
+    names = ["silo.v1.silo_pb2", "silo.v1.silo_pb2_grpc", "gubernator.gubernator_pb2", "gubernator.gubernator_pb2_grpc"]
+    return [importlib.import_module(name) for name in names]
 
 
-pb, rpc = _generate()
+pb, rpc, gubernator_pb, gubernator_rpc = _generate()

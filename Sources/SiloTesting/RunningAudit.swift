@@ -261,6 +261,8 @@ public final class RunningAudit {
         checkHolds(key, job, rows)
         checkAttempts(key, job, rows)
         checkChange(key, job, rows, before)
+        let isEnded = rows.ended.contains { $0.number == before.lease?.attempt }
+        found += rates.check(key.tenant, job, before.lease, rows.lease, ended: isEnded).map { "job \(key): \($0)" }
     }
 
     private func checkPlaces(_ key: JobKey, _ job: StorageV1.Job, _ rows: JobRows) {
@@ -357,7 +359,6 @@ public final class RunningAudit {
             let isGivenBack = now[lease.attempt] == nil
             if !isGivenBack { complain("J23 J28: attempt \(lease.attempt) was leased anew after it ended") }
         }
-        found += rates.check(key.tenant, job, before.lease, rows.lease, ended: now[before.lease?.attempt ?? 0] != nil).map { "job \(key): \($0)" }
     }
 
     // MARK: Sums against rows
@@ -432,7 +433,7 @@ private struct RateAudit {
         guard before?.taskId != now?.taskId else { return [] }
         var found: [String] = []
         // Calendar windows and hits that reset the bucket have tests of their own.
-        for rate in rateLimits(job.limits) where rate.behavior & (4 | 8) == 0 {
+        for rate in rateLimits(job.limits) where rate.hits > 0 && rate.behavior & (4 | 8) == 0 {
             let name = tenant + [0] + Bytes("\(rate.algorithm) \(rate.limit) \(rate.durationMs) \(rate.burst) \(rate.name)/\(rate.uniqueKey)".utf8)
             var window = windows[name] ?? Window()
             if before?.used ?? false, !ended { window.used = max(0, window.used - Double(rate.hits)) }

@@ -9,8 +9,7 @@ extension Transaction {
     func grantFreed() async throws(StoreError) {
         var left = settings.grantsMax
         while left > 0, let limit = memory.limits.nextFreed() {
-            try await grant(limit, &left)
-            if left == 0 {
+            if try await !grant(limit, &left) {
                 memory.limits.markFreed(limit)
                 Probe.grantsLeftOver.reached()
             }
@@ -18,8 +17,10 @@ extension Transaction {
         keep()
     }
 
-    private func grant(_ limit: Limit, _ left: inout Int) async throws(StoreError) {
-        while left > 0, let line = limit.candidate() {
+    /// False when there was no time for all of it.
+    private func grant(_ limit: Limit, _ left: inout Int) async throws(StoreError) -> Bool {
+        while let line = limit.candidate() {
+            guard left > 0 else { return false }
             left -= 1
             guard let head = try await head(of: line) else { continue }
             let task = head.record
@@ -41,9 +42,10 @@ extension Transaction {
                 memory.limits.park(line, at: demand)
                 note(demand, dueAt, group: queue.id.group)
                 // A line that stays is first still: nobody behind it goes before.
-                if demand.limit === limit { return }
+                if demand.limit === limit { return true }
             }
         }
+        return true
     }
 
     /// The first job of a line, which stays in it. Nil when its count promised one that is not stored: the line is gone.

@@ -94,7 +94,7 @@ final class Book: Sendable {
             if let other = state.told.updateValue(job, forKey: task), other != job { state.violations.append("J19: task \(task) is of \(other) and \(job)") }
             if let at = entry.cancelledAt, at < asked, !entry.mayBeRevived { state.violations.append("J35: \(job) was cancelled at \(at) and attempt \(attempt) starts") }
             if entry.hasSucceeded, !entry.mayBeRevived { state.violations.append("J6: \(job) has succeeded, and attempt \(attempt) starts") }
-            state.leases[task] = Lease(job: job, keys: entry.keys, until: asked + 10_000)
+            state.leases[task] = Lease(job: job, keys: isAnother ? [:] : entry.keys, until: asked + 10_000)
             Self.checkLimits(job.tenant, &state, at: now)
         }
     }

@@ -48,9 +48,10 @@ public struct GiveBack: Command {
             encodedBytes: stored.jobBytes
         )
         guard record.hold != nil else { return try await transaction.admit(job, task) }
-        // It keeps its slots, and has its hits promised again.
+        // It keeps its slots, and has its hits promised again; an external limiter is not asked twice.
         task.hold = record.hold
         task.reserved = record.used
+        if !record.used { task.ratesPassed = UInt32(stored.job.limits.rates.count) }
         if record.used { try await transaction.changeBuckets(stored.job.limits.rates, of: job.tenant) { $0.giveBack($1) } }
         transaction.placeReady(job, task)
     }

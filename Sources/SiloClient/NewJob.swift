@@ -15,6 +15,8 @@ public struct NewJob: Sendable {
     public var startAt: Date?
     /// Nil: one attempt.
     public var retry: RetryPolicy?
+    /// Conditions for starting an attempt, asked in this order. Slots of concurrency limits are held while it runs.
+    public var limits: [JobLimit] = []
     /// Up to 16 labels.
     public var metadata: [String: String] = [:]
 

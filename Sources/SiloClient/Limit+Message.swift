@@ -1,9 +1,9 @@
-import SiloAPI
+package import SiloAPI
 
 // Limits, between the client's types and the messages of the API.
 
 extension SiloV1.Limit {
-    init(_ limit: JobLimit) {
+    package init(_ limit: JobLimit) {
         self.init()
         switch limit {
         case .concurrency(let key, let max):

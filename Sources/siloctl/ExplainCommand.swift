@@ -31,8 +31,13 @@ struct ExplainCommand {
         let blocking = answer.obstacles.filter(\.blocksNow)
         let others = answer.obstacles.filter { !$0.blocksNow }
         if !blocking.isEmpty { lines += ["", "It waits for:"] + blocking.flatMap(describe) }
-        if !others.isEmpty { lines += ["", blocking.isEmpty ? "In its way:" : "In its way after that:"] + others.flatMap(describe) }
-        lines += ["", "Job:       \(answer.id)", "Status:    \(answer.status.word), attempt \(answer.attempt), task group \(answer.taskGroup)"]
+        if !others.isEmpty {
+            lines += ["", blocking.isEmpty ? "In its way:" : "In its way after that:"] + others.flatMap(describe)
+        }
+        lines += [
+            "", "Job:       \(answer.id)",
+            "Status:    \(answer.status.word), attempt \(answer.attempt), task group \(answer.taskGroup)",
+        ]
         guard answer.status == .scheduled else { return lines }
         if let start = answer.earliestStartAtMs {
             lines.append("Earliest:  \(Words.moment(start)), \(Words.distance(start, from: now))")
@@ -40,9 +45,17 @@ struct ExplainCommand {
         if let start = answer.estimatedStartAtMs {
             lines.append("Estimated: \(Words.moment(start)), \(Words.distance(start, from: now)) if things go on as of late")
         }
-        let poll = answer.lastPollAtMs.map { "one last asked \(Words.distance($0, from: now))" } ?? "none has asked since the shard was opened"
-        lines.append("Workers:   \(answer.workersWaiting == 0 ? "none waits" : answer.workersWaiting == 1 ? "1 waits" : "\(answer.workersWaiting) wait") for work of its group; \(poll)")
-        return lines
+        return lines + ["Workers:   \(workers(answer))"]
+    }
+
+    private func workers(_ answer: SiloV1.ExplainJobResponse) -> String {
+        let waiting = switch answer.workersWaiting {
+        case 0: "none waits"
+        case 1: "1 waits"
+        default: "\(answer.workersWaiting) wait"
+        }
+        let poll = answer.lastPollAtMs.map { "one last asked \(Words.distance($0, from: now))" }
+        return "\(waiting) for work of its group; \(poll ?? "none has asked since the shard was opened")"
     }
 
     private func describe(_ obstacle: SiloV1.Obstacle) -> [String] {

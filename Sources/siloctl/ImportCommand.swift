@@ -44,11 +44,12 @@ struct ImportCommand {
 
     func run() async throws {
         let path = arguments.operands[0]
-        let file: Data?
-        if path == "-" { file = try FileHandle.standardInput.readToEnd() ?? Data() } else { file = FileManager.default.contents(atPath: path) }
+        let isStandardInput = path == "-"
+        let file = isStandardInput ? try FileHandle.standardInput.readToEnd() ?? Data() : FileManager.default.contents(atPath: path)
         guard let file else { throw Failure("cannot read \(path)") }
         guard let document = try? JSONSerialization.jsonObject(with: file), let items = document as? [Any] else {
-            throw Failure("\(path == "-" ? "standard input" : path) is no JSON array of jobs; siloctl job import --help shows what goes in")
+            let name = isStandardInput ? "standard input" : path
+            throw Failure("\(name) is no JSON array of jobs; siloctl job import --help shows what goes in")
         }
         let server = try Server(arguments)
         let info = try await server.clusterInfo()
@@ -61,9 +62,11 @@ struct ImportCommand {
         }
 
         var results = [SiloV1.ImportJobResult?](repeating: nil, count: requests.count)
-        for (shard, places) in Dictionary(grouping: requests.indices, by: { requests[$0].shard }).sorted(by: { $0.key < $1.key }) {
+        let shards = Dictionary(grouping: requests.indices, by: { requests[$0].shard })
+        for (shard, places) in shards.sorted(by: { $0.key < $1.key }) {
             for batch in Self.batches(of: places, requests) {
-                for (place, result) in zip(batch, await send(batch.map { requests[$0] }, to: shard, info, server)) { results[place] = result }
+                let answers = await send(batch.map { requests[$0] }, to: shard, info, server)
+                for (place, result) in zip(batch, answers) { results[place] = result }
             }
         }
         try show(results.compactMap { $0 })

@@ -6,8 +6,15 @@ import SiloClient
 struct LimitOptions {
     static let usage: [Usage.Option] = [
         .init("limit", nil, "key=max", help: "so many attempts at once of jobs that name the key; several by commas"),
-        .init("floating", nil, "key=initial/refresh", help: "the same with a maximum that workers set again, at most every\nso often: api=5/60s"),
-        .init("rate", nil, "name/key=hits/period", help: "so many attempts in a period: emails/acme=100/1m; periods are numbers\nwith ms, s, m, h or d, or the calendar's minute, hour, day, week,\nmonth or year in UTC"),
+        .init("floating", nil, "key=initial/refresh", help: """
+            the same with a maximum that workers set again, at most every
+            so often: api=5/60s
+            """),
+        .init("rate", nil, "name/key=hits/period", help: """
+            so many attempts in a period: emails/acme=100/1m; periods are numbers
+            with ms, s, m, h or d, or the calendar's minute, hour, day, week,
+            month or year in UTC
+            """),
     ]
     private let arguments: Arguments
 

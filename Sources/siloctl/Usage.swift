@@ -23,8 +23,14 @@ let usage = Usage(
             .init("retries", nil, "count", help: "attempts after the first (0)"),
             .init("label", nil, "key=value", help: "metadata; several are separated by commas"),
         ] + LimitOptions.usage),
-        .init("pause tenant", help: "let no job of the tenant start; what runs goes on (every job when\nthe servers have tenancy off)", options: [reason]),
-        .init("pause group", ["group"], help: "let no job of the task group start: of the tenant, or without\n--tenant of all tenants on all shards", options: [reason]),
+        .init("pause tenant", help: """
+            let no job of the tenant start; what runs goes on (every job when
+            the servers have tenancy off)
+            """, options: [reason]),
+        .init("pause group", ["group"], help: """
+            let no job of the task group start: of the tenant, or without
+            --tenant of all tenants on all shards
+            """, options: [reason]),
         .init("pause limit", ["key"], help: "let no job of the tenant start that needs a slot of the limit", options: [reason]),
         .init("resume tenant", help: "take a pause of the tenant back"),
         .init("resume group", ["group"], help: "take a pause of the task group back; give --tenant as when it was paused"),

@@ -318,3 +318,12 @@ class TestHelp:
         text = run("siloctl", "enqueue", "--help").stdout
         assert "--limit <key=max>" in text and "--rate <name/key=hits/period>" in text and "--floating <key=initial/refresh>" in text
         assert "--reason <text>" in run("siloctl", "pause", "limit", "--help").stdout
+
+
+class TestExample:
+    def test_the_example_runs(self, server):
+        ended = run("limits", "--server", server.address)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        lines = ended.stdout.splitlines()
+        assert "has no free slot: 2 of 2 slots held" in lines[0]
+        assert lines[1:] == ["2 at once were allowed; from now on it is 4", "12 jobs done"]

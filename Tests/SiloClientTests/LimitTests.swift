@@ -56,7 +56,10 @@ import Testing
         for (limits, text) in [
             ([.concurrency("a", max: 0)], "limits[0].concurrency.max_concurrency must be at least 1, not 0"),
             ([.concurrency("a", max: 1), .concurrency("a", max: 2)], "limits[1] names the same limit as an earlier entry"),
-            ([.rate("n", key: "k", 5, per: .seconds(1), hits: 6)], "limits[0].rate_limit.hits must be at most what the bucket has room for, between 0 and 5, not 6"),
+            (
+                [.rate("n", key: "k", 5, per: .seconds(1), hits: 6)],
+                "limits[0].rate_limit.hits must be at most what the bucket has room for, between 0 and 5, not 6"
+            ),
         ] as [([JobLimit], String)] {
             var job = try NewJob("g", 1)
             job.limits = limits

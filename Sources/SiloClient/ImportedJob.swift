@@ -124,13 +124,15 @@ extension ImportedJob {
 }
 
 extension Status {
-    /// Why one job of an import was refused: the code's name, a colon, and the message.
+    /// Why one job of an import was refused: the code's name, however it is spelled, a colon, and the message.
     fileprivate init(refusal text: String) {
-        for value in Int32(1)...16 {
-            guard let code = Code(rawValue: value), text.hasPrefix("\(code): ") else { continue }
-            self.init(code, String(text.dropFirst("\(code): ".count)))
-            return
+        let parts = text.split(separator: ": ", maxSplits: 1).map(String.init)
+        let name = (parts.first ?? "").lowercased().filter(\.isLetter)
+        let code = Code.allCases.first { "\($0)".lowercased() == name || (name == "internal" && $0 == .internalError) }
+        if let code, code != .ok, parts.count == 2 {
+            self.init(code, parts[1])
+        } else {
+            self.init(text.contains("shard not found") ? .notFound : .failedPrecondition, text)
         }
-        self.init(.failedPrecondition, text)
     }
 }

@@ -73,6 +73,7 @@ let package = Package(
         program("silo-bench", ["SiloClient", "SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool"]),
         program("silo-simulate", ["SiloSimulation", "SiloTesting", "SiloCore", "CommandLineTool"]),
         program("checksum", ["SiloClient", "CommandLineTool", "CCrypto"], path: "examples/checksum", exclude: ["README.md"]),
+        program("limits", ["SiloClient", "CommandLineTool"], path: "examples/limits"),
 
         // Tests in Swift. Those that drive the built programs from outside are in Tests/Integration, in Python.
         tests("SlateDBTests", ["SlateDB"]),

@@ -28,15 +28,18 @@ public struct Usage: Sendable {
         public let name: String
         let operands: [String]
         let help: String
+        let details: String
         let options: [Option]
 
         /// - Parameters:
         ///   - name: its words; empty for a program with no commands.
         ///   - operands: what must follow, in order.
-        public init(_ name: String, _ operands: [String] = [], help: String, options: [Option] = []) {
+        ///   - details: what only its own help says.
+        public init(_ name: String, _ operands: [String] = [], help: String, details: String = "", options: [Option] = []) {
             self.name = name
             self.operands = operands
             self.help = help
+            self.details = details
             self.options = options
         }
 
@@ -75,6 +78,7 @@ public struct Usage: Sendable {
         let options = (command ?? (commands.count == 1 ? commands.first : nil)).map(\.options) ?? []
         if let command {
             lines += ["usage: \(program) \(command.title) [options]", "", command.help]
+            if !command.details.isEmpty { lines += ["", command.details] }
         } else if commands.count == 1, commands[0].name.isEmpty {
             lines += ["usage: " + [program, commands[0].title, "[options]"].filter { !$0.isEmpty }.joined(separator: " ")]
         } else {

@@ -69,14 +69,7 @@ public final class Client: Sendable {
         var results: [Result<JobHandle, ClientError>?] = Array(repeating: nil, count: jobs.count)
         let tenants = Dictionary(grouping: jobs.indices, by: { jobs[$0].tenant })
         for (tenant, places) in tenants.sorted(by: { $0.value[0] < $1.value[0] }) {
-            var rest = places[...]
-            while !rest.isEmpty {
-                var bytes = 0
-                let batch = Array(rest.prefix(Self.batchMax).prefix { place in
-                    defer { bytes += jobs[place].payload.bytes.count }
-                    return bytes < Self.batchBytesMax
-                })
-                rest = rest.dropFirst(batch.count)
+            for batch in Self.batches(of: places, bytes: { jobs[$0].payload.bytes.count }) {
                 do throws(Status) {
                     let answers = try await retry.run(.tenant(tenant)) { shard, address, tries throws(Status) in
                         var request = SiloV1.EnqueueBatchRequest()
@@ -109,6 +102,21 @@ public final class Client: Sendable {
     private static let batchMax = 1000
     /// Payloads of one call, but for the last.
     private static let batchBytesMax = 8 << 20
+
+    /// Parts of `places` that go in one call each.
+    static func batches(of places: [Int], bytes size: (Int) -> Int) -> [[Int]] {
+        var batches: [[Int]] = []
+        var bytes = 0
+        for place in places {
+            if batches.isEmpty || batches[batches.count - 1].count == batchMax || bytes >= batchBytesMax {
+                batches.append([])
+                bytes = 0
+            }
+            batches[batches.count - 1].append(place)
+            bytes += size(place)
+        }
+        return batches
+    }
 
     /// A handle of a job that exists already. Asks nobody.
     public func job(_ id: String, tenant: String? = nil) -> JobHandle {

@@ -58,4 +58,6 @@ extension Status {
     var isConnectivity: Bool {
         code == .unavailable || code == .deadlineExceeded || isOverload || (code == .internalError && message.contains("RST_STREAM"))
     }
+
+    var isWorthAnotherTry: Bool { isWrongShard || isConnectivity }
 }

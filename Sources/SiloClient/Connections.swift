@@ -116,6 +116,8 @@ struct Retry: Sendable {
     enum Target: Sendable {
         case tenant(String?)
         case shard(String)
+        /// The request finds its way by itself.
+        case anywhere
     }
     let connections: Connections
     let clock: any Clock
@@ -130,6 +132,7 @@ struct Retry: Sendable {
             var shard = ""
             do throws(Status) {
                 switch target {
+                case .anywhere: break
                 case .shard(let id): shard = id
                 case .tenant(let tenant):
                     guard let found = try await connections.topology().shard(of: tenant) else {
@@ -139,7 +142,7 @@ struct Retry: Sendable {
                 }
                 return try await send(shard, connections.address(of: shard), tries)
             } catch {
-                guard error.isWrongShard || error.isConnectivity, tries < connections.options.retriesMax else { throw error }
+                guard error.isWorthAnotherTry, tries < connections.options.retriesMax else { throw error }
                 if error.isWrongShard, let address = error.trailers["x-silo-shard-owner-addr"] {
                     connections.moved(shard, to: address)
                 } else {

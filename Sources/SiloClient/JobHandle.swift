@@ -6,7 +6,7 @@ import SiloCore
 public struct JobHandle: Sendable {
     public let id: String
     public let tenant: String?
-    private let client: Client
+    let client: Client
 
     init(id: String, tenant: String?, client: Client) {
         self.id = id

@@ -26,6 +26,7 @@ public struct JobInfo: Sendable {
     public let status: JobStatus
     public let statusChangedAt: Date
     public let payload: Payload
+    public let limits: [JobLimit]
     public let metadata: [String: String]
     /// When the next attempt may start; nil when none is waiting.
     public let nextAttemptAt: Date?
@@ -39,6 +40,7 @@ public struct JobInfo: Sendable {
         status = JobStatus(response.status)
         statusChangedAt = Date(milliseconds: response.statusChangedAtMs)
         payload = Payload(response.payload)
+        limits = response.limits.compactMap(JobLimit.init)
         metadata = response.metadata
         nextAttemptAt = response.nextAttemptStartsAfterMs.map(Date.init(milliseconds:))
         attempts = response.attempts.map(JobAttempt.init)

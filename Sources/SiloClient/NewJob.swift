@@ -15,7 +15,7 @@ public struct NewJob: Sendable {
     public var startAt: Date?
     /// Nil: one attempt.
     public var retry: RetryPolicy?
-    /// What must have room before an attempt starts; up to 32.
+    /// Conditions for starting an attempt, asked in this order. Slots of concurrency limits are held while it runs.
     public var limits: [JobLimit] = []
     /// Up to 16 labels.
     public var metadata: [String: String] = [:]

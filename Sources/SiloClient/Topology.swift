@@ -11,6 +11,8 @@ struct Topology: Sendable {
     }
     /// In order of their ranges. Shards that nobody owns are left out.
     let shards: [Shard]
+    /// Every shard has an owner.
+    let isWhole: Bool
 
     init(_ response: SiloV1.GetClusterInfoResponse) {
         shards = response.shardOwners.compactMap { owner in
@@ -18,6 +20,7 @@ struct Topology: Sendable {
             let range = ShardRange(start: TenantHash(text: owner.rangeStart), end: TenantHash(text: owner.rangeEnd))
             return Shard(id: owner.shardId, address: owner.grpcAddr, range: range)
         }.sorted { ($0.range.start?.value ?? 0) < ($1.range.start?.value ?? 0) }
+        isWhole = shards.count == response.shardOwners.count
     }
 
     /// The shard of a tenant; nil when nobody serves it.

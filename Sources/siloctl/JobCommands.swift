@@ -21,12 +21,12 @@ struct JobCommands {
         let job = try await Server(arguments).owner(of: shard).call(SiloV1.Silo.getJob, request)
 
         var object: [String: Any] = [
-            "id": job.id, "status": word(job.status), "status_code": Int(job.status.rawValue), "priority": Int(job.priority),
+            "id": job.id, "status": job.status.word, "status_code": Int(job.status.rawValue), "priority": Int(job.priority),
             "enqueue_time_ms": job.enqueueTimeMs, "status_changed_at_ms": job.statusChangedAtMs,
             "task_group": job.taskGroup, "metadata": job.metadata,
         ]
         var lines = [
-            "Job Details", "===========", "ID:             \(job.id)", "Status:         \(word(job.status))",
+            "Job Details", "===========", "ID:             \(job.id)", "Status:         \(job.status.word)",
             "Priority:       \(job.priority)", "Task Group:     \(job.taskGroup)",
             "Enqueued:       \(Output.time(job.enqueueTimeMs))", "Status Changed: \(Output.time(job.statusChangedAtMs))",
         ]
@@ -41,14 +41,14 @@ struct JobCommands {
         if arguments.has("attempts") {
             object["attempts"] = job.attempts.map { attempt -> [String: Any] in
                 [
-                    "attempt_number": Int(attempt.attemptNumber), "task_id": attempt.taskId, "status": word(attempt.status),
+                    "attempt_number": Int(attempt.attemptNumber), "task_id": attempt.taskId, "status": attempt.status.word,
                     "started_at_ms": attempt.startedAtMs, "finished_at_ms": attempt.finishedAtMs ?? NSNull(),
                 ]
             }
             lines += ["Attempts:", "  " + row("Attempt", "Task ID", "Status", "Finished")]
             lines += job.attempts.map { attempt in
                 "  " + row(
-                    "\(attempt.attemptNumber)", attempt.taskId, word(attempt.status),
+                    "\(attempt.attemptNumber)", attempt.taskId, attempt.status.word,
                     attempt.finishedAtMs.map(Output.time) ?? "-"
                 )
             }
@@ -71,8 +71,8 @@ struct JobCommands {
         request.tenant = tenant
         let response = try await Server(arguments).owner(of: shard).call(SiloV1.Silo.getJobResult, request)
 
-        var object: [String: Any] = ["id": response.id, "status": word(response.status)]
-        var lines = ["Job:    \(response.id)", "Status: \(word(response.status))"]
+        var object: [String: Any] = ["id": response.id, "status": response.status.word]
+        var lines = ["Job:    \(response.id)", "Status: \(response.status.word)"]
         switch response.result {
         case .successData(let data):
             let text = try show(data, format)
@@ -112,9 +112,11 @@ struct JobCommands {
         _ = try await Server(arguments).owner(of: shard).call(method, request)
         try output.print(["status": verb, "job_id": id], ["Job \(id) \(verb) successfully"], isShort: true)
     }
+}
 
-    private func word(_ status: SiloV1.JobStatus) -> String {
-        switch status {
+extension SiloV1.JobStatus {
+    var word: String {
+        switch self {
         case .scheduled: "scheduled"
         case .running: "running"
         case .succeeded: "succeeded"
@@ -123,9 +125,11 @@ struct JobCommands {
         default: "unknown"
         }
     }
+}
 
-    private func word(_ status: SiloV1.AttemptStatus) -> String {
-        switch status {
+extension SiloV1.AttemptStatus {
+    var word: String {
+        switch self {
         case .running: "running"
         case .succeeded: "succeeded"
         case .failed: "failed"

@@ -20,4 +20,13 @@ struct Output {
     static func pad(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(0, width - text.count))
     }
+
+    /// A table with columns as wide as they need be.
+    static func rows(_ rows: [[String]], indent: Int = 0) -> [String] {
+        let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].count }.max() ?? 0 }
+        return rows.map { row in
+            let cells = zip(row, widths).map { pad($0, $1) }.joined(separator: "  ")
+            return String(repeating: " ", count: indent) + cells.trimmingCharacters(in: .whitespaces)
+        }
+    }
 }

@@ -9,6 +9,8 @@ await Program.run(usage) { arguments in
     let job = JobCommands(arguments: arguments, output: output)
     switch arguments.command {
     case "cluster info": try await showCluster(arguments, output)
+    case "job explain": try await ExplainCommand(arguments: arguments, output: output).run()
+    case "job import": try await ImportCommand(arguments: arguments, output: output).run()
     case "job get": try await job.get()
     case "job result": try await job.result()
     case "job cancel":
@@ -20,6 +22,10 @@ await Program.run(usage) { arguments in
     case "job delete":
         try await job.change("deleted", SiloV1.Silo.deleteJob) { $0.shard = $1; $0.id = $2; $0.tenant = $3 }
     case "enqueue": try await enqueue(arguments, output)
+    case "pause tenant", "pause group", "pause limit": try await PauseCommands(arguments: arguments, output: output).pause()
+    case "resume tenant", "resume group", "resume limit": try await PauseCommands(arguments: arguments, output: output).resume()
+    case "pauses": try await PauseCommands(arguments: arguments, output: output).list()
+    case "tenant drop-holders": try await dropHolders(arguments, output)
     case "tenant hash":
         let tenant = arguments.operands[0]
         let hash = Tenant(tenant).hash.text
@@ -55,46 +61,14 @@ func showCluster(_ arguments: Arguments, _ output: Output) async throws {
     )
 }
 
-func enqueue(_ arguments: Arguments, _ output: Output) async throws {
-    let info = try await Server(arguments).clusterInfo()
-    var text = Data(arguments.operands[1].utf8)
-    if arguments.operands[1] == "-" { text = try FileHandle.standardInput.readToEnd() ?? Data() }
-    guard let payload = MessagePack(json: text) else { throw Arguments.Mistake("<json> is no JSON document") }
-
-    var request = SiloV1.EnqueueRequest()
-    let tenant = arguments.text("tenant")
-    let hash = Tenant(tenant ?? Tenant.none.name).hash
-    let owner = info.shardOwners.first { owner in
-        ShardRange(start: TenantHash(text: owner.rangeStart), end: TenantHash(text: owner.rangeEnd)).contains(hash)
-    }
-    guard let owner else { throw Failure("no shard holds the tenant") }
-    request.shard = owner.shardId
-    request.tenant = tenant
-    request.id = arguments.text("id", default: "")
-    request.taskGroup = arguments.operands[0]
-    request.priority = UInt32(try arguments.number("priority", default: 50, in: 0...99))
-    let delay = try arguments.number("start-in", default: 0, in: 0...315_360_000)
-    request.startAtMs = SystemClock().now.milliseconds + Int64(delay) * 1000
-    let retries = try arguments.number("retries", default: 0, in: 0...1_000_000)
-    if retries > 0 {
-        var policy = SiloV1.RetryPolicy()
-        policy.retryCount = UInt32(retries)
-        policy.initialIntervalMs = 1000
-        policy.maxIntervalMs = 60_000
-        policy.backoffFactor = 2
-        policy.randomizeInterval = true
-        request.retryPolicy = policy
-    }
-    for label in arguments.text("label", default: "").split(separator: ",") {
-        let sides = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        guard sides.count == 2 else { throw Arguments.Mistake("--label wants key=value, not \(label)") }
-        request.metadata[String(sides[0])] = String(sides[1])
-    }
-    var content = SiloV1.SerializedBytes()
-    content.encoding = .msgpack(payload.bytes)
-    request.payload = content
-    let response = try await Server(arguments).owner(of: owner.shardId).call(SiloV1.Silo.enqueue, request)
-    try output.print(
-        ["id": response.id, "shard": owner.shardId], ["Job \(response.id) enqueued in shard \(owner.shardId)"]
-    )
+func dropHolders(_ arguments: Arguments, _ output: Output) async throws {
+    var request = SiloV1.DropTenantHoldersRequest()
+    request.tenant = arguments.text("tenant")
+    let server = try Server(arguments)
+    request.shard = try await server.shard(of: request.tenant)
+    let count = try await server.owner(of: request.shard).call(SiloV1.Silo.dropTenantHolders, request).holdersDropped
+    var object: [String: Any] = ["shard": request.shard, "holders_dropped": count]
+    object["tenant"] = request.tenant
+    let whose = request.tenant.map { " of tenant \($0)" } ?? ""
+    try output.print(object, ["Freed \(count) slot\(count == 1 ? "" : "s")\(whose); attempts that run go on"])
 }

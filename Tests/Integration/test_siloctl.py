@@ -11,6 +11,7 @@ from support.client import CANCELLED, FAILED, SCHEDULED, SUCCEEDED, Client, hash
 from support.generated import pb
 from support.ports import fixed_address
 from support.programs import run
+from support.siloctl import as_json, pretty, runner
 from support.waiting import milliseconds
 
 
@@ -18,33 +19,6 @@ from support.waiting import milliseconds
 def ctl(server):
     """Runs siloctl against the server; a failure is the test's unless `code` says otherwise."""
     return runner(server.address)
-
-
-def runner(address, *options, extra=None):
-    def ctl(*arguments, code=0, stdin=None, **other):
-        ended = run("siloctl", "--address", f"http://{address}", *options, *arguments, stdin=stdin, extra=extra, **other)
-        assert ended.returncode == code, f"exit code {ended.returncode}: {ended.stdout}{ended.stderr}"
-        if code:
-            assert ended.stdout == "", "a failure prints nothing on standard output"
-            return ended.stderr
-        assert ended.stderr == ""
-        return ended.stdout
-
-    return ctl
-
-
-def as_json(text):
-    """The JSON document, which must be sorted by key."""
-    document = json.loads(text)
-    assert list(document) == sorted(document)
-    return document
-
-
-def pretty(text):
-    """The same, indented by two spaces."""
-    document = as_json(text)
-    assert re.search(r'^  "', text, re.MULTILINE)
-    return document
 
 
 class TestClusterInfo:

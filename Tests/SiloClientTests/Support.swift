@@ -27,13 +27,14 @@ struct TestServer {
 
     /// A worker that runs until it is stopped, and the task that runs it.
     func worker(
-        _ group: String, _ change: (inout WorkerOptions) -> Void = { _ in }, handler: @escaping Worker.Handler
+        _ group: String, _ change: (inout WorkerOptions) -> Void = { _ in }, handler: @escaping Worker.Handler,
+        refresh: Worker.RefreshHandler? = nil
     ) -> (worker: Worker, running: Task<Void, Never>) {
         var options = WorkerOptions()
         options.wait = .seconds(2)
         options.onError = { _ in }
         change(&options)
-        let worker = Worker(client, group: group, options, handler: handler)
+        let worker = Worker(client, group: group, options, handler: handler, refresh: refresh)
         return (worker, Task { await worker.run() })
     }
 }
@@ -54,5 +55,14 @@ func eventually(_ seconds: Int = 20, _ condition: () async throws -> Bool) async
     while try await !condition() {
         guard ContinuousClock.now < end else { throw Deadline() }
         try await Task.sleep(for: .milliseconds(10))
+    }
+}
+
+/// Holds tasks up until it is opened. A cancelled task passes.
+final class Gate: Sendable {
+    private let isOpen = Atomic(false)
+    func open() { isOpen.store(true, ordering: .sequentiallyConsistent) }
+    func wait() async {
+        while !isOpen.load(ordering: .sequentiallyConsistent), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
     }
 }

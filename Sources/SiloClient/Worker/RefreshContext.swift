@@ -1,23 +1,34 @@
 public import Foundation
 import SiloAPI
 
-/// A floating limit that wants a new maximum.
+/// A floating limit whose maximum is to be found out again, as a refresh handler gets it. When the lease is lost, the Swift task
+/// that runs the handler is cancelled, and `isCancelled` says so.
 public struct RefreshContext: Sendable {
     public let taskID: String
-    public let tenant: String?
+    /// The key of the limit.
     public let key: String
+    public let tenant: String?
+    /// The task group whose jobs wait for the limit.
+    public let group: String
+    /// The maximum in force.
     public let currentMax: UInt32
-    /// Nil: never.
-    public let lastRefreshed: Date?
-    /// As the first job of the key gave it.
+    /// When it was last set by a refresh; nil: never.
+    public let lastRefreshedAt: Date?
+    /// What the first job of the limit brought along.
     public let metadata: [String: String]
+    let execution: Execution
 
-    init(_ task: SiloV1.RefreshFloatingLimitTask) {
+    init(_ task: SiloV1.RefreshFloatingLimitTask, _ execution: Execution) {
         taskID = task.id
-        tenant = task.tenantId
         key = task.queueKey
+        tenant = task.tenantId
+        group = task.taskGroup
         currentMax = task.currentMaxConcurrency
-        lastRefreshed = task.lastRefreshedAtMs == 0 ? nil : Date(timeIntervalSince1970: Double(task.lastRefreshedAtMs) / 1000)
+        lastRefreshedAt = task.lastRefreshedAtMs == 0 ? nil : Date(milliseconds: task.lastRefreshedAtMs)
         metadata = task.metadata
+        self.execution = execution
     }
+
+    /// Stop: another worker may have the refresh.
+    public var isCancelled: Bool { execution.ending != nil }
 }

@@ -1,102 +1,120 @@
 import GRPC
 import SiloAPI
 import SiloCore
+import Synchronization
 
-/// Finds new maxima for floating limits: runs the worker's refresh handler, keeps its lease, and reports what came of it.
-/// Refreshes take no slot of the worker's jobs.
+/// Works on the refreshes of floating limits that come with a worker's tasks: a few at once, beside the jobs. What comes on
+/// top waits in line with its lease kept; a limit has one refresh at most.
 final class Refresher: Sendable {
-    typealias Handler = @Sendable (RefreshContext) async throws -> UInt32
-
+    private struct Work: Sendable {
+        let task: SiloV1.RefreshFloatingLimitTask
+        let execution: Execution
+    }
+    private struct State {
+        var line: [Work] = []
+        var active = 0
+        var hasComplained = false
+    }
     private let client: Client
-    private let workerID: String
-    private let options: WorkerOptions
-    private let handler: Handler?
-    /// Counts those that run; it refuses none.
-    private let running = Slots(.max)
+    private let leases: LeaseKeeper
+    private let handler: Worker.RefreshHandler?
+    private let tell: @Sendable (WorkerError) -> Void
+    private let state = Mutex(State())
+    /// Counts all that are in hand; unlike those of jobs, nobody waits for one to be free.
+    private let inHand = Slots(.max)
+    private static let activeMax = 4
 
-    init(_ client: Client, workerID: String, _ options: WorkerOptions, _ handler: Handler?) {
+    init(
+        _ client: Client, _ leases: LeaseKeeper, _ handler: Worker.RefreshHandler?, tell: @escaping @Sendable (WorkerError) -> Void
+    ) {
         self.client = client
-        self.workerID = workerID
-        self.options = options
+        self.leases = leases
         self.handler = handler
+        self.tell = tell
     }
 
     func start(_ task: SiloV1.RefreshFloatingLimitTask) {
-        running.take()
+        inHand.take()
+        let work = Work(task: task, execution: leases.begin(Lease(task)))
+        state.withLock { $0.line.append(work) }
+        startNext()
+    }
+
+    /// Returns when none is in hand.
+    func drained() async { await inHand.drained() }
+
+    private func startNext() {
+        let next: Work? = state.withLock { state in
+            guard state.active < Self.activeMax, !state.line.isEmpty else { return nil }
+            state.active += 1
+            return state.line.removeFirst()
+        }
+        guard let next else { return }
         // Ends by itself; `drained` waits for it.
         client.surroundings.start { [self] in
-            await refresh(task)
-            running.free()
+            await run(next)
+            leases.end(next.execution)
+            state.withLock { $0.active -= 1 }
+            startNext()
+            inHand.free()
         }
     }
 
-    /// Returns when none runs.
-    func drained() async { await running.drained() }
-
-    private func refresh(_ task: SiloV1.RefreshFloatingLimitTask) async {
+    private func run(_ work: Work) async {
+        // It was lost before its turn came.
+        guard work.execution.ending == nil else { return }
         var request = SiloV1.ReportRefreshOutcomeRequest()
-        request.shard = task.shard
-        request.taskId = task.id
-        request.tenantId = task.tenantId
-        request.outcome = await outcome(of: task)
-        let sent = request
+        request.shard = work.task.shard
+        request.taskId = work.task.id
+        request.tenantId = work.task.tenantId
+        request.outcome = await outcome(of: work)
+        work.execution.settle()
+        guard work.execution.ending == nil else { return }
         do throws(Status) {
-            _ = try await client.retry.run(.shard(task.shard)) { _, address, tries throws(Status) in
-                do throws(Status) {
-                    _ = try await client.connections.call(SiloV1.Silo.reportRefreshOutcome, sent, at: address)
-                } catch {
-                    // An earlier send may have got through; if not, the server asks again.
-                    guard tries > 0, error.code == .notFound, error.message.contains("lease not found") else { throw error }
-                }
+            let sent = request
+            _ = try await client.retry.run(.shard(work.task.shard)) { _, address, _ throws(Status) in
+                try await client.connections.call(SiloV1.Silo.reportRefreshOutcome, sent, at: address)
             }
         } catch {
-            tell(task, ClientError(error))
+            tell(WorkerError(doing: .reporting, work.execution.lease, ClientError(error)))
         }
     }
 
-    private func outcome(of task: SiloV1.RefreshFloatingLimitTask) async -> SiloV1.ReportRefreshOutcomeRequest.OneOfOutcome {
+    private func outcome(of work: Work) async -> SiloV1.ReportRefreshOutcomeRequest.OneOfOutcome {
         guard let handler else {
-            tell(task, .refused("the worker has no refresh handler: give Worker.init one"))
-            return .failure(failure("NO_REFRESH_HANDLER", "worker \(workerID) has no refresh handler"))
+            complainOnce(of: work.execution.lease)
+            return .failure(Self.failure("NO_REFRESH_HANDLER", "the worker that got the refresh has no handler for refreshes"))
         }
-        let beating = client.surroundings.start { await self.keepLease(task) }
-        defer { beating.cancel() }
-        do {
-            var success = SiloV1.RefreshSuccess()
-            success.newMaxConcurrency = try await handler(RefreshContext(task))
-            return .success(success)
-        } catch {
-            return .failure(failure("REFRESH_ERROR", "\(error)"))
+        let context = RefreshContext(work.task, work.execution)
+        let running = client.surroundings.start { () -> SiloV1.ReportRefreshOutcomeRequest.OneOfOutcome in
+            do {
+                var success = SiloV1.RefreshSuccess()
+                success.newMaxConcurrency = try await handler(context)
+                return .success(success)
+            } catch {
+                return .failure(Self.failure("REFRESH_ERROR", "\(error)"))
+            }
         }
+        return await work.execution.value(of: running)
     }
 
-    private func failure(_ code: String, _ text: String) -> SiloV1.RefreshFailure {
+    private static func failure(_ code: String, _ text: String) -> SiloV1.RefreshFailure {
         var failure = SiloV1.RefreshFailure()
         failure.code = code
         failure.message = text
         return failure
     }
 
-    /// Renews the lease until it is lost or the task is cancelled.
-    private func keepLease(_ task: SiloV1.RefreshFloatingLimitTask) async {
-        var request = SiloV1.HeartbeatRequest()
-        request.shard = task.shard
-        request.workerId = workerID
-        request.taskId = task.id
-        request.tenantId = task.tenantId
-        let sent = request
-        while (try? await client.surroundings.clock.sleep(milliseconds: options.heartbeatInterval.milliseconds)) != nil {
-            do throws(Status) {
-                _ = try await client.retry.run(.shard(task.shard)) { _, address, _ throws(Status) in
-                    try await client.connections.call(SiloV1.Silo.heartbeat, sent, at: address)
-                }
-            } catch {
-                return
-            }
+    /// Each refresh of the group may come here: saying so once is enough.
+    private func complainOnce(of lease: Lease) {
+        let isFirst = state.withLock { state in
+            defer { state.hasComplained = true }
+            return !state.hasComplained
         }
-    }
-
-    private func tell(_ task: SiloV1.RefreshFloatingLimitTask, _ cause: ClientError) {
-        options.onError(WorkerError(doing: .refreshing, taskID: task.id, jobID: nil, cause: cause))
+        guard isFirst else { return }
+        tell(WorkerError(
+            doing: .refreshing, lease,
+            .refused("this worker has no refresh handler; give it one, or let only workers that have one poll the task group")
+        ))
     }
 }

@@ -69,7 +69,7 @@ final class Reporter: Sendable {
                 _ = try await client.connections.call(SiloV1.Silo.reportOutcome, requests[0], at: address)
                 return [nil]
             } catch {
-                if error.isWrongShard || error.isConnectivity { throw error }
+                if error.isWorthAnotherTry { throw error }
                 return [error]
             }
         }

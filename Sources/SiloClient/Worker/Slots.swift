@@ -13,6 +13,8 @@ final class Slots: Sendable {
         self.count = count
     }
 
+    var takenCount: Int { state.withLock { $0.taken } }
+
     func take() { state.withLock { $0.taken += 1 } }
 
     func free() {

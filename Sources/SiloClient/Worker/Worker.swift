@@ -10,8 +10,16 @@ import Synchronization
 ///         try .success(try await thumbnail(task.payload.decode(as: Photo.self)))
 ///     }
 ///     await worker.run()
+///
+/// Where jobs of the group have floating limits, it also finds out their maximum again and again:
+///
+///     let worker = Worker(client, group: "calls") { task in … } refresh: { limit in
+///         try await slotsGranted(to: limit.tenant)
+///     }
 public final class Worker: Sendable {
     public typealias Handler = @Sendable (TaskContext) async throws -> TaskOutcome
+    /// Gives the new maximum of a floating limit; with 0 no job of it starts until the next refresh.
+    public typealias RefreshHandler = @Sendable (RefreshContext) async throws -> UInt32
 
     public let id: String
     public let group: String
@@ -20,20 +28,20 @@ public final class Worker: Sendable {
     private let handler: Handler
     private let slots: Slots
     private let reporter: Reporter
+    private let leases: LeaseKeeper
     private let refresher: Refresher
-    private let running = Mutex<[String: Execution]>([:])
     private let polling = Mutex<Task<Void, Never>?>(nil)
     private let stopping = Atomic(false)
 
     /// - Parameters:
-    ///   - refresh: finds a new maximum for a floating limit of the group's jobs, 0 to close it. What it throws counts as a
-    ///     failure: the value stays, and the server asks again after 1 s, 2 s, up to a minute. Without it every request for a
-    ///     refresh fails so.
     ///   - handler: runs for each task, `concurrency` at once. What it throws fails the attempt with the code
     ///     `HANDLER_ERROR`.
+    ///   - refresh: finds out the maximum of a floating limit, up to 4 at once beside the tasks. What it throws counts as a
+    ///     failed refresh: the old maximum stays and the server asks again after a while. Without it every refresh that comes
+    ///     here fails, so that workers that have one get it later.
     public init(
-        _ client: Client, group: String, _ options: WorkerOptions = WorkerOptions(),
-        refresh: (@Sendable (RefreshContext) async throws -> UInt32)? = nil, handler: @escaping Handler
+        _ client: Client, group: String, _ options: WorkerOptions = WorkerOptions(), handler: @escaping Handler,
+        refresh: RefreshHandler? = nil
     ) {
         self.client = client
         self.group = group
@@ -43,7 +51,8 @@ public final class Worker: Sendable {
         id = options.id ?? "\(ProcessInfo.processInfo.hostName)-\(ProcessInfo.processInfo.processIdentifier)-\(random)"
         slots = Slots(max(1, options.concurrency))
         reporter = Reporter(client)
-        refresher = Refresher(client, workerID: id, options, refresh)
+        leases = LeaseKeeper(client, workerID: id, every: options.heartbeatInterval, tell: options.onError)
+        refresher = Refresher(client, leases, refresh, tell: options.onError)
     }
 
     /// Works until the worker is stopped. Cancelling the task that runs it stops it at once: what it holds is given up.
@@ -53,14 +62,14 @@ public final class Worker: Sendable {
                 let poll = surroundings.start { await self.poll() }
                 polling.withLock { $0 = poll }
                 if stopping.load(ordering: .sequentiallyConsistent) { poll.cancel() }
-                group.addTask { await self.keepLeases(until: poll) }
+                group.addTask { await self.leases.run(until: poll) }
                 await poll.value
                 await slots.drained()
                 await refresher.drained()
             }
         } onCancel: {
             stop()
-            for execution in executions { execution.end(.leaseLost) }
+            for execution in leases.executions { execution.end(.leaseLost) }
         }
     }
 
@@ -71,11 +80,8 @@ public final class Worker: Sendable {
     }
 
     /// Tasks that handlers have in hand.
-    public var runningTasks: Int { running.withLock { $0.count } }
+    public var runningTasks: Int { slots.takenCount }
 
-    private var executions: [Execution] {
-        running.withLock { Array($0.values) }.sorted { $0.task.id < $1.task.id }
-    }
     private var surroundings: Surroundings { client.surroundings }
     private var clock: any Clock { surroundings.clock }
 
@@ -105,13 +111,13 @@ public final class Worker: Sendable {
                     SiloV1.Silo.leaseTasks, request, at: servers[turn % servers.count], wait: wait
                 )
                 for task in response.tasks { start(task) }
-                for task in response.refreshTasks { refresher.start(task) }
+                for refresh in response.refreshTasks { refresher.start(refresh) }
                 if response.tasks.isEmpty, response.refreshTasks.isEmpty, clock.now - begun < (wait / 2).milliseconds {
                     await pause(options.pollInterval)
                 }
             } catch {
                 guard !Task.isCancelled else { return }
-                options.onError(WorkerError(doing: .leasing, taskID: nil, jobID: nil, cause: ClientError(error)))
+                options.onError(WorkerError(doing: .leasing, nil, ClientError(error)))
                 _ = try? await client.connections.refresh()
                 await pause(options.pollInterval)
             }
@@ -119,9 +125,8 @@ public final class Worker: Sendable {
     }
 
     private func start(_ task: SiloV1.Task) {
-        let execution = Execution(task, leasedAt: clock.now)
         slots.take()
-        running.withLock { $0[task.id] = execution }
+        let execution = leases.begin(Lease(task))
         // Ends by itself; `run` waits for its slot.
         surroundings.start { [self] in
             let context = TaskContext(task, execution)
@@ -132,20 +137,16 @@ public final class Worker: Sendable {
                     return .failed(code: "HANDLER_ERROR", data: (try? Payload(["message": "\(error)"])) ?? .empty)
                 }
             }
-            execution.run(work)
-            let outcome = await work.value
+            let outcome = await execution.value(of: work)
             execution.settle()
             await report(outcome, of: execution)
-            running.withLock { running in
-                // A task that came back after its lease was lost is another execution.
-                if running[task.id] === execution { running[task.id] = nil }
-            }
+            leases.end(execution)
             slots.free()
         }
     }
 
     private func report(_ outcome: TaskOutcome, of execution: Execution) async {
-        let task = execution.task
+        let lease = execution.lease
         let final: TaskOutcome
         switch execution.ending {
         case .leaseLost: return
@@ -153,9 +154,9 @@ public final class Worker: Sendable {
         case nil: final = outcome
         }
         var request = SiloV1.ReportOutcomeRequest()
-        request.shard = task.shard
-        request.taskId = task.id
-        request.tenantId = task.tenantId
+        request.shard = lease.shard
+        request.taskId = lease.taskID
+        request.tenantId = lease.tenant
         switch final {
         case .succeeded(let payload): request.outcome = .success(payload.message)
         case .cancelled: request.outcome = .cancelled(SiloV1.Cancelled())
@@ -168,52 +169,7 @@ public final class Worker: Sendable {
         do throws(Status) {
             try await reporter.report(request)
         } catch {
-            tell(.reporting, task, ClientError(error, job: task.jobId))
+            options.onError(WorkerError(doing: .reporting, lease, ClientError(error, job: lease.jobID ?? "")))
         }
-    }
-
-    // MARK: Leases
-
-    /// Renews leases until no work comes and none is left.
-    private func keepLeases(until poll: Task<Void, Never>) async {
-        // Looks more often than it renews, so that no lease waits for the next round for long.
-        let interval = min(options.heartbeatInterval / 8, .milliseconds(250))
-        while !poll.isCancelled || runningTasks > 0 {
-            await pause(interval)
-            for execution in executions where execution.takeBeat(every: options.heartbeatInterval, at: clock.now) {
-                // Ends with its call; a late answer to a settled task does nothing.
-                surroundings.start { await self.beat(execution) }
-            }
-            if Task.isCancelled { return }
-        }
-    }
-
-    private func beat(_ execution: Execution) async {
-        defer { execution.beatEnded() }
-        let task = execution.task
-        var request = SiloV1.HeartbeatRequest()
-        request.shard = task.shard
-        request.workerId = id
-        request.taskId = task.id
-        request.tenantId = task.tenantId
-        do throws(Status) {
-            let sent = request
-            let response = try await client.retry.run(.shard(task.shard)) { _, address, _ throws(Status) in
-                try await client.connections.call(SiloV1.Silo.heartbeat, sent, at: address)
-            }
-            if response.cancelled { execution.end(.cancelled) }
-        } catch {
-            let cause = ClientError(error, job: task.jobId)
-            if case .leaseLost = cause {
-                Probe.workerLostLease.reached()
-                if execution.end(.leaseLost) { tell(.holding, task, cause) }
-            } else if !execution.isSettled {
-                tell(.renewing, task, cause)
-            }
-        }
-    }
-
-    private func tell(_ doing: WorkerError.Doing, _ task: SiloV1.Task, _ cause: ClientError) {
-        options.onError(WorkerError(doing: doing, taskID: task.id, jobID: task.jobId, cause: cause))
     }
 }

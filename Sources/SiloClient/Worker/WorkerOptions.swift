@@ -23,17 +23,29 @@ public struct WorkerOptions: Sendable {
 /// What a worker tells `onError`.
 public struct WorkerError: Error, Sendable, CustomStringConvertible {
     public enum Doing: String, Sendable {
-        case leasing, renewing = "renewing the lease of", reporting = "reporting the outcome of", holding
-        case refreshing = "refreshing a floating limit with"
+        case leasing, renewing = "renewing the lease of", reporting = "reporting the outcome of", holding, refreshing = "working on"
     }
     public let doing: Doing
     /// The task concerned; nil when none is.
     public let taskID: String?
+    /// Of an attempt of a job.
     public let jobID: String?
+    /// Of a refresh of a floating limit.
+    public let limitKey: String?
     public let cause: ClientError
 
+    init(doing: Doing, _ lease: Lease?, _ cause: ClientError) {
+        self.doing = doing
+        taskID = lease?.taskID
+        jobID = lease?.jobID
+        limitKey = lease?.limitKey
+        self.cause = cause
+    }
+
     public var description: String {
-        let what = taskID.map { " task \($0)\(jobID.map { " of job \($0)" } ?? "")" } ?? " tasks"
-        return "\(doing.rawValue)\(what): \(cause)"
+        let what = if let limitKey { "refresh \(taskID ?? "") of limit \(limitKey)" } else {
+            taskID.map { "task \($0) of job \(jobID ?? "")" } ?? "tasks"
+        }
+        return "\(doing.rawValue) \(what): \(cause)"
     }
 }

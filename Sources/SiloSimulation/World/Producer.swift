@@ -106,25 +106,27 @@ struct Producer {
         var limits: [JobLimit] = []
         if scenario.has(.concurrency), random.chance(70) {
             let first = random.below(4)
-            limits.append(.concurrency(key: "k\(first)", max: Self.slots[first]))
+            limits.append(.concurrency("k\(first)", max: Self.slots[first]))
             let second = random.below(4)
-            if second != first, random.chance(50) { limits.append(.concurrency(key: "k\(second)", max: Self.slots[second])) }
+            if second != first, random.chance(50) { limits.append(.concurrency("k\(second)", max: Self.slots[second])) }
         }
         if scenario.has(.floating), random.chance(30) {
-            limits.append(.floating(key: "f\(random.below(2))", initialMax: 1, refreshEvery: .seconds(3), metadata: ["from": "simulation"]))
+            limits.append(.floating("f\(random.below(2))", initialMax: 1, refreshEvery: .seconds(3), metadata: ["from": "simulation"]))
         }
         if scenario.has(.rates), random.chance(30) {
             var rate = random.chance(50)
-                ? RateLimit("r", key: "token", limit: 4, per: .seconds(6)) : RateLimit("r", key: "leaky", limit: 3, per: .seconds(4))
-            if rate.key == "leaky" { rate.kind = .leakyBucket(burst: 5) }
+                ? RateLimit("r", key: "token", 4, per: .seconds(6)) : RateLimit("r", key: "leaky", 3, per: .seconds(4))
+            if rate.key == "leaky" { rate.algorithm = .leakyBucket(burst: 5) }
             rate.hits = Int32(random.below(3))
-            rate.drains = random.chance(10)
+            if random.chance(10) { rate.behavior.insert(.drainOverLimit) }
             if random.chance(10) {
                 rate.key += "-reset"
-                rate.resets = true
+                rate.behavior.insert(.resetRemaining)
             }
             if random.chance(25) {
-                rate.retries = RateLimit.Retries(max: UInt32(1 + random.below(3)), initialBackoff: .milliseconds(200), maxBackoff: .seconds(5))
+                rate.retry.retriesMax = UInt32(1 + random.below(3))
+                rate.retry.initialBackoff = .milliseconds(200)
+                rate.retry.maxBackoff = .seconds(5)
             }
             limits.append(.rate(rate))
         }

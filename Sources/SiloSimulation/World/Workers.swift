@@ -20,11 +20,11 @@ final class Workers: Sendable {
             options.concurrency = 1 + random.below(3)
             options.wait = .seconds(10)
             options.onError = { [world] error in world.trace.note("worker \(index): \(error)") }
-            return Worker(client, group: index % 2 == 0 ? "g" : "h", options, refresh: { context in
-                try await Self.refresh(context, world, random)
-            }, handler: { context in
+            return Worker(client, group: index % 2 == 0 ? "g" : "h", options) { context in
                 try await Self.handle(context, world, random, "worker \(index)")
-            })
+            } refresh: { context in
+                try await Self.refresh(context, world, random)
+            }
         }
     }
 

@@ -1,0 +1,168 @@
+public import Foundation
+import GRPC
+import SiloAPI
+
+/// What a pause stops.
+public enum PauseTarget: Hashable, Sendable {
+    /// Every job of the tenant.
+    case tenant
+    /// The tenant's jobs of a task group; without a tenant those of all tenants.
+    case group(String)
+    /// The tenant's jobs that need a slot of a concurrency or floating limit.
+    case limit(_ key: String)
+}
+
+/// A pause in force.
+public struct Pause: Sendable, Equatable {
+    /// Nil when it is of all tenants, or when the server has tenancy off.
+    public let tenant: String?
+    public let target: PauseTarget
+    public let reason: String
+    /// Since it was first paused.
+    public let since: Date
+    /// It is meant for all shards and some do not have it: a pause or resume broke off. Repeat it.
+    public let isPartial: Bool
+}
+
+extension Client {
+    /// Lets nothing new start of a tenant, a task group or a limit; what runs goes on. Durable on return, and safe to repeat.
+    ///
+    /// Concerns the tenant's shard; a group's pause without a tenant goes to every shard. When one of them cannot be reached it
+    /// throws, and the others keep the pause.
+    /// - Parameters:
+    ///   - tenant: needed when the server has tenancy on, but for a group of all tenants.
+    ///   - reason: shown by `explain` and `pauses`; up to 1024 bytes.
+    /// - Returns: whether all of it was paused before; the reason is the new one.
+    @discardableResult
+    public func pause(_ target: PauseTarget, tenant: String? = nil, reason: String = "") async throws(ClientError) -> Bool {
+        try await eachShard(of: target, tenant) { shard, address throws(Status) in
+            var request = SiloV1.PauseRequest()
+            request.shard = shard
+            request.tenant = tenant
+            request.target = SiloV1.PauseTarget(target)
+            request.reason = reason
+            return try await self.connections.call(SiloV1.Silo.pause, request, at: address).wasPaused
+        }.allSatisfy { $0 }
+    }
+
+    /// Takes a pause back. Durable on return, and safe to repeat.
+    /// - Returns: whether it was paused anywhere.
+    @discardableResult
+    public func resume(_ target: PauseTarget, tenant: String? = nil) async throws(ClientError) -> Bool {
+        try await eachShard(of: target, tenant) { shard, address throws(Status) in
+            var request = SiloV1.ResumeRequest()
+            request.shard = shard
+            request.tenant = tenant
+            request.target = SiloV1.PauseTarget(target)
+            return try await self.connections.call(SiloV1.Silo.resume, request, at: address).wasPaused
+        }.contains(true)
+    }
+
+    /// The pauses in force, oldest first; each once, on however many shards it is.
+    public func pauses() async throws(ClientError) -> [Pause] {
+        let shards = try await eachShard { shard, address throws(Status) in
+            var request = SiloV1.ListPausesRequest()
+            request.shard = shard
+            return try await self.connections.call(SiloV1.Silo.listPauses, request, at: address).pauses
+        }
+        return Pause.merged(shards)
+    }
+
+    /// Frees every slot of every limit that the tenant holds. Attempts that run go on, so that for a while more may run than
+    /// the limits allow. A remedy for slots that seem to be lost; none should be.
+    /// - Returns: slots freed.
+    @discardableResult
+    public func dropHolders(tenant: String? = nil) async throws(ClientError) -> UInt64 {
+        do throws(Status) {
+            return try await retry.run(.tenant(tenant)) { shard, address, _ throws(Status) in
+                var request = SiloV1.DropTenantHoldersRequest()
+                request.shard = shard
+                request.tenant = tenant
+                return try await connections.call(SiloV1.Silo.dropTenantHolders, request, at: address).holdersDropped
+            }
+        } catch {
+            throw ClientError(error)
+        }
+    }
+
+    private func eachShard<Answer: Sendable>(
+        of target: PauseTarget, _ tenant: String?, _ send: (_ shard: String, _ address: String) async throws(Status) -> Answer
+    ) async throws(ClientError) -> [Answer] {
+        if case .group = target, tenant == nil { return try await eachShard(send) }
+        do throws(Status) {
+            return [try await retry.run(.tenant(tenant)) { shard, address, _ throws(Status) in try await send(shard, address) }]
+        } catch {
+            throw ClientError(error)
+        }
+    }
+
+    /// Asks every shard, one after another.
+    private func eachShard<Answer: Sendable>(
+        _ send: (_ shard: String, _ address: String) async throws(Status) -> Answer
+    ) async throws(ClientError) -> [Answer] {
+        do throws(Status) {
+            let shards = try await retry.run(.anywhere) { _, _, _ throws(Status) in
+                let topology = try await connections.refresh()
+                guard topology.isWhole else { throw Status(.unavailable, "nobody serves some of the shards") }
+                return topology.shards.map(\.id)
+            }
+            var answers: [Answer] = []
+            for shard in shards {
+                answers.append(try await retry.run(.shard(shard)) { shard, address, _ throws(Status) in try await send(shard, address) })
+            }
+            return answers
+        } catch {
+            throw ClientError(error)
+        }
+    }
+}
+
+extension Pause {
+    /// - Parameter shards: what each shard has.
+    fileprivate static func merged(_ shards: [[SiloV1.PauseInfo]]) -> [Pause] {
+        struct Name: Hashable {
+            let tenant: String?
+            let target: PauseTarget
+        }
+        var found: [Name: (first: SiloV1.PauseInfo, count: Int)] = [:]
+        for info in shards.joined() {
+            guard let target = PauseTarget(info.target) else { continue }
+            let name = Name(tenant: info.tenant, target: target)
+            if let (first, count) = found[name] {
+                found[name] = (first.sinceMs <= info.sinceMs ? first : info, count + 1)
+            } else {
+                found[name] = (info, 1)
+            }
+        }
+        return found.map { name, value in
+            var isForAll = false
+            if case .group = name.target { isForAll = name.tenant == nil }
+            return Pause(
+                tenant: name.tenant, target: name.target, reason: value.first.reason, since: Date(milliseconds: value.first.sinceMs),
+                isPartial: isForAll && value.count < shards.count
+            )
+        }.sorted { ($0.since, $0.tenant ?? "", "\($0.target)") < ($1.since, $1.tenant ?? "", "\($1.target)") }
+    }
+}
+
+extension PauseTarget {
+    fileprivate init?(_ message: SiloV1.PauseTarget?) {
+        switch message?.target {
+        case .wholeTenant: self = .tenant
+        case .taskGroup(let group): self = .group(group)
+        case .limitKey(let key): self = .limit(key)
+        case nil: return nil
+        }
+    }
+}
+
+extension SiloV1.PauseTarget {
+    fileprivate init(_ target: PauseTarget) {
+        self.init()
+        switch target {
+        case .tenant: self.target = .wholeTenant(true)
+        case .group(let group): self.target = .taskGroup(group)
+        case .limit(let key): self.target = .limitKey(key)
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import CommandLineTool
+import Foundation
+import SiloAPI
+import SiloClient
+import SiloCore
+
+func enqueue(_ arguments: Arguments, _ output: Output) async throws {
+    var text = Data(arguments.operands[1].utf8)
+    if arguments.operands[1] == "-" { text = try FileHandle.standardInput.readToEnd() ?? Data() }
+    guard let payload = MessagePack(json: text) else { throw Arguments.Mistake("<json> is no JSON document") }
+
+    var request = SiloV1.EnqueueRequest()
+    request.tenant = arguments.text("tenant")
+    request.id = arguments.text("id", default: "")
+    request.taskGroup = arguments.operands[0]
+    request.priority = UInt32(try arguments.number("priority", default: 50, in: 0...99))
+    let delay = try arguments.number("start-in", default: 0, in: 0...315_360_000)
+    request.startAtMs = SystemClock().now.milliseconds + Int64(delay) * 1000
+    let retries = try arguments.number("retries", default: 0, in: 0...1_000_000)
+    if retries > 0 {
+        var policy = SiloV1.RetryPolicy.standard
+        policy.retryCount = UInt32(retries)
+        request.retryPolicy = policy
+    }
+    for label in arguments.text("label", default: "").split(separator: ",") {
+        let sides = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        guard sides.count == 2 else { throw Arguments.Mistake("--label wants key=value, not \(label)") }
+        request.metadata[String(sides[0])] = String(sides[1])
+    }
+    request.limits = try LimitOptions(arguments).limits()
+    request.payload = SiloV1.SerializedBytes(payload.bytes)
+
+    let server = try Server(arguments)
+    let info = try await server.clusterInfo()
+    request.shard = try info.shard(of: request.tenant)
+    let response = try await server.owner(of: request.shard, info).call(SiloV1.Silo.enqueue, request)
+    try output.print(
+        ["id": response.id, "shard": request.shard], ["Job \(response.id) enqueued in shard \(request.shard)"]
+    )
+}
+
+extension SiloV1.RetryPolicy {
+    /// How retries are spaced when nothing else is said.
+    static var standard: SiloV1.RetryPolicy {
+        var policy = SiloV1.RetryPolicy()
+        policy.initialIntervalMs = 1000
+        policy.maxIntervalMs = 60_000
+        policy.backoffFactor = 2
+        policy.randomizeInterval = true
+        return policy
+    }
+}
+
+extension SiloV1.SerializedBytes {
+    /// - Parameter document: MessagePack.
+    init(_ document: [UInt8]) {
+        self.init()
+        encoding = .msgpack(document)
+    }
+}

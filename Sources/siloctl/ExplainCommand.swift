@@ -1,0 +1,124 @@
+import CommandLineTool
+import Foundation
+import SiloAPI
+import SiloCore
+
+/// `job explain`: why a job is not running now.
+struct ExplainCommand {
+    let arguments: Arguments
+    let output: Output
+    /// Since the Unix epoch.
+    private let now = SystemClock().now.milliseconds
+
+    init(arguments: Arguments, output: Output) {
+        self.arguments = arguments
+        self.output = output
+    }
+
+    func run() async throws {
+        var request = SiloV1.ExplainJobRequest()
+        request.shard = arguments.operands[0]
+        request.id = arguments.operands[1]
+        request.tenant = arguments.text("tenant")
+        let answer = try await Server(arguments).owner(of: request.shard).call(SiloV1.Silo.explainJob, request)
+        try output.print(object(answer), lines(answer))
+    }
+
+    // MARK: For people
+
+    private func lines(_ answer: SiloV1.ExplainJobResponse) -> [String] {
+        var lines = [answer.summary]
+        let blocking = answer.obstacles.filter(\.blocksNow)
+        let others = answer.obstacles.filter { !$0.blocksNow }
+        if !blocking.isEmpty { lines += ["", "It waits for:"] + blocking.flatMap(describe) }
+        if !others.isEmpty {
+            lines += ["", blocking.isEmpty ? "In its way:" : "In its way after that:"] + others.flatMap(describe)
+        }
+        lines += [
+            "", "Job:       \(answer.id)",
+            "Status:    \(answer.status.word), attempt \(answer.attempt), task group \(answer.taskGroup)",
+        ]
+        guard answer.status == .scheduled else { return lines }
+        if let start = answer.earliestStartAtMs {
+            lines.append("Earliest:  \(Words.moment(start)), \(Words.distance(start, from: now))")
+        }
+        if let start = answer.estimatedStartAtMs {
+            lines.append("Estimated: \(Words.moment(start)), \(Words.distance(start, from: now)) if things go on as of late")
+        }
+        return lines + ["Workers:   \(workers(answer))"]
+    }
+
+    private func workers(_ answer: SiloV1.ExplainJobResponse) -> String {
+        let waiting = switch answer.workersWaiting {
+        case 0: "none waits"
+        case 1: "1 waits"
+        default: "\(answer.workersWaiting) wait"
+        }
+        let poll = answer.lastPollAtMs.map { "one last asked \(Words.distance($0, from: now))" }
+        return "\(waiting) for work of its group; \(poll ?? "none has asked since the shard was opened")"
+    }
+
+    private func describe(_ obstacle: SiloV1.Obstacle) -> [String] {
+        var lines = ["  - \(obstacle.text)"]
+        if let until = obstacle.untilMs { lines.append("    until \(Words.moment(until)), \(Words.distance(until, from: now))") }
+        if let estimate = obstacle.estimateMs { lines.append("    for about \(Words.length(estimate)) more, at the pace of late") }
+        guard !obstacle.holders.isEmpty else { return lines }
+        let rows = obstacle.holders.map { holder in
+            let isRunning = holder.sinceMs > 0
+            return [
+                holder.jobId, holder.taskGroup, isRunning ? "runs for \(Words.length(now - holder.sinceMs))" : "waits for a worker",
+                isRunning ? holder.workerId : "-",
+            ]
+        }
+        lines += ["    held by"] + Output.rows([["Job", "Task Group", "State", "Worker"]] + rows, indent: 6)
+        let rest = obstacle.inUse.subtractingReportingOverflow(UInt64(obstacle.holders.count))
+        if !rest.overflow, rest.partialValue > 0 { lines.append("      and \(rest.partialValue) more") }
+        return lines
+    }
+
+    // MARK: For programs
+
+    private func object(_ answer: SiloV1.ExplainJobResponse) -> [String: Any] {
+        var object: [String: Any] = [
+            "id": answer.id, "status": answer.status.word, "summary": answer.summary, "obstacles": answer.obstacles.map(object),
+            "task_group": answer.taskGroup, "attempt": answer.attempt, "workers_waiting": answer.workersWaiting,
+        ]
+        object["earliest_start_at_ms"] = answer.earliestStartAtMs
+        object["estimated_start_at_ms"] = answer.estimatedStartAtMs
+        object["last_poll_at_ms"] = answer.lastPollAtMs
+        return object
+    }
+
+    private func object(_ obstacle: SiloV1.Obstacle) -> [String: Any] {
+        var object: [String: Any] = [
+            "kind": obstacle.kind.word, "text": obstacle.text, "key": obstacle.key, "max": obstacle.max, "in_use": obstacle.inUse,
+            "ahead": obstacle.ahead, "ahead_is_least": obstacle.aheadIsLeast, "blocks_now": obstacle.blocksNow,
+            "holders": obstacle.holders.map { holder -> [String: Any] in
+                [
+                    "job_id": holder.jobId, "task_id": holder.taskId, "worker_id": holder.workerId, "task_group": holder.taskGroup,
+                    "since_ms": holder.sinceMs,
+                ]
+            },
+        ]
+        object["until_ms"] = obstacle.untilMs
+        object["estimate_ms"] = obstacle.estimateMs
+        return object
+    }
+}
+
+extension SiloV1.Obstacle.Kind {
+    /// As the schema names it, without its prefix.
+    fileprivate var word: String {
+        switch self {
+        case .timer: "timer"
+        case .concurrency: "concurrency"
+        case .floating: "floating"
+        case .rate: "rate"
+        case .readyQueue: "ready_queue"
+        case .noWorker: "no_worker"
+        case .paused: "paused"
+        case .externalRate: "external_rate"
+        default: "unknown"
+        }
+    }
+}

@@ -2,7 +2,7 @@
 SHELL := bash
 BUILD := .build/release
 
-.PHONY: help demo chaos serve test test-swift test-integration bench format build setup
+.PHONY: help demo chaos serve test test-swift test-integration simulate bench format build setup
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -17,7 +17,7 @@ chaos: build ## the same while the server and a worker are killed twice
 serve: build ## run the server on local disk, with no configuration (options: make serve ARGS='--help')
 	$(BUILD)/silo $(ARGS)
 
-test: test-swift test-integration ## install what the tests need and run all of them
+test: test-swift test-integration test-simulation ## install what the tests need and run all of them
 
 test-swift: setup-test ## the tests in Swift: units, the model, the storage engine, gRPC, protobuf conformance
 	swift build --build-tests
@@ -25,6 +25,18 @@ test-swift: setup-test ## the tests in Swift: units, the model, the storage engi
 
 test-integration: setup-test build ## the tests in Python, of the built programs from outside
 	.deps/python/bin/python -m pytest Tests/Integration
+
+SEEDS ?= 1000
+FROM ?= 1
+SIMULATE := SILO_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null) $(BUILD)/silo-simulate $(if $(WITHOUT),--without $(WITHOUT))
+
+simulate: build ## whole clusters on seeds, with faults and checkers: make simulate SEEDS=1000, or SEED=7 to replay one
+	@$(SIMULATE) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM))
+
+.PHONY: test-simulation
+test-simulation: build ## 300 seeds, and that one seed gives one trace
+	@$(SIMULATE) --seeds 300
+	@bash -c 'cmp <($(SIMULATE) --seed 7) <($(SIMULATE) --seed 7)' && echo "seed 7 gives the same trace twice"
 
 bench: build ## measure; prints a table and one line BENCH {json}
 	$(BUILD)/silo-bench suite $(ARGS)

@@ -158,7 +158,7 @@ import Testing
     }
 
     @Test func heartbeatsKeepARefreshThatWouldElseExpire() async throws {
-        let server = try await TestServer { $0.engine.leaseMilliseconds = 1500 }
+        let server = try await TestServer { $0.engine.leaseMilliseconds = 4000 }
         let started = Box<String>()
         let release = Gate()
         let (worker, task) = server.worker("g", { $0.heartbeatInterval = .milliseconds(250) }) { _ in
@@ -166,11 +166,12 @@ import Testing
             return .succeeded(.empty)
         } refresh: { limit in
             started.add(limit.taskID)
-            try await Task.sleep(for: .milliseconds(4000))
+            try await Task.sleep(for: .milliseconds(9000))
             return 2
         }
         for _ in 0..<2 { try await server.client.enqueue(job()) }
-        try await eventually { worker.runningTasks == 2 }
+        try await eventually(60) { worker.runningTasks == 2 }
+        try await eventually(60) { started.count > 0 }
         #expect(started.count == 1)
         release.open()
         worker.stop()
@@ -179,7 +180,7 @@ import Testing
     }
 
     @Test func aLostRefreshStopsTheHandlerAndIsNotReported() async throws {
-        let server = try await TestServer { $0.engine.leaseMilliseconds = 1500 }
+        let server = try await TestServer { $0.engine.leaseMilliseconds = 4000 }
         let errors = Box<WorkerError>()
         let cancelled = Box<Bool>()
         let (_, task) = server.worker("g", { options in

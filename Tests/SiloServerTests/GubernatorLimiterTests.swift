@@ -268,10 +268,9 @@ import Testing
     @Test func aServerOfAnotherKindIsNone() async throws {
         let server = Server(ServerOptions(address: "127.0.0.1:0"))
         let limiter = try limiter("127.0.0.1:\(try server.start())")
-        let begun = ContinuousClock.now
+        // It does not wait for that to change: what it says is not that the time ran out.
         let error = await #expect(throws: StartError.self) { try await limiter.connect() }
         #expect(error?.description.contains("unimplemented") ?? false)
-        #expect(begun.duration(to: .now) < .seconds(4), "it does not wait for that to change")
         await server.shutdown(grace: .zero)
     }
 }

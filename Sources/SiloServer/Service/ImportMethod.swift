@@ -94,7 +94,7 @@ struct ImportMethod: Sendable {
             var response = SiloV1.ImportJobsResponse()
             response.results = zip(results, refusals).map { result, refusal in
                 var result = result
-                result.error = refusal.map { "\($0.code): \($0.message)" }
+                result.error = refusal?.message
                 return result
             }
             completion(.success(response))

@@ -2,7 +2,7 @@
 SHELL := bash
 BUILD := .build/release
 
-.PHONY: help demo chaos serve test test-swift test-integration simulate bench format build setup
+.PHONY: help demo chaos serve test test-swift test-integration simulate bench bench-limits format build setup
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -40,6 +40,9 @@ test-simulation: build ## 300 seeds, and that one seed gives one trace
 
 bench: build ## measure; prints a table and one line BENCH {json}
 	$(BUILD)/silo-bench suite $(ARGS)
+
+bench-limits: build ## measure limits and the simulation; prints a table and one line BENCH {json}
+	$(BUILD)/silo-bench suite --only limits,handover,deadlock,flood,simulation $(ARGS)
 
 format: ## lay the Swift sources out
 	swift format format --in-place --recursive --parallel Sources Tests examples Package.swift

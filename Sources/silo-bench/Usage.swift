@@ -43,7 +43,7 @@ let suiteUsage = Usage(
                 .init("server", nil, "file", help: "the server program (silo, beside this one)"),
                 .init("data", nil, "folder", help: "where to make the folders (.build here, or the one for temporary\nfiles); it must be on a disk"),
                 .init("quick", nil, nil, help: "short windows, and a tenth of the waiting jobs"),
-                .init("only", nil, "names", help: "some parts, with commas between them:\n\(Suite.Part.allCases.map(\.rawValue).joined(separator: ", "))"),
+                .init("only", nil, "names", help: "some parts, with commas between them; those about limits\nrun only when they are named:\n\(Suite.Part.allCases.map(\.rawValue).joined(separator: ", "))"),
             ]
         ),
     ]

@@ -2,19 +2,28 @@ import GRPC
 import Protobuf
 import SiloAPI
 import SiloCore
+import Synchronization
 
 /// The queue of a running server or cluster, over gRPC.
 final class ServedQueue: JobQueue {
     private let payload: Payload
+    private let limits: (@Sendable (_ job: Int) -> [SiloV1.Limit])?
+    private let enqueued = Atomic(0)
     private let route: Route
     private let nodes: [String: Connection]
     /// Where workers ask: one shard by name when there is only one, otherwise whole nodes.
     private let places: [(node: Connection, request: SiloV1.LeaseTasksRequest)]
 
     /// Finds the shards of the cluster that `address` belongs to.
-    /// - Parameter channels: connections to each node.
-    init(_ address: String, channels: Int = 1, authToken: String? = nil, payload: Payload) async throws(Failure) {
+    /// - Parameters:
+    ///   - channels: connections to each node.
+    ///   - limits: of each job, by how many were enqueued before it.
+    init(
+        _ address: String, channels: Int = 1, authToken: String? = nil, payload: Payload,
+        limits: (@Sendable (_ job: Int) -> [SiloV1.Limit])? = nil
+    ) async throws(Failure) {
         self.payload = payload
+        self.limits = limits
         let seed = Connection(address, authToken: authToken)
         defer { seed.close() }
         route = try await Route.find(from: seed)
@@ -56,6 +65,7 @@ final class ServedQueue: JobQueue {
         request.tenant = tenant
         request.taskGroup = OpenShard.group
         request.priority = 50
+        if let limits { request.limits = limits(enqueued.wrappingAdd(1, ordering: .relaxed).oldValue) }
         request.payload = SiloV1.SerializedBytes(msgpack: payload.bytes(sent: sent))
         return request
     }

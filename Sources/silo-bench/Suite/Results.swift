@@ -6,6 +6,8 @@ struct Results {
     enum Key: String, CaseIterable {
         case unary_per_s, batch_per_s, inprocess_share, ack_p50_ms, ack_p99_ms, bare_flush_p50_ms, ready_to_leased_p99_ms
         case rss_1m_mib, lease_rate_1m_share, reopen_1_tenant_s, reopen_100k_tenants_s, neighbour_wait_ratio
+        case limit_free_share, limit_hot_share, rate_free_share, handover_p99_ms, handover_flush_p99_ms
+        case deadlock_unfinished, flood_neighbour_share, simulated_minutes_per_s
     }
 
     private enum Target {
@@ -50,6 +52,13 @@ struct Results {
         case .reopen_1_tenant_s: .below(1)
         case .reopen_100k_tenants_s: .below(3)
         case .neighbour_wait_ratio: .atMost(2)
+        case .limit_free_share, .rate_free_share: .atLeast(0.8)
+        case .limit_hot_share: .atLeast(0.6)
+        case .handover_p99_ms: .none
+        case .handover_flush_p99_ms: .atMost(5)
+        case .deadlock_unfinished: .atMost(0)
+        case .flood_neighbour_share: .atLeast(0.95)
+        case .simulated_minutes_per_s: .atLeast(50)
         }
     }
 

@@ -13,6 +13,14 @@ struct Suite {
         case neighbour
         case million
         case tenants
+        case limits
+        case handover
+        case deadlock
+        case flood
+        case simulation
+
+        /// Those that a run without `--only` measures; the others are about limits.
+        static let standard: [Part] = [.unary, .batch, .inprocess, .ack, .ready, .neighbour, .million, .tenants]
     }
 
     private let place: Place
@@ -39,7 +47,7 @@ struct Suite {
                 return part
             }
         } else {
-            parts = Part.allCases
+            parts = Part.standard
         }
         let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
         let server = arguments.text("server", default: program.appendingPathComponent("silo").path)
@@ -88,6 +96,11 @@ struct Suite {
         case .ready: try await ReadyToLeased(place: place).measure(&results)
         case .neighbour: try await Neighbour(place: place).measure(&results)
         case .million: try await Backlog.oneTenant(place).measure(&results)
+        case .limits: try await LimitShares(place: place).measure(&results)
+        case .handover: try await Handover(place: place).measure(&results)
+        case .deadlock: try await Deadlock(place: place).measure(&results)
+        case .flood: try await Flood(place: place).measure(&results)
+        case .simulation: try SimulationSpeed(place: place).measure(&results)
         case .tenants: try await Backlog.manyTenants(place).measure(&results)
         }
     }

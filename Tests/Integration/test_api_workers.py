@@ -491,7 +491,7 @@ class TestEnqueueBatch:
         codes = [grpc_code(r.code) for r in results]
         assert codes == [
             "OK", "ALREADY_EXISTS", "OK", "INVALID_ARGUMENT", "INVALID_ARGUMENT", "ALREADY_EXISTS", "FAILED_PRECONDITION",
-            "INVALID_ARGUMENT", "UNIMPLEMENTED", "OK",
+            "INVALID_ARGUMENT", "INVALID_ARGUMENT", "OK",
         ]
         assert results[1].error == f"job already exists with id {existing}"
         assert results[3].error == "task_group is required" and results[4].error == "priority must be between 0 and 99"

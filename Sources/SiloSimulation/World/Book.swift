@@ -50,6 +50,8 @@ final class Book: Sendable {
 
     /// Jobs that somebody may work on, in order.
     var known: [JobName] { state.withLock { $0.jobs.keys.sorted() } }
+    /// Of those, the ones that are stored for certain, or were.
+    var acknowledged: [JobName] { state.withLock { $0.jobs.filter { $0.value.isAcknowledged }.keys.sorted() } }
     var counts: (enqueued: Int, succeeded: Int) { state.withLock { ($0.enqueued, $0.finished) } }
 
     // MARK: Clients
@@ -123,7 +125,9 @@ final class Book: Sendable {
             for (key, max) in lease.keys { held[key] = ((held[key]?.count ?? 0) + 1, Swift.max(held[key]?.max ?? 0, max)) }
         }
         for (key, sum) in held.sorted(by: { $0.key < $1.key }) where sum.count > sum.max {
-            state.violations.append("L1: \(sum.count) leases of \(tenant)/\(key) are in force, \(sum.max) are allowed")
+            let who = state.leases.filter { $0.value.job.tenant == tenant && $0.value.keys[key] != nil && $0.value.until > now }
+                .map { "\($0.value.job) until \($0.value.until)" }.sorted().joined(separator: ", ")
+            state.violations.append("L1: at \(now) \(sum.count) leases of \(tenant)/\(key) are in force, \(sum.max) are allowed: \(who)")
         }
     }
 

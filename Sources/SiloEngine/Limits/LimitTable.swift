@@ -6,6 +6,8 @@ final class LimitTable {
     private var slots: [SlotLimit.Name: SlotLimit] = [:]
     private var buckets: [Limit.ID: BucketLimit] = [:]
     private(set) var lines: [Line.ID: Line] = [:]
+    /// Lines that ended in this batch.
+    private var ended: [Line.ID: Line] = [:]
 
     /// Counts of dropped holders, of the tenants that have one.
     private(set) var drops: [Tenant: UInt32] = [:]
@@ -63,14 +65,20 @@ final class LimitTable {
 
     // MARK: Lines
 
-    func line(_ id: Line.ID) -> Line? { lines[id] }
-    func add(_ line: Line) { lines[line.id] = line }
+    func line(_ id: Line.ID) -> Line? { lines[id] ?? ended[id] }
+
+    func add(_ line: Line) {
+        lines[line.id] = line
+        ended[line.id] = nil
+    }
 
     /// Nobody waits in the line any more.
     func forget(_ line: Line) {
         stopKeeping(for: line)
         line.blockedAt?.lines.remove(line)
         lines[line.id] = nil
+        // Until its row is written it is the one that a newcomer begins again: no row may be written twice in a batch.
+        if line.isDirty { ended[line.id] = line }
     }
 
     /// The line waits at a limit from now on, until it is looked at again.
@@ -192,6 +200,7 @@ final class LimitTable {
         dirtySlots.removeAll(keepingCapacity: true)
         dirtyBuckets.removeAll(keepingCapacity: true)
         dirtyLines.removeAll(keepingCapacity: true)
+        ended.removeAll(keepingCapacity: true)
     }
 
     private func add(_ write: Write, to batch: inout [Write], _ isStored: inout Bool) {

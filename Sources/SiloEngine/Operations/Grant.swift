@@ -23,6 +23,8 @@ extension Transaction {
             guard left > 0 else { return false }
             left -= 1
             guard let head = try await head(of: line) else { continue }
+            // What was read may have a higher rank than was known, and another line may be first.
+            guard limit.candidate() === line else { continue }
             let task = head.record
             let queue = try await queue(line.id.tenant, task.jobGroup)
             let job = JobReference(id: head.position.job, queue: queue)

@@ -82,12 +82,11 @@ private struct Model {
                     }
                 }
                 switch random.below(5) {
-                case 0, 1 where hasRoom:
+                case 0 where hasRoom, 1 where hasRoom:
                     bucket = passed
                     bucket.reserve(rate, at: Timestamp(now))
                     model.reserved += Int64(rate.hits)
-                case 2, 3 where model.reserved > 0:
-                    guard model.reserved > 0 else { continue }
+                case 2 where model.reserved > 0, 3 where model.reserved > 0:
                     bucket.use(rate, at: Timestamp(now))
                     model.reserved -= Int64(rate.hits)
                     model.starts.append((now, Int64(rate.hits)))

@@ -38,9 +38,11 @@ extension Transaction {
                 takeFirst(of: line, head, queue)
                 try await putOff(job, task, rate, roomAt: dueAt)
             case .blocked(let demand, let dueAt):
-                if demand.limit !== limit, case .slot = demand {
+                if demand.limit !== limit, demand.isFreedByOthers {
                     memory.limits.passedOver(line, demands, patience: settings.passedOverMilliseconds, at: now)
                 }
+                // What it lacks is no slot that comes free: nothing is kept for it meanwhile.
+                if !demand.isFreedByOthers { memory.limits.stopKeeping(for: line) }
                 memory.limits.park(line, at: demand)
                 note(demand, dueAt, group: queue.id.group)
                 // A line that stays is first still: nobody behind it goes before.

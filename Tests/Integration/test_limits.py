@@ -1016,7 +1016,9 @@ class TestRates:
         limits = [concurrency(group), rate(group, 1, HOUR, retry_policy=rate_policy(2, 100, 1000, 2.0))]
         id = client.enqueue(group, limits=limits, payload="p")
         free = client.enqueue(group, limits=[concurrency(group)])
-        assert ids_of(client.lease(group, 9)) == [free], "it holds nothing between its refusals"
+        tasks = client.lease(group, 9)
+        assert ids_of(tasks) == [free], "it holds nothing between its refusals"
+        client.succeed(tasks[0])
         until(lambda: client.status(id) == FAILED, 20, "the job to fail")
         job = client.job(id, attempts=True)
         assert 300 <= job.status_changed_at_ms - begun < 5000, "after 100 and 200 ms"

@@ -166,7 +166,8 @@ struct Flood {
                 }
             }
             let begun = Instant.now
-            let loops = offered == nil ? 16 : 4
+            // Enough that none still waits for its answer when its next job is due.
+            let loops = offered == nil ? 16 : 64
             for loop in 0..<loops {
                 group.addTask {
                     var sent = 0

@@ -363,6 +363,27 @@ private final class FakeLimiter: RateLimiter {
         try await bench.finish()
     }
 
+    @Test("jobs asked for anew through small windows, in a batch that adds a timer, are each asked for once")
+    func askedPaged() async throws {
+        let bench = try await bench { settings in
+            settings.windowMax = 1
+            settings.pageRows = 1
+        }
+        for index in 0..<4 { try await bench.enqueue("\(index)", limits: [slots("x", 9), rate("k", 1)]) }
+        try await bench.pass(5000)
+        try await bench.enqueue("crashes", retries: 1)
+        _ = try await bench.leaseOne()
+        // No answer has come when the lease expires, whose retry is a timer too.
+        try await bench.pass(10_000)
+        #expect(limiter.asked.count == 8)
+        #expect(bench.violations == [])
+        try await bench.pass(15_000)
+        #expect(limiter.asked.count == 12)
+        #expect(bench.violations == [])
+        #expect(try await bench.held("x") == 4)
+        try await bench.finish()
+    }
+
     @Test("wherever the store fails, the limiter is not asked about what was not written", arguments: 0..<5)
     func storeFails(calls: Int) async throws {
         var bench = try await bench()

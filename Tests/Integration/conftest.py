@@ -52,6 +52,16 @@ def server(start_server):
 
 
 @pytest.fixture(scope="module")
+def audited_server(start_server):
+    """The same, recounting every second what its limits hold. At the end of the module no slot may be held by nobody."""
+    server = start_server("--shards", 1, "--audit-secs", 1)
+    yield server
+    with Client(server.address) as client:
+        assert client.ghosts() == 0
+    assert [line for line in server.log() if line["level"].lower() == "error"] == []
+
+
+@pytest.fixture(scope="module")
 def client(server):
     with Client(server.address) as client:
         yield client

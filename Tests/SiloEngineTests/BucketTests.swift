@@ -93,7 +93,8 @@ private struct Model {
                     started += 1
                     // It did not start after all, in the same moment.
                     if random.chance(20) {
-                        bucket.giveBack(rate)
+                        bucket.refund(rate, startedAt: Timestamp(now), now: Timestamp(now))
+                        bucket.reserve(rate, at: Timestamp(now))
                         let hits = Int64(rate.hits)
                         model.reserved += hits
                         model.starts[model.starts.count - 1].hits -= hits
@@ -222,7 +223,7 @@ private struct Model {
         let now = Timestamp(1000)
         bucket.unreserve(rateLimit("k", 1))
         #expect(bucket.record.reserved == 0)
-        bucket.giveBack(rateLimit("k", 1))
+        bucket.refund(rateLimit("k", 1), startedAt: now, now: now)
         #expect(bucket.record.used == 0)
         for leaky in [false, true] {
             for rate in [

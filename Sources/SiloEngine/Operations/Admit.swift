@@ -17,9 +17,11 @@ extension Transaction {
         switch verdict(demands, in: nil) {
         case .free:
             try await accept(job, task, demands)
-        case .blocked(.hits(_, let rate), let dueAt) where rate.maxRetries > 0:
+        case .blocked(.hits(let limit, let rate), let dueAt) where rate.maxRetries > 0:
+            drain(limit, rate)
             try await putOff(job, task, rate, roomAt: dueAt)
         case .blocked(let demand, let dueAt):
+            if case .hits(let limit, let rate) = demand { drain(limit, rate) }
             note(demand, dueAt, group: job.queue.id.group)
             try await placeWaiting(job, task, at: demand)
         }
@@ -69,8 +71,8 @@ extension Transaction {
         placeTimer(job, task, due: due)
     }
 
-    /// Has the job's status say when its timer is due.
-    func retarget(_ job: JobReference, _ task: StorageV1.Task, due: Timestamp) async throws(StoreError) {
+    /// Has the job's status say when its timer is due; nil: it has none any more.
+    func retarget(_ job: JobReference, _ task: StorageV1.Task, due: Timestamp?) async throws(StoreError) {
         var status = StorageV1.Status()
         if let bytes = try await get(job.keys.status(job.id)) {
             status = try StorageV1.Status(stored: bytes)
@@ -81,7 +83,7 @@ extension Transaction {
             status.relativeAttempt = task.relativeAttempt
             status.startMs = task.startMs
         }
-        status.dueMs = due.milliseconds
+        status.dueMs = due?.milliseconds
         put(job.keys.status(job.id), status.serializedBytes())
     }
 
@@ -111,9 +113,20 @@ extension Transaction {
             // Room that others were meant to have: they are looked at first.
             memory.limits.markFreed(limit)
             refreshIfDue(limit, for: group)
-        case .hits(let limit, let rate):
-            if rate.behavior & RateBehavior.drainOverLimit != 0 { change(limit) { _ = $0.drain(rate) } }
+        case .hits(let limit, _):
             if let dueAt { memory.limits.setAlarm(limit, at: max(dueAt, now + 1)) }
+        }
+    }
+}
+
+extension Transaction {
+    /// A refused hit that asks for it uses up what is left. A job that waits in line is refused once, when it comes: drained at
+    /// each look, a bucket would never have room for it.
+    func drain(_ limit: BucketLimit, _ rate: StorageV1.RateLimit) {
+        guard rate.behavior & RateBehavior.drainOverLimit != 0 else { return }
+        change(limit) { bucket in
+            bucket.pass(to: now, rate)
+            _ = bucket.drain(rate)
         }
     }
 }

@@ -9,6 +9,7 @@ import pytest
 import xxhash
 
 from .generated import pb, rpc
+from .waiting import until
 
 MESSAGE_MAX = 128 << 20
 CHANNEL_OPTIONS = [
@@ -51,6 +52,39 @@ def policy(retries, initial=0, most=0, factor=1.0, randomize=False):
         retry_count=retries, initial_interval_ms=initial, max_interval_ms=most, backoff_factor=factor,
         randomize_interval=randomize,
     )
+
+
+def concurrency(key, most=1):
+    """At most so many jobs of the key at once."""
+    return pb.Limit(concurrency=pb.ConcurrencyLimit(key=key, max_concurrency=most))
+
+
+def floating(key, most=1, refresh_ms=60_000, metadata=None):
+    """The same with a maximum that workers are asked for again, at most once in `refresh_ms`."""
+    return pb.Limit(floating_concurrency=pb.FloatingConcurrencyLimit(
+        key=key, default_max_concurrency=most, refresh_interval_ms=refresh_ms, metadata=metadata or {},
+    ))
+
+
+def rate(name, limit, milliseconds, hits=1, key="all", **fields):
+    """At most so many hits in so much time."""
+    return pb.Limit(rate_limit=pb.GubernatorRateLimit(
+        name=name, unique_key=key, limit=limit, duration_ms=milliseconds, hits=hits, **fields,
+    ))
+
+
+LEAKY = pb.GUBERNATOR_ALGORITHM_LEAKY_BUCKET
+CALENDAR = pb.GUBERNATOR_BEHAVIOR_DURATION_IS_GREGORIAN
+
+
+def rate_policy(retries, initial=0, most=0, multiplier=1.0):
+    return pb.RateLimitRetryPolicy(
+        initial_backoff_ms=initial, max_backoff_ms=most, backoff_multiplier=multiplier, max_retries=retries,
+    )
+
+
+def ids_of(tasks):
+    return [task.job_id for task in tasks]
 
 
 def new_id(prefix="job"):
@@ -178,6 +212,19 @@ class Client:
         assert len(tasks) == 1, f"no task came in {seconds} s"
         return tasks[0]
 
+    def lease_with_refreshes(self, group="default", most=10, worker="worker", *, timeout=TIMEOUT, **fields):
+        """The same with the refreshes of floating limits: (tasks, refreshes)."""
+        answer = self.call(
+            "LeaseTasks", timeout=timeout, task_group=group, max_tasks=most, worker_id=worker, **fields
+        )
+        return list(answer.tasks), list(answer.refresh_tasks)
+
+    def take_refresh(self, group="default", worker="worker", seconds=TIMEOUT):
+        """Leases exactly one refresh and no job, waiting for it."""
+        tasks, refreshes = self.lease_with_refreshes(group, 1, worker, wait_ms=seconds * 1000, timeout=seconds + 30)
+        assert (ids_of(tasks), len(refreshes)) == ([], 1)
+        return refreshes[0]
+
     @staticmethod
     def _of(task):
         fields = {"shard": task.shard, "task_id": task.id}
@@ -194,8 +241,59 @@ class Client:
     def give_up(self, task):
         return self.call("ReportOutcome", cancelled=pb.Cancelled(), **self._of(task))
 
+    def refresh(self, refresh, most):
+        """Reports a floating limit's new maximum."""
+        return self.call(
+            "ReportRefreshOutcome", success=pb.RefreshSuccess(new_max_concurrency=most), **self._of(refresh)
+        )
+
+    def fail_refresh(self, refresh, code="UNREACHABLE", message="nobody answers"):
+        return self.call("ReportRefreshOutcome", failure=pb.RefreshFailure(code=code, message=message), **self._of(refresh))
+
     def heartbeat(self, task, worker="worker"):
         return self.call("Heartbeat", worker_id=worker, **self._of(task))
+
+    # Limits
+
+    def explain(self, id, **fields):
+        return self.call("ExplainJob", id=id, **self._addressed(fields))
+
+    def wait_for_worker(self, id, workers=1):
+        """Waits until so many workers wait for work of the job's group."""
+        return until(lambda: self.explain(id).workers_waiting >= workers, what=f"{workers} waiting workers")
+
+    def pause(self, reason="", **target):
+        """Pauses `whole_tenant`, `task_group` or `limit_key`; gives whether it was."""
+        return self._pause("Pause", target, reason=reason).was_paused
+
+    def resume(self, **target):
+        return self._pause("Resume", target).was_paused
+
+    def _pause(self, method, target, **fields):
+        fields |= {name: target.pop(name) for name in ("tenant", "shard") if name in target}
+        return self.call(method, target=pb.PauseTarget(**target), **self._addressed(fields))
+
+    def pauses(self, shard=None):
+        return list(self.call("ListPauses", shard=shard or self.shard).pauses)
+
+    def drop_holders(self, **fields):
+        return self.call("DropTenantHolders", **self._addressed(fields)).holders_dropped
+
+    def import_jobs(self, *jobs, timeout=TIMEOUT):
+        """Imports jobs, each a dict of fields; gives their results."""
+        return list(self.call("ImportJobs", timeout=timeout, jobs=[
+            pb.ImportJobRequest(**self._addressed({"task_group": "default"} | job)) for job in jobs
+        ]).results)
+
+    def ghosts(self, seconds=60):
+        """Slots that nobody holds, over all shards, by audits that began after this call did."""
+        def audits():
+            return {s.shard_id: s.audits for s in self.call("GetNodeInfo").owned_shards}
+
+        # The one that goes on now may have begun before.
+        wanted = {shard: count + 2 for shard, count in audits().items()}
+        until(lambda: all(count >= wanted[shard] for shard, count in audits().items()), seconds, "two audits")
+        return sum(s.ghost_holders for s in self.call("GetNodeInfo").owned_shards)
 
     def counts(self):
         """(jobs stored, finished jobs) over all shards."""

@@ -182,16 +182,32 @@ private final class FakeLimiter: RateLimiter {
         try await bench.finish()
     }
 
-    @Test("an answer for a job that was deleted does not count for a new one of its name")
-    func earlierJob() async throws {
+    @Test("an answer for a job that was deleted does not count for a new one of its name", arguments: [0, 1])
+    func earlierJob(later: Int64) async throws {
         let bench = try await bench()
         try await bench.enqueue("a", limits: [rate("k", 1)])
         try await bench.cancel("a")
         try await bench.delete("a")
+        try await bench.pass(later)
         try await bench.enqueue("a", limits: [rate("other", 1)])
         #expect(limiter.asked.map(\.uniqueKey) == ["k", "other"])
         try await answer(bench, .under, to: 0)
         #expect(try await bench.place("a") == .timer)
+        try await bench.finish()
+    }
+
+    @Test("an answer that comes when the question has been put again counts for neither", arguments: [false, true])
+    func earlierQuestion(byExpedite: Bool) async throws {
+        let bench = try await bench()
+        try await bench.enqueue("a", limits: [slots("x", 1), rate("k", 1)])
+        try await bench.pass(byExpedite ? 1 : 15_000)
+        if byExpedite { try await bench.expedite("a") }
+        #expect(limiter.asked.count == 2)
+        let rows = bench.memory.rows
+        for late in [RateAnswer.over(resetAt: nil), .failed(""), .under] { try await answer(bench, late, to: 0) }
+        #expect(bench.memory.rows == rows)
+        try await answer(bench, .under, to: 1)
+        #expect(try await bench.drain(5) == ["a"])
         try await bench.finish()
     }
 

@@ -7,7 +7,9 @@ import Testing
 
 @Suite struct FloatingLimitTests {
     /// A bench with `count` jobs of one floating limit, named by number.
-    private func bench(_ count: Int, _ limit: StorageV1.Limit, _ change: (inout EngineSettings) -> Void = { _ in }) async throws -> Bench {
+    private func bench(_ count: Int, _ limit: StorageV1.Limit, _ change: (inout EngineSettings) -> Void = { _ in }) async throws
+        -> Bench
+    {
         let bench = try await Bench.open(nil, change)
         for index in 0..<count { try await bench.enqueue("\(100 + index)", limits: [limit]) }
         return bench
@@ -223,7 +225,9 @@ import Testing
         let (task, refresh) = (leased.tasks[0], leased.refreshes[0])
         let rows = bench.memory.rows
         let wrong = [
-            try await refusal { try await bench.shard.run(ReportRefresh(tenant: Bench.tenant, task: task.id, outcome: .failure)) },
+            try await refusal {
+                try await bench.shard.run(ReportRefresh(tenant: Bench.tenant, task: task.id, outcome: .failure))
+            },
             try await refusal {
                 try await bench.shard.run(ReportOutcome(tenant: Bench.tenant, task: refresh.id, outcome: .success(result: [])))
             },
@@ -297,7 +301,9 @@ import Testing
     @Test("a worker gets a bounded number of refreshes at once, and the rest next time")
     func bounded() async throws {
         let bench = try await Bench.open { $0.refreshesPerLeaseMax = 2 }
-        for index in 0..<5 { for id in ["a", "b"] { try await bench.enqueue("\(id)\(index)", limits: [floating("\(index)", 1)]) } }
+        for index in 0..<5 {
+            for id in ["a", "b"] { try await bench.enqueue("\(id)\(index)", limits: [floating("\(index)", 1)]) }
+        }
         var got: Set<String> = []
         for count in [2, 2, 1, 0] {
             let refreshes = try await bench.leased(1).refreshes
@@ -373,7 +379,9 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("after a crash jobs that waited before it have the limit refreshed when its interval has passed", arguments: [false, true])
+    @Test(
+        "after a crash jobs that waited before it have the limit refreshed when its interval has passed",
+        arguments: [false, true])
     func crashWhileWaiting(isTiny: Bool) async throws {
         var bench = try await bench(2, floating("f", 1, every: 5000)) {
             if isTiny { tiny(&$0) }

@@ -17,12 +17,15 @@ import Testing
 
     @discardableResult
     private func run(
-        _ id: String, _ outcomes: StorageV1.JobState..., retries: UInt32 = 0, limits: [StorageV1.Limit] = [], after: Int64 = 0, on bench: Bench
+        _ id: String, _ outcomes: StorageV1.JobState..., retries: UInt32 = 0, limits: [StorageV1.Limit] = [], after: Int64 = 0,
+        on bench: Bench
     ) async throws -> JobStatusName {
-        try await bench.shard.run(Import(
-            tenant: Bench.tenant, id: JobID(id), startAtMs: after > 0 ? bench.now.milliseconds + after : 0, retryPolicy: policy(retries),
-            limits: limits, taskGroup: "g", attempts: outcomes.map { attempt($0) }
-        ))
+        try await bench.shard.run(
+            Import(
+                tenant: Bench.tenant, id: JobID(id), startAtMs: after > 0 ? bench.now.milliseconds + after : 0,
+                retryPolicy: policy(retries),
+                limits: limits, taskGroup: "g", attempts: outcomes.map { attempt($0) }
+            ))
     }
 
     @Test("an imported job that is left to run obeys its limits; one of a later time holds nothing before it")

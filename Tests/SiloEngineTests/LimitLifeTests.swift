@@ -89,7 +89,9 @@ import Testing
                 bench.shard.submit(newJob("\(first)", limits: limits[0])) { _ in }
                 bench.shard.submit(EnqueueAll([newJob("n\(first)", limits: limits[1]), newJob("\(first)", limits: [])])) { _ in }
                 bench.shard.submit(Cancel(tenant: Bench.tenant, id: JobID(gone))) { _ in }
-                bench.shard.submit(EnqueueEach([newJob("\(first + 1)", limits: limits[2]), newJob(old, limits: limits[3])])) { _ in }
+                bench.shard.submit(EnqueueEach([newJob("\(first + 1)", limits: limits[2]), newJob(old, limits: limits[3])])) {
+                    _ in
+                }
                 bench.shard.submit(Cancel(tenant: Bench.tenant, id: JobID("\(first)"))) { _ in }
             }
             try await bench.poke()
@@ -99,8 +101,10 @@ import Testing
         var violations: [String] { bench.violations.filter { !$0.contains("are allowed") } }
     }
 
-    @Test("14.104 L27: after any mix of what can happen, everything ends and nothing is held, promised or waiting", arguments:
-        Array(1...4) as [UInt64], ["plain", "tiny", "gives up"]
+    @Test(
+        "14.104 L27: after any mix of what can happen, everything ends and nothing is held, promised or waiting",
+        arguments:
+            Array(1...4) as [UInt64], ["plain", "tiny", "gives up"]
     )
     func life(seed: UInt64, kind: String) async throws {
         let bench = try await Bench.open { settings in

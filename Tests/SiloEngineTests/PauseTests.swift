@@ -22,11 +22,13 @@ import Testing
         (try await bench.drain(10, group: "g") + bench.drain(10, group: "h")).sorted()
     }
 
-    @Test("nothing of what is paused starts, everything else does, and resuming lets it", arguments: [
-        (PauseTarget.tenant(Bench.tenant), ["acme g", "acme h"]),
-        (.group(TaskGroup("g"), of: Bench.tenant), ["acme g"]),
-        (.group(TaskGroup("g"), of: nil), ["acme g", "other g"]),
-    ])
+    @Test(
+        "nothing of what is paused starts, everything else does, and resuming lets it",
+        arguments: [
+            (PauseTarget.tenant(Bench.tenant), ["acme g", "acme h"]),
+            (.group(TaskGroup("g"), of: Bench.tenant), ["acme g"]),
+            (.group(TaskGroup("g"), of: nil), ["acme g", "other g"]),
+        ])
     func paused(target: PauseTarget, names: [String]) async throws {
         for crashes in [false, true] {
             var bench = try await bench()
@@ -64,7 +66,9 @@ import Testing
     func overlapping() async throws {
         let bench = try await Bench.open()
         try await bench.enqueue("a")
-        let targets: [PauseTarget] = [.tenant(Bench.tenant), .group(TaskGroup("g"), of: nil), .group(TaskGroup("g"), of: Bench.tenant)]
+        let targets: [PauseTarget] = [
+            .tenant(Bench.tenant), .group(TaskGroup("g"), of: nil), .group(TaskGroup("g"), of: Bench.tenant),
+        ]
         for target in targets { try await bench.pause(target) }
         for target in targets {
             #expect(try await bench.lease(5).isEmpty)
@@ -193,7 +197,9 @@ import Testing
     func many(isTiny: Bool) async throws {
         var bench = try await Bench.open { if isTiny { tiny(&$0) } }
         try await bench.pause(Self.x)
-        for index in 100..<140 { try await bench.enqueue("\(index)", limits: [slots("x", 3)] + (index % 2 == 0 ? [slots("y", 1)] : [])) }
+        for index in 100..<140 {
+            try await bench.enqueue("\(index)", limits: [slots("x", 3)] + (index % 2 == 0 ? [slots("y", 1)] : []))
+        }
         bench = try await bench.crash()
         #expect(try await bench.lease(5).isEmpty)
         try await bench.resume(Self.x)

@@ -158,7 +158,9 @@ extension Line {
             default:
                 let open = maxima.filter { _ in random.chance(60) }
                 let found = first { open.contains($0) }
-                let expected = waits.filter { open.contains($0.value.max) }.min { $0.value.orders.min() ?? 0 < $1.value.orders.min() ?? 0 }
+                let expected = waits.filter { open.contains($0.value.max) }.min {
+                    $0.value.orders.min() ?? 0 < $1.value.orders.min() ?? 0
+                }
                 guard found === expected.map({ lines[$0.key] }) else {
                     Issue.record("seed \(seed), step \(step): another line is first")
                     return
@@ -195,7 +197,7 @@ extension Line {
         try await bench.enqueue("holder", priority: 0, limits: limits(0))
         let holder = try await bench.leaseOne()
         var expected: [(priority: Int, id: String)] = []
-        for index in 100..<300 {
+        for index in 100..<220 {
             // No two have one rank.
             bench.clock.advance(milliseconds: 1)
             let priority = random.below(100)
@@ -232,7 +234,7 @@ extension Line {
         let random = SeededRandom(seed: seed)
         var bench = try await Bench.open(nil, tiny)
         var tasks: [LeasedTask] = []
-        for index in 0..<120 {
+        for index in 0..<60 {
             let keys = ["A", "B", "C"].filter { _ in random.chance(60) }
             let limits = keys.map { slots($0, 1 + UInt32(random.below(3))) }
             try await bench.enqueue("\(index)", priority: UInt32(random.below(100)), limits: limits)
@@ -241,12 +243,12 @@ extension Line {
             if random.chance(10) { bench = try await bench.crash() }
         }
         try await bench.succeed(tasks)
-        try await bench.settle(200)
+        try await bench.settle(100)
         #expect(ShardAudit(bench.memory.rows).stuckLines == [])
         var count = 0
         while case let more = try await bench.lease(5), !more.isEmpty {
             try await bench.succeed(more)
-            try await bench.settle(130)
+            try await bench.settle(70)
             #expect(ShardAudit(bench.memory.rows).stuckLines == [])
             count += more.count
         }
@@ -335,7 +337,9 @@ extension Line {
         for key in ["A", "B", "C"] { try await bench.enqueue("has \(key)", limits: [slots(key, 1)]) }
         let tasks = try await bench.lease(5)
         try await bench.enqueue("all", limits: ["A", "B", "C"].map { slots($0, 1) })
-        func lines() async throws -> [Row] { try await bench.memory.scan(from: ShardKeys.lines.start, to: ShardKeys.lines.end, limit: 10) }
+        func lines() async throws -> [Row] {
+            try await bench.memory.scan(from: ShardKeys.lines.start, to: ShardKeys.lines.end, limit: 10)
+        }
         let before = try await lines()
         try await bench.succeed(tasks[0])
         try await bench.succeed(tasks[1])

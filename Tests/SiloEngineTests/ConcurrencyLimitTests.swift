@@ -280,7 +280,8 @@ import Testing
     func retries(backoff: Int64) async throws {
         let bench = try await Bench.open()
         let job = Enqueue(
-            tenant: Bench.tenant, id: JobID("a"), retryPolicy: policy(1, initial: backoff, factor: 1), limits: [slots("x", 1)], taskGroup: "g"
+            tenant: Bench.tenant, id: JobID("a"), retryPolicy: policy(1, initial: backoff, factor: 1), limits: [slots("x", 1)],
+            taskGroup: "g"
         )
         _ = try await bench.shard.run(job)
         try await bench.enqueue("b", limits: [slots("x", 1)])
@@ -393,7 +394,8 @@ import Testing
         try await bench.enqueue("waits", limits: [slots("x", 2)])
         try await bench.enqueue("floats", limits: [floating("f", 7)])
         for index in 0..<5 { try await bench.enqueue("hit \(index)", limits: [rate("k", 5)]) }
-        #expect(try await bench.places("slot", "waits", "floats", "hit 3", "hit 4") == [.ready, .waiting, .ready, .ready, .waiting])
+        #expect(
+            try await bench.places("slot", "waits", "floats", "hit 3", "hit 4") == [.ready, .waiting, .ready, .ready, .waiting])
         #expect(try await bench.floatingState("f")?.currentMax == 7)
         try await bench.finish()
     }
@@ -424,12 +426,12 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("14.6 14.7 14.69 L27: hundreds of jobs of one slot run one after another, each once", arguments: [false, true])
-    func hundreds(isTiny: Bool) async throws {
+    @Test("14.6 14.7 14.69 L27: many jobs of one slot run one after another, each once", arguments: [false, true])
+    func oneAfterAnother(isTiny: Bool) async throws {
         let bench = try await Bench.open { if isTiny { tiny(&$0) } }
-        let jobs = (100..<400).map { newJob("\($0)", limits: [slots("x", 1)]) }
+        let jobs = (100..<220).map { newJob("\($0)", limits: [slots("x", 1)]) }
         _ = try await bench.shard.run(EnqueueAll(jobs))
-        #expect(try await bench.runAll(5) == (100..<400).map(String.init))
+        #expect(try await bench.runAll(5) == (100..<220).map(String.init))
         #expect(try await bench.held("x") == nil)
         try await bench.finish()
     }

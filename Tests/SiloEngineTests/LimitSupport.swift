@@ -59,10 +59,12 @@ func rate(
     _ key: String, _ limit: Int64, per duration: Int64 = 60_000, hits: Int32 = 1, leaky: Bool = false, burst: Int64 = 0,
     behavior: Int32 = 0, retries: UInt32 = 0, backoff: Int64 = 100, maxBackoff: Int64 = 30_000
 ) -> StorageV1.Limit {
-    rate(rateLimit(
-        key, limit, per: duration, hits: hits, leaky: leaky, burst: burst, behavior: behavior, retries: retries, backoff: backoff,
-        maxBackoff: maxBackoff
-    ))
+    rate(
+        rateLimit(
+            key, limit, per: duration, hits: hits, leaky: leaky, burst: burst, behavior: behavior, retries: retries,
+            backoff: backoff,
+            maxBackoff: maxBackoff
+        ))
 }
 
 /// Settings under which memory holds next to nothing and everything is done in small steps.
@@ -89,13 +91,17 @@ extension Bench {
     /// Slots of a key that are held, as stored; nil when there is no row.
     func held(_ key: String, tenant: Tenant = Bench.tenant) async throws -> UInt64? {
         guard let bytes = try await memory.get(TenantKeys(tenant).slots(LimitKey(key))) else { return nil }
-        let drops = try await memory.get(ShardKeys.tenantState(tenant)).map { try StorageV1.TenantState(serializedBytes: $0).drops }
+        let drops = try await memory.get(ShardKeys.tenantState(tenant)).map {
+            try StorageV1.TenantState(serializedBytes: $0).drops
+        }
         let record = try StorageV1.Slots(serializedBytes: bytes)
         return record.drops == drops ?? 0 ? record.held : 0
     }
 
     func floatingState(_ key: String, tenant: Tenant = Bench.tenant) async throws -> StorageV1.FloatingState? {
-        try await memory.get(TenantKeys(tenant).slots(LimitKey(key))).flatMap { try StorageV1.Slots(serializedBytes: $0).floating }
+        try await memory.get(TenantKeys(tenant).slots(LimitKey(key))).flatMap {
+            try StorageV1.Slots(serializedBytes: $0).floating
+        }
     }
 
     func bucket(_ key: String) async throws -> StorageV1.Bucket? {

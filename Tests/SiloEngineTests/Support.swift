@@ -29,7 +29,8 @@ final class Bench: Sendable {
         self.memory = memory ?? MemoryStore(clock: clock)
         self.settings = settings
         store = FaultyStore(self.memory)
-        shard = try await Shard.open(store, settings: settings, clock: clock, random: SeededRandom(seed: generation), rateLimiter: limiter)
+        shard = try await Shard.open(
+            store, settings: settings, clock: clock, random: SeededRandom(seed: generation), rateLimiter: limiter)
     }
 
     static func open(
@@ -52,7 +53,8 @@ final class Bench: Sendable {
 
     @discardableResult
     func enqueue(
-        _ id: String? = nil, tenant: Tenant = Bench.tenant, priority: UInt32 = 50, after wait: Int64? = nil, retries: UInt32? = nil,
+        _ id: String? = nil, tenant: Tenant = Bench.tenant, priority: UInt32 = 50, after wait: Int64? = nil,
+        retries: UInt32? = nil,
         group: String = "g", payload: Bytes = [], limits: [StorageV1.Limit] = [], metadata: [String: String] = [:]
     ) async throws -> JobID {
         let start = wait.map { clock.now.milliseconds + $0 } ?? 0

@@ -457,10 +457,8 @@ import Testing
         let places = try await bench.places("100", "waits")
         for _ in 0..<3 { try await bench.pass(10_000) }
         let state = try await bench.state("100")
-        withKnownIssue("it is admitted as a newcomer, and put off") {
-            #expect(places == [.ready, .waiting])
-            #expect(state == .scheduled)
-        }
+        #expect(places == [.ready, .waiting])
+        #expect(state == .scheduled)
         try await bench.shard.close()
     }
 

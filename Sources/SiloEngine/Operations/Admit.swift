@@ -14,7 +14,7 @@ extension Transaction {
         guard !limits.isEmpty else { return placeReady(job, task) }
 
         let demands = try await demands(of: limits, job.tenant)
-        switch verdict(demands, in: nil) {
+        switch verdict(demands, in: nil, isNewcomer: true) {
         case .free:
             try await accept(job, task, demands)
         case .blocked(.hits(let limit, let rate), let dueAt) where rate.maxRetries > 0:
@@ -22,6 +22,22 @@ extension Transaction {
             try await putOff(job, task, rate, roomAt: dueAt)
         case .blocked(let demand, let dueAt):
             if case .hits(let limit, let rate) = demand { drain(limit, rate) }
+            note(demand, dueAt, group: job.queue.id.group)
+            try await placeWaiting(job, task, at: demand)
+        }
+    }
+
+    /// Admits a job that was leased and has not run. It goes by its rank; one that cannot wait in line, because it asks only so
+    /// often, goes before those that do and is not counted as refused.
+    func admitAgain(_ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) {
+        let demands = try await demands(of: task.jobLimits, job.tenant)
+        let canWait = task.jobLimits.rates.allSatisfy { $0.maxRetries == 0 }
+        switch verdict(demands, in: nil, isNewcomer: canWait) {
+        case .free:
+            try await accept(job, task, demands)
+        case .blocked(.hits(_, let rate), let dueAt) where rate.maxRetries > 0:
+            try await putOff(job, task, until: max(dueAt ?? now, now + rate.backoff(after: 0)), isRefusal: false)
+        case .blocked(let demand, let dueAt):
             note(demand, dueAt, group: job.queue.id.group)
             try await placeWaiting(job, task, at: demand)
         }
@@ -55,18 +71,23 @@ extension Transaction {
             return try await fail(job, task, rate)
         }
         Probe.ratePutOff.reached()
-        let backoff = rate.backoff(after: task.rateChecks)
+        // Whoever asks another system again and again leaves it some time.
+        let least = settings.asksRateLimiter && rate.maxRetries == 0 ? settings.rateOutageMilliseconds : 0
+        let backoff = max(least, rate.backoff(after: task.rateChecks))
         let bound = now + max(0, rate.maxBackoffMs)
         let isSoon = roomAt.map { $0 > now && $0 < bound } ?? false
         try await putOff(job, task, until: isSoon ? roomAt ?? bound : now + backoff)
     }
 
     /// Has the job come back at a time. Its rank stays that of its start.
-    func putOff(_ job: JobReference, _ task: StorageV1.Task, until due: Timestamp) async throws(StoreError) {
+    /// - Parameter isRefusal: it counts as one of the refusals that the job bears.
+    func putOff(
+        _ job: JobReference, _ task: StorageV1.Task, until due: Timestamp, isRefusal: Bool = true
+    ) async throws(StoreError) {
         var task = task
         task.hold = nil
         task.reserved = false
-        task.rateChecks += 1
+        if isRefusal { task.rateChecks += 1 }
         try await retarget(job, task, due: due)
         placeTimer(job, task, due: due)
     }

@@ -26,10 +26,7 @@ extension Transaction {
         let pending = PendingCheck(
             tenant: job.tenant, job: job.id, attempt: task.attempt, index: task.ratesPassed, due: due,
             createdAt: try await created(job, task),
-            check: RateCheck(
-                name: rate.name, uniqueKey: rate.uniqueKey, hits: Int64(rate.hits), limit: rate.limit,
-                durationMilliseconds: rate.durationMs, algorithm: rate.algorithm, behavior: rate.behavior, burst: rate.burst
-            )
+            check: RateCheck(rate)
         )
         afterwards { $0.checks.append(pending) }
     }
@@ -56,6 +53,7 @@ struct RateAnswered: Command {
         let (stored, job) = found
         let rates = stored.job.limits.rates
         guard stored.state == .scheduled, stored.attempt == question.attempt, question.index < rates.count,
+            RateCheck(rates[Int(question.index)]) == question.check,
             Timestamp(stored.job.createdAtMs) == question.createdAt, let due = stored.due, due == question.due, let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, due.sortable, job.id)),
             let asking = try? StorageV1.Task(serializedBytes: bytes), asking.hold != nil, asking.ratesPassed == question.index,
             var task = try await transaction.takeTimer(job, stored)
@@ -76,6 +74,15 @@ struct RateAnswered: Command {
             let again = transaction.now + max(transaction.settings.rateOutageMilliseconds, rate.initialBackoffMs)
             try await transaction.putOff(job, try await transaction.releasing(task, job), until: again)
         }
+    }
+}
+
+extension RateCheck {
+    fileprivate init(_ rate: StorageV1.RateLimit) {
+        self.init(
+            name: rate.name, uniqueKey: rate.uniqueKey, hits: Int64(rate.hits), limit: rate.limit,
+            durationMilliseconds: rate.durationMs, algorithm: rate.algorithm, behavior: rate.behavior, burst: rate.burst
+        )
     }
 }
 

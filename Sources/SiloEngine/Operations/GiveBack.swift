@@ -49,11 +49,11 @@ public struct GiveBack: Command {
         )
         guard record.hold != nil else { return try await transaction.admit(job, task) }
         if record.used {
-            // Its hits may be of a window that has passed: it is admitted anew, and comes first by its rank.
+            // Its hits may be of a window that has passed: it is admitted anew.
             let (start, now) = (Timestamp(record.startedAtMs), transaction.now)
             try await transaction.changeBuckets(stored.job.limits.rates, of: job.tenant) { $0.refund($1, startedAt: start, now: now) }
             try await transaction.free(slots, hold: record.hold, of: job.tenant)
-            return try await transaction.admit(job, task)
+            return try await transaction.admitAgain(job, task)
         }
         // It keeps its slots; an external limiter is not asked twice.
         task.hold = record.hold

@@ -1,5 +1,6 @@
 import GRPC
 public import SiloCore
+import SiloEngine
 public import SiloTelemetry
 
 /// A server: its shards, and the port that they are served through.
@@ -28,6 +29,13 @@ public final class Node: Sendable {
     ) async throws -> Node {
         let begun = surroundings.clock.now
         let limiter = try await connectLimiter(settings.gubernator, clock: surroundings.clock, logger: logger)
+        var settings = settings
+        if let gubernator = settings.gubernator {
+            // No answer comes later than that.
+            settings.engine.rateAnswerMilliseconds = 5000 + Int64(
+                gubernator.connectTimeoutMilliseconds + gubernator.requestTimeoutMilliseconds + gubernator.coalesceMilliseconds
+            )
+        }
         var storage = SlateStorage(try DataLocation(settings.data), settings.storage)
         let map = try await ShardMap.open(in: storage, count: settings.shardCount, random: surroundings.random)
         storage.shareCache(settings.cacheBytes, among: map.entries.count)

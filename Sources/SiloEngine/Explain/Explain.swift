@@ -51,7 +51,7 @@ public struct Explain: Command {
         }
 
         let line = memory.limits.line(Line.ID(tenant: tenant, line: LineID(of: stored.job.limits)))
-        for demand in try await transaction.demands(of: stored.job.limits, tenant) {
+        for demand in try await transaction.demands(of: stored.job.limits, tenant, beginning: false) {
             let blocks = if case .waiting = findings.place { line?.blockedAt === demand.limit } else { false }
             if let limit = transaction.finding(demand, blocks: blocks) { findings.limits.append(limit) }
         }

@@ -20,7 +20,7 @@ struct Bucket: Equatable {
 
     /// When the row says nothing any more; nil when that depends on more than time.
     var expiresAt: Timestamp? {
-        guard record.reserved == 0, record.algorithm == Self.tokenBucket, record.windowEndsMs > 0 else { return nil }
+        guard record.reserved == 0, record.windowEndsMs > 0 else { return nil }
         return Timestamp(record.windowEndsMs) + 60_000
     }
 
@@ -82,7 +82,9 @@ struct Bucket: Equatable {
         unreserve(rate)
         pass(to: now, rate)
         record.used += Double(rate.hits)
-        if record.algorithm == Self.tokenBucket, record.windowEndsMs == 0 {
+        if record.algorithm == Self.leakyBucket {
+            noteWhenEmpty(rate)
+        } else if record.windowEndsMs == 0 {
             record.windowEndsMs = (now + rate.windowMilliseconds(at: now)).milliseconds
         }
     }
@@ -104,8 +106,15 @@ struct Bucket: Equatable {
         let all = max(0, rate.room - Double(record.reserved))
         guard record.used < all, record.algorithm == Self.leakyBucket || record.windowEndsMs > 0 else { return false }
         record.used = all
+        if record.algorithm == Self.leakyBucket { noteWhenEmpty(rate) }
         Probe.bucketDrained.reached()
         return true
+    }
+
+    /// Of a leaky bucket: its row says nothing any more from then on.
+    private mutating func noteWhenEmpty(_ rate: StorageV1.RateLimit) {
+        let wait = record.used / rate.hitsPerMillisecond(at: Timestamp(record.changedAtMs))
+        record.windowEndsMs = (Timestamp(record.changedAtMs) + saturated(min(wait, 1e15).rounded(.up))).milliseconds
     }
 
     private mutating func empty(at now: Timestamp) {

@@ -50,7 +50,10 @@ extension Transaction {
     // MARK: Asking
 
     /// What a job's limits ask for, in the job's order. Several limits of one key are one, the strictest.
-    func demands(of limits: [StorageV1.Limit], _ tenant: Tenant) async throws(StoreError) -> [Demand] {
+    /// - Parameter beginning: a floating limit that nobody has named before begins with this job; else it is left out.
+    func demands(
+        of limits: [StorageV1.Limit], _ tenant: Tenant, beginning: Bool = true
+    ) async throws(StoreError) -> [Demand] {
         var demands: [Demand] = []
         demands.reserveCapacity(limits.count)
         for limit in limits {
@@ -59,7 +62,10 @@ extension Transaction {
                 add(.slot(try await slot(LimitKey(wanted.key), of: tenant), max: wanted.maxConcurrency), to: &demands)
             case .floating(let wanted):
                 let limit = try await slot(LimitKey(wanted.key), of: tenant)
-                if limit.floating == nil { begin(wanted, limit) }
+                if limit.floating == nil {
+                    guard beginning else { continue }
+                    begin(wanted, limit)
+                }
                 add(.slot(limit, max: nil), to: &demands)
             case .rate(let wanted) where !settings.asksRateLimiter:
                 demands.append(.hits(try await bucket(wanted, of: tenant), wanted))

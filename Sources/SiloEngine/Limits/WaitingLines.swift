@@ -71,7 +71,10 @@ struct WaitingLines {
     func some(_ countMax: Int) -> [Line] {
         var found: [Line] = []
         for heap in groups.values {
-            for entry in heap.all where !entry.isStale && found.count < countMax { found.append(entry.line) }
+            for entry in heap.all where !entry.isStale {
+                guard found.count < countMax else { return found }
+                found.append(entry.line)
+            }
         }
         return found
     }

@@ -71,13 +71,17 @@ extension Transaction {
             return try await fail(job, task, rate)
         }
         Probe.ratePutOff.reached()
-        // Whoever asks another system again and again leaves it some time.
-        let least = settings.asksRateLimiter && rate.maxRetries == 0 ? settings.rateOutageMilliseconds : 0
+        // Whoever would come back at once, again and again, leaves some time to others.
+        let isHasty = rate.maxRetries == 0 || task.rateChecks >= Self.hastyChecksMax
+        let least = isHasty ? settings.rateOutageMilliseconds : 0
         let backoff = max(least, rate.backoff(after: task.rateChecks))
         let bound = now + max(0, rate.maxBackoffMs)
         let isSoon = roomAt.map { $0 > now && $0 < bound } ?? false
         try await putOff(job, task, until: isSoon ? roomAt ?? bound : now + backoff)
     }
+
+    /// Refusals after which a job may come back without a pause.
+    private static let hastyChecksMax: UInt32 = 10
 
     /// Has the job come back at a time. Its rank stays that of its start.
     /// - Parameter isRefusal: it counts as one of the refusals that the job bears.
@@ -95,8 +99,8 @@ extension Transaction {
     /// Has the job's status say when its timer is due; nil: it has none any more.
     func retarget(_ job: JobReference, _ task: StorageV1.Task, due: Timestamp?) async throws(StoreError) {
         var status = StorageV1.Status()
-        if let bytes = try await get(job.keys.status(job.id)) {
-            status = try StorageV1.Status(stored: bytes)
+        if let bytes = try await get(job.keys.status(job.id)), let stored = try? StorageV1.Status(serializedBytes: bytes) {
+            status = stored
         } else {
             status.state = .scheduled
             status.changedAtMs = task.job?.createdAtMs ?? now.milliseconds

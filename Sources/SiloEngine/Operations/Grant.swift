@@ -7,7 +7,8 @@ extension Transaction {
     /// A line whose head needs something else besides moves to where that is missing, which writes nothing. What is left
     /// after `settings.grantsMax` looks is done in the next turn.
     func grantFreed() async throws(StoreError) {
-        var left = settings.grantsMax
+        var left = settings.grantsMax - grantsOfBatch
+        defer { grantsOfBatch = settings.grantsMax - left }
         while left > 0, let limit = memory.limits.nextFreed() {
             if try await !grant(limit, &left) {
                 memory.limits.markFreed(limit)

@@ -184,12 +184,14 @@ public struct ImportEach: Command {
 extension Transaction {
     /// The attempts of a job that ended, oldest first.
     fileprivate func endedAttempts(of job: JobReference, _ stored: StoredJob) async throws -> [StorageV1.Attempt] {
-        let range = job.keys.attempts(of: job.id)
-        let earlier = try await scanAll(from: range.start, to: range.end).map { row in
-            guard let attempt = try? StorageV1.Attempt(serializedBytes: row.value) else {
+        var earlier: [StorageV1.Attempt] = []
+        // By number: a scan would go through all that the batch has written.
+        for number in 0...stored.attempt {
+            guard let bytes = try await get(job.keys.attempt(job.id, number)) else { continue }
+            guard let attempt = try? StorageV1.Attempt(serializedBytes: bytes) else {
                 throw SiloError.corrupt("an attempt of job \(job.id) cannot be read")
             }
-            return attempt
+            earlier.append(attempt)
         }
         return earlier + (stored.status?.lastAttempt.map { [$0] } ?? [])
     }

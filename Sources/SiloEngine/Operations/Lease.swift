@@ -46,11 +46,15 @@ public struct Lease: Command {
         self.takesOversized = takesOversized
     }
 
+    /// Ready jobs of paused limits that one request puts back into line.
+    private static let turnedBackMax = 512
+
     public func run(in transaction: Transaction) async throws -> Leased {
         var leased = Leased()
         guard taskCountMax > 0 else { return leased }
         leased.refreshes = try await transaction.leaseRefreshes(group, worker: worker)
         var payloadBytes = 0
+        var turnedBack = 0
         while leased.tasks.count < taskCountMax, let queue = transaction.memory.nextQueue(in: group) {
             guard let pending = try await transaction.takeReady(queue) else { continue }
             guard let job = try await transaction.job(of: pending, queue) else { continue }
@@ -58,6 +62,12 @@ public struct Lease: Command {
             if let paused = try await transaction.pausedLimit(of: pending.record, reference) {
                 Probe.pausedLimitTurnsReadyJobBack.reached()
                 try await transaction.placeWaiting(reference, try await transaction.releasing(pending.record, reference), at: paused)
+                queue.deficit -= 1
+                turnedBack += 1
+                guard turnedBack < Self.turnedBackMax else {
+                    transaction.memory.wakeWaiters(of: group)
+                    break
+                }
                 continue
             }
             payloadBytes += job.answerBytes

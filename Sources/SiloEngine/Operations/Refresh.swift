@@ -129,6 +129,7 @@ extension Transaction {
             floating.retryCount = 0
             floating.nextRetryAtMs = nil
             limit.floating = floating
+            if newMax == 0 { for line in limit.lines.all { memory.limits.stopKeeping(for: line) } }
             memory.limits.markFreed(limit)
             memory.limits.planRefresh(of: limit)
         case .failure:

@@ -43,23 +43,19 @@ extension Transaction {
             if let line = memory.limits.line(lineID), line.blockedAt != nil { continue }
             let line = memory.limits.line(lineID) ?? Line(lineID, record, isStored: true)
             memory.limits.add(line)
-            try await enter(line)
+            guard try await enter(line) else {
+                memory.limits.unreadLines = row.key
+                return
+            }
         }
         memory.limits.unreadLines = next
     }
 
-    /// Has a line that was just read wait at the first of its limits; being looked at there, it finds its place.
-    private func enter(_ line: Line) async throws(StoreError) {
+    /// Has a line that was just read wait at the first of its limits; being looked at there, it finds its place. False when there
+    /// was no time for all of it.
+    private func enter(_ line: Line) async throws(StoreError) -> Bool {
         let demands = try await demands(of: line.limits, line.id.tenant)
-        guard let first = demands.first else {
-            // Its limits are not asked for any more: the head shows what remains.
-            guard let head = try await head(of: line) else { return }
-            let queue = try await queue(line.id.tenant, head.record.jobGroup)
-            takeFirst(of: line, head, queue)
-            try await admit(JobReference(id: head.position.job, queue: queue), head.record)
-            if line.waiting > 0 { try await enter(line) }
-            return
-        }
+        guard let first = demands.first else { return try await dissolve(line) }
         if case .blocked(let demand, let dueAt) = verdict(demands, in: line) {
             memory.limits.park(line, at: demand)
             if case .hits(let limit, _) = demand { memory.limits.setAlarm(limit, at: max(dueAt ?? now, now + 1)) }
@@ -67,5 +63,17 @@ extension Transaction {
             memory.limits.park(line, at: first)
             memory.limits.markFreed(first.limit)
         }
+        return true
+    }
+
+    /// Admits the jobs of a line whose limits are not asked for any more, because an external limiter is asked instead.
+    private func dissolve(_ line: Line) async throws(StoreError) -> Bool {
+        for _ in 0..<TendLimits.countMax {
+            guard line.waiting > 0, let head = try await head(of: line) else { return true }
+            let queue = try await queue(line.id.tenant, head.record.jobGroup)
+            takeFirst(of: line, head, queue)
+            try await admit(JobReference(id: head.position.job, queue: queue), head.record)
+        }
+        return line.waiting == 0
     }
 }

@@ -146,6 +146,8 @@ final class ShardMemory {
             if line.headOrder < head { limit.lines.enter(line) }
         } else {
             limits.park(line, at: demand)
+            // The command may have freed something after it found none, when nobody stood in line yet.
+            limits.markFreed(demand.limit)
         }
     }
 

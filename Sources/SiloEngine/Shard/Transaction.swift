@@ -13,6 +13,8 @@ public final class Transaction {
     private let store: any StoreReader
 
     private var writes: [Write] = []
+    /// Lines that were looked at for grants in this batch.
+    var grantsOfBatch = 0
     /// Where in `writes` a key stands.
     private var index: [Bytes: Int] = [:]
     /// How to undo each change of `writes` since the command began: the place, and what stood there.
@@ -63,6 +65,7 @@ public final class Transaction {
 
     /// Everything the batch writes, with the directory rows of the queues it touched. Each key occurs once.
     func takeBatch() -> [Write] {
+        grantsOfBatch = 0
         var batch = writes
         memory.takeDirtyRows(into: &batch)
         writes.removeAll(keepingCapacity: true)

@@ -1076,7 +1076,7 @@ public enum StorageV1 {
         public var used: Double = 0
         /// of a leaky bucket
         public var changedAtMs: Int64 = 0
-        /// of a token bucket; 0: no window is open
+        /// of a token bucket; 0: no window is open. Of a leaky bucket: when it will be empty
         public var windowEndsMs: Int64 = 0
         /// hits of jobs that are ready and have not started
         public var reserved: UInt64 = 0

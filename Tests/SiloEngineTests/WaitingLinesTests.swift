@@ -130,7 +130,7 @@ extension Line {
                 // Ranks differ, so that there is one first.
                 next += 1
                 let order = random.chance(20) ? 500_000 - next : 1_000_000 + UInt64(random.below(1000)) * 10_000 + next
-                let head = line.headOrder
+                let head = line.head.order
                 line.add(order)
                 if waits[number] == nil {
                     let max = maxima[random.below(maxima.count)]
@@ -138,7 +138,7 @@ extension Line {
                     limit.lines.add(line, max: max, at: limit)
                 } else {
                     waits[number]?.orders.insert(order)
-                    if line.headOrder < head { limit.lines.enter(line) }
+                    if line.head.order < head { limit.lines.enter(line) }
                 }
             case 2, 3:
                 guard let order = waits[number]?.orders.sorted().randomElement(random) else { continue }

@@ -63,7 +63,7 @@ extension Transaction {
     /// What is to be told of a limit that has no room for the job; nil when it has.
     fileprivate func finding(_ demand: Demand, blocks: Bool) -> Findings.Limit? {
         let lines = demand.limit.lines.some(Findings.linesMax).map {
-            Findings.WaitingLine(line: $0.id.line, headOrder: $0.headOrder, waiting: $0.waiting)
+            Findings.WaitingLine(line: $0.id.line, headOrder: $0.head.order, waiting: $0.waiting)
         }
         switch demand {
         case .slot(let limit, let max):

@@ -40,8 +40,8 @@ final class Line: WindowOwner {
         window = Window(frontier: record.waiting > 0 ? Position(order: record.waitingFrom, job: JobID("")) : nil)
     }
 
-    /// No job of the line has a lower rank.
-    var headOrder: UInt64 { window.lowerBound }
+    /// No job of the line stands before.
+    var head: Position { window.first?.position ?? window.frontier ?? Position(order: .max, job: JobID("")) }
 
     func counted(in count: UInt64) { waiting += count }
     func countedOut(_ count: UInt64 = 1) { waiting.countDown(by: count) }

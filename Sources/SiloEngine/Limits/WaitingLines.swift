@@ -6,12 +6,12 @@ import SiloStore
 /// Entries are not taken out when a line leaves or its head changes: they are found to be stale when they come up.
 struct WaitingLines {
     private struct Entry: Comparable {
-        let order: UInt64
+        let head: Position
         let line: Line
         let ticket: Int
 
         static func < (left: Entry, right: Entry) -> Bool {
-            left.order != right.order ? left.order < right.order : left.line.id.line.hash < right.line.id.line.hash
+            left.head < right.head || !(right.head < left.head) && left.line.id.line.hash < right.line.id.line.hash
         }
         static func == (left: Entry, right: Entry) -> Bool { left.line === right.line && left.ticket == right.ticket }
 
@@ -43,7 +43,7 @@ struct WaitingLines {
     mutating func enter(_ line: Line) {
         line.ticket += 1
         let max = line.blockedMax
-        groups[max, default: Heap()].insert(Entry(order: line.headOrder, line: line, ticket: line.ticket))
+        groups[max, default: Heap()].insert(Entry(head: line.head, line: line, ticket: line.ticket))
         if let size = groups[max]?.count, size > 64, size > 4 * count { groups[max]?.filter { !$0.isStale } }
     }
 
@@ -58,7 +58,7 @@ struct WaitingLines {
 
     private mutating func first(_ max: UInt32?) -> Entry? {
         while let entry = groups[max]?.first {
-            if !entry.isStale, entry.order == entry.line.headOrder { return entry }
+            if !entry.isStale, entry.head == entry.line.head { return entry }
             groups[max]?.popFirst()
             // Its head was taken or cancelled: the next one's rank counts.
             if !entry.isStale { enter(entry.line) }

@@ -136,14 +136,14 @@ final class ShardMemory {
     }
 
     func addWaiting(_ task: PendingTask, to line: Line, at demand: Demand) {
-        let head = line.headOrder
+        let head = line.head
         changeWindow(line) { line.window.insert(task, capacity: windowCapacity) }
         line.counted(in: 1)
         line.hasUnwrittenRows = true
         limits.add(line)
         limits.markDirty(line)
         if let limit = line.blockedAt {
-            if line.headOrder < head { limit.lines.enter(line) }
+            if line.head < head { limit.lines.enter(line) }
         } else {
             limits.park(line, at: demand)
             // The command may have freed something after it found none, when nobody stood in line yet.

@@ -166,7 +166,7 @@ class TestReady:
         until(lambda: client.explain(id).workers_waiting == 3, what="three waiting workers")
         for future in futures:
             future.cancel()
-        until(lambda: client.explain(id).workers_waiting == 0, what="the workers to be gone")
+        until(lambda: client.explain(id).workers_waiting == 0, 5, "the workers to be gone")
 
     def test_jobs_before_it_are_counted_by_rank(self, client, group):
         polled(client, group)

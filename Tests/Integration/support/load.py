@@ -249,7 +249,8 @@ class Load:
             if not reports and not response.tasks:
                 time.sleep(0.005)
             if len(reports) > 1 and chance.random() < 0.5:
-                self._report_together(client, chance, reports)
+                for shard in dict.fromkeys(task.shard for task, _ in reports):
+                    self._report_together(client, chance, shard, [(t, j) for t, j in reports if t.shard == shard])
             else:
                 for task, job in reports:
                     self._finish(client, chance, worker, task, job)
@@ -342,11 +343,10 @@ class Load:
                 if error.code() != grpc.StatusCode.NOT_FOUND:
                     self.complain(f"a second outcome was refused with {error.code()} {error.details()}")
 
-    def _report_together(self, client, chance, reports):
-        shard = reports[0][0].shard
+    def _report_together(self, client, chance, shard, reports):
         batch = []
         for task, job in reports:
-            outcome = self._outcome(chance, task, job) if task.shard == shard else None
+            outcome = self._outcome(chance, task, job)
             if outcome:
                 entry = [outcome[0], outcome[1], False]
                 with self.lock:

@@ -97,7 +97,8 @@ public final class RunningAudit {
         for write in batch {
             do { try take(write) } catch { found.append("a row cannot be read: \(error), key \(write.key)") }
         }
-        for (key, before) in touched.jobs {
+        // In order of their starts, as the windows of rate limits want it.
+        for (key, before) in touched.jobs.sorted(by: { start(of: $0.key) < start(of: $1.key) }) {
             let rows = jobs[key] ?? JobRows()
             if rows.isEmpty { jobs[key] = nil }
             count(key, rows, 1)
@@ -109,6 +110,8 @@ public final class RunningAudit {
         for bucket in touched.buckets { checkBucket(bucket) }
         return found
     }
+
+    private func start(of job: JobKey) -> Int64 { jobs[job]?.lease?.startedAtMs ?? 0 }
 
     // MARK: Reading
 
@@ -436,7 +439,10 @@ private struct RateAudit {
         for rate in rateLimits(job.limits) where rate.hits > 0 && rate.behavior & (4 | 8) == 0 {
             let name = tenant + [0] + Bytes("\(rate.algorithm) \(rate.limit) \(rate.durationMs) \(rate.burst) \(rate.name)/\(rate.uniqueKey)".utf8)
             var window = windows[name] ?? Window()
-            if before?.used ?? false, !ended { window.used = max(0, window.used - Double(rate.hits)) }
+            // Given back: it counts no more in the window in which it started.
+            if let before, before.used, !ended, rate.algorithm == 1 || before.startedAtMs >= window.time - rate.durationMs {
+                window.used = max(0, window.used - Double(rate.hits))
+            }
             if let now, now.used {
                 let start = now.startedAtMs
                 if rate.algorithm == 1 {

@@ -13,32 +13,38 @@ final class Bench: Sendable {
     let store: FaultyStore
     let shard: Shard
     let settings: EngineSettings
+    let limiter: (any RateLimiter)?
 
     static let tenant = Tenant("acme")
 
     /// How often the database was opened before: each process draws other identifiers.
     private let generation: UInt64
 
-    private init(_ memory: MemoryStore?, _ settings: EngineSettings, at now: Timestamp?, generation: UInt64) async throws {
+    private init(
+        _ memory: MemoryStore?, _ settings: EngineSettings, at now: Timestamp?, _ limiter: (any RateLimiter)?, generation: UInt64
+    ) async throws {
         self.generation = generation
+        self.limiter = limiter
         if let now { clock.advance(milliseconds: now - clock.now) }
         self.memory = memory ?? MemoryStore(clock: clock)
         self.settings = settings
         store = FaultyStore(self.memory)
-        shard = try await Shard.open(store, settings: settings, clock: clock, random: SeededRandom(seed: generation))
+        shard = try await Shard.open(
+            store, settings: settings, clock: clock, random: SeededRandom(seed: generation), rateLimiter: limiter)
     }
 
     static func open(
-        _ memory: MemoryStore? = nil, at now: Timestamp? = nil, _ change: (inout EngineSettings) -> Void = { _ in }
+        _ memory: MemoryStore? = nil, at now: Timestamp? = nil, asking limiter: (any RateLimiter)? = nil,
+        _ change: (inout EngineSettings) -> Void = { _ in }
     ) async throws -> Bench {
         var settings = EngineSettings()
         change(&settings)
-        return try await Bench(memory, settings, at: now, generation: 0)
+        return try await Bench(memory, settings, at: now, limiter, generation: 0)
     }
 
     /// The process dies and another opens what was durable.
     func crash() async throws -> Bench {
-        try await Bench(memory.crash(), settings, at: clock.now, generation: generation + 1)
+        try await Bench(memory.crash(), settings, at: clock.now, limiter, generation: generation + 1)
     }
 
     var now: Timestamp { clock.now }
@@ -47,7 +53,8 @@ final class Bench: Sendable {
 
     @discardableResult
     func enqueue(
-        _ id: String? = nil, tenant: Tenant = Bench.tenant, priority: UInt32 = 50, after wait: Int64? = nil, retries: UInt32? = nil,
+        _ id: String? = nil, tenant: Tenant = Bench.tenant, priority: UInt32 = 50, after wait: Int64? = nil,
+        retries: UInt32? = nil,
         group: String = "g", payload: Bytes = [], limits: [StorageV1.Limit] = [], metadata: [String: String] = [:]
     ) async throws -> JobID {
         let start = wait.map { clock.now.milliseconds + $0 } ?? 0
@@ -140,6 +147,8 @@ final class Bench: Sendable {
     func finish(_ location: SourceLocation = #_sourceLocation) async throws {
         let audit = ShardAudit(memory.rows)
         #expect(audit.violations == [], sourceLocation: location)
+        #expect(audit.stuckLines == [], sourceLocation: location)
+        #expect(shard.counts.ghostReleases == 0, "slots freed twice", sourceLocation: location)
         #expect(shard.counts.total == Int64(audit.total), "total", sourceLocation: location)
         #expect(shard.counts.completed == Int64(audit.completed), "completed", sourceLocation: location)
         try await shard.close()

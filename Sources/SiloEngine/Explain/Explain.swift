@@ -40,7 +40,15 @@ public struct Explain: Command {
         } else {
             findings.place = .ready(inQueue: job.queue.counts.ready)
         }
-        if case .ready = findings.place { return findings }
+        if case .ready = findings.place {
+            for key in stored.job.limits.slotKeys {
+                guard let pause = memory.limits.pauses[.limit(key, of: tenant)] else { continue }
+                findings.limits.append(Findings.Limit(
+                    kind: .paused, key: key.text, blocks: true, max: 0, inUse: 0, pause: pause, releases: Pace(), lines: [], isHeld: true
+                ))
+            }
+            return findings
+        }
 
         let line = memory.limits.line(Line.ID(tenant: tenant, line: LineID(of: stored.job.limits)))
         for demand in try await transaction.demands(of: stored.job.limits, tenant) {

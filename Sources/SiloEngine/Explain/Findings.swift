@@ -28,6 +28,8 @@ public struct Findings: Sendable {
         let pause: StorageV1.Pause?
         let releases: Pace
         let lines: [WaitingLine]
+        /// The job holds a slot of it already: only its pause is in the way.
+        var isHeld = false
         var bucket: (state: Bucket, rate: StorageV1.RateLimit)?
     }
 
@@ -137,7 +139,7 @@ public struct Findings: Sendable {
             paused.key = limit.key
             paused.text = "limit \(limit.key) has been paused for \(Self.length(now - Timestamp(pause.sinceMs)))\(Self.because(pause))"
             found.append(paused)
-            if limit.inUse < limit.max { return found }
+            if limit.isHeld || limit.inUse < limit.max { return found }
         }
         var obstacle = Explanation.Obstacle(kind: limit.kind, blocksNow: limit.blocks, key: limit.key, max: limit.max, inUse: limit.inUse)
         let (ahead, isLeast) = try await ahead(at: limit, reader)
@@ -152,7 +154,8 @@ public struct Findings: Sendable {
             let holders = try await holders(of: LimitKey(limit.key), count: limit.inUse, reader)
             obstacle.holders = holders
             let missing = limit.inUse >= limit.max ? limit.inUse - limit.max : 0
-            obstacle.estimate = limit.releases.estimate(ahead + 1 + missing)
+            // A closed limit opens by a refresh, and nobody knows when.
+            obstacle.estimate = limit.max == 0 ? nil : limit.releases.estimate(ahead + 1 + missing)
             obstacle.text = slotText(limit, obstacle)
         }
         return found + [obstacle]

@@ -87,11 +87,16 @@ struct Bucket: Equatable {
         }
     }
 
-    /// The attempt did not start after all: its hits are promised again.
-    mutating func giveBack(_ rate: StorageV1.RateLimit) {
+    /// The attempt that started at `start` did not run after all: those of its hits that still count are not used any more.
+    mutating func refund(_ rate: StorageV1.RateLimit, startedAt start: Timestamp, now: Timestamp) {
         Probe.hitsGivenBack.reached()
-        record.used = max(0, record.used - Double(max(0, rate.hits)))
-        record.reserved += UInt64(max(0, rate.hits))
+        pass(to: now, rate)
+        let hits = Double(max(0, rate.hits))
+        if record.algorithm == Self.leakyBucket {
+            record.used = max(0, record.used - max(0, hits - Double(max(0, now - start)) * rate.hitsPerMillisecond(at: now)))
+        } else if record.windowEndsMs > 0, start >= Timestamp(record.windowEndsMs) + -rate.windowLength(at: now) {
+            record.used = max(0, record.used - hits)
+        }
     }
 
     /// Uses up what is left, as a refused hit does that asks for it. False when nothing was left.
@@ -127,11 +132,11 @@ extension StorageV1.RateLimit {
         return period.end(after: now) - now
     }
 
-    func hitsPerMillisecond(at now: Timestamp) -> Double {
-        var duration = durationMs
-        if behavior & RateBehavior.calendar != 0, let period = CalendarPeriod(rawValue: durationMs) {
-            duration = period.end(after: now) - period.start(of: now)
-        }
-        return Double(limit) / Double(max(1, duration))
+    /// How long a whole window is, in milliseconds.
+    func windowLength(at now: Timestamp) -> Int64 {
+        guard behavior & RateBehavior.calendar != 0, let period = CalendarPeriod(rawValue: durationMs) else { return durationMs }
+        return period.end(after: now) - period.start(of: now)
     }
+
+    func hitsPerMillisecond(at now: Timestamp) -> Double { Double(limit) / Double(max(1, windowLength(at: now))) }
 }

@@ -15,6 +15,12 @@ enum Demand {
         }
     }
 
+    /// It is a slot that comes free when a job ends: neither paused nor closed.
+    var isFreedByOthers: Bool {
+        guard case .slot(let limit, let max) = self else { return false }
+        return !limit.isPaused && limit.capacity(max) > 0
+    }
+
     var max: UInt32? {
         if case .slot(_, let max) = self { max } else { nil }
     }

@@ -90,9 +90,10 @@ extension Transaction {
     }
 
     /// Whether there is room for all of it now.
-    /// - Parameter line: that the job waits in; nil for a newcomer, which goes behind those that wait.
-    func verdict(_ demands: [Demand], in line: Line?) -> Verdict {
-        let isNewcomer = line == nil
+    /// - Parameters:
+    ///   - line: that the job waits in; nil when it waits in none.
+    ///   - isNewcomer: it goes behind those that wait.
+    func verdict(_ demands: [Demand], in line: Line?, isNewcomer: Bool = false) -> Verdict {
         for demand in demands {
             switch demand {
             case .slot(let limit, let max):

@@ -14,11 +14,29 @@ extension Transaction {
         guard !limits.isEmpty else { return placeReady(job, task) }
 
         let demands = try await demands(of: limits, job.tenant)
-        switch verdict(demands, in: nil) {
+        switch verdict(demands, in: nil, isNewcomer: true) {
+        case .free:
+            try await accept(job, task, demands)
+        case .blocked(.hits(let limit, let rate), let dueAt) where rate.maxRetries > 0:
+            drain(limit, rate)
+            try await putOff(job, task, rate, roomAt: dueAt)
+        case .blocked(let demand, let dueAt):
+            if case .hits(let limit, let rate) = demand { drain(limit, rate) }
+            note(demand, dueAt, group: job.queue.id.group)
+            try await placeWaiting(job, task, at: demand)
+        }
+    }
+
+    /// Admits a job that was leased and has not run. It goes by its rank; one that cannot wait in line, because it asks only so
+    /// often, goes before those that do and is not counted as refused.
+    func admitAgain(_ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) {
+        let demands = try await demands(of: task.jobLimits, job.tenant)
+        let canWait = task.jobLimits.rates.allSatisfy { $0.maxRetries == 0 }
+        switch verdict(demands, in: nil, isNewcomer: canWait) {
         case .free:
             try await accept(job, task, demands)
         case .blocked(.hits(_, let rate), let dueAt) where rate.maxRetries > 0:
-            try await putOff(job, task, rate, roomAt: dueAt)
+            try await putOff(job, task, until: max(dueAt ?? now, now + rate.backoff(after: 0)), isRefusal: false)
         case .blocked(let demand, let dueAt):
             note(demand, dueAt, group: job.queue.id.group)
             try await placeWaiting(job, task, at: demand)
@@ -53,24 +71,29 @@ extension Transaction {
             return try await fail(job, task, rate)
         }
         Probe.ratePutOff.reached()
-        let backoff = rate.backoff(after: task.rateChecks)
+        // Whoever asks another system again and again leaves it some time.
+        let least = settings.asksRateLimiter && rate.maxRetries == 0 ? settings.rateOutageMilliseconds : 0
+        let backoff = max(least, rate.backoff(after: task.rateChecks))
         let bound = now + max(0, rate.maxBackoffMs)
         let isSoon = roomAt.map { $0 > now && $0 < bound } ?? false
         try await putOff(job, task, until: isSoon ? roomAt ?? bound : now + backoff)
     }
 
     /// Has the job come back at a time. Its rank stays that of its start.
-    func putOff(_ job: JobReference, _ task: StorageV1.Task, until due: Timestamp) async throws(StoreError) {
+    /// - Parameter isRefusal: it counts as one of the refusals that the job bears.
+    func putOff(
+        _ job: JobReference, _ task: StorageV1.Task, until due: Timestamp, isRefusal: Bool = true
+    ) async throws(StoreError) {
         var task = task
         task.hold = nil
         task.reserved = false
-        task.rateChecks += 1
+        if isRefusal { task.rateChecks += 1 }
         try await retarget(job, task, due: due)
         placeTimer(job, task, due: due)
     }
 
-    /// Has the job's status say when its timer is due.
-    func retarget(_ job: JobReference, _ task: StorageV1.Task, due: Timestamp) async throws(StoreError) {
+    /// Has the job's status say when its timer is due; nil: it has none any more.
+    func retarget(_ job: JobReference, _ task: StorageV1.Task, due: Timestamp?) async throws(StoreError) {
         var status = StorageV1.Status()
         if let bytes = try await get(job.keys.status(job.id)) {
             status = try StorageV1.Status(stored: bytes)
@@ -81,7 +104,7 @@ extension Transaction {
             status.relativeAttempt = task.relativeAttempt
             status.startMs = task.startMs
         }
-        status.dueMs = due.milliseconds
+        status.dueMs = due?.milliseconds
         put(job.keys.status(job.id), status.serializedBytes())
     }
 
@@ -111,9 +134,20 @@ extension Transaction {
             // Room that others were meant to have: they are looked at first.
             memory.limits.markFreed(limit)
             refreshIfDue(limit, for: group)
-        case .hits(let limit, let rate):
-            if rate.behavior & RateBehavior.drainOverLimit != 0 { change(limit) { _ = $0.drain(rate) } }
+        case .hits(let limit, _):
             if let dueAt { memory.limits.setAlarm(limit, at: max(dueAt, now + 1)) }
+        }
+    }
+}
+
+extension Transaction {
+    /// A refused hit that asks for it uses up what is left. A job that waits in line is refused once, when it comes: drained at
+    /// each look, a bucket would never have room for it.
+    func drain(_ limit: BucketLimit, _ rate: StorageV1.RateLimit) {
+        guard rate.behavior & RateBehavior.drainOverLimit != 0 else { return }
+        change(limit) { bucket in
+            bucket.pass(to: now, rate)
+            _ = bucket.drain(rate)
         }
     }
 }

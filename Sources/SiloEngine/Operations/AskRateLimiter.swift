@@ -9,6 +9,10 @@ struct PendingCheck {
     let attempt: UInt32
     /// Which of the job's rate limits, from 0.
     let index: UInt32
+    /// When the job's timer is due, which tells this question from later ones.
+    let due: Timestamp
+    /// When the job was stored: another of the same name is another job.
+    let createdAt: Timestamp
     let check: RateCheck
 }
 
@@ -20,13 +24,17 @@ extension Transaction {
         try await retarget(job, task, due: due)
         placeTimer(job, task, due: due)
         let pending = PendingCheck(
-            tenant: job.tenant, job: job.id, attempt: task.attempt, index: task.ratesPassed,
-            check: RateCheck(
-                name: rate.name, uniqueKey: rate.uniqueKey, hits: Int64(rate.hits), limit: rate.limit,
-                durationMilliseconds: rate.durationMs, algorithm: rate.algorithm, behavior: rate.behavior, burst: rate.burst
-            )
+            tenant: job.tenant, job: job.id, attempt: task.attempt, index: task.ratesPassed, due: due,
+            createdAt: try await created(job, task),
+            check: RateCheck(rate)
         )
         afterwards { $0.checks.append(pending) }
+    }
+
+    private func created(_ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) -> Timestamp {
+        if let job = task.job { return Timestamp(job.createdAtMs) }
+        let stored = try await get(job.keys.job(job.id)).flatMap { try? StorageV1.Job(serializedBytes: $0) }
+        return Timestamp(stored?.createdAtMs ?? 0)
     }
 }
 
@@ -45,7 +53,8 @@ struct RateAnswered: Command {
         let (stored, job) = found
         let rates = stored.job.limits.rates
         guard stored.state == .scheduled, stored.attempt == question.attempt, question.index < rates.count,
-            let due = stored.due, let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, due.sortable, job.id)),
+            RateCheck(rates[Int(question.index)]) == question.check,
+            Timestamp(stored.job.createdAtMs) == question.createdAt, let due = stored.due, due == question.due, let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, due.sortable, job.id)),
             let asking = try? StorageV1.Task(serializedBytes: bytes), asking.hold != nil, asking.ratesPassed == question.index,
             var task = try await transaction.takeTimer(job, stored)
         else { return }
@@ -54,13 +63,26 @@ struct RateAnswered: Command {
         switch answer {
         case .under:
             task.ratesPassed += 1
-            if let next = task.nextCheck { try await transaction.ask(next, job, task) } else { transaction.placeReady(job, task) }
+            guard let next = task.nextCheck else {
+                try await transaction.retarget(job, task, due: nil)
+                return transaction.placeReady(job, task)
+            }
+            try await transaction.ask(next, job, task)
         case .over(let resetAt):
             try await transaction.putOff(job, try await transaction.releasing(task, job), rate, roomAt: resetAt)
         case .failed:
             let again = transaction.now + max(transaction.settings.rateOutageMilliseconds, rate.initialBackoffMs)
             try await transaction.putOff(job, try await transaction.releasing(task, job), until: again)
         }
+    }
+}
+
+extension RateCheck {
+    fileprivate init(_ rate: StorageV1.RateLimit) {
+        self.init(
+            name: rate.name, uniqueKey: rate.uniqueKey, hits: Int64(rate.hits), limit: rate.limit,
+            durationMilliseconds: rate.durationMs, algorithm: rate.algorithm, behavior: rate.behavior, burst: rate.burst
+        )
     }
 }
 

@@ -48,11 +48,16 @@ public struct GiveBack: Command {
             encodedBytes: stored.jobBytes
         )
         guard record.hold != nil else { return try await transaction.admit(job, task) }
-        // It keeps its slots, and has its hits promised again; an external limiter is not asked twice.
+        if record.used {
+            // Its hits may be of a window that has passed: it is admitted anew.
+            let (start, now) = (Timestamp(record.startedAtMs), transaction.now)
+            try await transaction.changeBuckets(stored.job.limits.rates, of: job.tenant) { $0.refund($1, startedAt: start, now: now) }
+            try await transaction.free(slots, hold: record.hold, of: job.tenant)
+            return try await transaction.admitAgain(job, task)
+        }
+        // It keeps its slots; an external limiter is not asked twice.
         task.hold = record.hold
-        task.reserved = record.used
-        if !record.used { task.ratesPassed = UInt32(stored.job.limits.rates.count) }
-        if record.used { try await transaction.changeBuckets(stored.job.limits.rates, of: job.tenant) { $0.giveBack($1) } }
+        task.ratesPassed = UInt32(stored.job.limits.rates.count)
         transaction.placeReady(job, task)
     }
 }

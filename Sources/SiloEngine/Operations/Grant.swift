@@ -23,6 +23,8 @@ extension Transaction {
             guard left > 0 else { return false }
             left -= 1
             guard let head = try await head(of: line) else { continue }
+            // What was read may have a higher rank than was known, and another line may be first.
+            guard limit.candidate() === line else { continue }
             let task = head.record
             let queue = try await queue(line.id.tenant, task.jobGroup)
             let job = JobReference(id: head.position.job, queue: queue)
@@ -36,9 +38,11 @@ extension Transaction {
                 takeFirst(of: line, head, queue)
                 try await putOff(job, task, rate, roomAt: dueAt)
             case .blocked(let demand, let dueAt):
-                if demand.limit !== limit, case .slot = demand {
+                if demand.limit !== limit, demand.isFreedByOthers {
                     memory.limits.passedOver(line, demands, patience: settings.passedOverMilliseconds, at: now)
                 }
+                // What it lacks is no slot that comes free: nothing is kept for it meanwhile.
+                if !demand.isFreedByOthers { memory.limits.stopKeeping(for: line) }
                 memory.limits.park(line, at: demand)
                 note(demand, dueAt, group: queue.id.group)
                 // A line that stays is first still: nobody behind it goes before.

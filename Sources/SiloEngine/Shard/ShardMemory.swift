@@ -104,6 +104,7 @@ final class ShardMemory {
         if case .limit(let key, let tenant) = target {
             guard let limit = limits.slot(tenant, key) else { return }
             limit.isPaused = limits.pauses.isPaused(key, of: tenant)
+            if limit.isPaused { for line in limit.lines.all { limits.stopKeeping(for: line) } }
             return limits.markFreed(limit)
         }
         for queue in queues.values {

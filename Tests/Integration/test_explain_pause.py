@@ -373,6 +373,7 @@ class TestPauses:
         task, ready, waiting = work
         target = self.target(name, group)
         assert not self.pause(acme, target, "maintenance")
+        assert PAUSED in kinds(acme.explain(ready)), "before any worker has asked, too"
         assert acme.lease(group, 9) == [] and not acme.heartbeat(task).cancelled
         acme.succeed(task)
         assert acme.status(task.job_id) == SUCCEEDED

@@ -29,13 +29,22 @@ ROUTED = {
     "LeaseTasks": dict(task_group="g", max_tasks=1),
     "ReportOutcome": dict(task_id=NIL, cancelled=pb.Cancelled()),
     "ReportOutcomes": dict(),
+    "ReportRefreshOutcome": dict(task_id=NIL, success=pb.RefreshSuccess(new_max_concurrency=1)),
     "Heartbeat": dict(task_id=NIL, worker_id="w"),
+    "DropTenantHolders": dict(),
+    "ExplainJob": dict(id="x"),
+    "Pause": dict(target=pb.PauseTarget(limit_key="k")),
+    "Resume": dict(target=pb.PauseTarget(limit_key="k")),
+    "ListPauses": dict(),
 }
 #: Calls that look only at what this node has open.
 LOCAL = ["FlushShard", "CompactShard", "GetShardStorageInfo"]
-#: Those that name one job of one tenant.
-JOB_CALLS = ["Enqueue", "GetJob", "GetJobResult", "DeleteJob", "CancelJob", "RestartJob", "ExpediteJob", "LeaseTask"]
-WORKER_CALLS = ["ReportOutcome", "Heartbeat"]
+#: Those that name one job of one tenant, or a tenant alone.
+JOB_CALLS = [
+    "Enqueue", "GetJob", "GetJobResult", "DeleteJob", "CancelJob", "RestartJob", "ExpediteJob", "LeaseTask", "DropTenantHolders",
+    "ExplainJob", "Pause", "Resume",
+]
+WORKER_CALLS = ["ReportOutcome", "ReportRefreshOutcome", "Heartbeat"]
 
 
 @pytest.fixture(scope="module")

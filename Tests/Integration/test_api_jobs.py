@@ -1,11 +1,15 @@
 """The life of a job as applications see it: every state, every result, every refusal (spec/api.md 6.3 to 6.10, design 5a)."""
 
+import collections
+import concurrent.futures
+import threading
+import time
 import uuid
 
 import pytest
 
 from support.client import (
-    CANCELLED, FAILED, FAILED_PRECONDITION, NOT_FOUND, RUNNING, SCHEDULED, SUCCEEDED, Client, new_id, policy, refused, unpacked,
+    CANCELLED, FAILED, FAILED_PRECONDITION, NOT_FOUND, RUNNING, SCHEDULED, SUCCEEDED, Client, new_id, packed, policy, refused, unpacked,
 )
 from support.generated import pb
 from support.waiting import milliseconds
@@ -124,6 +128,34 @@ class TestGetJob:
         assert [(a.attempt_number, a.error_code, unpacked(a.error_data)) for a in attempts] == [
             (n + 1, f"E{n}", n) for n in range(150)
         ]
+
+    def test_an_answer_is_of_one_moment(self, server, client, group):
+        """A running job that succeeds is one or the other to every reader, never a job that is scheduled."""
+        seen = collections.Counter()
+        busy = threading.Event()
+
+        def others():
+            with Client(server.address) as other:
+                while not busy.is_set():
+                    other.enqueue(f"noise {group}"[:60], payload="x" * 1000)
+
+        with concurrent.futures.ThreadPoolExecutor() as pool, Client(server.address) as reader:
+            noise = [pool.submit(others) for _ in range(4)]
+            end = time.monotonic() + 6
+            while time.monotonic() < end:
+                for _ in range(10):
+                    client.enqueue(group)
+                futures = []
+                for task in client.lease(group, 10):
+                    futures += [reader.begin("GetJob", shard=task.shard, id=task.job_id) for _ in range(6)]
+                    client.begin("ReportOutcome", shard=task.shard, task_id=task.id, success=packed(1))
+                    futures += [reader.begin("GetJob", shard=task.shard, id=task.job_id) for _ in range(12)]
+                seen.update(future.result().status for future in futures)
+            busy.set()
+            for future in noise:
+                future.result()
+        assert seen[SUCCEEDED] > 100 and seen[RUNNING] > 100, "both were seen"
+        assert set(seen) == {RUNNING, SUCCEEDED}, seen
 
     def test_a_missing_job(self, client):
         with refused(NOT_FOUND, "job not found"):

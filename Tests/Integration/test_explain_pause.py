@@ -1,80 +1,709 @@
-"""Why a job waits, pauses, and dropped holders, from outside."""
+"""ExplainJob, pauses and DropTenantHolders from outside (proto/silo/v1/silo.proto, docs/limits.md; spec/api.md 6.16)."""
 
-import time
+import concurrent.futures
 
 import pytest
 
-from support.client import SUCCEEDED, Client, new_id
+from support.client import (
+    CANCELLED, FAILED, FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, RUNNING, SCHEDULED, SUCCEEDED, Client, concurrency, floating,
+    ids_of, new_id, policy, rate, rate_policy, refused,
+)
 from support.generated import pb
-from support.waiting import until
+from support.waiting import milliseconds, until
+
+HOUR = 3_600_000
+NIL = "00000000-0000-0000-0000-000000000000"
+TIMER, CONCURRENCY, FLOATING, RATE, READY, NO_WORKER, PAUSED = (
+    pb.Obstacle.KIND_TIMER, pb.Obstacle.KIND_CONCURRENCY, pb.Obstacle.KIND_FLOATING, pb.Obstacle.KIND_RATE,
+    pb.Obstacle.KIND_READY_QUEUE, pb.Obstacle.KIND_NO_WORKER, pb.Obstacle.KIND_PAUSED,
+)
 
 
-def slots(key, most):
-    return pb.Limit(concurrency=pb.ConcurrencyLimit(key=key, max_concurrency=most))
+@pytest.fixture(scope="module")
+def server(audited_server):
+    return audited_server
 
 
-def rate(name, limit, milliseconds, hits=1, **fields):
-    return pb.Limit(rate_limit=pb.GubernatorRateLimit(
-        name=name, unique_key="all", limit=limit, duration_ms=milliseconds, hits=hits, **fields))
+@pytest.fixture(scope="module")
+def tenants(start_server):
+    """A server with tenancy and one shard."""
+    return start_server("--tenancy", "--shards", 1, "--audit-secs", 1)
 
 
-def names(tasks):
-    return [task.job_id for task in tasks]
+@pytest.fixture
+def acme(tenants):
+    """A client of one tenant, which leaves no pause behind."""
+    with Client(tenants.address, tenant="acme") as client:
+        yield client
+        for pause in client.pauses():
+            fields = {"tenant": pause.tenant} if pause.HasField("tenant") else {}
+            client.call("Resume", shard=client.shard, target=pause.target, **fields)
 
 
-class TestExplainAndPause:
-    def explain(self, client, id):
-        return client.call("ExplainJob", shard=client.shard, id=id)
+def kinds(answer):
+    return [obstacle.kind for obstacle in answer.obstacles]
 
-    def test_it_names_the_limit_who_holds_it_and_the_place_in_line(self, client, group):
-        ids = [client.enqueue(group, id=new_id(), limits=[slots(group, 2)]) for _ in range(5)]
-        tasks = client.lease(group, 10)
-        answer = self.explain(client, ids[4])
-        obstacle = answer.obstacles[0]
-        assert (obstacle.kind, obstacle.key, obstacle.max, obstacle.in_use, obstacle.ahead, obstacle.blocks_now) == (
-            pb.Obstacle.KIND_CONCURRENCY, group, 2, 2, 2, True)
-        assert {h.job_id for h in obstacle.holders} == set(ids[:2]) and {h.task_id for h in obstacle.holders} == {t.id for t in tasks}
-        assert self.explain(client, ids[0]).summary.startswith("It is running")
 
-    def test_it_names_a_timer_a_rate_limit_and_a_missing_worker(self, client, group):
-        later = client.enqueue(group, start_at_ms=int(time.time() * 1000) + 60_000)
-        assert self.explain(client, later).obstacles[0].kind == pb.Obstacle.KIND_TIMER
-        kinds = [o.kind for o in self.explain(client, client.enqueue(group)).obstacles]
-        assert kinds == [pb.Obstacle.KIND_NO_WORKER]
-        for _ in range(2):
-            id = client.enqueue(group + "r", limits=[rate(group, 1, 60_000)])
-        client.lease(group + "r")
-        obstacle = self.explain(client, id).obstacles[0]
-        assert obstacle.kind == pb.Obstacle.KIND_RATE and obstacle.until_ms > time.time() * 1000
+def polled(client, group):
+    """A worker has asked for the group: it has one."""
+    assert client.lease(group) == []
 
-    @pytest.mark.parametrize("what", ["whole_tenant", "task_group", "limit_key"])
-    def test_nothing_new_starts_while_it_is_paused(self, new_server, what):
-        server = new_server("--shards", 1, "--tenancy", "--audit-secs", 1)
-        with Client(server.address, tenant="acme") as client:
-            shard = client.shard
-            running = client.enqueue("g", limits=[slots("k", 2)])
-            task = client.take("g")
-            ready = client.enqueue("g", limits=[slots("k", 2)])
-            target = pb.PauseTarget(**{what: {"whole_tenant": True, "task_group": "g", "limit_key": "k"}[what]})
-            assert not client.call("Pause", shard=shard, tenant="acme", target=target, reason="because").was_paused
-            assert client.lease("g", 5) == []
+
+def fill(client, group, count, limits, **fields):
+    """Jobs of ascending rank, stored together; gives their ids."""
+    begin = milliseconds() - 100_000
+    results = client.call("EnqueueBatch", shard=client.shard, jobs=[
+        pb.EnqueueRequest(task_group=group, limits=limits, start_at_ms=begin + n, tenant=client.tenant, **fields) for n in range(count)
+    ]).results
+    assert {r.code for r in results} == {0}
+    return [r.id for r in results]
+
+
+class TestSettled:
+    def test_a_missing_job(self, client):
+        with refused(NOT_FOUND, "job not found"):
+            client.explain(new_id())
+
+    def test_addresses_are_checked_as_everywhere(self, client):
+        id = client.enqueue()
+        for shard, code, text in [("x", INVALID_ARGUMENT, "invalid shard ID: x"), (NIL, NOT_FOUND, "shard not found")]:
+            with refused(code, text):
+                client.explain(id, shard=shard)
+        with refused(FAILED_PRECONDITION, containing="tenancy is disabled"):
+            client.explain(id, tenant="a", shard=client.shard)
+        with refused(INVALID_ARGUMENT, "id too long (must be <= 1024 bytes)"):
+            client.explain("x" * 1025)
+
+    def test_a_running_job(self, client, group):
+        id = client.enqueue(group, retry_policy=policy(1))
+        client.fail(client.take(group))
+        task = client.take(group, worker="worker-7")
+        answer = client.explain(id)
+        assert (answer.id, answer.status, answer.task_group, answer.attempt, list(answer.obstacles)) == (id, RUNNING, group, 2, [])
+        assert "running" in answer.summary and "attempt 2" in answer.summary and "worker-7" in answer.summary
+        assert "cancelled" not in answer.summary
+        client.cancel(id)
+        assert "cancelled" in client.explain(id).summary and client.explain(id).status == RUNNING
+        client.give_up(task)
+
+    def test_finished_jobs(self, client, group):
+        done = client.succeeded(group)
+        broken = client.enqueue(group)
+        client.fail(client.lease_one(broken))
+        called_off = client.enqueue(group)
+        client.cancel(called_off)
+        for id, status, word in [(done, SUCCEEDED, "Succeeded"), (broken, FAILED, "Failed"), (called_off, CANCELLED, "Cancelled")]:
+            answer = client.explain(id)
+            assert (answer.status, list(answer.obstacles), answer.attempt) == (status, [], 1)
+            assert answer.summary.startswith("It has ended") and word in answer.summary
+            assert not answer.HasField("earliest_start_at_ms") and not answer.HasField("estimated_start_at_ms")
+
+    def test_explaining_changes_nothing(self, client, group):
+        fill(client, group, 3, [concurrency(group), rate(group, 2, HOUR), floating(group + "f")])
+        ids = fill(client, group, 2, [concurrency(group)])
+        before = [client.job(id) for id in ids], client.counts()
+        for id in ids * 3:
+            client.explain(id)
+        assert ([client.job(id) for id in ids], client.counts()) == before and len(client.lease(group, 9)) == 1
+
+
+class TestTimers:
+    def test_a_start_that_lies_ahead(self, client, group):
+        start = milliseconds() + HOUR
+        polled(client, group)
+        answer = client.explain(client.enqueue(group, start_at_ms=start))
+        obstacle, = answer.obstacles
+        assert (obstacle.kind, obstacle.until_ms, obstacle.blocks_now) == (TIMER, start, True)
+        assert (answer.status, answer.earliest_start_at_ms, answer.attempt) == (SCHEDULED, start, 1)
+        assert obstacle.text in answer.summary and "59 min" in answer.summary
+
+    def test_a_retry_that_waits(self, client, group):
+        id = client.enqueue(group, retry_policy=policy(1, HOUR, HOUR))
+        client.fail(client.take(group))
+        answer = client.explain(id)
+        obstacle, = answer.obstacles
+        assert (obstacle.kind, obstacle.until_ms, answer.attempt) == (TIMER, client.job(id).next_attempt_starts_after_ms, 2)
+        assert "attempt 2" in obstacle.text and "failed" in obstacle.text
+
+    def test_limits_that_would_be_in_its_way_then_are_told_too(self, client, group):
+        fill(client, group, 1, [concurrency(group)])
+        holder = client.take(group)
+        answer = client.explain(client.enqueue(group, start_at_ms=milliseconds() + HOUR, limits=[concurrency(group), rate(group, 1, HOUR)]))
+        assert [(o.kind, o.blocks_now) for o in answer.obstacles] == [(TIMER, True), (CONCURRENCY, False)]
+        assert [h.job_id for h in answer.obstacles[1].holders] == [holder.job_id]
+
+    def test_a_job_that_a_rate_limit_put_off(self, client, group):
+        fill(client, group, 1, [rate(group, 1, HOUR)])
+        client.take(group)
+        id = client.enqueue(group, limits=[rate(group, 1, HOUR, retry_policy=rate_policy(3, 50_000, 50_000))])
+        answer = client.explain(id)
+        assert [(o.kind, o.blocks_now) for o in answer.obstacles] == [(TIMER, True), (RATE, False)]
+        assert "rate limit" in answer.obstacles[0].text
+        assert 0 < answer.obstacles[0].until_ms - milliseconds() <= 50_000
+
+
+class TestReady:
+    def test_next_in_line_with_a_worker(self, client, group):
+        polled(client, group)
+        answer = client.explain(client.enqueue(group))
+        assert list(answer.obstacles) == [] and answer.summary.startswith("Nothing is in its way") and group in answer.summary
+
+    def test_no_worker_ever_asked(self, client, group):
+        answer = client.explain(client.enqueue(group))
+        obstacle, = answer.obstacles
+        assert (obstacle.kind, obstacle.blocks_now) == (NO_WORKER, True) and group in obstacle.text
+        assert not answer.HasField("last_poll_at_ms") and answer.workers_waiting == 0
+
+    def test_when_a_worker_last_asked(self, client, group):
+        began = milliseconds()
+        polled(client, group)
+        answer = client.explain(client.enqueue(group))
+        assert began <= answer.last_poll_at_ms <= milliseconds() and answer.workers_waiting == 0
+
+    def test_workers_that_wait_are_counted(self, client, group):
+        id = client.enqueue(group, start_at_ms=milliseconds() + HOUR)
+        futures = [client.begin("LeaseTasks", task_group=group, max_tasks=1, worker_id="w", wait_ms=60_000) for _ in range(3)]
+        until(lambda: client.explain(id).workers_waiting == 3, what="three waiting workers")
+        for future in futures:
+            future.cancel()
+        until(lambda: client.explain(id).workers_waiting == 0, 5, "the workers to be gone")
+
+    def test_jobs_before_it_are_counted_by_rank(self, client, group):
+        polled(client, group)
+        ids = fill(client, group, 30, [])
+        urgent = client.enqueue(group, priority=0, start_at_ms=milliseconds() - HOUR)
+        last = client.enqueue(group, priority=99)
+        for id, ahead in [(urgent, 0), (ids[0], 1), (ids[17], 18), (last, 31)]:
+            found = {o.kind: o for o in client.explain(id).obstacles}
+            assert set(found) == ({READY} if ahead else set()) and (not ahead or (found[READY].ahead, found[READY].blocks_now) == (ahead, True))
+        client.lease(group, 10)
+        assert client.explain(last).obstacles[0].ahead == 21
+
+    def test_those_of_other_tenants_are_not(self, acme, group):
+        polled(acme, group)
+        for _ in range(5):
+            acme.enqueue(group, tenant="other")
+        assert kinds(acme.explain(acme.enqueue(group))) == []
+
+
+class TestSlots:
+    def test_who_holds_it_and_who_goes_before(self, client, group):
+        ids = fill(client, group, 6, [concurrency(group, 3)])
+        tasks = client.lease(group, 2, worker="worker-7")
+        answer = client.explain(ids[5])
+        obstacle, = answer.obstacles
+        assert (obstacle.kind, obstacle.key, obstacle.max, obstacle.in_use, obstacle.ahead) == (CONCURRENCY, group, 3, 3, 2)
+        assert obstacle.blocks_now and not obstacle.ahead_is_least
+        running = {h.job_id: h for h in obstacle.holders if h.task_id}
+        assert {id: running[id].task_id for id in running} == {t.job_id: t.id for t in tasks}
+        for holder in running.values():
+            assert (holder.worker_id, holder.task_group) == ("worker-7", group)
+            assert holder.since_ms == client.job(holder.job_id, attempts=True).attempts[0].started_at_ms
+        ready, = [h for h in obstacle.holders if not h.task_id]
+        assert (ready.job_id, ready.worker_id, ready.since_ms, ready.task_group) == (ids[2], "", 0, group)
+        assert "2 running" in obstacle.text and "1 ready" in obstacle.text and "2 jobs wait before it" in obstacle.text
+        assert obstacle.text in answer.summary
+        assert [client.explain(id).obstacles[0].ahead for id in ids[3:]] == [0, 1, 2]
+        assert "first in line" in client.explain(ids[3]).obstacles[0].text
+
+    def test_no_more_than_twenty_holders_are_named(self, client, group):
+        ids = fill(client, group, 30, [concurrency(group, 29)])
+        client.lease(group, 99)
+        obstacle = client.explain(ids[29]).obstacles[0]
+        assert (obstacle.in_use, len({h.job_id for h in obstacle.holders})) == (29, 20)
+
+    def test_positions_with_a_thousand_waiting_jobs(self, client, group):
+        """In one line of equal limits, and in several lines at one key."""
+        key = concurrency(group)
+        holder = client.enqueue(group, limits=[key], start_at_ms=1)
+        task = client.take(group)
+        assert task.job_id == holder
+        ids = fill(client, group, 1000, [key])
+        mixed = fill(client, group, 300, [key, concurrency(group + "2")])
+        for n in (0, 1, 499, 998, 999):
+            obstacle = client.explain(ids[n]).obstacles[0]
+            assert obstacle.ahead == n + self.before(client, ids[n], mixed) and not obstacle.ahead_is_least
+        urgent = client.enqueue(group, limits=[key], priority=0, start_at_ms=2)
+        assert client.explain(urgent).obstacles[0].ahead == 0
+        least = client.enqueue(group, limits=[key], priority=99, start_at_ms=milliseconds() - 1)
+        assert client.explain(least).obstacles[0].ahead == 1301
+        client.cancel(urgent), client.cancel(ids[0])
+        assert client.explain(least).obstacles[0].ahead == 1299
+        client.succeed(task)
+        assert client.explain(least).obstacles[0].ahead == 1298
+        client.succeed(client.take(group))
+        assert client.explain(least).obstacles[0].ahead == 1297
+
+    @staticmethod
+    def before(client, id, others):
+        """How many of these jobs have a lower rank than a job."""
+        def rank(job):
+            return job.next_attempt_starts_after_ms + job.priority * 60_000, job.id
+
+        own = rank(client.job(id))
+        return sum(rank(client.job(other)) < own for other in others)
+
+    def test_every_limit_that_has_no_room_is_told(self, client, group):
+        a, b, free = concurrency(group + "a"), concurrency(group + "b", 2), concurrency(group + "c")
+        fill(client, group, 1, [a]), fill(client, group, 2, [b])
+        assert len(client.lease(group, 9)) == 3
+        id = client.enqueue(group, limits=[free, a, b])
+        found = {o.key: o for o in client.explain(id).obstacles}
+        assert set(found) == {group + "a", group + "b"} and (found[group + "b"].in_use, found[group + "b"].max) == (2, 2)
+        assert [o.blocks_now for o in found.values()].count(True) == 1, "it waits at one"
+        assert client.explain(id).summary.endswith("1 more thing in its way.")
+
+    def test_a_job_that_waits_for_slots_of_a_group_without_worker(self, client, group):
+        fill(client, group + "-a", 1, [concurrency(group)])
+        client.take(group + "-a")
+        answer = client.explain(client.enqueue(group + "-b", limits=[concurrency(group)]))
+        assert [(o.kind, o.blocks_now) for o in answer.obstacles] == [(CONCURRENCY, True), (NO_WORKER, False)]
+
+    def test_an_estimate_comes_from_the_pace_of_late(self, client, group):
+        ids = fill(client, group, 12, [concurrency(group)])
+        task = client.take(group)
+        assert not client.explain(ids[11]).HasField("estimated_start_at_ms"), "nothing was seen yet"
+        begun = milliseconds()
+        for _ in range(5):
             client.succeed(task)
-            assert client.status(running) == SUCCEEDED
+            task = client.take(group)
+        passed = milliseconds() - begun
+        answer = client.explain(ids[11])
+        obstacle = answer.obstacles[0]
+        assert obstacle.ahead == 5 and obstacle.HasField("estimate_ms") and 0 <= obstacle.estimate_ms <= passed * 6 + 1000
+        assert abs(answer.estimated_start_at_ms - milliseconds() - obstacle.estimate_ms) < 2000
+        client.succeed(task)
+
+    def test_a_floating_limit(self, client, group):
+        ids = fill(client, group, 3, [floating(group, 1)])
+        tasks, (refresh,) = client.lease_with_refreshes(group)
+        obstacle, = client.explain(ids[2]).obstacles
+        assert (obstacle.kind, obstacle.key, obstacle.max, obstacle.in_use, obstacle.ahead) == (FLOATING, group, 1, 1, 1)
+        assert [h.task_id for h in obstacle.holders] == [tasks[0].id] and obstacle.blocks_now
+        client.refresh(refresh, 2)
+        assert len(client.lease(group)) == 1
+        obstacle, = client.explain(ids[2]).obstacles
+        assert (obstacle.max, obstacle.in_use, obstacle.ahead, len(obstacle.holders)) == (2, 2, 0, 2)
+
+
+class TestRates:
+    def test_when_it_is_due(self, client, group):
+        limit = rate(group, 2, HOUR, key="k")
+        ids = fill(client, group, 7, [limit])
+        client.lease(group, 9)
+        end = client.job(ids[0], attempts=True).attempts[0].started_at_ms + HOUR
+        # Two an hour: places 0 and 1 at the end of this window, 2 and 3 an hour later.
+        for n, id in enumerate(ids[2:]):
+            obstacle, = client.explain(id).obstacles
+            assert (obstacle.kind, obstacle.key, obstacle.max, obstacle.in_use, obstacle.ahead) == (RATE, f"{group}/k", 2, 2, n)
+            assert obstacle.until_ms == end + n // 2 * HOUR and obstacle.blocks_now
+            assert client.explain(id).earliest_start_at_ms == obstacle.until_ms
+        assert "59 min" in client.explain(ids[2]).summary
+
+    def test_a_leaky_bucket(self, client, group):
+        ids = fill(client, group, 4, [rate(group, 2, HOUR, algorithm=pb.GUBERNATOR_ALGORITHM_LEAKY_BUCKET)])
+        client.lease(group, 9)
+        start = client.job(ids[0], attempts=True).attempts[0].started_at_ms
+        for n, id in enumerate(ids[2:], 1):
+            obstacle, = client.explain(id).obstacles
+            assert obstacle.kind == RATE and abs(obstacle.until_ms - (start + n * HOUR // 2)) <= 1000
+
+    def test_a_bucket_full_of_promises_has_no_time(self, client, group):
+        """Ready jobs hold its room; the window opens when the first of them starts."""
+        polled(client, group)
+        ids = fill(client, group, 2, [rate(group, 1, HOUR)])
+        answer = client.explain(ids[1])
+        obstacle, = answer.obstacles
+        assert obstacle.kind == RATE and not obstacle.HasField("until_ms") and not answer.HasField("earliest_start_at_ms")
+        client.take(group)
+        assert client.explain(ids[1]).obstacles[0].HasField("until_ms")
+
+    def test_what_it_says_comes_true(self, client, group):
+        ids = fill(client, group, 2, [rate(group, 1, 900)])
+        client.take(group)
+        due = client.explain(ids[1]).obstacles[0].until_ms
+        assert client.take(group, seconds=10).job_id == ids[1]
+        assert due <= client.job(ids[1], attempts=True).attempts[0].started_at_ms < due + 700
+
+    def test_with_slots_no_estimate_lies_before_what_is_certain(self, client, group):
+        fill(client, group, 1, [concurrency(group), rate(group, 1, HOUR)])
+        client.take(group)
+        answer = client.explain(client.enqueue(group, limits=[concurrency(group), rate(group, 1, HOUR)], start_at_ms=milliseconds() + 100_000))
+        assert {CONCURRENCY, RATE, TIMER} == set(kinds(answer))
+        assert not answer.HasField("estimated_start_at_ms"), "a full limit gives nothing to go by"
+
+
+TARGETS = {
+    "tenant": dict(whole_tenant=True), "group": dict(task_group="g"), "group of all": dict(task_group="g", tenant=None), "key": dict(limit_key="k"),
+}
+
+
+class TestPauses:
+    @pytest.fixture
+    def work(self, acme, group):
+        """A running, a ready and a waiting job of a group that name the key: (task, ready, waiting)."""
+        key = concurrency(f"k{group}", 2)
+        ids = fill(acme, group, 3, [key])
+        task = acme.take(group)
+        assert task.job_id == ids[0]
+        return task, ids[1], ids[2]
+
+    def target(self, name, group):
+        """What a test pauses, with names of its own."""
+        fields = dict(TARGETS[name])
+        if "task_group" in fields:
+            fields["task_group"] = group
+        if "limit_key" in fields:
+            fields["limit_key"] = f"k{group}"
+        return fields
+
+    def pause(self, client, fields, reason=""):
+        """Pauses; a tenant of None stands for all."""
+        if "tenant" in fields:
+            return client.call("Pause", shard=client.shard, target=pb.PauseTarget(task_group=fields["task_group"]), reason=reason).was_paused
+        return client.pause(reason, **fields)
+
+    def resume(self, client, fields):
+        if "tenant" in fields:
+            return client.call("Resume", shard=client.shard, target=pb.PauseTarget(task_group=fields["task_group"])).was_paused
+        return client.resume(**fields)
+
+    @pytest.mark.parametrize("name", TARGETS)
+    def test_what_runs_goes_on_and_nothing_new_starts(self, acme, group, work, name):
+        task, ready, waiting = work
+        target = self.target(name, group)
+        assert not self.pause(acme, target, "maintenance")
+        assert PAUSED in kinds(acme.explain(ready)), "before any worker has asked, too"
+        assert acme.lease(group, 9) == [] and not acme.heartbeat(task).cancelled
+        acme.succeed(task)
+        assert acme.status(task.job_id) == SUCCEEDED
+        new = acme.enqueue(group, limits=[concurrency(f"k{group}", 2)], priority=99)
+        assert acme.lease(group, 9, wait_ms=200) == []
+        for id in (ready, waiting, new):
+            answer = acme.explain(id)
+            assert answer.status == SCHEDULED and PAUSED in kinds(answer) and "maintenance" in str(answer.obstacles)
+        assert self.resume(acme, target)
+        tasks = acme.lease(group, 9)
+        assert ids_of(tasks) == [ready, waiting], "in the order that they had"
+        acme.succeed(tasks[0])
+        assert ids_of(acme.lease(group, 9)) == [new]
+
+    @pytest.mark.parametrize("name", TARGETS)
+    def test_a_resume_wakes_workers_that_wait(self, acme, group, name):
+        target = self.target(name, group)
+        self.pause(acme, target)
+        ids = fill(acme, group, 2, [concurrency(f"k{group}", 2)])
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            waiting = pool.submit(acme.lease, group, 9, wait_ms=30_000)
+            acme.wait_for_worker(ids[0])
+            assert not waiting.done()
+            self.resume(acme, target)
+            assert waiting.result(10) and ids_of(waiting.result()) == ids
+
+    @pytest.mark.parametrize("name", TARGETS)
+    def test_retries_timers_restarts_and_expedites_do_not_start(self, acme, group, name):
+        key = concurrency(f"k{group}", 9)
+        retried = acme.enqueue(group, limits=[key], retry_policy=policy(1))
+        task = acme.take(group)
+        later = acme.enqueue(group, limits=[key], start_at_ms=milliseconds() + HOUR)
+        soon = acme.enqueue(group, limits=[key], start_at_ms=milliseconds() + 100)
+        called_off = acme.enqueue(group, limits=[key], start_at_ms=milliseconds() + HOUR)
+        acme.cancel(called_off)
+        target = self.target(name, group)
+        self.pause(acme, target)
+        acme.fail(task)
+        acme.expedite(later), acme.restart(called_off)
+        until(lambda: milliseconds() > acme.job(soon).next_attempt_starts_after_ms + 50, what="the time to come")
+        assert acme.lease(group, 9, wait_ms=100) == []
+        self.resume(acme, target)
+        # A restart's start is the enqueue time, when that lies ahead.
+        acme.expedite(called_off)
+        assert set(ids_of(acme.lease(group, 9))) == {retried, later, soon, called_off}
+
+    @pytest.mark.parametrize("name, others", [
+        ("tenant", ["other tenant", "other tenant and key"]),
+        ("group", ["other tenant", "other group"]),
+        ("group of all", ["other group"]),
+        ("key", ["other tenant", "no key", "other key"]),
+    ])
+    def test_others_go_on(self, acme, group, name, others):
+        key = concurrency(f"k{group}", 9)
+        jobs = {
+            "other tenant": dict(tenant="other", limits=[]), "other tenant and key": dict(tenant="other", limits=[key]),
+            "other group": dict(group="other " + group[-50:], limits=[key]), "no key": dict(limits=[]),
+            "other key": dict(limits=[concurrency("other" + group)]),
+        }
+        self.pause(acme, self.target(name, group))
+        assert acme.enqueue(group, limits=[key])
+        if name == "group of all":
+            acme.enqueue(group, tenant="other")
+        ids = {acme.enqueue(**({"group": group} | jobs[other])) for other in others}
+        leased = acme.lease(group, 9) + acme.lease("other " + group[-50:], 9)
+        assert set(ids_of(leased)) == ids
+        self.resume(acme, self.target(name, group))
+
+    def test_a_paused_key_stops_jobs_that_need_other_keys_too(self, acme, group):
+        a, b = concurrency(group + "a"), concurrency(group + "b")
+        acme.pause(limit_key=group + "a")
+        both = acme.enqueue(group, limits=[b, a])
+        free = acme.enqueue(group, limits=[b])
+        task = acme.take(group)
+        assert task.job_id == free, "the job that waits for the paused key holds nothing of the other"
+        acme.resume(limit_key=group + "a")
+        acme.succeed(task)
+        assert ids_of(acme.lease(group, 9)) == [both]
+
+    def test_a_paused_floating_key(self, acme, group):
+        acme.pause(limit_key=group)
+        id = acme.enqueue(group, limits=[floating(group, 5)])
+        assert acme.lease(group, 9) == []
+        acme.resume(limit_key=group)
+        assert ids_of(acme.lease(group, 9)) == [id]
+
+    def test_several_pauses_add_up(self, acme, group):
+        id = acme.enqueue(group, limits=[concurrency(f"k{group}")])
+        targets = [self.target(name, group) for name in TARGETS]
+        for target in targets:
+            self.pause(acme, target)
+        assert kinds(acme.explain(id)).count(PAUSED) >= 3
+        for target in targets:
+            assert acme.lease(group, 9) == []
+            assert self.resume(acme, target)
+        assert ids_of(acme.lease(group, 9)) == [id]
+
+    def test_paused_jobs_may_be_cancelled_and_deleted(self, acme, group, work):
+        task, ready, waiting = work
+        acme.pause(whole_tenant=True)
+        for id in (ready, waiting):
+            acme.cancel(id)
+            acme.delete(id)
+        acme.succeed(task)
+        acme.resume(whole_tenant=True)
+        assert acme.lease(group, 9) == []
+
+    def test_lease_task_is_not_paused(self, acme, group):
+        """A help for tests: whatever the start time and limits."""
+        acme.pause(task_group=group)
+        task = acme.lease_one(acme.enqueue(group))
+        acme.succeed(task)
+
+    def test_twice_and_never(self, acme, group):
+        target = dict(task_group=group)
+        assert not acme.resume(**target), "it was not paused"
+        assert not acme.pause("first", **target)
+        since = acme.pauses()[0].since_ms
+        assert acme.pause("second", **target)
+        assert [(p.reason, p.since_ms) for p in acme.pauses()] == [("second", since)], "the reason is the new one, the time the old"
+        assert acme.resume(**target) and not acme.resume(**target)
+        assert acme.pauses() == []
+
+    def test_the_list(self, acme, group):
+        began = milliseconds()
+        acme.pause("1", whole_tenant=True)
+        acme.pause("2", task_group=group)
+        acme.call("Pause", shard=acme.shard, target=pb.PauseTarget(task_group=group), reason="3")
+        acme.pause("", limit_key=group, tenant="日本")
+        pauses = acme.pauses()
+        assert sorted((p.tenant, p.target.WhichOneof("target"), p.reason) for p in pauses) == [
+            ("", "task_group", "3"), ("acme", "task_group", "2"), ("acme", "whole_tenant", "1"), ("日本", "limit_key", ""),
+        ]
+        assert [p.HasField("tenant") for p in pauses if p.reason == "3"] == [False]
+        assert {p.target.limit_key for p in pauses} == {"", group} and all(began <= p.since_ms <= milliseconds() for p in pauses)
+        assert [p.since_ms for p in pauses] == sorted(p.since_ms for p in pauses)
+
+    def test_without_tenancy(self, client, group):
+        for target in (dict(whole_tenant=True), dict(task_group=group), dict(limit_key=group)):
+            client.pause("why", **target)
+            pause, = client.pauses()
+            assert not pause.HasField("tenant") and pause.target == pb.PauseTarget(**target)
+            id = client.enqueue(group, limits=[concurrency(group)])
+            assert client.lease(group) == []
+            client.resume(**target)
+            task = client.take(group)
+            assert task.job_id == id
+            client.succeed(task)
+        with refused(FAILED_PRECONDITION, containing="tenancy is disabled"):
+            client.pause(task_group=group, tenant="a", shard=client.shard)
+
+    @pytest.mark.parametrize("method", ["Pause", "Resume"])
+    @pytest.mark.parametrize("fields, code, text", [
+        (dict(), INVALID_ARGUMENT, "target is required: whole_tenant, task_group or limit_key"),
+        (dict(target=pb.PauseTarget()), INVALID_ARGUMENT, "target is required: whole_tenant, task_group or limit_key"),
+        (dict(target=pb.PauseTarget(whole_tenant=False)), INVALID_ARGUMENT, "target.whole_tenant must be true, or name a task_group or limit_key"),
+        (dict(target=pb.PauseTarget(whole_tenant=True), tenant=None), INVALID_ARGUMENT, "tenant id required"),
+        (dict(target=pb.PauseTarget(task_group="")), INVALID_ARGUMENT, "target.task_group is required"),
+        (dict(target=pb.PauseTarget(task_group="x" * 65)), INVALID_ARGUMENT, "target.task_group too long (must be <= 64 chars)"),
+        (dict(target=pb.PauseTarget(limit_key="")), INVALID_ARGUMENT, "target.limit_key is required"),
+        (dict(target=pb.PauseTarget(limit_key="x" * 1025)), INVALID_ARGUMENT, "target.limit_key too long (must be <= 1024 bytes)"),
+        (dict(target=pb.PauseTarget(limit_key="k"), tenant=None), INVALID_ARGUMENT, "tenant id required"),
+        (dict(target=pb.PauseTarget(limit_key="k"), tenant="x" * 65), INVALID_ARGUMENT, "invalid tenant id"),
+        (dict(target=pb.PauseTarget(task_group="g"), shard="x"), INVALID_ARGUMENT, "invalid shard ID: x"),
+        (dict(target=pb.PauseTarget(task_group="g"), shard=NIL), NOT_FOUND, "shard not found"),
+    ])
+    def test_bad_targets_are_refused_by_name(self, acme, method, fields, code, text):
+        fields = {"shard": acme.shard, "tenant": "acme"} | fields
+        with refused(code, text):
+            acme.call(method, **{name: value for name, value in fields.items() if value is not None})
+        assert acme.pauses() == []
+
+    def test_a_reason_has_a_bound(self, acme):
+        with refused(INVALID_ARGUMENT, "reason too long (must be <= 1024 bytes)"):
+            acme.pause("é" * 513, whole_tenant=True)
+        acme.pause("é" * 512, whole_tenant=True)
+        assert acme.pauses()[0].reason == "é" * 512
+
+    def test_the_list_wants_a_shard(self, acme):
+        for shard, code, text in [("x", INVALID_ARGUMENT, "invalid shard ID: x"), (NIL, NOT_FOUND, "shard not found")]:
+            with refused(code, text):
+                acme.pauses(shard)
+
+    def test_pauses_outlive_kills(self, new_server):
+        server = new_server("--tenancy", "--shards", 1)
+        with Client(server.address, tenant="acme") as client:
+            client.pause("tenant", whole_tenant=True, tenant="t1")
+            client.pause("group", task_group="g")
+            client.call("Pause", shard=client.shard, target=pb.PauseTarget(task_group="h"), reason="all")
+            client.pause("key", limit_key="k", tenant="t2")
+            client.pause("gone", limit_key="gone")
+            client.resume(limit_key="gone")
+            jobs = {
+                "t1": client.enqueue("x", tenant="t1"), "g": client.enqueue("g"), "h": client.enqueue("h", tenant="t3"),
+                "k": client.enqueue("x", tenant="t2", limits=[concurrency("k")]),
+            }
+            free = [client.enqueue("x", tenant="t2"), client.enqueue("g", tenant="t2")]
+            before = client.pauses()
+        for _ in range(2):
             server.kill()
             server.start()
         with Client(server.address, tenant="acme") as client:
-            assert [p.reason for p in client.call("ListPauses", shard=shard).pauses] == ["because"]
-            assert client.lease("g", 5) == []
-            answer = client.call("ExplainJob", shard=shard, tenant="acme", id=ready)
-            assert "because" in answer.summary and answer.obstacles[0].kind == pb.Obstacle.KIND_PAUSED
-            assert client.call("Resume", shard=shard, tenant="acme", target=target).was_paused
-            assert names(client.lease("g", 5, wait_ms=5000)) == [ready]
-            shards = until(lambda: [s for s in client.call("GetNodeInfo").owned_shards if s.audits], 20, "an audit", server.tail)
-            assert [s.ghost_holders for s in shards] == [0]
+            assert client.pauses() == before and len(before) == 4
+            tasks = [t for g in ("x", "g", "h") for t in client.lease(g, 9)]
+            assert ids_of(tasks) == free
+            for pause in before:
+                client.call("Resume", shard=client.shard, target=pause.target, **({"tenant": pause.tenant} if pause.HasField("tenant") else {}))
+            tasks = [t for g in ("x", "g", "h") for t in client.lease(g, 9)]
+            assert set(ids_of(tasks)) == set(jobs.values())
+        server.kill()
+        server.start()
+        with Client(server.address, tenant="acme") as client:
+            assert client.pauses() == [], "so does a resume"
 
-    def test_dropped_holders_let_others_in(self, client, group):
-        ids = [client.enqueue(group, id=new_id(), limits=[slots(group, 1)]) for _ in range(2)]
-        held = client.take(group)
-        assert client.call("DropTenantHolders", shard=client.shard).holders_dropped >= 1
-        assert client.take(group).job_id == ids[1]
-        client.succeed(held)
+
+class TestDropHolders:
+    @pytest.fixture
+    def drop(self, tenants):
+        """A client of a tenant of its own."""
+        with Client(tenants.address, tenant=new_id("drop")) as client:
+            yield client
+
+    def test_nothing_held_is_nothing_dropped(self, drop, group):
+        assert drop.drop_holders() == 0
+        drop.enqueue(group), drop.enqueue(group, limits=[rate("r", 1, HOUR)])
+        drop.enqueue(group, limits=[concurrency("k")], start_at_ms=milliseconds() + HOUR)
+        assert drop.drop_holders() == 0
+
+    def test_it_counts_slots_of_running_and_ready_jobs(self, drop, group):
+        fill(drop, group, 5, [concurrency("a", 2), floating("b", 9)])
+        assert len(drop.lease(group, 1)) == 1
+        assert drop.drop_holders() == 4, "two jobs with two slots each"
+
+    def test_running_attempts_go_on_and_waiting_jobs_start(self, drop, group):
+        ids = fill(drop, group, 4, [concurrency("k")])
+        held = drop.take(group)
+        assert drop.drop_holders() == 1
+        next_one = drop.take(group)
+        assert next_one.job_id == ids[1] and drop.status(ids[0]) == RUNNING and not drop.heartbeat(held).cancelled
+        assert drop.lease(group, 9) == [], "its own slot counts again"
+        drop.succeed(held)
+        assert drop.lease(group, 9) == [], "a report of one from before frees nothing"
+        drop.succeed(next_one)
+        assert ids_of(drop.lease(group, 9)) == [ids[2]]
+        assert drop.status(ids[0]) == SUCCEEDED
+
+    def test_a_worker_that_waits_is_woken(self, drop, group):
+        ids = fill(drop, group, 2, [concurrency("k")])
+        drop.take(group)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            waiting = pool.submit(drop.take, group)
+            drop.wait_for_worker(ids[1])
+            drop.drop_holders()
+            assert waiting.result(10).job_id == ids[1]
+
+    def test_a_ready_job_runs_without_a_slot(self, drop, group):
+        ids = fill(drop, group, 3, [concurrency("k")])
+        drop.drop_holders()
+        tasks = drop.lease(group, 9)
+        assert ids_of(tasks) == ids[:2], "the one that was ready, and the one that has the slot now"
+        for task in tasks:
+            drop.succeed(task)
+        assert ids_of(drop.lease(group, 9)) == ids[2:]
+
+    def test_retries_take_slots_again(self, drop, group):
+        id = drop.enqueue(group, limits=[concurrency("k")], retry_policy=policy(1))
+        held = drop.take(group)
+        drop.drop_holders()
+        drop.fail(held)
+        other = drop.enqueue(group, limits=[concurrency("k")])
+        task = drop.take(group)
+        assert (task.job_id, task.attempt_number) == (id, 2) and drop.lease(group, 9) == []
+        drop.succeed(task)
+        assert ids_of(drop.lease(group, 9)) == [other]
+
+    def test_twice(self, drop, group):
+        fill(drop, group, 3, [concurrency("k")])
+        drop.take(group)
+        assert [drop.drop_holders() for _ in range(2)] == [1, 1], "the second frees the slot of the job that came in"
+
+    def test_other_tenants_are_untouched(self, drop, group):
+        fill(drop, group, 1, [concurrency("k")])
+        drop.take(group)
+        other = new_id("other")
+        ids = [drop.enqueue(group, tenant=other, id=f"{n}", limits=[concurrency("k")]) for n in range(2)]
+        task = drop.take(group)
+        assert task.tenant_id == other and task.job_id == ids[0]
+        assert drop.drop_holders() == 1
+        assert drop.lease(group, 9) == [], "the other tenant's slot is still held"
+        drop.succeed(task)
+        assert ids_of(drop.lease(group, 9)) == [ids[1]]
+
+    def test_rates_and_pauses_stay(self, drop, group):
+        fill(drop, group, 2, [rate("r", 1, HOUR), concurrency("k", 9)])
+        drop.take(group)
+        drop.pause(limit_key="p")
+        paused = drop.enqueue(group, limits=[concurrency("p")])
+        drop.drop_holders()
+        assert drop.lease(group, 9) == [] and PAUSED in kinds(drop.explain(paused))
+        drop.resume(limit_key="p")
+
+    def test_it_outlives_a_kill(self, new_server):
+        server = new_server("--tenancy", "--shards", 1, "--audit-secs", 1)
+        with Client(server.address, tenant="acme") as client:
+            ids = fill(client, "g", 4, [concurrency("k")])
+            held = client.take("g")
+            assert client.drop_holders() == 1
+        server.kill()
+        server.start()
+        with Client(server.address, tenant="acme") as client:
+            task = client.take("g")
+            assert task.job_id == ids[1] and client.lease("g", 9) == []
+            client.succeed(held)
+            assert client.lease("g", 9) == [], "a hold from before the drop is void after the kill too"
+            assert client.ghosts() == 0
+            client.succeed(task)
+            assert ids_of(client.lease("g", 9)) == [ids[2]]
+
+    def test_no_slot_is_lost_or_won(self, tenants):
+        """Whatever these tests dropped: what the limits say is held is held."""
+        with Client(tenants.address) as client:
+            assert client.ghosts() == 0
+        assert [line for line in tenants.log() if line["level"].lower() == "error"] == []
+
+    def test_addresses_are_checked_as_everywhere(self, drop, client):
+        for fields, code, text in [
+            (dict(shard="x"), INVALID_ARGUMENT, "invalid shard ID: x"), (dict(shard=NIL), NOT_FOUND, "shard not found"),
+            (dict(tenant="", shard=drop.shard), INVALID_ARGUMENT, "tenant id required"),
+        ]:
+            with refused(code, text):
+                drop.drop_holders(**fields)
+        with refused(FAILED_PRECONDITION, containing="tenancy is disabled"):
+            client.drop_holders(tenant="a", shard=client.shard)

@@ -516,41 +516,73 @@ class TestRetries:
 
 
 class TestExpiry:
-    def test_slots_of_leases_that_end_unreported_come_free(self, client, group):
-        """One wait for ten seconds: a job that fails, one that is retried, and one whose cancel nobody answered."""
-        kinds = {
-            "fails": dict(), "is retried": dict(retry_policy=policy(1, HOUR, HOUR)), "was cancelled": dict(),
-            "is renewed": dict(),
-        }
-        held, waiting = {}, {}
-        for kind, fields in kinds.items():
-            client.enqueue(f"{group}-{kind}"[-60:], limits=[concurrency(group + kind)], **fields)
+    """One wait for ten seconds: leases of jobs and of refreshes that nobody reports, beside some that are renewed."""
+
+    KINDS = {
+        "fails": dict(), "is retried": dict(retry_policy=policy(1, HOUR, HOUR)), "was cancelled": dict(), "is renewed": dict(),
+    }
+
+    @pytest.fixture(scope="class")
+    def expired(self, client):
+        """(task of each kind, its two waiters, and of floating limits: holder, refresh, waiter of a dropped and a renewed one)"""
+        held, waiting, floats = {}, {}, {}
         begun = time.monotonic()
-        for kind in kinds:
-            held[kind] = client.take(f"{group}-{kind}"[-60:])
-            waiting[kind] = enqueue_all(client, f"{group}-{kind}"[-60:], [concurrency(group + kind)], 2)
+        for kind, fields in self.KINDS.items():
+            client.enqueue(kind, limits=[concurrency(kind)], **fields)
+            held[kind] = client.take(kind)
+            waiting[kind] = enqueue_all(client, kind, [concurrency(kind)], 2)
         client.cancel(held["was cancelled"].job_id)
-        expiring = [kind for kind in kinds if kind != "is renewed"]
+        for kind in ("dropped", "renewed"):
+            ids = enqueue_all(client, kind, [floating(kind)], 2)
+            (holder,), (refresh,) = client.lease_with_refreshes(kind)
+            floats[kind] = holder, refresh, ids[1]
+        renewed = [held["is renewed"], floats["renewed"][1], *(f[0] for f in floats.values())]
+        again = []
 
-        def first_waiter_is_ready(kind):
-            client.heartbeat(held["is renewed"])
-            return not is_waiting(client, waiting[kind][0])
+        def all_expired():
+            for task in renewed:
+                client.heartbeat(task)
+            again.extend(client.lease_with_refreshes("dropped")[1])
+            return again and not any(is_waiting(client, waiting[kind][0]) for kind in self.KINDS if kind != "is renewed")
 
-        for kind in expiring:
-            until(lambda: first_waiter_is_ready(kind), 30, f"the slot of the job that {kind}")
+        until(all_expired, 30, "the leases to end")
         assert 9.5 < time.monotonic() - begun < 20
-        for kind in expiring:
-            tasks = client.lease(f"{group}-{kind}"[-60:], 9)
-            assert ids_of(tasks) == waiting[kind][:1], "one slot is one job"
-            with refused(NOT_FOUND, "lease not found"):
-                client.succeed(held[kind])
-            assert client.lease(f"{group}-{kind}"[-60:], 9) == [], "a late report frees nothing more"
-            client.succeed(tasks[0])
-            assert ids_of(client.lease(f"{group}-{kind}"[-60:], 9)) == waiting[kind][1:]
-        assert [client.status(held[kind].job_id) for kind in kinds] == [FAILED, SCHEDULED, CANCELLED, RUNNING]
-        assert client.job(held["fails"].job_id, attempts=True).attempts[0].error_code == "WORKER_CRASHED"
-        assert client.lease(f"{group}-is renewed"[-60:], 9) == [], "a renewed lease keeps its slot"
-        client.succeed(held["is renewed"])
+        return held, waiting, floats, again
+
+    @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "is renewed"])
+    def test_the_slot_of_a_job_that(self, client, expired, kind):
+        held, waiting, *_ = expired
+        tasks = client.lease(kind, 9)
+        assert ids_of(tasks) == waiting[kind][:1], "one slot is one job"
+        with refused(NOT_FOUND, "lease not found"):
+            client.succeed(held[kind])
+        assert client.lease(kind, 9) == [], "a late report frees nothing more"
+        client.succeed(tasks[0])
+        assert ids_of(client.lease(kind, 9)) == waiting[kind][1:]
+        job = client.job(held[kind].job_id, attempts=True)
+        assert job.status == {"fails": FAILED, "is retried": SCHEDULED, "was cancelled": CANCELLED}[kind]
+        assert job.attempts[0].error_code == ("" if kind == "was cancelled" else "WORKER_CRASHED")
+
+    def test_a_renewed_lease_keeps_its_slot(self, client, expired):
+        task = expired[0]["is renewed"]
+        assert client.status(task.job_id) == RUNNING and client.lease("is renewed", 9) == []
+        client.succeed(task)
+
+    def test_an_unreported_refresh_is_asked_for_again(self, client, expired):
+        _, _, floats, again = expired
+        assert len(again) == 1 and again[0].id != floats["dropped"][1].id
+        assert (again[0].current_max_concurrency, again[0].last_refreshed_at_ms) == (1, 0), "all else is as it was"
+        with refused(NOT_FOUND, "lease not found"):
+            client.refresh(floats["dropped"][1], 9)
+        assert client.lease("dropped", 9) == []
+        client.refresh(again[0], 2)
+        assert ids_of(client.lease("dropped", 9)) == [floats["dropped"][2]]
+
+    def test_a_renewed_refresh_is_not(self, client, expired):
+        _, refresh, waiting = expired[2]["renewed"]
+        assert client.lease_with_refreshes("renewed") == ([], [])
+        client.refresh(refresh, 2)
+        assert ids_of(client.lease("renewed", 9)) == [waiting]
 
 
 class TestManyWorkers:
@@ -795,29 +827,6 @@ class TestFloating:
         _, refresh, waiting = self.two(client, group, refresh_ms=100)
         client.refresh(refresh, 2**32 - 1)
         assert ids_of(client.lease(group)) == [waiting]
-
-    def test_an_unreported_refresh_is_asked_for_again_and_a_renewed_one_is_not(self, client, group):
-        """One wait for ten seconds."""
-        begun = time.monotonic()
-        holder, dropped, _ = self.two(client, group + "-d")
-        other, renewed, waiting = self.two(client, group + "-r")
-        again = []
-
-        def asked_again():
-            for task in (holder, other, renewed):
-                client.heartbeat(task)
-            assert client.lease_with_refreshes(group + "-r") == ([], [])
-            again.extend(client.lease_with_refreshes(group + "-d")[1])
-            return again
-
-        until(asked_again, 30, "the refresh to be asked for again")
-        assert 9.5 < time.monotonic() - begun < 20
-        assert again[0].id != dropped.id
-        with refused(NOT_FOUND, "lease not found"):
-            client.refresh(dropped, 9)
-        client.refresh(again[0], 1)
-        client.refresh(renewed, 2)
-        assert ids_of(client.lease(group + "-r")) == [waiting]
 
 
 class TestRates:

@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from support.client import (
-    CALENDAR, INVALID_ARGUMENT, LEAKY, NOT_FOUND, Client, concurrency, floating, ids_of, new_id, packed, policy, rate, rate_policy, refused,
+    CALENDAR, INVALID_ARGUMENT, LEAKY, NOT_FOUND, concurrency, floating, new_id, policy, rate, rate_policy, refused,
 )
 from support.generated import pb
 

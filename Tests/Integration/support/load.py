@@ -54,6 +54,9 @@ class JobRecord:
 class Load:
     """Threads at work on one server, whatever becomes of it."""
 
+    #: How often in a hundred a worker forgets a task.
+    forgets = 0.4
+
     def __init__(self, address, seed, producers=2, workers=4, tenants=("a", "b", "c", "d", "e"), backlog=600, extra_options=()):
         self.address, self.seed, self.backlog = address, seed, backlog
         self.tenants = tenants
@@ -96,6 +99,28 @@ class Load:
         except Uncertain:
             return 0
         return sum(shard.total_jobs - shard.completed_jobs for shard in shards)
+
+    # What a load of another kind adds
+
+    def extra_fields(self, chance, job):
+        """More fields of a job that is about to be enqueued."""
+        return {}
+
+    def leased(self, task, asked):
+        """A lease was acknowledged. Called with the lock held."""
+
+    def renewed(self, task, asked):
+        """It was renewed. Called with the lock held."""
+
+    def letting_go(self, task):
+        """Its outcome is about to be sent. Called with the lock held."""
+
+    def refresh(self, client, chance, refresh):
+        """Does the refresh of a floating limit."""
+
+    def may_end_so(self, job, attempt):
+        """Whether the server may have ended an attempt in this way by itself."""
+        return False
 
     # Clients
 
@@ -158,6 +183,7 @@ class Load:
                 tenant=tenant, id=job.id, task_group="load", payload=packed(job.payload), priority=chance.randrange(100),
                 retry_policy=policy(job.retries, 20, 50, 1) if job.retries else None, metadata={"n": job.id},
                 start_at_ms=int(time.time() * 1000) + 300 if chance.random() < 0.1 else 0,
+                **self.extra_fields(chance, job),
             )
             for job in jobs
         ]
@@ -217,11 +243,14 @@ class Load:
                 )
             except Uncertain:
                 continue
+            for refresh in response.refresh_tasks:
+                self.refresh(client, chance, refresh)
             reports = [(task, job) for task in response.tasks if (job := self._leased(task, asked))]
             if not reports and not response.tasks:
                 time.sleep(0.005)
             if len(reports) > 1 and chance.random() < 0.5:
-                self._report_together(client, chance, reports)
+                for shard in dict.fromkeys(task.shard for task, _ in reports):
+                    self._report_together(client, chance, shard, [(t, j) for t, j in reports if t.shard == shard])
             else:
                 for task, job in reports:
                     self._finish(client, chance, worker, task, job)
@@ -253,12 +282,13 @@ class Load:
                     self.violations.append(f"leased while attempt {attempt} held it for {now - renewed:.2f} s: {name}")
             job.leases[task.attempt_number] = (task.id, asked, asked)
             job.stored = True
+            self.leased(task, asked)
         return job
 
     def _outcome(self, chance, task, job):
         """Decides what becomes of a task; nothing for a worker that forgets about it."""
         fields = dict(task_id=task.id, tenant_id=task.tenant_id)
-        kind = chance.choices(["success", "failure", "cancelled", "forget"], [88, 9, 2, 0.4])[0]
+        kind = chance.choices(["success", "failure", "cancelled", "forget"], [88, 9, 2, self.forgets])[0]
         value = [kind, task.id, chance.random()]
         if kind == "success":
             fields["success"] = packed(value)
@@ -278,6 +308,7 @@ class Load:
                 self._call(client, "Heartbeat", shard=shard, worker_id=worker, task_id=task.id, tenant_id=task.tenant_id)
                 with self.lock:
                     job.leases[task.attempt_number] = (task.id, asked, asked)
+                    self.renewed(task, asked)
             except Uncertain:
                 pass
             except grpc.RpcError as error:
@@ -289,6 +320,7 @@ class Load:
         entry = [kind, value, False]
         with self.lock:
             job.outcomes[task.attempt_number].append(entry)
+            self.letting_go(task)
         for attempt in range(100):
             try:
                 self._call(client, "ReportOutcome", shard=shard, **fields)
@@ -311,15 +343,15 @@ class Load:
                 if error.code() != grpc.StatusCode.NOT_FOUND:
                     self.complain(f"a second outcome was refused with {error.code()} {error.details()}")
 
-    def _report_together(self, client, chance, reports):
-        shard = reports[0][0].shard
+    def _report_together(self, client, chance, shard, reports):
         batch = []
         for task, job in reports:
-            outcome = self._outcome(chance, task, job) if task.shard == shard else None
+            outcome = self._outcome(chance, task, job)
             if outcome:
                 entry = [outcome[0], outcome[1], False]
                 with self.lock:
                     job.outcomes[task.attempt_number].append(entry)
+                    self.letting_go(task)
                 batch.append((task, job, outcome[2], entry))
         for attempt in range(100):
             try:
@@ -429,7 +461,7 @@ class Load:
             return
         allowed = [(kind, None if kind == "cancelled" else packed(value)) for kind, value, _ in outcomes]
         is_expired = attempt.error_code == "WORKER_CRASHED" or (job.cancel_sent and seen[0] == "cancelled")
-        if seen not in allowed and not is_expired:
+        if seen not in allowed and not is_expired and not self.may_end_so(job, attempt):
             yield f"attempt {attempt.attempt_number} is {seen}, which nobody reported"
 
     @staticmethod

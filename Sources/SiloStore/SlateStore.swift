@@ -39,9 +39,9 @@ public final class SlateStore: KeyValueStore {
         do { try await database.flush(.log) } catch { throw StoreError(error) }
     }
 
-    /// A view of what is durable: a reader never sees what a crash could take back.
+    /// A view of what is written. One of what is durable would move: what counts as durable is asked anew by each read.
     public func snapshot() async throws(StoreError) -> any StoreReader {
-        do { return SlateSnapshot(try await database.snapshot(.durable)) } catch { throw StoreError(error) }
+        do { return SlateSnapshot(try await database.snapshot(.written)) } catch { throw StoreError(error) }
     }
 
     public func close() async throws(StoreError) {

@@ -7,6 +7,10 @@ struct FIFO<Element> {
     var isEmpty: Bool { head == items.count }
     var first: Element? { isEmpty ? nil : items[head] }
 
+    func count(where matches: (Element) -> Bool) -> Int {
+        items[head...].lazy.compactMap { $0 }.count { matches($0) }
+    }
+
     mutating func append(_ element: Element) {
         items.append(element)
     }

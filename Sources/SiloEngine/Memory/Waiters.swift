@@ -23,7 +23,8 @@ struct Waiters {
         groups[group]?.first
     }
 
-    func count(of group: TaskGroup) -> Int { groups[group]?.count ?? 0 }
+    /// Workers of the group that still wait.
+    func count(of group: TaskGroup) -> Int { groups[group]?.count(where: { !$0.isAbandoned }) ?? 0 }
 
     mutating func removeFirst(of group: TaskGroup) {
         guard groups[group]?.popFirst() != nil else { return }

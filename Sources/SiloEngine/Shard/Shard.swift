@@ -138,13 +138,17 @@ public final class Shard: Sendable {
     /// How many audits of the limits have ended since the shard was opened, and what the last one found.
     public var audit: (count: Int, last: HolderAudit.Report) { gauge.audit }
 
-    /// Reads beside the loop, on one consistent view.
+    /// Reads beside the loop, on one consistent view. It is given when all that it shows is durable: a reader never sees what a
+    /// crash could take back.
     public func snapshot() async throws(SiloError) -> any StoreReader {
+        let view: any StoreReader
         do {
-            return try await store.snapshot()
+            view = try await store.snapshot()
         } catch {
             throw .unavailable(error.message)
         }
+        try await run(AwaitDurability())
+        return view
     }
 
     /// Returns when the shard has stopped: with the store's failure, or nil when it was closed.

@@ -138,6 +138,8 @@ class Load:
         except grpc.RpcError as error:
             if is_uncertain(error):
                 self.acknowledged[f"lost answers, {error.code().name}"] += 1
+                # A server that is stopping refuses at once; a worker is not to use up its sends meanwhile.
+                time.sleep(0.01)
                 raise Uncertain from None
             raise
         self.acknowledged[method] += 1
@@ -333,7 +335,8 @@ class Load:
                 if attempt == 0 or error.code() != grpc.StatusCode.NOT_FOUND:
                     self._check_lost_lease(error, task, job)
                 return
-        if chance.random() < 0.05:
+        # Of a report whose answers were all lost nothing is known: the next may be the first that is taken.
+        if entry[2] and chance.random() < 0.05:
             try:
                 self._call(client, "ReportOutcome", shard=shard, **(fields | {"failure": pb.Failure(code="SECOND")}))
                 self.complain(f"a second outcome of {job.id} attempt {task.attempt_number} was acknowledged")

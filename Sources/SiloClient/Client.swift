@@ -1,6 +1,6 @@
 import GRPC
 import Protobuf
-import SiloAPI
+package import SiloAPI
 package import SiloCore
 
 /// An application's way to Silo: enqueues jobs and looks after them. For any number of tasks at once.
@@ -139,7 +139,7 @@ public final class Client: Sendable {
 }
 
 extension NewJob {
-    func request(id: String, shard: String) -> SiloV1.EnqueueRequest {
+    package func request(id: String, shard: String) -> SiloV1.EnqueueRequest {
         var request = SiloV1.EnqueueRequest()
         request.shard = shard
         request.id = id

@@ -30,7 +30,8 @@ struct Producer {
             count += 1
             switch random.below(100) {
             case 0..<50: await enqueue(count)
-            case 50..<56: await enqueueSeveral(count)
+            case 50..<54: await enqueueSeveral(count)
+            case 54..<56: await enqueueAll(count)
             case 56..<68 where scenario.has(.cancels): await change("cancel") { (job) throws(ClientError) in try await job.cancel() }
             case 68..<75 where scenario.has(.restarts): await change("restart") { (job) throws(ClientError) in try await job.restart() }
             case 75..<80 where scenario.has(.expedites): await change("expedite") { (job) throws(ClientError) in try await job.expedite() }
@@ -74,6 +75,29 @@ struct Producer {
             case .success, .failure(.jobAlreadyExists): stored(names[index], jobs[index])
             case .failure(let error): note("enqueue \(names[index]): \(error)")
             }
+        }
+    }
+
+    /// All of them or none. Some are sent with one name twice: nothing of such a batch may ever be seen.
+    private func enqueueAll(_ count: Int) async {
+        let tenant = world.tenant(random)
+        var jobs = (0..<2 + random.below(4)).map { newJob("p\(index)-\(count)-all\($0)", tenant) }
+        let isRefused = random.chance(50)
+        if isRefused { jobs.append(jobs[random.below(jobs.count)]) }
+        let names = jobs.map { Book.JobName(tenant: tenant, id: $0.id ?? "") }
+        if !isRefused { for (name, job) in zip(names, jobs) { world.book.sends(name, keys: fixedKeys(job.limits)) } }
+        var request = SiloV1.EnqueueBatchRequest()
+        request.shard = await caller.shard(of: tenant)
+        request.jobs = zip(jobs, names).map { $0.request(id: $1.id, shard: "") }
+        request.allOrNothing = true
+        do {
+            let results = try await caller.call(SiloV1.Silo.enqueueBatch, request).results
+            guard !isRefused, results.allSatisfy({ $0.code == 0 }) else {
+                return world.book.complain("a batch of all or nothing, \(names), was answered with \(results)")
+            }
+            for (name, job) in zip(names, jobs) { stored(name, job) }
+        } catch {
+            note("enqueue all of \(names): \(error)")
         }
     }
 

@@ -1414,7 +1414,7 @@ public enum SiloV1 {
         public var summary: String = ""
         /// all that is in the job's way, what it waits for first; none when it runs or ended
         public var obstacles: [SiloV1.Obstacle] = []
-        /// not before then, for certain
+        /// not before then, unless those before it go or a limit makes room early
         public var earliestStartAtMs: Int64?
         /// a guess from what was seen lately; absent when there is nothing to go by
         public var estimatedStartAtMs: Int64?

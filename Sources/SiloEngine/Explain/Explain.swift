@@ -22,7 +22,7 @@ public struct Explain: Command {
         var findings = Findings(
             now: transaction.now, tenant: tenant, id: id, stored: stored, lastPoll: poll?.last,
             workersWaiting: memory.waiters.count(of: job.queue.id.group), leasePace: poll?.leases ?? Pace(),
-            drops: memory.limits.dropCount(of: tenant)
+            drops: memory.limits.dropCount(of: tenant), asksRateLimiter: transaction.settings.asksRateLimiter
         )
         for target in memory.limits.pauses.targets(of: job.queue.id) {
             if let pause = memory.limits.pauses[target] { findings.pauses.append((target, pause)) }
@@ -53,7 +53,7 @@ public struct Explain: Command {
         let line = memory.limits.line(Line.ID(tenant: tenant, line: LineID(of: stored.job.limits)))
         for demand in try await transaction.demands(of: stored.job.limits, tenant, beginning: false) {
             let blocks = if case .waiting = findings.place { line?.blockedAt === demand.limit } else { false }
-            if let limit = transaction.finding(demand, blocks: blocks) { findings.limits.append(limit) }
+            if let limit = transaction.finding(demand, of: line, blocks: blocks) { findings.limits.append(limit) }
         }
         return findings
     }
@@ -61,9 +61,13 @@ public struct Explain: Command {
 
 extension Transaction {
     /// What is to be told of a limit that has no room for the job; nil when it has.
-    fileprivate func finding(_ demand: Demand, blocks: Bool) -> Findings.Limit? {
-        let lines = demand.limit.lines.some(Findings.linesMax).map {
-            Findings.WaitingLine(line: $0.id.line, headOrder: $0.head.order, waiting: $0.waiting)
+    /// - Parameter own: the line that the job waits in.
+    fileprivate func finding(_ demand: Demand, of own: Line?, blocks: Bool) -> Findings.Limit? {
+        let lines = demand.limit.lines.some(Findings.linesMax).map { line in
+            Findings.WaitingLine(
+                line: line.id.line, headOrder: line.head.order,
+                rate: line.limits.rates.first { Limit.ID.bucket(line.id.tenant, of: $0) == demand.limit.id }
+            )
         }
         switch demand {
         case .slot(let limit, let max):
@@ -71,7 +75,7 @@ extension Transaction {
             return Findings.Limit(
                 kind: max == nil ? .floating : .concurrency, key: limit.key.text, blocks: blocks, max: limit.capacity(max),
                 inUse: limit.held, pause: memory.limits.pauses[.limit(limit.key, of: limit.id.tenant)], releases: limit.releases,
-                lines: lines
+                lines: lines, isKept: limit.keptFor.map { $0 !== own } ?? false
             )
         case .hits(let limit, let rate):
             var bucket = limit.bucket

@@ -10,7 +10,7 @@ public struct Explanation: Sendable {
     public var summary = ""
     /// All that is in the job's way, what it waits for first. Empty for one that runs or has ended.
     public var obstacles: [Obstacle] = []
-    /// It does not start before then, for certain.
+    /// It does not start before then, unless those before it go or a limit makes room early (a cancel, a reset).
     public var earliestStart: Timestamp?
     /// When it will start if things go on as they did lately.
     public var estimatedStart: Timestamp?

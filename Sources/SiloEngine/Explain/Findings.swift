@@ -17,7 +17,8 @@ public struct Findings: Sendable {
     struct WaitingLine {
         let line: LineID
         let headOrder: UInt64
-        let waiting: UInt64
+        /// Of a line at a bucket: what its jobs say of the bucket.
+        let rate: StorageV1.RateLimit?
     }
     struct Limit {
         let kind: Explanation.Obstacle.Kind
@@ -30,6 +31,8 @@ public struct Findings: Sendable {
         let lines: [WaitingLine]
         /// The job holds a slot of it already: only its pause is in the way.
         var isHeld = false
+        /// The next slot that comes free is kept for jobs of another line.
+        var isKept = false
         var bucket: (state: Bucket, rate: StorageV1.RateLimit)?
     }
 
@@ -41,6 +44,7 @@ public struct Findings: Sendable {
     let workersWaiting: Int
     let leasePace: Pace
     let drops: UInt32
+    let asksRateLimiter: Bool
     var pauses: [(target: PauseTarget, pause: StorageV1.Pause)] = []
     var place: Place?
     var order: UInt64 = 0
@@ -102,7 +106,9 @@ public struct Findings: Sendable {
         if isAsking {
             obstacle.text = "the external rate limiter is being asked; without an answer it is asked again in \(Self.length(due - now))"
         } else if stored.due != nil {
-            obstacle.text = "a rate limit had no room \(checks) times; it asks again in \(Self.length(due - now))"
+            let times = "\(checks) time\(checks == 1 ? "" : "s")"
+            let what = asksRateLimiter ? "the external rate limiter was asked \(times) and has not let it start" : "a rate limit had no room \(times)"
+            obstacle.text = "\(what); it asks again in \(Self.length(due - now))"
         } else if stored.attempt > 1 {
             obstacle.text = "attempt \(stored.attempt) waits \(Self.length(due - now)) more after the one before failed"
         } else {
@@ -146,7 +152,10 @@ public struct Findings: Sendable {
         obstacle.ahead = ahead
         obstacle.aheadIsLeast = isLeast
         if let (state, rate) = limit.bucket {
-            obstacle.until = state.dueAt(rate, ahead: ahead, now: now)
+            // It is no sooner than those who go first, which may allow less.
+            let dues = [state.dueAt(rate, ahead: ahead, now: now)]
+                + before(limit).compactMap(\.rate).map { state.dueAt($0, now: now) }
+            obstacle.until = dues.contains(nil) ? nil : dues.compactMap { $0 }.max()
             let place = ahead == 0 ? "it is first in line" : "\(obstacle.aheadText) \(ahead == 1 ? "is" : "are") before it"
             let due = obstacle.until.map { "; it is due in \(Self.length($0 - now))" } ?? "; jobs that are ready must start first"
             obstacle.text = "rate limit \(limit.key) allows no more now (\(limit.inUse) of \(limit.max) hits); \(place)\(due)"
@@ -154,11 +163,17 @@ public struct Findings: Sendable {
             let holders = try await holders(of: LimitKey(limit.key), count: limit.inUse, reader)
             obstacle.holders = holders
             let missing = limit.inUse >= limit.max ? limit.inUse - limit.max : 0
-            // A closed limit opens by a refresh, and nobody knows when.
-            obstacle.estimate = limit.max == 0 ? nil : limit.releases.estimate(ahead + 1 + missing)
+            // A closed limit opens by a refresh, and a kept slot is taken when others come free: nobody knows when.
+            obstacle.estimate = limit.max == 0 || limit.isKept ? nil : limit.releases.estimate(ahead + 1 + missing)
             obstacle.text = slotText(limit, obstacle)
         }
         return found + [obstacle]
+    }
+
+    /// The other lines whose first job goes before this one.
+    private func before(_ limit: Limit) -> [WaitingLine] {
+        let own = LineID(of: stored.job.limits)
+        return limit.lines.filter { $0.line != own && $0.headOrder < order }
     }
 
     private func slotText(_ limit: Limit, _ obstacle: Explanation.Obstacle) -> String {
@@ -169,9 +184,11 @@ public struct Findings: Sendable {
         if ready > 0 { who.append("\(ready) ready but not taken by a worker") }
         let held = "\(limit.inUse) of \(limit.max) slots held" + (who.isEmpty ? "" : " (\(who.joined(separator: ", ")))")
         let name = limit.kind == .floating ? "floating limit" : "limit"
+        let isKept = limit.isKept && limit.inUse < limit.max
+        let lack = isKept ? "keeps its free slot for a job that needs others besides and was passed over for long" : "has no free slot"
         let place = obstacle.ahead == 0 ? "it is first in line"
             : "\(obstacle.aheadText) \(obstacle.ahead == 1 ? "waits" : "wait") before it"
-        return "\(name) \(limit.key) has no free slot: \(held); \(place)"
+        return "\(name) \(limit.key) \(lack): \(held); \(place)"
     }
 
     // MARK: Reading rows
@@ -181,7 +198,7 @@ public struct Findings: Sendable {
         let keys = TenantKeys(tenant)
         let own = LineID(of: stored.job.limits)
         var count = 0
-        for line in limit.lines where line.headOrder < order || line.line == own {
+        for line in limit.lines.filter({ $0.line == own }) + before(limit) {
             guard count < Self.rowsMax else { break }
             count += try await reader.count(
                 from: keys.waiting(line.line, from: 0, JobID("")).start, to: keys.waiting(line.line, order, id),

@@ -17,6 +17,10 @@ class Limit {
             }
         }
 
+        static func bucket(_ tenant: Tenant, of rate: StorageV1.RateLimit) -> ID {
+            .bucket(tenant, name: LimitKey(rate.name), key: LimitKey(rate.uniqueKey))
+        }
+
         /// For people.
         var text: String {
             switch self {

@@ -14,8 +14,8 @@ extension Transaction {
     }
 
     private func bucket(_ rate: StorageV1.RateLimit, of tenant: Tenant) async throws(StoreError) -> BucketLimit {
+        if let limit = memory.limits.bucket(.bucket(tenant, of: rate)) { return limit }
         let (name, key) = (LimitKey(rate.name), LimitKey(rate.uniqueKey))
-        if let limit = memory.limits.bucket(.bucket(tenant, name: name, key: key)) { return limit }
         let record: StorageV1.Bucket? = try await record(TenantKeys(tenant).bucket(name, key))
         let limit = BucketLimit(tenant, name, key, record)
         memory.limits.add(limit)

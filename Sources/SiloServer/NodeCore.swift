@@ -93,6 +93,11 @@ package final class NodeCore: Sendable {
         return core
     }
 
+    /// Some shard was given up, and stays closed until this node is started again.
+    package var hasLostShards: Bool {
+        shards.hosts.contains { if case .lost = $0.current { true } else { false } }
+    }
+
     /// Tells everybody who asks that no calls are wanted any more.
     package func beginDraining() { health.drain() }
 

@@ -44,6 +44,11 @@ struct Chaos {
         await world.startNode(at: address)
         try? await world.clock.sleep(milliseconds: Int64(random.below(8000)))
         world.crash(old)
+        // The old one takes a shard back when it opens it anew after a failure of storage. Then an operator has to help.
+        guard let new = world.node, new.hasLostShards else { return }
+        world.trace.note("chaos: \(new.address) has lost shards and is started again")
+        world.crash(new)
+        await world.startNode(at: new.address)
     }
 
     private func failStorage() async {

@@ -338,16 +338,12 @@ public final class RunningAudit {
         let pending = rows.pending.values.map(\.task.attempt) + (rows.lease.map { [$0.attempt] } ?? [])
         if let next = pending.first, let highest = numbers.max(), next <= highest { complain("J26: attempt \(next) comes after \(highest)") }
         for attempt in ended where attempt.outcome == .scheduled || attempt.outcome == .running { complain("J5: attempt \(attempt.number) did not end") }
-        // An attempt that was leased past its turn, or imported, counts relatively as it counts for ever.
-        for attempt in ended where attempt.relativeNumber > (job.retryPolicy?.retryCount ?? 0) + 1 && attempt.relativeNumber != attempt.number {
-            complain("J27: attempt \(attempt.relativeNumber) of its run")
-        }
         for id in ended.map(\.taskId) + (rows.lease.map { [$0.taskId] } ?? []) {
             if let other = taskIDs.updateValue(key, forKey: id), other != key { complain("J1 J19: shares a task id with \(other)") }
         }
     }
 
-    /// What may follow what (J5, J6, J15, J28).
+    /// What may follow what (J5, J6, J15, J27, J28).
     private func checkChange(_ key: JobKey, _ job: StorageV1.Job, _ rows: JobRows, _ before: JobRows) {
         func complain(_ text: String) { found.append("job \(key): \(text)") }
         guard let old = before.job, old.createdAtMs == job.createdAtMs else { return }
@@ -356,6 +352,12 @@ public final class RunningAudit {
             // Erased and stored anew in one batch and one millisecond.
             guard !now.isEmpty || !rows.pending.isEmpty && job == old else { return }
             complain("J5 J15: attempt \(attempt.number) was \(attempt.outcome) and changed")
+        }
+        // Only what ends now: an import replaces the policy and keeps the attempts. What was leased past its turn, or imported, counts relatively as it counts for ever.
+        let known = Set(before.ended.map(\.number))
+        for attempt in rows.ended where !known.contains(attempt.number) && attempt.relativeNumber != attempt.number {
+            let allowed = UInt64(max(old.retryPolicy?.retryCount ?? 0, job.retryPolicy?.retryCount ?? 0)) + 1
+            if attempt.relativeNumber > allowed { complain("J27: attempt \(attempt.relativeNumber) of its run") }
         }
         if before.status?.state == .succeeded, rows.finished.isEmpty, !now.isEmpty { complain("J6: succeeded, and goes on") }
         if let lease = before.lease, let next = rows.lease, lease.taskId != next.taskId, lease.attempt == next.attempt, lease.hold != nil || next.hold != nil {

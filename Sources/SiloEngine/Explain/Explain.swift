@@ -71,7 +71,7 @@ extension Transaction {
         }
         switch demand {
         case .slot(let limit, let max):
-            guard blocks || !limit.hasRoom(max, for: nil) else { return nil }
+            guard blocks || !limit.hasRoom(max, for: own) else { return nil }
             return Findings.Limit(
                 kind: max == nil ? .floating : .concurrency, key: limit.key.text, blocks: blocks, max: limit.capacity(max),
                 inUse: limit.held, pause: memory.limits.pauses[.limit(limit.key, of: limit.id.tenant)], releases: limit.releases,

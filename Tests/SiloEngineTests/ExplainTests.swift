@@ -1,0 +1,64 @@
+import SiloCore
+import SiloStore
+import SiloTesting
+import Testing
+
+@testable import SiloEngine
+
+/// What ExplainJob says where the numbers alone would mislead (docs/limits.md, "Why is it not running?").
+@Suite struct ExplainTests {
+    @Test("a free slot that is kept for another job is not called held, and gives no estimate")
+    func keptSlot() async throws {
+        let bench = try await Bench.open { $0.passedOverMilliseconds = 0 }
+        try await bench.enqueue("a0", limits: [slots("A", 1)])
+        try await bench.enqueue("b0", limits: [slots("B", 1)])
+        let tasks = try await bench.lease(5)
+        try await bench.enqueue("both", limits: [slots("A", 1), slots("B", 1)])
+        try await bench.succeed(tasks[0])
+        try await bench.enqueue("a1", limits: [slots("A", 1)])
+        let found = try await bench.explain("a1")
+        let obstacle = try #require(found.obstacles.first { $0.key == "A" })
+        #expect(obstacle.text.contains("keeps its free slot for a job that needs others besides"), "\(obstacle.text)")
+        #expect(obstacle.inUse == 0 && obstacle.max == 1 && found.estimatedStart == nil)
+        // The job that it is kept for lacks only what is held.
+        let both = try await bench.explain("both")
+        #expect(both.obstacles.filter { $0.kind == .concurrency }.map(\.key) == ["B"])
+        #expect(both.obstacles[0].text.contains("has no free slot"))
+        try await bench.shard.close()
+    }
+
+    @Test("a job at a bucket is due no sooner than one before it that allows less")
+    func earlierJobAllowsLess() async throws {
+        let bench = try await Bench.open()
+        try await bench.enqueue("first", limits: [rate("r", 1, per: 60_000)])
+        _ = try await bench.lease(5)
+        let start = bench.clock.now
+        try await bench.pass(1)
+        try await bench.enqueue("strict", limits: [rate("r", 1, per: 60_000)])
+        try await bench.pass(1)
+        try await bench.enqueue("lax", limits: [rate("r", 5, per: 60_000)])
+        for id in ["strict", "lax"] {
+            let found = try await bench.explain(id)
+            #expect(found.obstacles.first { $0.kind == .rate }?.until == start + 60_000, "\(id): \(found.summary)")
+        }
+        try await bench.shard.close()
+    }
+
+    @Test("a job that asks again says how often it was refused")
+    func refusedOnce() async throws {
+        let bench = try await Bench.open()
+        try await bench.enqueue("first", limits: [rate("r", 1, per: 60_000)])
+        _ = try await bench.lease(5)
+        try await bench.enqueue("again", limits: [rate("r", 1, per: 60_000, retries: 5)])
+        let text = try await bench.explain("again").summary
+        #expect(text.contains("a rate limit had no room 1 time; it asks again in"), "\(text)")
+        try await bench.shard.close()
+    }
+}
+
+extension Bench {
+    fileprivate func explain(_ id: String) async throws -> Explanation {
+        let findings = try await shard.run(Explain(tenant: Bench.tenant, id: JobID(id)))
+        return try await findings.explanation(try await shard.snapshot())
+    }
+}

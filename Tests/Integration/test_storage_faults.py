@@ -46,13 +46,12 @@ def on_disk(disk, tmp_path):
 def fill(place):
     """Takes all the space that is left; gives what to remove to free it."""
     ballast = place / "ballast"
-    with open(ballast, "ab") as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"\0" * 65536)
-            file.flush()
-    with open(ballast, "ab") as file, contextlib.suppress(OSError):
-        while True:
-            os.write(file.fileno(), b"\0" * 512)
+    # Not buffered: closing would write again what did not fit.
+    with open(ballast, "ab", buffering=0) as file:
+        for size in [65536, 512]:
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(b"\0" * size)
     return ballast
 
 

@@ -19,6 +19,7 @@ public enum Probe: String, CaseIterable, Sendable {
     // Refreshes.
     case refreshPlanned
     case refreshExpired
+    case refreshNotTaken
     case refreshFailedWithWaiters
     case refreshFailedWithoutWaiters
     case refreshGivenBack

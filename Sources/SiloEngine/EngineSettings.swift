@@ -26,6 +26,9 @@ public struct EngineSettings: Sendable {
     /// Lines that are looked at in one go when slots come free; the rest is looked at in the next turn.
     public var grantsMax = 1024
 
+    /// Ready jobs of paused limits that one request for tasks puts back into line; the rest is for the next turn.
+    public var turnedBackMax = 512
+
     /// How long a job that needs several slots is passed over by others before a free slot of each is kept for it.
     public var passedOverMilliseconds: Int64 = 30_000
 
@@ -47,8 +50,9 @@ public struct EngineSettings: Sendable {
     /// How long an external rate limiter's answer is waited for before it is asked again.
     public var rateAnswerMilliseconds: Int64 = 15_000
 
-    /// The least time before an external rate limiter is asked again that could not be asked.
-    public var rateOutageMilliseconds: Int64 = 100
+    /// The least time before a rate limit is asked again whose external limiter could not be asked, or that refused the job
+    /// very often.
+    public var rateRetryLeastMilliseconds: Int64 = 100
 
     /// Rate limits are asked of an external limiter.
     private(set) var asksRateLimiter = false

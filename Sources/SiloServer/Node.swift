@@ -23,6 +23,8 @@ public final class Node: Sendable {
         self.logger = logger
     }
 
+    private static let rateAnswerSlackMilliseconds: Int64 = 5000
+
     /// Reaches the rate limiter, opens every shard, then the port. Throws what keeps it from starting.
     public static func start(
         _ settings: NodeSettings, in surroundings: Surroundings = .system, logger: Logger
@@ -30,9 +32,9 @@ public final class Node: Sendable {
         let begun = surroundings.clock.now
         let limiter = try await connectLimiter(settings.gubernator, clock: surroundings.clock, logger: logger)
         var settings = settings
-        if let gubernator = settings.gubernator {
-            // No answer comes later than that.
-            settings.engine.rateAnswerMilliseconds = 5000 + Int64(
+        if let gubernator = settings.gubernator?.bounded {
+            // No answer comes later than that, even from a slow machine.
+            settings.engine.rateAnswerMilliseconds = Self.rateAnswerSlackMilliseconds + Int64(
                 gubernator.connectTimeoutMilliseconds + gubernator.requestTimeoutMilliseconds + gubernator.coalesceMilliseconds
             )
         }

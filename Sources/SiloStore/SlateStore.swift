@@ -41,7 +41,7 @@ public final class SlateStore: KeyValueStore {
 
     /// A view of what is written. One of what is durable would move: what counts as durable is asked anew by each read.
     public func snapshot() async throws(StoreError) -> any StoreReader {
-        do { return SlateSnapshot(try await database.snapshot(.written)) } catch { throw StoreError(error) }
+        do { return SlateSnapshot(try await database.snapshot()) } catch { throw StoreError(error) }
     }
 
     public func close() async throws(StoreError) {

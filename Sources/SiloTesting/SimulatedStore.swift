@@ -3,7 +3,7 @@ import SiloStore
 import Synchronization
 
 /// A database of a `SimulatedDisk`, open in one process. It keeps SlateDB's contract: a write is visible to reads at once, durable
-/// after a flush; a snapshot shows what is durable.
+/// after a flush; a snapshot shows what was written so far.
 final class SimulatedStore: KeyValueStore {
     private struct State {
         var written: SortedRows
@@ -76,7 +76,7 @@ final class SimulatedStore: KeyValueStore {
 
     func snapshot() async throws(StoreError) -> any StoreReader {
         try checkOpen()
-        return SimulatedSnapshot(rows: database.durable, disk: disk)
+        return SimulatedSnapshot(rows: state.withLock { $0.written }, disk: disk)
     }
 
     func close() async throws(StoreError) {

@@ -33,31 +33,31 @@ public final class Database: Sendable {
 
     /// The value of `key`, or nil. Sees everything written.
     public func get(_ key: [UInt8]) async throws(StorageError) -> [UInt8]? {
-        try await reads.get(key, .written)
+        try await reads.get(key)
     }
 
     /// The values of several keys, in their order.
     public func get(many keys: [[UInt8]]) async throws(StorageError) -> [[UInt8]?] {
         var values: [[UInt8]?] = []
         values.reserveCapacity(keys.count)
-        for key in keys { values.append(try await reads.get(key, .written)) }
+        for key in keys { values.append(try await reads.get(key)) }
         return values
     }
 
     /// The first `limit` rows with `start <= key < end`; nil leaves a side open, an empty range has no rows.
     public func scan(from start: [UInt8]?, to end: [UInt8]?, limit: Int) async throws(StorageError) -> [KeyValue] {
         let readAhead: UInt64 = limit > 256 ? 256 << 10 : 1
-        return try await reads.cursor(from: start, to: end, readAheadBytes: readAhead, .written).next(limit)
+        return try await reads.cursor(from: start, to: end, readAheadBytes: readAhead).next(limit)
     }
 
     /// Walks over rows with `start <= key < end`, as they are now.
     public func cursor(from start: [UInt8]?, to end: [UInt8]?) async throws(StorageError) -> Cursor {
-        try await reads.cursor(from: start, to: end, readAheadBytes: 1 << 20, .written)
+        try await reads.cursor(from: start, to: end, readAheadBytes: 1 << 20)
     }
 
     /// An unchanging view.
-    public func snapshot(_ visibility: Visibility = .written) async throws(StorageError) -> Snapshot {
-        Snapshot(try await lifting { try await db.snapshot() }, visibility)
+    public func snapshot() async throws(StorageError) -> Snapshot {
+        Snapshot(try await lifting { try await db.snapshot() })
     }
 
     /// Applies all of `batch` or nothing, after everything written before. Later reads see it; it is durable after the
@@ -108,10 +108,8 @@ public final class Database: Sendable {
 /// An unchanging view of a database.
 public final class Snapshot: Sendable {
     private let reads: Reads
-    private let visibility: Visibility
 
-    init(_ snapshot: DbSnapshot, _ visibility: Visibility) {
-        self.visibility = visibility
+    init(_ snapshot: DbSnapshot) {
         reads = Reads(
             reference: { snapshot.uniffiCloneHandle() },
             get: uniffi_slatedb_uniffi_fn_method_dbsnapshot_get_with_options,
@@ -120,7 +118,7 @@ public final class Snapshot: Sendable {
     }
 
     public func get(_ key: [UInt8]) async throws(StorageError) -> [UInt8]? {
-        try await reads.get(key, visibility)
+        try await reads.get(key)
     }
 
     public func scan(from start: [UInt8]?, to end: [UInt8]?, limit: Int) async throws(StorageError) -> [KeyValue] {
@@ -128,6 +126,6 @@ public final class Snapshot: Sendable {
     }
 
     public func cursor(from start: [UInt8]?, to end: [UInt8]?) async throws(StorageError) -> Cursor {
-        try await reads.cursor(from: start, to: end, readAheadBytes: 256 << 10, visibility)
+        try await reads.cursor(from: start, to: end, readAheadBytes: 256 << 10)
     }
 }

@@ -6,15 +6,8 @@ public struct KeyValue: Equatable, Sendable {
     public let value: [UInt8]
 }
 
-/// Which writes a read sees.
-public enum Visibility: Sendable {
-    /// Everything written, also what a crash may still take back.
-    case written
-    /// Only what is durable.
-    case durable
-}
-
-/// Reads of one handle, be it a database or a snapshot: they differ in the C functions only.
+/// Reads of one handle, be it a database or a snapshot: they differ in the C functions only. They see everything written, also
+/// what a crash may still take back.
 struct Reads: Sendable {
     typealias Function = @convention(c) (UInt64, RustBuffer, RustBuffer) -> UInt64
 
@@ -23,8 +16,8 @@ struct Reads: Sendable {
     let get: Function
     let scan: Function
 
-    func get(_ key: [UInt8], _ visibility: Visibility) async throws(StorageError) -> [UInt8]? {
-        let result = try await RustFuture.buffer.run(get(reference(), .bytes(key), .raw(Self.readOptions(visibility))))
+    func get(_ key: [UInt8]) async throws(StorageError) -> [UInt8]? {
+        let result = try await RustFuture.buffer.run(get(reference(), .bytes(key), .raw(Self.readOptions)))
         let bytes = LiftedBytes(result)
         guard let isPresent = bytes.isPresent() else { throw .internalError("malformed answer to a get") }
         guard isPresent else { return nil }
@@ -33,7 +26,7 @@ struct Reads: Sendable {
     }
 
     func cursor(
-        from start: [UInt8]?, to end: [UInt8]?, readAheadBytes: UInt64, _ visibility: Visibility
+        from start: [UInt8]?, to end: [UInt8]?, readAheadBytes: UInt64
     ) async throws(StorageError) -> Cursor {
         if let start, let end, start.lexicographicallyPrecedes(end) == false { return Cursor(nil) }
         var range = Lowered()
@@ -41,25 +34,26 @@ struct Reads: Sendable {
         range.flag(true)
         range.optional(end)
         range.flag(false)
-        let options = Self.scanOptions(visibility, readAheadBytes: readAheadBytes)
+        let options = Self.scanOptions(readAheadBytes)
         return Cursor(try await RustFuture.handle.run(scan(reference(), .raw(range.bytes), .raw(options))))
     }
 
-    private static func durability(_ visibility: Visibility) -> Int32 { visibility == .durable ? 1 : 2 }
+    /// slatedb's `DurabilityLevel.Memory`.
+    private static let written: Int32 = 2
 
-    private static func readOptions(_ visibility: Visibility) -> [UInt8] {
+    private static let readOptions: [UInt8] = {
         var options = Lowered()
-        options.integer(durability(visibility))
+        options.integer(written)
         options.flag(false)  // dirty
         options.flag(true)  // keep the blocks in the cache
         options.flag(false)  // no filter context
         options.flag(false)  // no tracing
         return options.bytes
-    }
+    }()
 
-    private static func scanOptions(_ visibility: Visibility, readAheadBytes: UInt64) -> [UInt8] {
+    private static func scanOptions(_ readAheadBytes: UInt64) -> [UInt8] {
         var options = Lowered()
-        options.integer(durability(visibility))
+        options.integer(written)
         options.flag(false)  // dirty
         options.integer(max(1, readAheadBytes))
         options.flag(true)  // keep the blocks in the cache

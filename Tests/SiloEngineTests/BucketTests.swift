@@ -217,6 +217,22 @@ private struct Model {
         #expect(bucket.expiresAt == nil)
     }
 
+    @Test("the row of a leaky bucket says nothing any more once all has leaked, at the pace of the slowest that used it")
+    func leakyExpires() {
+        let now = Timestamp(1_000_000)
+        let (slow, fast) = (rateLimit("k", 1, per: 600_000, leaky: true, burst: 5), rateLimit("k", 600, per: 600_000, leaky: true, burst: 5))
+        var bucket = Bucket(StorageV1.Bucket())
+        for rate in [slow, fast] {
+            bucket.pass(to: now, rate)
+            bucket.reserve(rate, at: now)
+            #expect(bucket.expiresAt == nil)
+            bucket.use(rate, at: now)
+            #expect(bucket.expiresAt.map { $0 >= now + 660_000 } ?? false)
+        }
+        bucket.pass(to: now + 1_200_000, slow)
+        #expect(bucket.isEmpty)
+    }
+
     @Test("counts never go below nothing, and extreme numbers stop nobody")
     func extremes() {
         var bucket = Bucket(StorageV1.Bucket())

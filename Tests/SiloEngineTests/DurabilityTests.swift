@@ -61,6 +61,26 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
         try await bench.finish()
     }
 
+    @Test("a reader beside the loop is shown nothing that a crash could take back")
+    func heldReader() async throws {
+        let bench = try await Bench.open()
+        bench.store.set { $0.holdFlushes = true }
+        log.submit("job", enqueue("a"), to: bench)
+        try await eventually("it is written") { bench.store.heldCount == 1 }
+        let key = TenantKeys(Bench.tenant).job(JobID("a"))
+        let seen = Mutex<Bool?>(nil)
+        let reading = Task {
+            let isThere = try await bench.shard.snapshot().get(key) != nil
+            seen.withLock { $0 = isThere }
+        }
+        try await Task.sleep(for: .milliseconds(20))
+        #expect(seen.withLock { $0 } == nil)
+        bench.store.set { $0.holdFlushes = false }
+        try await reading.value
+        #expect(seen.withLock { $0 } == true)
+        try await bench.finish()
+    }
+
     @Test("what a crash takes was never acknowledged; what was acknowledged is there")
     func crash() async throws {
         let bench = try await Bench.open()

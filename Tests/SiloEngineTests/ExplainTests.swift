@@ -5,7 +5,7 @@ import Testing
 
 @testable import SiloEngine
 
-/// What ExplainJob says where the numbers alone would mislead (docs/limits.md, "Why is it not running?").
+/// What ExplainJob says where the numbers alone would mislead (docs/limits.md, "Why does my job not start").
 @Suite struct ExplainTests {
     @Test("a free slot that is kept for another job is not called held, and gives no estimate")
     func keptSlot() async throws {
@@ -42,6 +42,34 @@ import Testing
             #expect(found.obstacles.first { $0.kind == .rate }?.until == start + 60_000, "\(id): \(found.summary)")
         }
         try await bench.shard.close()
+    }
+
+    @Test("those before a job count with their own hits, and in the order in which they start")
+    func hitsAhead() async throws {
+        let bench = try await Bench.open()
+        try await bench.enqueue("first", limits: [rate("r", 10, per: 60_000, hits: 10)])
+        _ = try await bench.lease(5)
+        let end = bench.now + 60_000
+        for index in 1...8 { try await bench.enqueue("b\(index)", limits: [rate("r", 10, per: 60_000)]) }
+        // One moment, so the names decide: one goes before them, one behind.
+        try await bench.enqueue("a", limits: [rate("r", 10, per: 60_000, hits: 2)])
+        try await bench.enqueue("c", limits: [rate("r", 10, per: 60_000, hits: 3)])
+        for (id, ahead, until) in [("a", 0, end), ("b8", 8, end), ("c", 9, end + 60_000)] {
+            let obstacle = try #require(try await bench.explain(id).obstacles.first { $0.kind == .rate })
+            #expect(obstacle.ahead == UInt64(ahead), "\(id)")
+            #expect(obstacle.until == until, "\(id)")
+        }
+        try await bench.shard.close()
+    }
+
+    @Test("explaining begins no floating limit")
+    func beginsNothing() async throws {
+        let bench = try await Bench.open()
+        try await bench.enqueue("later", after: 60_000, limits: [floating("f", 1)])
+        #expect(try await bench.explain("later").obstacles.map(\.kind) == [.timer, .noWorker])
+        try await bench.poke()
+        #expect(try await bench.floatingState("f") == nil)
+        try await bench.finish()
     }
 
     @Test("a job that asks again says how often it was refused")

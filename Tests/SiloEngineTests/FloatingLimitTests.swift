@@ -166,6 +166,72 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("a refresh that no worker takes goes to the group that waits too and has workers", arguments: [false, true])
+    func notTaken(crashes: Bool) async throws {
+        var bench = try await bench(1, floating("f", 1))
+        let task = try await bench.leaseOne()
+        try await bench.enqueue("first", group: "nobody", limits: [floating("f", 1)])
+        try await bench.enqueue("second", limits: [floating("f", 1)])
+        try await bench.enqueue("third", group: "gone", limits: [floating("f", 1)])
+        #expect(try await bench.leased(5).refreshes.isEmpty)
+        if crashes {
+            bench = try await bench.crash()
+            #expect(try await bench.leased(5).refreshes.isEmpty)
+        }
+        try await bench.pass(5000)
+        try await bench.heartbeat(task)
+        #expect(try await bench.leased(5).refreshes.isEmpty)
+        try await bench.pass(5000)
+        let refresh = try await refresh(bench)
+        #expect(refresh.group.text == "g")
+        #expect(try await bench.leased(5, group: "nobody").refreshes.isEmpty)
+        try await bench.report(refresh, .success(newMax: 5))
+        #expect(try await bench.places("first", "second", "third") == [.ready, .ready, .ready])
+        try await bench.finish()
+    }
+
+    @Test("a refresh that no worker takes is dropped when nobody waits any more")
+    func notTakenAlone() async throws {
+        let bench = try await bench(2, floating("f", 1, every: 1))
+        try await bench.cancel("101")
+        try await bench.pass(10_000)
+        #expect(try await bench.leased(5).refreshes.isEmpty)
+        #expect(try await bench.memory.get(ShardKeys.refresh(Bench.tenant, LimitKey("f"))) == nil)
+        try await bench.finish()
+    }
+
+    @Test("a limit is refreshed for those who wait, not for one who was refused or cancelled", arguments: [false, true])
+    func notForThoseGone(refused: Bool) async throws {
+        let bench = try await bench(2, floating("f", 1, every: 1000))
+        let leased = try await bench.leased(5)
+        try await bench.report(leased.refreshes[0], .success(newMax: 0))
+        if refused {
+            let gone = [newJob("gone", group: "nobody", limits: [floating("f", 1)]), newJob("101", limits: [])]
+            let why = try await refusal { _ = try await bench.shard.run(EnqueueAll(gone)) }
+            #expect(why == .jobAlreadyExists(JobID("101")))
+        } else {
+            try await bench.enqueue("gone", group: "nobody", limits: [floating("f", 1)])
+            try await bench.cancel("gone")
+        }
+        try await bench.pass(1000)
+        #expect(try await refresh(bench).group.text == "g")
+        try await bench.shard.close()
+    }
+
+    @Test("a limit refreshed to nothing keeps no slots of others for those who wait for it")
+    func keepsNothing() async throws {
+        let bench = try await bench(1, floating("f", 1)) { $0.passedOverMilliseconds = 0 }
+        try await bench.enqueue("a0", limits: [slots("A", 1)])
+        let tasks = try await bench.lease(5)
+        try await bench.enqueue("both", limits: [slots("A", 1), floating("f", 1)])
+        try await bench.succeed(try #require(tasks.first { $0.job.id == "a0" }))
+        try await bench.enqueue("a1", limits: [slots("A", 1)])
+        #expect(try await bench.places("both", "a1") == [.waiting, .waiting])
+        try await bench.report(refresh(bench), .success(newMax: 0))
+        #expect(try await bench.places("both", "a1") == [.waiting, .ready])
+        try await bench.finish()
+    }
+
     @Test("14.82: a refresh whose worker died is asked for again, at once and once, with the state as it was")
     func expiry() async throws {
         let bench = try await bench(2, floating("f", 1)) { $0.leaseMilliseconds = 10_000 }

@@ -169,6 +169,28 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("an answer holds as many tasks as its bytes allow: payload, metadata and limits count; one too large comes alone")
+    func answerBytes() async throws {
+        let bench = try await Bench.open()
+        let large = String(repeating: "x", count: 4000)
+        try await bench.enqueue("payload", payload: Bytes(repeating: 1, count: 4000))
+        try await bench.enqueue("metadata", metadata: ["k": large])
+        try await bench.enqueue("slots", limits: [slots(large, 1)])
+        try await bench.enqueue("floating", limits: [floating("f", 1, metadata: ["k": large])])
+        try await bench.enqueue("rate", limits: [rate(large, 1)])
+        func lease(_ bytes: Int, takesOversized: Bool = true) async throws -> [String] {
+            let lease = Lease(
+                worker: "w", group: "g", taskCountMax: 10, payloadBytesMax: bytes, takesOversized: takesOversized
+            )
+            return try await bench.shard.lease(lease).tasks.map(\.job.id)
+        }
+        #expect(try await lease(3000, takesOversized: false) == [])
+        #expect(try await lease(3000) == ["floating"])
+        #expect(try await lease(8500) == ["metadata", "payload"])
+        #expect(try await lease(8500) == ["rate", "slots"])
+        try await bench.finish()
+    }
+
     @Test("lease-one takes a job before its time; given back it waits for that time again")
     func leaseOne() async throws {
         let bench = try await Bench.open()

@@ -1,6 +1,7 @@
 import SiloCore
 import SiloStore
 import SiloTesting
+import Synchronization
 import Testing
 
 @testable import SiloEngine
@@ -152,6 +153,22 @@ import Testing
         try await crash()
         #expect(try await bench.runAll() == ["b", "c", "d"])
         try await bench.finish()
+    }
+
+    @Test("a worker that waits gets what stands behind any number of jobs that a pause turns back", arguments: [1, 512])
+    func turnsBackMany(atOnce: Int) async throws {
+        let bench = try await Bench.open(nil) { $0.turnedBackMax = atOnce }
+        for index in 0..<9 { try await bench.enqueue("\(index)", limits: [slots("x", 9)]) }
+        try await bench.enqueue("free", priority: 99)
+        try await bench.pause(.limit(LimitKey("x"), of: Bench.tenant))
+        let found = Mutex<[String]?>(nil)
+        bench.shard.lease(Lease(worker: "w", group: "g", taskCountMax: 1), waitMilliseconds: 60_000) { result in
+            found.withLock { $0 = (try? result.get().tasks.map(\.job.id)) ?? [] }
+        }
+        try await eventually("it gets one") { found.withLock { $0 } != nil }
+        #expect(found.withLock { $0 } == ["free"])
+        #expect(try await bench.waitingCount() == 9)
+        try await bench.shard.close()
     }
 
     @Test("a ready job that a pause turns back gives up its other slots and its promised hits")

@@ -462,6 +462,39 @@ import Testing
         try await bench.shard.close()
     }
 
+    @Test("a task given back whose bucket is used up comes back as soon as its policy says, and is not counted as refused")
+    func givenBackWithoutRoom() async throws {
+        let limit = rate("k", 1, per: 3_600_000, retries: 1, backoff: 0, maxBackoff: 1000)
+        let bench = try await bench(1, limit)
+        let task = try await bench.leaseOne()
+        for _ in 0..<360 {
+            try await bench.pass(10_000)
+            _ = try? await bench.heartbeat(task)
+        }
+        try await bench.enqueue("other", limits: [limit])
+        _ = try await bench.lease(5)
+        try await bench.giveBack([task])
+        let stored = try #require(try await bench.job("100"))
+        #expect(stored.state == .scheduled)
+        #expect(stored.due == bench.now + 100)
+        try await bench.pass(99)
+        #expect(try await bench.state("100") == .scheduled)
+        try await bench.shard.close()
+    }
+
+    @Test("a job that would come back at once leaves time to others when it was refused very often")
+    func hasty() async throws {
+        let bench = try await bench(1, rate("k", 1, per: 3_600_000))
+        try await bench.enqueue("hasty", limits: [rate("k", 1, per: 3_600_000, retries: 12, backoff: 0, maxBackoff: 0)])
+        try await bench.settle(20)
+        #expect(try await bench.job("hasty")?.due == bench.now + 100)
+        try await bench.pass(100)
+        #expect(try await bench.job("hasty")?.due == bench.now + 100)
+        try await bench.pass(100)
+        #expect(try await bench.attempts("hasty").map(\.errorCode) == ["RATE_LIMITED"])
+        try await bench.finish()
+    }
+
     @Test("a task given back in a later calendar period takes nothing from that period")
     func givenBackCalendar() async throws {
         let bench = try await bench(3, rate("k", 1, per: CalendarPeriod.hour.rawValue, behavior: RateBehavior.calendar))

@@ -113,6 +113,14 @@ extension Line {
         let lines = [wait(1, 10), wait(2, 10), wait(3, 10)]
         let expected = lines.min { $0.id.line.hash < $1.id.line.hash }
         #expect(first() === expected)
+        // The first job's name decides before that, whatever its line is called.
+        for line in lines {
+            line.add(10, "earlier")
+            limit.lines.enter(line)
+            #expect(first() === line)
+            line.window.remove(Position(order: 10, job: JobID("earlier10")))
+            limit.lines.enter(line)
+        }
     }
 
     @Test("the first is that of a model that looks at every line, through random lives", arguments: 0..<12 as Range<UInt64>)

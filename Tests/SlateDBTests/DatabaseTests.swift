@@ -78,21 +78,6 @@ import Testing
         try await db.close()
     }
 
-    @Test func aDurableSnapshotHidesWhatACrashCouldTakeBack() async throws {
-        var options = OpenOptions()
-        options.settings["flush_interval"] = "\"3600s\""
-        let folder = try TemporaryFolder()
-        let db = try await Database.open("db", in: folder.store(), options)
-        try await db.put([([1], [1])])
-        try await db.flush(.log)
-        try await db.put([([1], [2])])
-        #expect(try await db.get([1]) == [2])
-        #expect(try await db.snapshot(.durable).get([1]) == [1])
-        try await db.flush(.log)
-        #expect(try await db.snapshot(.durable).get([1]) == [2])
-        try await db.close()
-    }
-
     @Test func anExpiredRowIsDroppedWhenFilesAreSorted() async throws {
         let db = try await Database.open("db", in: .memory())
         var batch = WriteBatch()

@@ -65,7 +65,7 @@ extension Transaction {
     fileprivate func finding(_ demand: Demand, of own: Line?, blocks: Bool) -> Findings.Limit? {
         let lines = demand.limit.lines.some(Findings.linesMax).map { line in
             Findings.WaitingLine(
-                line: line.id.line, headOrder: line.head.order,
+                line: line.id.line, head: line.head,
                 rate: line.limits.rates.first { Limit.ID.bucket(line.id.tenant, of: $0) == demand.limit.id }
             )
         }

@@ -16,7 +16,7 @@ public struct Findings: Sendable {
     }
     struct WaitingLine {
         let line: LineID
-        let headOrder: UInt64
+        let head: Position
         /// Of a line at a bucket: what its jobs say of the bucket.
         let rate: StorageV1.RateLimit?
     }
@@ -106,15 +106,19 @@ public struct Findings: Sendable {
         if isAsking {
             obstacle.text = "the external rate limiter is being asked; without an answer it is asked again in \(Self.length(due - now))"
         } else if stored.due != nil {
-            let times = "\(checks) time\(checks == 1 ? "" : "s")"
-            let what = asksRateLimiter ? "the external rate limiter was asked \(times) and has not let it start" : "a rate limit had no room \(times)"
-            obstacle.text = "\(what); it asks again in \(Self.length(due - now))"
+            obstacle.text = "\(refusals(checks)); it asks again in \(Self.length(due - now))"
         } else if stored.attempt > 1 {
             obstacle.text = "attempt \(stored.attempt) waits \(Self.length(due - now)) more after the one before failed"
         } else {
             obstacle.text = "it starts in \(Self.length(due - now)), as it was asked to"
         }
         return obstacle
+    }
+
+    private func refusals(_ checks: UInt32) -> String {
+        let times = "\(checks) time\(checks == 1 ? "" : "s")"
+        if asksRateLimiter { return "the external rate limiter was asked \(times) and has not let it start" }
+        return checks == 0 ? "a rate limit has no room any more" : "a rate limit had no room \(times)"
     }
 
     private func noWorker(isReady: Bool) -> Explanation.Obstacle {
@@ -148,13 +152,13 @@ public struct Findings: Sendable {
             if limit.isHeld || limit.inUse < limit.max { return found }
         }
         var obstacle = Explanation.Obstacle(kind: limit.kind, blocksNow: limit.blocks, key: limit.key, max: limit.max, inUse: limit.inUse)
-        let (ahead, isLeast) = try await ahead(at: limit, reader)
+        let (ahead, hitsAhead, isLeast) = try await ahead(at: limit, reader)
         obstacle.ahead = ahead
         obstacle.aheadIsLeast = isLeast
         if let (state, rate) = limit.bucket {
-            // It is no sooner than those who go first, which may allow less.
-            let dues = [state.dueAt(rate, ahead: ahead, now: now)]
-                + before(limit).compactMap(\.rate).map { state.dueAt($0, now: now) }
+            // It is no sooner than those who go first, which may allow less. One of another algorithm empties the bucket.
+            let rates = before(limit).compactMap(\.rate).filter { $0.algorithm == rate.algorithm }
+            let dues = [state.dueAt(rate, hitsAhead: hitsAhead, now: now)] + rates.map { state.dueAt($0, now: now) }
             obstacle.until = dues.contains(nil) ? nil : dues.compactMap { $0 }.max()
             let place = ahead == 0 ? "it is first in line" : "\(obstacle.aheadText) \(ahead == 1 ? "is" : "are") before it"
             let due = obstacle.until.map { "; it is due in \(Self.length($0 - now))" } ?? "; jobs that are ready must start first"
@@ -173,7 +177,7 @@ public struct Findings: Sendable {
     /// The other lines whose first job goes before this one.
     private func before(_ limit: Limit) -> [WaitingLine] {
         let own = LineID(of: stored.job.limits)
-        return limit.lines.filter { $0.line != own && $0.headOrder < order }
+        return limit.lines.filter { $0.line != own && $0.head < Position(order: order, job: id) }
     }
 
     private func slotText(_ limit: Limit, _ obstacle: Explanation.Obstacle) -> String {
@@ -193,19 +197,25 @@ public struct Findings: Sendable {
 
     // MARK: Reading rows
 
-    /// Jobs that go before this one at a limit: those of its own line and of the other lines that wait there.
-    private func ahead(at limit: Limit, _ reader: any StoreReader) async throws(StoreError) -> (count: UInt64, isLeast: Bool) {
+    /// Jobs that go before this one at a limit, and what they ask of a bucket: those of its own line and of the other lines that
+    /// wait there.
+    private func ahead(
+        at limit: Limit, _ reader: any StoreReader
+    ) async throws(StoreError) -> (count: UInt64, hits: Double, isLeast: Bool) {
         let keys = TenantKeys(tenant)
         let own = LineID(of: stored.job.limits)
         var count = 0
+        var hits = 0.0
         for line in limit.lines.filter({ $0.line == own }) + before(limit) {
             guard count < Self.rowsMax else { break }
-            count += try await reader.count(
+            let jobs = try await reader.count(
                 from: keys.waiting(line.line, from: 0, JobID("")).start, to: keys.waiting(line.line, order, id),
                 limit: Self.rowsMax - count
             )
+            count += jobs
+            hits += Double(jobs) * Double(line.rate?.hits ?? 0)
         }
-        return (UInt64(count), count >= Self.rowsMax || limit.lines.count >= Self.linesMax)
+        return (UInt64(count), hits, count >= Self.rowsMax || limit.lines.count >= Self.linesMax)
     }
 
     private func holders(of key: LimitKey, count: UInt64, _ reader: any StoreReader) async throws(StoreError) -> [Explanation.Holder] {

@@ -49,8 +49,9 @@ struct Bucket: Equatable {
     }
 
     /// When there will be room if nothing starts or is promised meanwhile; nil when time alone does not make any.
-    func dueAt(_ rate: StorageV1.RateLimit, ahead: UInt64 = 0, now: Timestamp) -> Timestamp? {
-        let hits = Double(rate.hits) * Double(ahead + 1)
+    /// - Parameter hitsAhead: what those ask who go before.
+    func dueAt(_ rate: StorageV1.RateLimit, hitsAhead: Double = 0, now: Timestamp) -> Timestamp? {
+        let hits = Double(rate.hits) + hitsAhead
         if record.algorithm == Self.leakyBucket {
             guard Double(rate.hits) + Double(record.reserved) <= rate.room else { return nil }
             let excess = hits + record.used + Double(record.reserved) - rate.room
@@ -114,7 +115,9 @@ struct Bucket: Equatable {
     /// Of a leaky bucket: its row says nothing any more from then on.
     private mutating func noteWhenEmpty(_ rate: StorageV1.RateLimit) {
         let wait = record.used / rate.hitsPerMillisecond(at: Timestamp(record.changedAtMs))
-        record.windowEndsMs = (Timestamp(record.changedAtMs) + saturated(min(wait, 1e15).rounded(.up))).milliseconds
+        let end = (Timestamp(record.changedAtMs) + saturated(min(wait, 1e15).rounded(.up))).milliseconds
+        // A job of a slower limit may have used it before.
+        record.windowEndsMs = max(record.windowEndsMs, end)
     }
 
     private mutating func empty(at now: Timestamp) {

@@ -1,5 +1,5 @@
 import SiloCore
-import SiloStore
+public import SiloStore
 
 /// What one limit of a job asks of the state of that limit.
 enum Demand {
@@ -52,9 +52,25 @@ extension [StorageV1.Limit] {
         return keys
     }
 
+    /// What they weigh in a request or an answer: bytes of text, and a little for the numbers of each.
+    public var textBytes: Int {
+        reduce(0) { sum, limit in
+            switch limit.kind {
+            case .concurrency(let slots): sum + 16 + slots.key.utf8.count
+            case .floating(let floating): sum + 32 + floating.key.utf8.count + floating.metadata.textBytes
+            case .rate(let rate): sum + 96 + rate.name.utf8.count + rate.uniqueKey.utf8.count
+            case nil: sum
+            }
+        }
+    }
+
     var rates: [StorageV1.RateLimit] {
         compactMap { if case .rate(let rate) = $0.kind { rate } else { nil } }
     }
+}
+
+extension [String: String] {
+    var textBytes: Int { reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count } }
 }
 
 extension StorageV1.Limit {

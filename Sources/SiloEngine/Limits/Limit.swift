@@ -68,8 +68,6 @@ final class SlotLimit: Limit {
     weak var keptFor: Line?
     /// How fast slots have come free lately.
     var releases = Pace()
-    /// The group of the job that came to wait last: whose workers refresh the limit.
-    var refreshGroup: TaskGroup?
 
     /// - Parameters:
     ///   - record: as stored; nil when there is no row.

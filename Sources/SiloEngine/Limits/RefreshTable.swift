@@ -6,6 +6,8 @@ final class LiveRefresh {
     let limit: SlotLimit.Name
     var record: StorageV1.Refresh
     private(set) var taskID: TaskID
+    /// Until when workers of its group may take it; nil while it is not due or leased.
+    var offeredUntil: Timestamp?
 
     init(_ limit: SlotLimit.Name, _ taskID: TaskID, _ record: StorageV1.Refresh) {
         self.limit = limit
@@ -15,8 +17,8 @@ final class LiveRefresh {
 
     var group: TaskGroup { TaskGroup(record.taskGroup) }
     var isLeased: Bool { record.expiresAtMs != 0 }
-    /// When it is due, or when its lease ends.
-    var alarm: Timestamp { Timestamp(isLeased ? record.expiresAtMs : record.dueAtMs) }
+    /// When it is due, when its offer ends, or when its lease ends.
+    var alarm: Timestamp { isLeased ? Timestamp(record.expiresAtMs) : offeredUntil ?? Timestamp(record.dueAtMs) }
     var key: Bytes { ShardKeys.refresh(limit.tenant, limit.key) }
 }
 
@@ -49,14 +51,14 @@ struct RefreshTable {
         byTask[refresh.taskID] = nil
     }
 
-    /// It was leased, renewed or given back.
+    /// It was offered, leased or renewed.
     mutating func changed(_ refresh: LiveRefresh) {
         alarms.insert(Alarm(at: refresh.alarm, task: refresh.taskID))
     }
 
     var nextAlarm: Timestamp? { alarms.first?.at }
 
-    /// The next refresh that is due or whose lease ended by `now`.
+    /// The next refresh that is due or whose offer or lease ended by `now`.
     mutating func popAlarm(by now: Timestamp) -> LiveRefresh? {
         while let alarm = alarms.first, alarm.at <= now {
             alarms.popFirst()
@@ -65,16 +67,20 @@ struct RefreshTable {
         return nil
     }
 
-    /// Workers of its group may have it.
-    mutating func offer(_ refresh: LiveRefresh) {
-        due[refresh.group, default: FIFO()].append(refresh)
+    /// Workers of its group may have it until a time.
+    mutating func offer(_ refresh: LiveRefresh, until time: Timestamp) {
+        if refresh.offeredUntil == nil { due[refresh.group, default: FIFO()].append(refresh) }
+        refresh.offeredUntil = time
+        changed(refresh)
     }
 
     /// The next refresh for a worker of the group.
-    mutating func take(_ group: TaskGroup, at now: Timestamp) -> LiveRefresh? {
+    mutating func take(_ group: TaskGroup) -> LiveRefresh? {
         while let refresh = due[group]?.popFirst() {
             if due[group]?.isEmpty ?? false { due[group] = nil }
-            if byTask[refresh.taskID] === refresh, !refresh.isLeased, refresh.alarm <= now { return refresh }
+            guard byTask[refresh.taskID] === refresh, refresh.offeredUntil != nil else { continue }
+            refresh.offeredUntil = nil
+            return refresh
         }
         return nil
     }

@@ -22,8 +22,8 @@ extension Transaction {
         return limit
     }
 
-    /// A record of a limit. One that cannot be read is set aside, and the limit begins anew: it must not stop the shard.
-    private func record<Record: Message>(_ key: Bytes) async throws(StoreError) -> Record? {
+    /// A record that can be made anew. One that cannot be read is set aside: it must not stop the shard.
+    func record<Record: Message>(_ key: Bytes) async throws(StoreError) -> Record? {
         guard let bytes = try await get(key) else { return nil }
         if let record = try? Record(serializedBytes: bytes) { return record }
         setAside(Row(key: key, value: bytes))

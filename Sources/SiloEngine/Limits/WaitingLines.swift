@@ -70,7 +70,7 @@ struct WaitingLines {
     /// Lines of any rank, for those who look: at most `countMax`.
     func some(_ countMax: Int) -> [Line] {
         var found: [Line] = []
-        for heap in groups.values {
+        for (_, heap) in groups.sorted(by: { $0.key ?? 0 < $1.key ?? 0 }) {
             for entry in heap.all where !entry.isStale {
                 guard found.count < countMax else { return found }
                 found.append(entry.line)

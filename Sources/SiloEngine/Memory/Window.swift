@@ -52,6 +52,8 @@ struct Window {
     var isEmpty: Bool { head == tasks.count }
     var first: PendingTask? { isEmpty ? nil : tasks[head] }
 
+    func prefix(_ count: Int) -> ArraySlice<PendingTask> { tasks[head...].prefix(count) }
+
     /// No stored row has a lower order; `UInt64.max` when there is none at all.
     var lowerBound: UInt64 { first?.position.order ?? frontier?.order ?? .max }
 

@@ -36,7 +36,8 @@ extension Transaction {
         case .free:
             try await accept(job, task, demands)
         case .blocked(.hits(_, let rate), let dueAt) where rate.maxRetries > 0:
-            try await putOff(job, task, until: max(dueAt ?? now, now + rate.backoff(after: 0)), isRefusal: false)
+            let due = comesBack(rate, after: 0, roomAt: dueAt, least: settings.rateRetryLeastMilliseconds)
+            try await putOff(job, task, until: due, isRefusal: false)
         case .blocked(let demand, let dueAt):
             note(demand, dueAt, group: job.queue.id.group)
             try await placeWaiting(job, task, at: demand)
@@ -73,15 +74,18 @@ extension Transaction {
         Probe.ratePutOff.reached()
         // Whoever would come back at once, again and again, leaves some time to others.
         let isHasty = rate.maxRetries == 0 || task.rateChecks >= Self.hastyChecksMax
-        let least = isHasty ? settings.rateOutageMilliseconds : 0
-        let backoff = max(least, rate.backoff(after: task.rateChecks))
-        let bound = now + max(0, rate.maxBackoffMs)
-        let isSoon = roomAt.map { $0 > now && $0 < bound } ?? false
-        try await putOff(job, task, until: isSoon ? roomAt ?? bound : now + backoff)
+        let least = isHasty ? settings.rateRetryLeastMilliseconds : 0
+        try await putOff(job, task, until: comesBack(rate, after: task.rateChecks, roomAt: roomAt, least: least))
     }
 
-    /// Refusals after which a job may come back without a pause.
+    /// Refusals up to which a job may come back without a pause.
     private static let hastyChecksMax: UInt32 = 10
+
+    /// When a refused job comes back: when there will be room, if that is soon, or else after its backoff.
+    private func comesBack(_ rate: StorageV1.RateLimit, after checks: UInt32, roomAt: Timestamp?, least: Int64) -> Timestamp {
+        if let roomAt, roomAt > now, roomAt < now + max(0, rate.maxBackoffMs) { return roomAt }
+        return now + max(least, rate.backoff(after: checks))
+    }
 
     /// Has the job come back at a time. Its rank stays that of its start.
     /// - Parameter isRefusal: it counts as one of the refusals that the job bears.
@@ -99,7 +103,7 @@ extension Transaction {
     /// Has the job's status say when its timer is due; nil: it has none any more.
     func retarget(_ job: JobReference, _ task: StorageV1.Task, due: Timestamp?) async throws(StoreError) {
         var status = StorageV1.Status()
-        if let bytes = try await get(job.keys.status(job.id)), let stored = try? StorageV1.Status(serializedBytes: bytes) {
+        if let stored: StorageV1.Status = try await record(job.keys.status(job.id)) {
             status = stored
         } else {
             status.state = .scheduled

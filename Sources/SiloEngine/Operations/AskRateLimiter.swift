@@ -54,7 +54,8 @@ struct RateAnswered: Command {
         let rates = stored.job.limits.rates
         guard stored.state == .scheduled, stored.attempt == question.attempt, question.index < rates.count,
             RateCheck(rates[Int(question.index)]) == question.check,
-            Timestamp(stored.job.createdAtMs) == question.createdAt, let due = stored.due, due == question.due, let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, due.sortable, job.id)),
+            Timestamp(stored.job.createdAtMs) == question.createdAt, let due = stored.due, due == question.due,
+            let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, due.sortable, job.id)),
             let asking = try? StorageV1.Task(serializedBytes: bytes), asking.hold != nil, asking.ratesPassed == question.index,
             var task = try await transaction.takeTimer(job, stored)
         else { return }
@@ -71,7 +72,7 @@ struct RateAnswered: Command {
         case .over(let resetAt):
             try await transaction.putOff(job, try await transaction.releasing(task, job), rate, roomAt: resetAt)
         case .failed:
-            let again = transaction.now + max(transaction.settings.rateOutageMilliseconds, rate.initialBackoffMs)
+            let again = transaction.now + max(transaction.settings.rateRetryLeastMilliseconds, rate.initialBackoffMs)
             try await transaction.putOff(job, try await transaction.releasing(task, job), until: again)
         }
     }

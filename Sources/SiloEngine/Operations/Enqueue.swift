@@ -32,9 +32,7 @@ public struct Enqueue: Command {
         self.taskGroup = taskGroup
     }
 
-    public var payloadBytes: Int {
-        metadata.reduce(payload.count) { $0 + $1.key.utf8.count + $1.value.utf8.count }
-    }
+    public var payloadBytes: Int { payload.count + metadata.textBytes + limits.textBytes }
 
     /// The job's id. Durable when answered. Throws `.jobAlreadyExists`, changing nothing.
     public func run(in transaction: Transaction) async throws -> JobID {

@@ -38,7 +38,7 @@ public struct Import: Command {
     }
 
     public var payloadBytes: Int {
-        attempts.reduce(payload.count) { $0 + $1.result.count + $1.errorData.count }
+        attempts.reduce(payload.count + metadata.textBytes + limits.textBytes) { $0 + $1.result.count + $1.errorData.count }
     }
 
     /// The state that the job is in then. Durable when answered. A refusal comes before anything is written.

@@ -46,9 +46,6 @@ public struct Lease: Command {
         self.takesOversized = takesOversized
     }
 
-    /// Ready jobs of paused limits that one request puts back into line.
-    private static let turnedBackMax = 512
-
     public func run(in transaction: Transaction) async throws -> Leased {
         var leased = Leased()
         guard taskCountMax > 0 else { return leased }
@@ -64,8 +61,8 @@ public struct Lease: Command {
                 try await transaction.placeWaiting(reference, try await transaction.releasing(pending.record, reference), at: paused)
                 queue.deficit -= 1
                 turnedBack += 1
-                guard turnedBack < Self.turnedBackMax else {
-                    transaction.memory.wakeWaiters(of: group)
+                guard turnedBack < transaction.settings.turnedBackMax else {
+                    transaction.memory.lookAgain(for: group)
                     break
                 }
                 continue
@@ -144,5 +141,5 @@ extension Transaction {
 
 extension StorageV1.Job {
     /// Bytes that its task takes in an answer, but for ids.
-    public var answerBytes: Int { metadata.reduce(payload.count) { $0 + $1.key.utf8.count + $1.value.utf8.count } }
+    public var answerBytes: Int { payload.count + metadata.textBytes + limits.textBytes }
 }

@@ -19,7 +19,6 @@ extension Transaction {
 
     /// The limit's job has just come to wait: workers of its group are asked for a new value when the last one is old.
     func refreshIfDue(_ limit: SlotLimit, for group: TaskGroup) {
-        limit.refreshGroup = group
         guard let floating = limit.floating, memory.limits.refreshes[limit.id] == nil else { return }
         guard floating.refreshFrom <= now else { return memory.limits.setAlarm(limit, at: floating.refreshFrom) }
         plan(of: limit, for: group, due: now)
@@ -31,13 +30,21 @@ extension Transaction {
         refreshIfDue(limit, for: group)
     }
 
-    /// A group whose jobs wait for the limit: that of the last one that came to wait, or of the first in line.
+    /// Of the groups whose jobs wait for the limit, that whose workers asked for work last; nil when nobody waits.
     private func group(waitingAt limit: SlotLimit) async throws(StoreError) -> TaskGroup? {
-        guard !limit.lines.isEmpty else { return nil }
-        if let group = limit.refreshGroup { return group }
-        guard let line = limit.lines.some(1).first else { return nil }
-        return try await head(of: line)?.record.jobGroup
+        var groups: Set<TaskGroup> = []
+        for line in limit.lines.some(Self.linesLookedAt) {
+            guard let head = try await head(of: line) else { continue }
+            groups.insert(head.record.jobGroup)
+            for waiting in line.window.prefix(Self.jobsLookedAt) { groups.insert(waiting.record.jobGroup) }
+        }
+        func lastPoll(_ group: TaskGroup) -> Timestamp { memory.polls[group]?.last ?? Timestamp(.min) }
+        return groups.max { (lastPoll($0), $1) < (lastPoll($1), $0) }
     }
+
+    /// How many lines of a limit are looked at to find a group with workers, and how many jobs of each.
+    private static let linesLookedAt = 16
+    private static let jobsLookedAt = 64
 
     private func plan(of limit: SlotLimit, for group: TaskGroup, due: Timestamp) {
         Probe.refreshPlanned.reached()
@@ -55,17 +62,20 @@ extension Transaction {
     }
 
     private func offer(_ refresh: LiveRefresh) {
-        memory.limits.refreshes.offer(refresh)
+        memory.limits.refreshes.offer(refresh, until: now + settings.leaseMilliseconds)
         memory.wakeWaiters(of: refresh.group)
     }
 
-    /// The refresh is due, or the worker that had it did not report: while somebody waits for the limit it is asked for again.
+    /// The refresh is due, or the worker that had it did not report, or no worker took it: while somebody waits for the limit,
+    /// workers are asked again, those of another group when they alone are there.
     func tend(_ refresh: LiveRefresh) async throws(StoreError) {
-        guard refresh.isLeased else { return offer(refresh) }
-        Probe.refreshExpired.reached()
+        guard refresh.isLeased || refresh.offeredUntil != nil else { return offer(refresh) }
+        (refresh.isLeased ? Probe.refreshExpired : .refreshNotTaken).reached()
         let limit = try await slot(refresh.limit.key, of: refresh.limit.tenant)
+        let group = try await group(waitingAt: limit)
+        if !refresh.isLeased, group == refresh.group { return offer(refresh) }
         remove(refresh)
-        if let group = try await group(waitingAt: limit) { plan(of: limit, for: group, due: now) }
+        if let group { plan(of: limit, for: group, due: now) }
     }
 
     private func remove(_ refresh: LiveRefresh) {
@@ -78,7 +88,7 @@ extension Transaction {
     /// Gives a worker the refreshes that wait for its group.
     func leaseRefreshes(_ group: TaskGroup, worker: String) async throws(StoreError) -> [LeasedRefresh] {
         var leased: [LeasedRefresh] = []
-        while leased.count < settings.refreshesPerLeaseMax, let refresh = memory.limits.refreshes.take(group, at: now) {
+        while leased.count < settings.refreshesPerLeaseMax, let refresh = memory.limits.refreshes.take(group) {
             let limit = try await slot(refresh.limit.key, of: refresh.limit.tenant)
             guard let floating = limit.floating else {
                 remove(refresh)

@@ -34,6 +34,7 @@ extension Transaction {
         guard let start = memory.limits.unreadLines else { return }
         Probe.linesReadAfterOpening.reached()
         let (rows, next) = try await scan(from: start, to: ShardKeys.lines.end, limit: TendLimits.countMax, merging: false)
+        var left = TendLimits.countMax
         for row in rows {
             guard let (tenant, id) = ShardKeys.parseLine(row.key), let record = try? StorageV1.Line(serializedBytes: row.value) else {
                 setAside(row)
@@ -43,7 +44,7 @@ extension Transaction {
             if let line = memory.limits.line(lineID), line.blockedAt != nil { continue }
             let line = memory.limits.line(lineID) ?? Line(lineID, record, isStored: true)
             memory.limits.add(line)
-            guard try await enter(line) else {
+            guard try await enter(line, &left) else {
                 memory.limits.unreadLines = row.key
                 return
             }
@@ -53,9 +54,9 @@ extension Transaction {
 
     /// Has a line that was just read wait at the first of its limits; being looked at there, it finds its place. False when there
     /// was no time for all of it.
-    private func enter(_ line: Line) async throws(StoreError) -> Bool {
+    private func enter(_ line: Line, _ left: inout Int) async throws(StoreError) -> Bool {
         let demands = try await demands(of: line.limits, line.id.tenant)
-        guard let first = demands.first else { return try await dissolve(line) }
+        guard let first = demands.first else { return try await dissolve(line, &left) }
         if case .blocked(let demand, let dueAt) = verdict(demands, in: line) {
             memory.limits.park(line, at: demand)
             if case .hits(let limit, _) = demand { memory.limits.setAlarm(limit, at: max(dueAt ?? now, now + 1)) }
@@ -67,13 +68,15 @@ extension Transaction {
     }
 
     /// Admits the jobs of a line whose limits are not asked for any more, because an external limiter is asked instead.
-    private func dissolve(_ line: Line) async throws(StoreError) -> Bool {
-        for _ in 0..<TendLimits.countMax {
-            guard line.waiting > 0, let head = try await head(of: line) else { return true }
+    private func dissolve(_ line: Line, _ left: inout Int) async throws(StoreError) -> Bool {
+        while line.waiting > 0 {
+            guard left > 0 else { return false }
+            left -= 1
+            guard let head = try await head(of: line) else { return true }
             let queue = try await queue(line.id.tenant, head.record.jobGroup)
             takeFirst(of: line, head, queue)
             try await admit(JobReference(id: head.position.job, queue: queue), head.record)
         }
-        return line.waiting == 0
+        return true
     }
 }

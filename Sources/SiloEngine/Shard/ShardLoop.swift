@@ -126,7 +126,8 @@ final class ShardLoop {
 
     /// Wakes the loop when the next lease expires, timer is due or waiting ends.
     private func setAlarm() {
-        if memory.limits.hasFreed || memory.limits.unreadLines != nil { return mailbox.wake() }
+        let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.unserved.isEmpty && memory.waiters.count > 0
+        if isBehind { return mailbox.wake() }
         let next = [memory.leaseAlarms.first?.at, memory.timerAlarms.first?.at, memory.waiters.nextDeadline, memory.limits.nextAlarm]
             .compactMap { $0 }.min()
         guard let next else { return }

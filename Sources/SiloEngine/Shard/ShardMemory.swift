@@ -28,6 +28,8 @@ final class ShardMemory {
 
     private var dirtyQueues: [Queue] = []
     private var newlyReady: Set<TaskGroup> = []
+    /// Task groups of workers that were cut short before they found anything.
+    private(set) var unserved: Set<TaskGroup> = []
 
     /// How workers ask for each group.
     private(set) var polls: [TaskGroup: Poll] = [:]
@@ -72,14 +74,20 @@ final class ShardMemory {
         limits.takeDirtyRows(into: &batch)
     }
 
-    /// Task groups that got ready work since the last call.
+    /// Task groups whose waiting workers may find work: it came since the last call, or they did not come so far.
     func takeNewlyReady() -> Set<TaskGroup> {
-        defer { newlyReady.removeAll(keepingCapacity: true) }
-        return newlyReady
+        defer {
+            newlyReady.removeAll(keepingCapacity: true)
+            unserved = []
+        }
+        return newlyReady.union(unserved)
     }
 
     /// Workers that wait for a group are looked at in this turn.
     func wakeWaiters(of group: TaskGroup) { newlyReady.insert(group) }
+
+    /// Workers that wait for a group are looked at again in the next turn, which comes at once.
+    func lookAgain(for group: TaskGroup) { unserved.insert(group) }
 
     /// Whether a worker of the group would get something.
     func hasWork(for group: TaskGroup) -> Bool {

@@ -17,6 +17,8 @@ enum Bounds {
     static let limitsMax = 32
     /// * Keys of limits, and the parts of a rate limit's name.
     static let limitKeyBytesMax = 1024
+    /// * Keys and metadata of a job's limits together.
+    static let limitsBytesMax = 256 << 10
     /// * Every length of time in a limit: ten years.
     static let limitMillisecondsMax: Int64 = 315_360_000_000
     /// * Hits of a rate limit: whole numbers up to here are exact in its bucket.

@@ -25,13 +25,16 @@ extension [SiloV1.Limit] {
             throw Status(.invalidArgument, "limits has too many entries (max \(Bounds.limitsMax))")
         }
         var records: [StorageV1.Limit] = []
-        var seen: Set<String> = []
+        var seen: Set<LimitIdentity> = []
         for (index, limit) in enumerated() {
             let check = BoundCheck("limits[\(index)]")
             guard let record = try limit.record(check) else { continue }
             // Twice the same would have the job wait for itself.
             guard seen.insert(record.identity).inserted else { throw check.refusal("names the same limit as an earlier entry") }
             records.append(record)
+        }
+        guard records.textBytes <= Bounds.limitsBytesMax else {
+            throw Status(.invalidArgument, "limits too large (keys and metadata must be <= \(Bounds.limitsBytesMax) bytes together)")
         }
         return records
     }
@@ -107,14 +110,20 @@ extension SiloV1.GubernatorRateLimit {
     }
 }
 
+/// What two limits of one job must not share. Concurrency limits and floating limits of a key are one limit.
+private enum LimitIdentity: Hashable {
+    case slots(LimitKey)
+    case bucket(name: LimitKey, key: LimitKey)
+    case nothing
+}
+
 extension StorageV1.Limit {
-    /// What two limits of one job must not share. Concurrency limits and floating limits of a key are one limit.
-    fileprivate var identity: String {
+    fileprivate var identity: LimitIdentity {
         switch kind {
-        case .concurrency(let limit): "slots \(limit.key)"
-        case .floating(let limit): "slots \(limit.key)"
-        case .rate(let limit): "rate \(limit.name.utf8.count) \(limit.name) \(limit.uniqueKey)"
-        case nil: ""
+        case .concurrency(let limit): .slots(LimitKey(limit.key))
+        case .floating(let limit): .slots(LimitKey(limit.key))
+        case .rate(let limit): .bucket(name: LimitKey(limit.name), key: LimitKey(limit.uniqueKey))
+        case nil: .nothing
         }
     }
 }

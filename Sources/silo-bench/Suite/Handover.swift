@@ -115,8 +115,8 @@ struct Deadlock {
     }
 }
 
-/// Jobs that a quiet tenant gets done a second while another floods a thousand keys, over what it gets done alone. It offers as
-/// much as half of what the workers do for it alone, so its fair share is all of it.
+/// Jobs that a quiet tenant gets done a second while another floods a thousand keys, over what it gets done alone. It offers half
+/// of its fair share, which is half of what the workers do for it alone: so little that a noisy machine does it all the same.
 struct Flood {
     let place: Suite.Place
 
@@ -126,7 +126,8 @@ struct Flood {
         let quiet = try await ServedQueue(server.address, channels: 2, payload: Payload(bytes: 200))
         let flood = try await ServedQueue(server.address, channels: 2, payload: Payload(bytes: 200)) { [.slots("key-\($0 % 1000)", 5)] }
         let capacity = try await run(quiet, quiet, offered: nil, seconds: place.window / 2).quiet
-        let offered = capacity / 2 / 2
+        let fairShare = capacity / 2
+        let offered = fairShare / 2
         var alone: [Double] = []
         var beside: [Double] = []
         for _ in 0..<3 {

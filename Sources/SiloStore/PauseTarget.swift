@@ -42,3 +42,9 @@ public enum PauseTarget: Hashable, Sendable {
         }
     }
 }
+
+extension PauseTarget: Comparable {
+    public static func < (left: PauseTarget, right: PauseTarget) -> Bool {
+        (left.kind, left.tenant?.text ?? "", left.name) < (right.kind, right.tenant?.text ?? "", right.name)
+    }
+}

@@ -84,6 +84,8 @@ BAD = [
       for n, text in ((NAN, "nan"), (INFINITY, "inf"), (-INFINITY, "-inf"), (-0.5, "-0.5"))),
 ]
 
+TOO_LARGE = "limits too large (keys and metadata must be <= 262144 bytes together)"
+
 #: The same of several limits of one job.
 BAD_TOGETHER = [
     ([concurrency(str(n)) for n in range(33)], "limits has too many entries (max 32)"),
@@ -92,6 +94,8 @@ BAD_TOGETHER = [
     ([concurrency("a"), floating("a")], "limits[1] names the same limit as an earlier entry"),
     ([floating("a"), rate("a", 1, 1), floating("a")], "limits[2] names the same limit as an earlier entry"),
     ([rate("a", 1, 1000), concurrency("a"), rate("a", 9, 9, algorithm=LEAKY)], "limits[2] names the same limit as an earlier entry"),
+    ([floating("m", metadata={str(n): "v" * 65_000 for n in range(5)})], TOO_LARGE),
+    ([floating(str(n), metadata=metadata(value="v" * 9000)) for n in range(30)], TOO_LARGE),
     # The first that is wrong is named, by its place in the request.
     ([concurrency("a"), pb.Limit(), concurrency("b", 0), concurrency("")], "limits[2].concurrency.max_concurrency must be at least 1, not 0"),
     ([*(concurrency(str(n)) for n in range(31)), floating("x", 0)], "limits[31].floating_concurrency.default_max_concurrency must be at least 1, not 0"),
@@ -151,6 +155,9 @@ class TestBadLimits:
     def test_names_that_run_together_the_same_are_no_repetition(self, client, group):
         limits = [rate("a b", 1, 1000, key="c"), rate("a", 1, 1000, key="b c"), rate("a ", 1, 1000, key="b c")]
         assert len(client.job(client.enqueue(group, limits=limits)).limits) == 3
+        # Names are bytes: é as one character and as two.
+        limits = [concurrency("\u00e9"), concurrency("e\u0301"), rate("\u00e9", 1, 1000), rate("e\u0301", 1, 1000)]
+        assert len(client.job(client.enqueue(group, limits=limits)).limits) == 4
 
 
 class TestLargestAndSmallest:

@@ -170,9 +170,9 @@ import Testing
     func notTaken(crashes: Bool) async throws {
         var bench = try await bench(1, floating("f", 1))
         let task = try await bench.leaseOne()
-        try await bench.enqueue("first", group: "nobody", limits: [floating("f", 1)])
+        try await bench.enqueue("first", group: "absent", limits: [floating("f", 1)])
         try await bench.enqueue("second", limits: [floating("f", 1)])
-        try await bench.enqueue("third", group: "gone", limits: [floating("f", 1)])
+        try await bench.enqueue("third", group: "away", limits: [floating("f", 1)])
         #expect(try await bench.leased(5).refreshes.isEmpty)
         if crashes {
             bench = try await bench.crash()
@@ -184,7 +184,7 @@ import Testing
         try await bench.pass(5000)
         let refresh = try await refresh(bench)
         #expect(refresh.group.text == "g")
-        #expect(try await bench.leased(5, group: "nobody").refreshes.isEmpty)
+        #expect(try await bench.leased(5, group: "absent").refreshes.isEmpty)
         try await bench.report(refresh, .success(newMax: 5))
         #expect(try await bench.places("first", "second", "third") == [.ready, .ready, .ready])
         try await bench.finish()
@@ -206,11 +206,11 @@ import Testing
         let leased = try await bench.leased(5)
         try await bench.report(leased.refreshes[0], .success(newMax: 0))
         if refused {
-            let gone = [newJob("gone", group: "nobody", limits: [floating("f", 1)]), newJob("101", limits: [])]
+            let gone = [newJob("gone", group: "absent", limits: [floating("f", 1)]), newJob("101", limits: [])]
             let why = try await refusal { _ = try await bench.shard.run(EnqueueAll(gone)) }
             #expect(why == .jobAlreadyExists(JobID("101")))
         } else {
-            try await bench.enqueue("gone", group: "nobody", limits: [floating("f", 1)])
+            try await bench.enqueue("gone", group: "absent", limits: [floating("f", 1)])
             try await bench.cancel("gone")
         }
         try await bench.pass(1000)

@@ -625,6 +625,15 @@ import Testing
         try await bench.shard.close()
     }
 
+    @Test("of the jobs of one call those that come first go first, though a later one would find room")
+    func oneCall() async throws {
+        let bench = try await bench(1, rate("k", 3, hits: 2))
+        let jobs = [newJob("200", limits: [rate("k", 3, hits: 2)]), newJob("201", limits: [rate("k", 3)])]
+        _ = try await bench.shard.run(EnqueueEach(jobs))
+        #expect(try await bench.places("100", "200", "201") == [.ready, .waiting, .waiting])
+        try await bench.finish()
+    }
+
     @Test("a batch that is refused promises nothing and drains nothing")
     func refusedBatch() async throws {
         let bench = try await bench(2, rate("k", 4, hits: 2))

@@ -101,17 +101,8 @@ public struct EnqueueEach: Command {
 
     public var payloadBytes: Int { jobs.reduce(0) { $0 + $1.payloadBytes } }
 
-    /// For each job, in order, its id or why it was refused. A refusal happens before the job writes anything.
+    /// For each job, in order, its id or why it was refused.
     public func run(in transaction: Transaction) async throws -> [Result<JobID, SiloError>] {
-        var results: [Result<JobID, SiloError>] = []
-        results.reserveCapacity(jobs.count)
-        for job in jobs {
-            do {
-                results.append(.success(try await job.run(in: transaction)))
-            } catch let error as SiloError {
-                results.append(.failure(error))
-            }
-        }
-        return results
+        try await transaction.performEach(jobs)
     }
 }

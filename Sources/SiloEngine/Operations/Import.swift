@@ -168,16 +168,7 @@ public struct ImportEach: Command {
 
     /// For each job, in order, the state that it is in then, or why it was refused.
     public func run(in transaction: Transaction) async throws -> [Result<JobStatusName, SiloError>] {
-        var results: [Result<JobStatusName, SiloError>] = []
-        results.reserveCapacity(jobs.count)
-        for job in jobs {
-            do {
-                results.append(.success(try await job.run(in: transaction)))
-            } catch let error as SiloError {
-                results.append(.failure(error))
-            }
-        }
-        return results
+        try await transaction.performEach(jobs)
     }
 }
 

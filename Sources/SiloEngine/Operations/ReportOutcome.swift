@@ -53,25 +53,11 @@ public struct ReportOutcomes: Command {
 
     public var payloadBytes: Int { reports.reduce(0) { $0 + $1.payloadBytes } }
 
-    /// For each report, in order, why it was refused; nil when it was taken. A refusal writes nothing.
+    /// For each report, in order, why it was refused; nil when it was taken.
     public func run(in transaction: Transaction) async throws -> [SiloError?] {
-        var ended: Set<TaskID> = []
-        var results: [SiloError?] = []
-        for report in reports {
-            // Memory learns of an ended lease only after the command, so a repeated task is refused here.
-            guard !ended.contains(report.task) else {
-                results.append(.leaseNotFound)
-                continue
-            }
-            do {
-                try await report.run(in: transaction)
-                ended.insert(report.task)
-                results.append(nil)
-            } catch let error as SiloError {
-                results.append(error)
-            }
+        try await transaction.performEach(reports).map { result in
+            if case .failure(let error) = result { error } else { nil }
         }
-        return results
     }
 }
 

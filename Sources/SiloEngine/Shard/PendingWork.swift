@@ -59,6 +59,15 @@ extension Transaction {
             throw .corrupt("unexpected error: \(error)")
         }
     }
+
+    /// Runs commands one after another, each on its own: each meets what those before it did, and one that is refused does not
+    /// touch the others.
+    func performEach<C: Command>(_ commands: [C]) async throws(StoreError) -> [Result<C.Answer, SiloError>] {
+        var results: [Result<C.Answer, SiloError>] = []
+        results.reserveCapacity(commands.count)
+        for command in commands { results.append(try await perform(command)) }
+        return results
+    }
 }
 
 /// Lets every worker that waits go, with nothing.

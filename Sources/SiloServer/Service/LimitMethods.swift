@@ -60,7 +60,8 @@ struct LimitMethods: Sendable {
             shard.submit(ListPauses()) { result in
                 call.answer(result.map { pauses in
                     var response = SiloV1.ListPausesResponse()
-                    response.pauses = pauses.map { SiloV1.PauseInfo($0, $1, tenancy) }.sorted { $0.sinceMs < $1.sinceMs }
+                    response.pauses = pauses.sorted { ($0.1.sinceMs, $0.0) < ($1.1.sinceMs, $1.0) }
+                        .map { SiloV1.PauseInfo($0, $1, tenancy) }
                     return response
                 })
             }

@@ -21,7 +21,7 @@ test: test-swift test-integration test-simulation ## install what the tests need
 
 test-swift: setup-test ## the tests in Swift: units, the model, the storage engine, gRPC, protobuf conformance
 	swift build --build-tests
-	swift test --skip-build --parallel
+	MALLOC_PERTURB_=85 swift test --skip-build --parallel # freed memory is poisoned, so that its use shows
 
 test-integration: setup-test build ## the tests in Python, of the built programs from outside
 	.deps/python/bin/python -m pytest Tests/Integration

@@ -112,7 +112,7 @@ final class ServerCore: @unchecked Sendable {
     var isClosing: Bool { closing.load(ordering: .relaxed) }
 
     /// Closes the connections there are; clients may come back at once, to be refused.
-    func disconnect() { grpc_server_cancel_all_calls(handle) }
+    func disconnect() { cancelling {} }
 
     /// Takes no new calls. Safe to repeat.
     func beginShutdown() {
@@ -127,8 +127,13 @@ final class ServerCore: @unchecked Sendable {
 
     /// Ends what still runs after `beginShutdown`, also calls that did not reach a handler yet.
     func cancelCalls() {
+        cancelling { for call in calls.all { call.cancelForShutdown() } }
+    }
+
+    /// Ends what the core knows of, after `body`; nothing when the server is gone already, as in a second shutdown.
+    private func cancelling(_ body: () -> Void) {
         guard calls.beginCancelling() else { return }
-        for call in calls.all { call.cancelForShutdown() }
+        body()
         grpc_server_cancel_all_calls(handle)
         if calls.endCancelling() { destroy() }
     }

@@ -47,6 +47,19 @@ import Testing
         channel.close()
     }
 
+    @Test func aServerMayBeShutDownAgainAfterItsEnd() async throws {
+        for _ in 0..<100 {
+            let server = try TestServer()
+            let channel = Channel(target: server.target)
+            #expect(try await channel.unary("/test.Test/Echo", [1]) == [1])
+            async let other: Void = server.server.shutdown(grace: .zero)
+            await server.server.shutdown(grace: .zero)
+            await other
+            await server.server.shutdown(grace: .zero)
+            channel.close()
+        }
+    }
+
     @Test func callsAreCancelledAfterTheGrace() async throws {
         let server = try TestServer()
         let channel = Channel(target: server.target)

@@ -22,14 +22,16 @@ package final class SimulatedNode: Sendable {
     }
 
     /// Opens what is on the disk and serves it.
-    /// - Parameter settings: storage, address and TLS do not count.
+    /// - Parameters:
+    ///   - settings: storage, address and TLS do not count.
+    ///   - clock: of its machine; nil: the true time.
     package static func start(
         on disk: SimulatedDisk, at address: String, _ settings: NodeSettings, in world: SimulatedWorld,
-        rateLimiter: (any RateLimiter)? = nil
+        clock: SkewedClock? = nil, rateLimiter: (any RateLimiter)? = nil
     ) async throws -> SimulatedNode {
-        let mount = disk.mount()
+        let mount = disk.mount(clock ?? world.clock)
         let core = try await NodeCore.open(
-            in: mount, settings, address: address, surroundings: world.surroundings,
+            in: mount, settings, address: address, surroundings: world.surroundings(clock ?? world.clock),
             rateLimiter: rateLimiter, logger: world.logger
         )
         world.wire.serve(core.methods, at: address)

@@ -43,6 +43,11 @@ package final class SimulatedWorld: Sendable {
         executor.onStandstill { [wire] in (["calls under way:"] + wire.runningCalls).joined(separator: "\n  ") }
     }
 
+    /// What production code gets that runs on a machine with this clock.
+    package func surroundings(_ clock: any Clock) -> Surroundings {
+        Surroundings(clock: clock, random: surroundings.random, executor: executor)
+    }
+
     /// Runs `body` and everything that it starts, on this thread.
     /// - Parameter timeMax: simulated milliseconds that it may take.
     package func run<Value: Sendable>(

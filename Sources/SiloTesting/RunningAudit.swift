@@ -407,6 +407,9 @@ public final class RunningAudit {
         if stored != sum { found.append("bucket \(bucket): \(stored) hits are reserved, a recount gives \(sum)") }
     }
 
+    /// From now on the times are of another clock: what may start because of the time is not known until there was a rest.
+    public func clockWasSet() { rates.clockWasSet() }
+
     /// Lines that wait although every one of their limits has room, when nothing is left to be done: lost wake-ups (L17, L22).
     /// Lines with rate limits are left out: time decides there.
     public var stuckLines: [String] {
@@ -428,8 +431,15 @@ private struct RateAudit {
         var used: Double = 0
         /// When a token bucket's window ends, or as of when a leaky bucket's level is.
         var time: Int64 = 0
+        var lastStart: Int64 = 0
+        /// The clock has been set, and there was no rest since in which the bucket must have become empty.
+        var isUnknown = false
     }
     private var windows: [Bytes: Window] = [:]
+
+    mutating func clockWasSet() {
+        for name in windows.keys { windows[name]?.isUnknown = true }
+    }
 
     /// - Parameter ended: the lease before came to an end, and was not given back.
     mutating func check(
@@ -447,15 +457,19 @@ private struct RateAudit {
             }
             if let now, now.used {
                 let start = now.startedAtMs
+                let room = Double(rate.algorithm == 1 && rate.burst > 0 ? rate.burst : rate.limit)
+                let rest = Int64(Double(rate.durationMs) * max(1, room / Double(rate.limit)))
+                if window.isUnknown, start >= window.lastStart + rest { window = Window() }
                 if rate.algorithm == 1 {
                     window.used = max(0, window.used - Double(max(0, start - window.time)) * Double(rate.limit) / Double(rate.durationMs))
                     window.time = max(start, window.time)
                 } else if start >= window.time {
-                    window = Window(used: 0, time: start + rate.durationMs)
+                    window.used = 0
+                    window.time = start + rate.durationMs
                 }
                 window.used += Double(rate.hits)
-                let room = Double(rate.algorithm == 1 && rate.burst > 0 ? rate.burst : rate.limit)
-                if window.used > room + 0.001 { found.append("rate limit \(rate.name)/\(rate.uniqueKey): \(window.used) hits, \(room) are allowed") }
+                window.lastStart = start
+                if !window.isUnknown, window.used > room + 0.001 { found.append("rate limit \(rate.name)/\(rate.uniqueKey): \(window.used) hits, \(room) are allowed") }
             }
             windows[name] = window
         }

@@ -1,4 +1,4 @@
-import SiloCore
+public import SiloCore
 public import SiloStore
 import Synchronization
 
@@ -38,6 +38,7 @@ public final class SimulatedDisk: Sendable {
 
     private let state = Mutex<(databases: [String: SimulatedDatabase], faults: Faults)>(([:], Faults()))
     private let watcher = Mutex<(@Sendable (_ database: String, _ batch: [Write]) -> Void)?>(nil)
+    private let openWatcher = Mutex<(@Sendable (_ database: String) -> Void)?>(nil)
     let clock: SimulatedClock
     let random: SeededRandom
     let trace: Trace
@@ -59,12 +60,20 @@ public final class SimulatedDisk: Sendable {
         self.watcher.withLock { $0 = watcher }
     }
 
+    /// Tells that a process has a database from now on, and no other process writes to it.
+    public func onOpen(_ watcher: @escaping @Sendable (_ database: String) -> Void) {
+        openWatcher.withLock { $0 = watcher }
+    }
+
     func tell(_ database: String, _ batches: some Sequence<[Write]>) {
         guard let watcher = watcher.withLock({ $0 }) else { return }
         for batch in batches { watcher(database, batch) }
     }
 
-    public func mount() -> SimulatedMount { SimulatedMount(self) }
+    fileprivate func tellOpened(_ database: String) { openWatcher.withLock { $0 }?(database) }
+
+    /// - Parameter clock: of the process, by which its rows expire.
+    public func mount(_ clock: (any Clock)? = nil) -> SimulatedMount { SimulatedMount(self, clock ?? self.clock) }
 
     /// Names of the databases, in order.
     public var names: [String] { state.withLock { $0.databases.keys.sorted() } }
@@ -138,10 +147,12 @@ public final class SimulatedMount: Sendable {
         var hasCrashed = false
     }
     private let disk: SimulatedDisk
+    private let clock: any Clock
     private let state = Mutex(State())
 
-    fileprivate init(_ disk: SimulatedDisk) {
+    fileprivate init(_ disk: SimulatedDisk, _ clock: any Clock) {
         self.disk = disk
+        self.clock = clock
     }
 
     /// Opens a database, and makes it where there is none and none need be.
@@ -150,8 +161,9 @@ public final class SimulatedMount: Sendable {
         guard !state.withLock({ $0.hasCrashed }) else { throw .unavailable("the process is dead") }
         guard !fails else { throw .unavailable("injected fault") }
         guard let database = disk.database(name, mustExist: mustExist) else { throw .corrupt("there is no database \(name)") }
-        let store = SimulatedStore(database, on: disk)
+        let store = SimulatedStore(database, on: disk, clock)
         state.withLock { $0.stores.append(store) }
+        disk.tellOpened(name)
         disk.trace.note("\(name) opened")
         return store
     }

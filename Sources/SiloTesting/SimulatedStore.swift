@@ -12,11 +12,13 @@ final class SimulatedStore: KeyValueStore {
     }
     private let database: SimulatedDatabase
     private let disk: SimulatedDisk
+    private let clock: any Clock
     private let writer: Int
     private let state: Mutex<State>
 
-    init(_ database: SimulatedDatabase, on disk: SimulatedDisk) {
+    init(_ database: SimulatedDatabase, on disk: SimulatedDisk, _ clock: any Clock) {
         self.database = database
+        self.clock = clock
         self.disk = disk
         let (writer, rows) = database.takeOver()
         self.writer = writer
@@ -24,11 +26,11 @@ final class SimulatedStore: KeyValueStore {
     }
 
     func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
-        try await read().get(key, at: disk.clock.now)
+        try await read().get(key, at: clock.now)
     }
 
     func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
-        try await read().scan(from: start, to: end, limit: limit, at: disk.clock.now)
+        try await read().scan(from: start, to: end, limit: limit, at: clock.now)
     }
 
     private func read() async throws(StoreError) -> SortedRows {
@@ -76,7 +78,7 @@ final class SimulatedStore: KeyValueStore {
 
     func snapshot() async throws(StoreError) -> any StoreReader {
         try checkOpen()
-        return SimulatedSnapshot(rows: state.withLock { $0.written }, disk: disk)
+        return SimulatedSnapshot(rows: state.withLock { $0.written }, disk: disk, clock: clock)
     }
 
     func close() async throws(StoreError) {
@@ -114,15 +116,16 @@ final class SimulatedStore: KeyValueStore {
 private struct SimulatedSnapshot: StoreReader {
     let rows: SortedRows
     let disk: SimulatedDisk
+    let clock: any Clock
 
     func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
         try await wait()
-        return rows.get(key, at: disk.clock.now)
+        return rows.get(key, at: clock.now)
     }
 
     func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
         try await wait()
-        return rows.scan(from: start, to: end, limit: limit, at: disk.clock.now)
+        return rows.scan(from: start, to: end, limit: limit, at: clock.now)
     }
 
     private func wait() async throws(StoreError) {

@@ -27,6 +27,17 @@ struct Bucket: Equatable {
     static let tokenBucket: UInt32 = 0
     static let leakyBucket: UInt32 = 1
 
+    /// Of a bucket that was just read: the clock may show less than it showed on the machine that wrote it. Then the times that
+    /// were noted go back as far.
+    mutating func wind(to now: Timestamp, _ rate: StorageV1.RateLimit) {
+        let back = Timestamp(record.changedAtMs) - now
+        guard back > 0 else { return }
+        record.changedAtMs = now.milliseconds
+        guard record.windowEndsMs > 0 else { return }
+        let end = rate.isCalendar ? now + rate.windowMilliseconds(at: now) : Timestamp(record.windowEndsMs) + -back
+        record.windowEndsMs = max(1, min(record.windowEndsMs, end.milliseconds))
+    }
+
     /// Brings the state to `now`, and to the kind that a limit asks for.
     mutating func pass(to now: Timestamp, _ rate: StorageV1.RateLimit) {
         if record.algorithm != rate.algorithm {
@@ -36,11 +47,11 @@ struct Bucket: Equatable {
         if record.algorithm == Self.leakyBucket {
             let leaked = Double(max(0, now - Timestamp(record.changedAtMs))) * rate.hitsPerMillisecond(at: now)
             record.used = max(0, record.used - leaked)
-            record.changedAtMs = now.milliseconds
         } else if record.windowEndsMs > 0, record.windowEndsMs <= now.milliseconds {
             Probe.windowPassed.reached()
             empty(at: now)
         }
+        record.changedAtMs = now.milliseconds
     }
 
     /// Whether an attempt may be promised its hits now. The state must be at `now`.
@@ -138,15 +149,19 @@ extension StorageV1.RateLimit {
     /// Hits that the bucket has room for.
     var room: Double { Double(algorithm == Bucket.leakyBucket && burst > 0 ? burst : limit) }
 
+    /// The calendar period that is its window; nil when that is a length of time.
+    private var period: CalendarPeriod? { behavior & RateBehavior.calendar == 0 ? nil : CalendarPeriod(rawValue: durationMs) }
+    var isCalendar: Bool { period != nil }
+
     /// How long from `now` to the end of a window that opens now; the running calendar period where that is asked for.
     func windowMilliseconds(at now: Timestamp) -> Int64 {
-        guard behavior & RateBehavior.calendar != 0, let period = CalendarPeriod(rawValue: durationMs) else { return durationMs }
+        guard let period else { return durationMs }
         return period.end(after: now) - now
     }
 
     /// How long a whole window is, in milliseconds.
     func windowLength(at now: Timestamp) -> Int64 {
-        guard behavior & RateBehavior.calendar != 0, let period = CalendarPeriod(rawValue: durationMs) else { return durationMs }
+        guard let period else { return durationMs }
         return period.end(after: now) - period.start(of: now)
     }
 

@@ -72,11 +72,12 @@ final class SlotLimit: Limit {
     /// - Parameters:
     ///   - record: as stored; nil when there is no row.
     ///   - drops: the tenant's count now. What was held before the last drop is not held any more.
-    init(_ tenant: Tenant, _ key: LimitKey, _ record: StorageV1.Slots?, drops: UInt32) {
+    ///   - now: nothing was refreshed later, whatever the clock of the machine before said.
+    init(_ tenant: Tenant, _ key: LimitKey, _ record: StorageV1.Slots?, drops: UInt32, now: Timestamp) {
         self.key = key
         self.drops = drops
         held = record.map { $0.drops == drops ? $0.held : 0 } ?? 0
-        floating = record?.floating
+        floating = record?.floating?.wound(to: now)
         super.init(.slots(tenant, key), isStored: record != nil)
     }
 
@@ -129,11 +130,11 @@ final class BucketLimit: Limit {
     let key: LimitKey
     var bucket: Bucket
 
-    init(_ tenant: Tenant, _ name: LimitKey, _ key: LimitKey, _ record: StorageV1.Bucket?) {
+    init(_ tenant: Tenant, _ name: LimitKey, _ key: LimitKey, _ bucket: Bucket, isStored: Bool) {
         self.name = name
         self.key = key
-        bucket = Bucket(record ?? StorageV1.Bucket())
-        super.init(.bucket(tenant, name: name, key: key), isStored: record != nil)
+        self.bucket = bucket
+        super.init(.bucket(tenant, name: name, key: key), isStored: isStored)
     }
 
     /// The row that says what memory says; no value when there is nothing to say.

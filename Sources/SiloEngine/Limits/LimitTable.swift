@@ -235,6 +235,17 @@ private struct LimitAlarm: Comparable {
 }
 
 extension StorageV1.FloatingState {
+    /// The longest time between a refresh that failed and the next, in milliseconds.
+    static let backoffMax: Int64 = 60_000
+
+    /// As it is when the clock shows `now`, which may be less than it showed on the machine before.
+    func wound(to now: Timestamp) -> Self {
+        var state = self
+        state.lastRefreshedAtMs = min(lastRefreshedAtMs, now.milliseconds)
+        state.nextRetryAtMs = nextRetryAtMs.map { min($0, (now + Self.backoffMax).milliseconds) }
+        return state
+    }
+
     /// When the next refresh may begin.
     var refreshFrom: Timestamp {
         max(Timestamp(lastRefreshedAtMs) + refreshIntervalMs, Timestamp(nextRetryAtMs ?? 0))

@@ -8,7 +8,7 @@ extension Transaction {
     func slot(_ key: LimitKey, of tenant: Tenant) async throws(StoreError) -> SlotLimit {
         if let limit = memory.limits.slot(tenant, key) { return limit }
         let record: StorageV1.Slots? = try await record(TenantKeys(tenant).slots(key))
-        let limit = SlotLimit(tenant, key, record, drops: memory.limits.dropCount(of: tenant))
+        let limit = SlotLimit(tenant, key, record, drops: memory.limits.dropCount(of: tenant), now: now)
         memory.limits.add(tenant, limit)
         return limit
     }
@@ -17,7 +17,9 @@ extension Transaction {
         if let limit = memory.limits.bucket(.bucket(tenant, of: rate)) { return limit }
         let (name, key) = (LimitKey(rate.name), LimitKey(rate.uniqueKey))
         let record: StorageV1.Bucket? = try await record(TenantKeys(tenant).bucket(name, key))
-        let limit = BucketLimit(tenant, name, key, record)
+        var bucket = Bucket(record ?? StorageV1.Bucket())
+        bucket.wind(to: now, rate)
+        let limit = BucketLimit(tenant, name, key, bucket, isStored: record != nil)
         memory.limits.add(limit)
         return limit
     }

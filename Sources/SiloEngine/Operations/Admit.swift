@@ -3,13 +3,19 @@ import SiloCore
 import SiloStore
 
 extension Transaction {
-    /// Makes the job's pending attempt due: when its start time comes, or now, as its limits allow.
-    ///
-    /// The one way into the ready queue. Enqueue, timers, retries, restarts, expedites and imports all pass here. A job takes
-    /// all that its limits ask for in one step or nothing: then it waits at the first limit that has no room.
+    /// Makes the job's pending attempt due: when its start time comes, or now.
     func admit(_ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) {
         let start = Timestamp(task.startMs)
         guard start <= now else { return placeTimer(job, task, due: start) }
+        try await admitDue(job, task)
+    }
+
+    /// Lets a job in whose time has come, as its limits allow. It came once and for all, whatever the clock of the next machine
+    /// says of its start.
+    ///
+    /// The one way into the ready queue. Enqueue, timers, retries, restarts, expedites and imports all pass here. A job takes
+    /// all that its limits ask for in one step or nothing: then it waits at the first limit that has no room.
+    func admitDue(_ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) {
         let limits = task.jobLimits
         guard !limits.isEmpty else { return placeReady(job, task) }
 

@@ -32,7 +32,7 @@ struct FireTimers: Command {
             transaction.memory.markDirty(queue)
             let job = JobReference(id: first.position.job, queue: queue)
             // It holds something when it waited in vain for an external limiter's answer.
-            try await transaction.admit(job, try await transaction.releasing(first.record, job))
+            try await transaction.admitDue(job, try await transaction.releasing(first.record, job))
             // Memory must know of a timer that was set anew before the next page is read, which shows its row already.
             transaction.keep()
             left -= 1

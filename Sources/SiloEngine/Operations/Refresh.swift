@@ -143,7 +143,7 @@ extension Transaction {
             memory.limits.markFreed(limit)
             memory.limits.planRefresh(of: limit)
         case .failure:
-            let backoff = min(60_000, saturated(1000 * power(2, floating.retryCount)))
+            let backoff = min(StorageV1.FloatingState.backoffMax, saturated(1000 * power(2, floating.retryCount)))
             floating.retryCount += 1
             floating.nextRetryAtMs = (now + backoff).milliseconds
             limit.floating = floating

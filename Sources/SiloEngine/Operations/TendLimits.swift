@@ -75,7 +75,7 @@ extension Transaction {
             guard let head = try await head(of: line) else { return true }
             let queue = try await queue(line.id.tenant, head.record.jobGroup)
             takeFirst(of: line, head, queue)
-            try await admit(JobReference(id: head.position.job, queue: queue), head.record)
+            try await admitDue(JobReference(id: head.position.job, queue: queue), head.record)
         }
         return true
     }

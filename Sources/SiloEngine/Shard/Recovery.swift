@@ -57,15 +57,15 @@ extension ShardMemory {
                 let uuid = UUID(bytes: record.taskId)
             else { return }
             // As for jobs: its worker could not renew it meanwhile.
-            if record.expiresAtMs != 0 { record.expiresAtMs = max(record.expiresAtMs, (now + settings.leaseMilliseconds).milliseconds) }
+            if record.expiresAtMs != 0 { record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds }
             limits.refreshes.add(LiveRefresh(SlotLimit.Name(tenant: tenant, key: key), TaskID(uuid), record))
         }
         let first = try await store.scan(from: ShardKeys.lines.start, to: ShardKeys.lines.end, limit: 1)
         limits.unreadLines = first.first?.key
     }
 
-    /// A worker could not renew its lease while nobody served the shard, so every lease starts anew. A lease that cannot be
-    /// read is set aside: it must not keep the shard from opening.
+    /// A worker could not renew its lease while nobody served the shard, so every lease starts anew, whatever the clock of the
+    /// machine before said. A lease that cannot be read is set aside: it must not keep the shard from opening.
     private func recoverLeases(of tenant: Tenant, from store: any KeyValueStore, now: Timestamp) async throws(StoreError) {
         let keys = TenantKeys(tenant)
         var unreadable: [Write] = []
@@ -77,7 +77,7 @@ extension ShardMemory {
                 unreadable.append(Write(key: row.key, value: nil))
                 return
             }
-            record.expiresAtMs = max(record.expiresAtMs, (now + settings.leaseMilliseconds).milliseconds)
+            record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
             let lease = LiveLease(taskID: TaskID(uuid), job: job, queue: queue, record: record)
             leases[lease.taskID] = lease
             leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))

@@ -40,9 +40,11 @@ final class Book: Sendable {
     }
     private let state = Mutex(State())
     private let clock: any Clock
+    private let leaseMilliseconds: Int64
 
-    init(_ clock: any Clock) {
+    init(_ clock: any Clock, leaseMilliseconds: Int64) {
         self.clock = clock
+        self.leaseMilliseconds = leaseMilliseconds
     }
 
     var violations: [String] { state.withLock { $0.violations } }
@@ -96,14 +98,14 @@ final class Book: Sendable {
             if let other = state.told.updateValue(job, forKey: task), other != job { state.violations.append("J19: task \(task) is of \(other) and \(job)") }
             if let at = entry.cancelledAt, at < asked, !entry.mayBeRevived, !isAnother { state.violations.append("J35: \(job) was cancelled at \(at) and attempt \(attempt) starts") }
             if entry.hasSucceeded, !entry.mayBeRevived, !isAnother { state.violations.append("J6: \(job) has succeeded, and attempt \(attempt) starts") }
-            state.leases[task] = Lease(job: job, keys: isAnother ? [:] : entry.keys, until: asked + 10_000)
+            state.leases[task] = Lease(job: job, keys: isAnother ? [:] : entry.keys, until: asked + leaseMilliseconds)
             Self.checkLimits(job.tenant, &state, at: now)
         }
     }
 
     /// The lease was renewed.
     func renewed(_ task: String, asked: Timestamp) {
-        state.withLock { $0.leases[task]?.until = asked + 10_000 }
+        state.withLock { [leaseMilliseconds] in $0.leases[task]?.until = asked + leaseMilliseconds }
     }
 
     /// The worker sends how it ended: from now on the lease may be over.

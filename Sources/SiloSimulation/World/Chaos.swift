@@ -16,6 +16,7 @@ struct Chaos {
         world.disk.faults.tornTails = 0.5
         while world.clock.now < end, world.violations.isEmpty {
             try? await world.clock.sleep(milliseconds: 1000 + Int64(random.below(15_000)))
+            await world.restartIfLost()
             switch random.below(6) {
             case 0 where scenario.has(.crashes): await crash()
             case 1 where scenario.has(.fencing): await takeOver()
@@ -44,11 +45,7 @@ struct Chaos {
         await world.startNode(at: address)
         try? await world.clock.sleep(milliseconds: Int64(random.below(8000)))
         world.crash(old)
-        // The old one takes a shard back when it opens it anew after a failure of storage. Then an operator has to help.
-        guard let new = world.node, new.hasLostShards else { return }
-        world.trace.note("chaos: \(new.address) has lost shards and is started again")
-        world.crash(new)
-        await world.startNode(at: new.address)
+        await world.restartIfLost()
     }
 
     private func failStorage() async {

@@ -12,6 +12,7 @@ package struct Scenario: Sendable, CustomStringConvertible {
         case storeErrors = "store-errors"
         case wireFaults = "wire-faults"
         case smallMemory = "small-memory"
+        case clocks
     }
 
     package let seed: UInt64
@@ -26,6 +27,8 @@ package struct Scenario: Sendable, CustomStringConvertible {
     /// How long a handler works, in milliseconds.
     package var work: ClosedRange<Int64>
     package var engine = EngineSettings()
+    /// How long a lease is in force at least, by the true time.
+    package var leaseMilliseconds: Int64 = 10_000
 
     package init(seed: UInt64, without: Set<Feature> = [], loadSeconds: Int64? = nil) {
         self.seed = seed
@@ -51,6 +54,7 @@ package struct Scenario: Sendable, CustomStringConvertible {
         let shortest = Int64(1 + random.below(400))
         work = shortest...(shortest + Int64(1 + random.below(6000)))
         let numbers = (0..<12).map { _ in random.below(1 << 20) }
+        leaseMilliseconds = has(.clocks) ? 9000 : 10_000
         engine.auditMilliseconds = 20_000
         engine.auditPauseMilliseconds = 1
         engine.passedOverMilliseconds = Int64(1000 + numbers[0] % 20_000)

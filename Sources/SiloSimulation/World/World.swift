@@ -22,6 +22,7 @@ package final class World: Sendable {
     private let audits = AuditDesk()
     private let nodes: Mutex<[SimulatedNode]> = Mutex([])
     private let begun: Timestamp
+    private let clocks: SeededRandom
 
     static let addresses = ["a:1", "b:1"]
 
@@ -30,9 +31,11 @@ package final class World: Sendable {
         let simulated = SimulatedWorld(seed: scenario.seed, keeping: extent)
         self.simulated = simulated
         limiter = SimulatedLimiter(seed: simulated.random.next(), clock: simulated.clock)
-        book = Book(simulated.clock)
+        book = Book(simulated.clock, leaseMilliseconds: scenario.leaseMilliseconds)
         begun = simulated.clock.now
+        clocks = SeededRandom(seed: scenario.seed &* 8191)
         let trace = simulated.trace
+        if scenario.has(.clocks) { simulated.disk.onOpen { [audits] in audits.clockWasSet(in: $0) } }
         simulated.disk.onDurable { [audits, trace, book] database, batch in
             for violation in audits.apply(batch, to: database) {
                 trace.note("VIOLATION \(violation)")
@@ -89,6 +92,10 @@ package final class World: Sendable {
         for address in Self.addresses { wire.mend(address) }
         limiter.set(failures: 0, silences: 0)
         trace.note("all is mended")
+        repeat { await resumeAll() } while await restartIfLost()
+    }
+
+    private func resumeAll() async {
         let caller = Caller(self)
         for shard in await caller.shards() {
             var list = SiloV1.ListPausesRequest()
@@ -108,6 +115,7 @@ package final class World: Sendable {
     private func drain() async {
         for _ in 0..<2000 {
             if audits.unfinished.isEmpty || !violations.isEmpty { return }
+            await restartIfLost()
             try? await clock.sleep(milliseconds: 5000)
         }
         book.complain("these jobs do not end: \(audits.unfinished.prefix(10).joined(separator: ", ")); \(audits.stuckLines.joined(separator: "; "))")
@@ -149,7 +157,8 @@ package final class World: Sendable {
         while true {
             do {
                 let node = try await SimulatedNode.start(
-                    on: disk, at: address, settings, in: simulated, rateLimiter: scenario.has(.external) ? limiter : nil
+                    on: disk, at: address, settings, in: simulated, clock: scenario.has(.clocks) ? nextClock() : nil,
+                    rateLimiter: scenario.has(.external) ? limiter : nil
                 )
                 return nodes.withLock { $0.append(node) }
             } catch {
@@ -158,11 +167,31 @@ package final class World: Sendable {
         }
     }
 
+    /// The clock of another machine: somewhat wrong, or very much.
+    private func nextClock() -> SkewedClock {
+        let reach = clocks.chance(20) ? 3_600_000 : 10_000
+        let ahead = Int64(clocks.below(2 * reach + 1) - reach)
+        let rate = clocks.chance(50) ? 1 : Double(900 + clocks.below(201)) / 1000
+        trace.note("a clock is \(ahead) ms ahead and runs \(rate) times as fast")
+        return SkewedClock(clock, aheadMilliseconds: ahead, rate: rate)
+    }
+
     var node: SimulatedNode? { nodes.withLock { $0.last } }
 
     func crash(_ node: SimulatedNode) {
         nodes.withLock { $0.removeAll { $0 === node } }
         node.kill()
+    }
+
+    /// A node that is to die takes a shard back when it opens it anew after a failure of storage. Then an operator has to help its
+    /// successor, which finds out when it next writes.
+    @discardableResult
+    func restartIfLost() async -> Bool {
+        guard let node, node.hasLostShards else { return false }
+        trace.note("\(node.address) has lost shards and is started again")
+        crash(node)
+        await startNode(at: node.address)
+        return true
     }
 
     func client(timeout: Duration = .seconds(5)) -> Client {
@@ -182,6 +211,8 @@ private final class AuditDesk: @unchecked Sendable {
         audits[database] = audit
         return audit.apply(batch)
     }
+
+    func clockWasSet(in database: String) { audits[database]?.clockWasSet() }
 
     var unfinished: [String] { audits.values.flatMap(\.unfinished).sorted() }
     var stuckLines: [String] { audits.values.flatMap(\.stuckLines).sorted() }

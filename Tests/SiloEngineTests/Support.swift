@@ -42,9 +42,9 @@ final class Bench: Sendable {
         return try await Bench(memory, settings, at: now, limiter, generation: 0)
     }
 
-    /// The process dies and another opens what was durable.
-    func crash() async throws -> Bench {
-        try await Bench(memory.crash(), settings, at: clock.now, limiter, generation: generation + 1)
+    /// The process dies and another opens what was durable, on a machine whose clock shows `now`.
+    func crash(at now: Timestamp? = nil) async throws -> Bench {
+        try await Bench(memory.crash(), settings, at: now ?? clock.now, limiter, generation: generation + 1)
     }
 
     var now: Timestamp { clock.now }

@@ -57,12 +57,15 @@ extension Transaction {
     private func enter(_ line: Line, _ left: inout Int) async throws(StoreError) -> Bool {
         let demands = try await demands(of: line.limits, line.id.tenant)
         guard let first = demands.first else { return try await dissolve(line, &left) }
-        if case .blocked(let demand, let dueAt) = verdict(demands, in: line) {
-            memory.limits.park(line, at: demand)
-            if case .hits(let limit, _) = demand { memory.limits.setAlarm(limit, at: max(dueAt ?? now, now + 1)) }
-        } else {
+        switch verdict(demands, in: line) {
+        case .free:
             memory.limits.park(line, at: first)
             memory.limits.markFreed(first.limit)
+        case .blocked(let demand, let dueAt):
+            memory.limits.park(line, at: demand)
+            guard case .hits(let limit, let rate) = demand else { break }
+            // Jobs that ask only so often do not wait for a bucket: they are put off when they are looked at.
+            if rate.maxRetries > 0 { memory.limits.markFreed(limit) } else { memory.limits.setAlarm(limit, at: max(dueAt ?? now, now + 1)) }
         }
         return true
     }

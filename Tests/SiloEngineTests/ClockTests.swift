@@ -1,0 +1,92 @@
+import SiloCore
+import SiloStore
+import SiloTesting
+import Testing
+
+@testable import SiloEngine
+
+/// A shard goes on on a machine whose clock is an hour behind that of the one before.
+@Suite struct ClockTests {
+    private static let hour: Int64 = 3_600_000
+    private static let start = Timestamp(1_700_000_000_000)
+
+    private func ahead() async throws -> Bench { try await Bench.open(at: Self.start + Self.hour) }
+    private func moved(_ bench: Bench) async throws -> Bench { try await bench.crash(at: Self.start) }
+
+    @Test("a lease ends ten seconds after the shard was opened, and so does one of a refresh")
+    func leases() async throws {
+        var bench = try await ahead()
+        for id in ["a", "b", "c"] { try await bench.enqueue(id, retries: 1, limits: [floating("f", 1)]) }
+        let leased = try await bench.leased(5)
+        #expect(leased.tasks.count == 1 && leased.refreshes.count == 1)
+        bench = try await moved(bench)
+        try await bench.pass(9999)
+        #expect(try await bench.state("a") == .running)
+        #expect(try await bench.leased(5).isEmpty)
+        try await bench.pass(1)
+        #expect(try await bench.state("a") == .scheduled)
+        let again = try await bench.leased(5)
+        #expect(again.tasks.map(\.job.id) == ["b"] && again.refreshes.count == 1)
+        try await bench.finish()
+    }
+
+    @Test("a bucket that is used up has room again after its own time, not an hour later", arguments: ["token", "leaky", "calendar"])
+    func buckets(kind: String) async throws {
+        let limit = switch kind {
+        case "token": rate("k", 1)
+        case "leaky": rate("k", 1, leaky: true)
+        default: rate("k", 1, per: CalendarPeriod.minute.rawValue, behavior: RateBehavior.calendar)
+        }
+        var bench = try await ahead()
+        for id in ["a", "b"] { try await bench.enqueue(id, limits: [limit]) }
+        try await bench.succeed(bench.lease(5))
+        #expect(try await bench.places("a", "b") == [.finished, .waiting])
+        bench = try await moved(bench)
+        try await bench.enqueue("c", limits: [limit])
+        #expect(try await bench.lease(5).isEmpty)
+        try await bench.pass(60_000)
+        // "c" came later but has the earlier start, by the clock that counts now.
+        #expect(try await bench.drain(5) == ["c"])
+        try await bench.pass(60_000)
+        #expect(try await bench.drain(5) == ["b"])
+        try await bench.finish()
+    }
+
+    @Test("a floating limit is refreshed in its interval, and a minute after a failure at the latest", arguments: [false, true])
+    func refreshes(fails: Bool) async throws {
+        var bench = try await ahead()
+        for id in ["a", "b"] { try await bench.enqueue(id, limits: [floating("f", 1, every: 5000)]) }
+        let leased = try await bench.leased(5)
+        try await bench.succeed(leased.tasks)
+        try await bench.drain(5)
+        try await bench.report(leased.refreshes[0], fails ? .failure : .success(newMax: 1))
+        bench = try await moved(bench)
+        for id in ["c", "d"] { try await bench.enqueue(id, limits: [floating("f", 1, every: 5000)]) }
+        try await bench.pass(fails ? 59_999 : 4999)
+        #expect(try await bench.leased(0).refreshes.isEmpty)
+        try await bench.pass(1)
+        #expect(try await bench.leased(5).refreshes.count == 1)
+        try await bench.shard.close()
+    }
+
+    @Test("a job whose time has come is not sent back to wait for it, and is found where it stands")
+    func timers() async throws {
+        var bench = try await ahead()
+        let limit = rate("k", 1, per: 1000, retries: 9, backoff: 300, maxBackoff: 300)
+        try await bench.enqueue("holds", limits: [slots("x", 1)])
+        try await bench.enqueue("uses", limits: [limit])
+        let tasks = try await bench.lease(5)
+        try await bench.enqueue("late", limits: [slots("x", 1), limit])
+        bench = try await moved(bench)
+        try await bench.succeed(try #require(tasks.first { $0.job.id == "holds" }))
+        // It was put off by this clock, and its start is by the other.
+        try await bench.settle()
+        #expect(try await bench.place("late") == .timer)
+        try await bench.pass(300)
+        #expect(try await bench.place("late") == .timer)
+        #expect(bench.violations == [])
+        for _ in 0..<4 { try await bench.pass(300) }
+        #expect(try await bench.drain(5) == ["late"])
+        try await bench.finish()
+    }
+}

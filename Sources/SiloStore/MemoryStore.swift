@@ -54,12 +54,13 @@ public final class MemoryStore: KeyValueStore {
     }
 
     /// The process dies: what was not durable is gone. Returns the store that the next process opens.
-    public func crash() -> MemoryStore {
+    /// - Parameter clock: of the next process; nil: the same.
+    public func crash(clock: (any Clock)? = nil) -> MemoryStore {
         let durable = state.withLock { state in
             state.isClosed = true
             return state.durable
         }
-        let next = MemoryStore(clock: clock)
+        let next = MemoryStore(clock: clock ?? self.clock)
         next.state.withLock { $0.written = durable; $0.durable = durable }
         return next
     }

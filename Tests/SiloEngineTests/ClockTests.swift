@@ -10,7 +10,9 @@ import Testing
     private static let hour: Int64 = 3_600_000
     private static let start = Timestamp(1_700_000_000_000)
 
-    private func ahead() async throws -> Bench { try await Bench.open(at: Self.start + Self.hour) }
+    private func ahead(lease: Int64 = 10_000) async throws -> Bench {
+        try await Bench.open(at: Self.start + Self.hour) { $0.leaseMilliseconds = lease }
+    }
     private func moved(_ bench: Bench) async throws -> Bench { try await bench.crash(at: Self.start) }
 
     @Test("a lease ends ten seconds after the shard was opened, and so does one of a refresh")
@@ -67,6 +69,36 @@ import Testing
         try await bench.pass(1)
         #expect(try await bench.leased(5).refreshes.count == 1)
         try await bench.shard.close()
+    }
+
+    @Test("a refresh that waits for a worker or for its time does not wait an hour", arguments: [false, true])
+    func plannedRefreshes(fails: Bool) async throws {
+        var bench = try await ahead(lease: 1_000_000)
+        for id in ["a", "b"] { try await bench.enqueue(id, limits: [floating("f", 1)]) }
+        if fails { try await bench.report(try #require(bench.leased(5).refreshes.first), .failure) }
+        bench = try await moved(bench)
+        try await bench.settle()
+        try await bench.pass(59_999)
+        #expect(try await bench.leased(5).refreshes.isEmpty)
+        try await bench.pass(1)
+        #expect(try await bench.leased(5).refreshes.count == 1)
+        try await bench.shard.close()
+    }
+
+    @Test("what was put right is written: opening the shard again and again puts nothing off")
+    func again() async throws {
+        var bench = try await ahead()
+        for id in ["a", "b"] { try await bench.enqueue(id, limits: [rate("k", 1)]) }
+        try await bench.succeed(bench.lease(5))
+        var now = Self.start
+        for _ in 0..<7 {
+            bench = try await bench.crash(at: now)
+            try await bench.settle()
+            try await bench.pass(9000)
+            now = bench.now
+        }
+        #expect(try await bench.drain(5) == ["b"])
+        try await bench.finish()
     }
 
     @Test("a job whose time has come is not sent back to wait for it, and is found where it stands")

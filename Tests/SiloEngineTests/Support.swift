@@ -21,12 +21,12 @@ final class Bench: Sendable {
     private let generation: UInt64
 
     private init(
-        _ memory: MemoryStore?, _ settings: EngineSettings, at now: Timestamp?, _ limiter: (any RateLimiter)?, generation: UInt64
+        _ memory: (ManualClock) -> MemoryStore, _ settings: EngineSettings, at now: Timestamp?, _ limiter: (any RateLimiter)?, generation: UInt64
     ) async throws {
         self.generation = generation
         self.limiter = limiter
         if let now { clock.advance(milliseconds: now - clock.now) }
-        self.memory = memory ?? MemoryStore(clock: clock)
+        self.memory = memory(clock)
         self.settings = settings
         store = FaultyStore(self.memory)
         shard = try await Shard.open(
@@ -39,12 +39,12 @@ final class Bench: Sendable {
     ) async throws -> Bench {
         var settings = EngineSettings()
         change(&settings)
-        return try await Bench(memory, settings, at: now, limiter, generation: 0)
+        return try await Bench({ memory ?? MemoryStore(clock: $0) }, settings, at: now, limiter, generation: 0)
     }
 
     /// The process dies and another opens what was durable, on a machine whose clock shows `now`.
     func crash(at now: Timestamp? = nil) async throws -> Bench {
-        try await Bench(memory.crash(), settings, at: now ?? clock.now, limiter, generation: generation + 1)
+        try await Bench({ memory.crash(clock: $0) }, settings, at: now ?? clock.now, limiter, generation: generation + 1)
     }
 
     var now: Timestamp { clock.now }

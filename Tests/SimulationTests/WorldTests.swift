@@ -1,5 +1,6 @@
 import SiloClient
 import SiloCore
+import SiloEngine
 import SiloServer
 import SiloSimulation
 import SiloStore
@@ -100,6 +101,23 @@ import Testing
                 try await first.write([Write(key: [3], value: [])])
             }
             #expect(try await second.scan(from: [], to: [0xff], limit: 9).map(\.key) == [[1]])
+        }
+    }
+
+    @Test func anIdleShardDoesWhatIsDueThoughItsClockRunsSlow() throws {
+        let world = SimulatedWorld(seed: 1)
+        let clock = SkewedClock(world.clock, aheadMilliseconds: 0, rate: 0.9)
+        try world.run {
+            let store = try await world.disk.mount(clock).open("a", mustExist: false)
+            let shard = try await Shard.open(store, clock: clock, random: world.random, executor: world.executor)
+            _ = try await shard.run(Enqueue(tenant: Tenant("t"), id: JobID("a"), taskGroup: "g"))
+            #expect(try await shard.lease(Lease(worker: "w", group: "g", taskCountMax: 1)).tasks.count == 1)
+            // Nobody calls any more: the lease must end by itself, ten seconds later by that clock.
+            try await world.clock.sleep(milliseconds: 11_000)
+            #expect(shard.counts.leases == 1)
+            try await world.clock.sleep(milliseconds: 200)
+            #expect(shard.counts.leases == 0)
+            try await shard.close()
         }
     }
 

@@ -34,7 +34,8 @@ struct Bucket: Equatable {
         guard back > 0 else { return }
         record.changedAtMs = now.milliseconds
         guard record.windowEndsMs > 0 else { return }
-        let end = rate.isCalendar ? now + rate.windowMilliseconds(at: now) : Timestamp(record.windowEndsMs) + -back
+        let isCalendar = rate.isCalendar && record.algorithm == Self.tokenBucket
+        let end = isCalendar ? now + rate.windowMilliseconds(at: now) : Timestamp(record.windowEndsMs) + -back
         record.windowEndsMs = max(1, min(record.windowEndsMs, end.milliseconds))
     }
 

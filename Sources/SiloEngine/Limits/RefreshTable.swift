@@ -49,6 +49,9 @@ struct RefreshTable {
     mutating func remove(_ refresh: LiveRefresh) {
         byLimit[refresh.limit.id] = nil
         byTask[refresh.taskID] = nil
+        guard refresh.offeredUntil != nil else { return }
+        due[refresh.group]?.removeAll { $0 === refresh }
+        if due[refresh.group]?.isEmpty ?? false { due[refresh.group] = nil }
     }
 
     /// It was offered, leased or renewed.
@@ -76,13 +79,10 @@ struct RefreshTable {
 
     /// The next refresh for a worker of the group.
     mutating func take(_ group: TaskGroup) -> LiveRefresh? {
-        while let refresh = due[group]?.popFirst() {
-            if due[group]?.isEmpty ?? false { due[group] = nil }
-            guard byTask[refresh.taskID] === refresh, refresh.offeredUntil != nil else { continue }
-            refresh.offeredUntil = nil
-            return refresh
-        }
-        return nil
+        let refresh = due[group]?.popFirst()
+        if due[group]?.isEmpty ?? false { due[group] = nil }
+        refresh?.offeredUntil = nil
+        return refresh
     }
 
     func hasOffer(_ group: TaskGroup) -> Bool { due[group] != nil }

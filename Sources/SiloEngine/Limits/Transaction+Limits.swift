@@ -10,6 +10,7 @@ extension Transaction {
         let record: StorageV1.Slots? = try await record(TenantKeys(tenant).slots(key))
         let limit = SlotLimit(tenant, key, record, drops: memory.limits.dropCount(of: tenant), now: now)
         memory.limits.add(tenant, limit)
+        if limit.floating != record?.floating { memory.limits.markDirty(limit) }
         return limit
     }
 
@@ -21,6 +22,7 @@ extension Transaction {
         bucket.wind(to: now, rate)
         let limit = BucketLimit(tenant, name, key, bucket, isStored: record != nil)
         memory.limits.add(limit)
+        if let record, bucket.record != record { memory.limits.markDirty(limit) }
         return limit
     }
 

@@ -160,8 +160,9 @@ extension Transaction {
     func drain(_ limit: BucketLimit, _ rate: StorageV1.RateLimit) {
         guard rate.behavior & RateBehavior.drainOverLimit != 0 else { return }
         change(limit) { bucket in
-            bucket.pass(to: now, rate)
-            _ = bucket.drain(rate)
+            var drained = bucket
+            drained.pass(to: now, rate)
+            if drained.drain(rate) { bucket = drained }
         }
     }
 }

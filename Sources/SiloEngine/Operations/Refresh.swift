@@ -30,7 +30,8 @@ extension Transaction {
         refreshIfDue(limit, for: group)
     }
 
-    /// Of the groups whose jobs wait for the limit, that whose workers asked for work last; nil when nobody waits.
+    /// Of the groups whose jobs wait for the limit, as far as they are looked at, that whose workers asked for work last; nil when
+    /// nobody waits.
     private func group(waitingAt limit: SlotLimit) async throws(StoreError) -> TaskGroup? {
         var groups: Set<TaskGroup> = []
         for line in limit.lines.some(Self.linesLookedAt) {
@@ -38,7 +39,9 @@ extension Transaction {
             groups.insert(head.record.jobGroup)
             for waiting in line.window.prefix(Self.jobsLookedAt) { groups.insert(waiting.record.jobGroup) }
         }
-        func lastPoll(_ group: TaskGroup) -> Timestamp { memory.polls[group]?.last ?? Timestamp(.min) }
+        func lastPoll(_ group: TaskGroup) -> Timestamp {
+            memory.waiters.count(of: group) > 0 ? now : memory.polls[group]?.last ?? Timestamp(.min)
+        }
         return groups.max { (lastPoll($0), $1) < (lastPoll($1), $0) }
     }
 
@@ -69,10 +72,11 @@ extension Transaction {
     /// The refresh is due, or the worker that had it did not report, or no worker took it: while somebody waits for the limit,
     /// workers are asked again, those of another group when they alone are there.
     func tend(_ refresh: LiveRefresh) async throws(StoreError) {
-        guard refresh.isLeased || refresh.offeredUntil != nil else { return offer(refresh) }
-        (refresh.isLeased ? Probe.refreshExpired : .refreshNotTaken).reached()
+        if refresh.isLeased { Probe.refreshExpired.reached() }
+        if refresh.offeredUntil != nil { Probe.refreshNotTaken.reached() }
         let limit = try await slot(refresh.limit.key, of: refresh.limit.tenant)
-        let group = try await group(waitingAt: limit)
+        // While lines are still to be read, those in memory are not all who wait.
+        let group = try await group(waitingAt: limit) ?? (memory.limits.unreadLines == nil ? nil : refresh.group)
         if !refresh.isLeased, group == refresh.group { return offer(refresh) }
         remove(refresh)
         if let group { plan(of: limit, for: group, due: now) }

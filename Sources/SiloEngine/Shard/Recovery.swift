@@ -58,6 +58,8 @@ extension ShardMemory {
             else { return }
             // As for jobs: its worker could not renew it meanwhile.
             if record.expiresAtMs != 0 { record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds }
+            // None is planned for later than that, whatever the clock of the machine before said.
+            record.dueAtMs = min(record.dueAtMs, (now + StorageV1.FloatingState.backoffMax).milliseconds)
             limits.refreshes.add(LiveRefresh(SlotLimit.Name(tenant: tenant, key: key), TaskID(uuid), record))
         }
         let first = try await store.scan(from: ShardKeys.lines.start, to: ShardKeys.lines.end, limit: 1)

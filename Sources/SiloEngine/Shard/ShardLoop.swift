@@ -140,8 +140,10 @@ final class ShardLoop {
         }
         // Belongs to the loop, which cancels it when it ends; it only rings.
         let task = Task(executorPreference: executor) { [clock, mailbox] in
-            let rest = at - clock.now
-            if rest > 0 { do { try await clock.sleep(milliseconds: rest) } catch { return } }
+            // The clock may run slower than sleeps do.
+            while case let rest = at - clock.now, rest > 0 {
+                do { try await clock.sleep(milliseconds: rest) } catch { return }
+            }
             mailbox.wake()
         }
         alarm = (at, task)

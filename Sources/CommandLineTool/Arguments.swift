@@ -22,7 +22,7 @@ public struct Arguments: Sendable {
     /// Reads `arguments`, without the program's own name.
     public static func read(_ arguments: [String], _ usage: Usage, version: String) throws(Mistake) -> Request {
         var words: [String] = []
-        var given: [(name: String, value: String?)] = []
+        var given: [(name: String, value: String?, isList: Bool)] = []
         let known = usage.options + usage.commands.flatMap(\.options) + Usage.everywhere
         var rest = arguments[...]
         while let argument = rest.popFirst() {
@@ -45,12 +45,12 @@ public struct Arguments: Sendable {
                 guard let next = rest.popFirst() else { throw Mistake("\(title) needs a value") }
                 value = next
             }
-            given.append((option.name, value))
+            given.append((option.name, value, option.isList))
         }
 
         let command = usage.command(words)
         if given.contains(where: { $0.name == "version" }) { return .show("\(usage.program) \(version)") }
-        if given.contains(where: { $0.name == "help" }) { return .show(usage.help(command?.name.isEmpty ?? true ? nil : command)) }
+        if given.contains(where: { $0.name == "help" }) { return .show(usage.help(command?.name.isEmpty ?? true ? nil : command, words)) }
         guard let command else {
             throw Mistake(words.isEmpty ? "a command is needed" : "unknown command \(words.joined(separator: " "))")
         }
@@ -58,14 +58,19 @@ public struct Arguments: Sendable {
         var values: [String: String] = [:]
         for option in given {
             guard allowed.contains(option.name) else { throw Mistake("--\(option.name) does not belong to \(command.name)") }
-            values[option.name] = option.value ?? ""
+            guard let before = values[option.name] else {
+                values[option.name] = option.value ?? ""
+                continue
+            }
+            guard option.isList, let value = option.value else { throw Mistake("--\(option.name) is given twice") }
+            values[option.name] = before + "," + value
         }
         let operands = Array(words.dropFirst(command.name.split(separator: " ").count))
         guard operands.count >= command.operands.count else {
-            throw Mistake("<\(command.operands[operands.count])> is missing")
+            throw Mistake("<\(command.operands[operands.count])> is missing: \(usage.program) \(command.title)")
         }
         guard operands.count == command.operands.count else {
-            throw Mistake("unexpected argument \(operands[command.operands.count])")
+            throw Mistake("unexpected argument \(operands[command.operands.count]): \(usage.program) \(command.title)")
         }
         return .run(Arguments(command: command.name, operands: operands, values: values))
     }
@@ -73,6 +78,7 @@ public struct Arguments: Sendable {
     /// Whether the switch was given.
     public func has(_ name: String) -> Bool { values[name] != nil }
 
+    /// The value of an option; of a list, which may be given several times, all of them with commas between.
     public func text(_ name: String) -> String? { values[name] }
     public func text(_ name: String, default value: String) -> String { values[name] ?? value }
 

@@ -5,15 +5,20 @@ public struct Usage: Sendable {
         let name: String
         let letter: Character?
         let placeholder: String?
+        let isList: Bool
         let help: String
 
         /// - Parameters:
         ///   - name: without the dashes.
         ///   - placeholder: names the value; nil for a switch.
-        public init(_ name: String, _ letter: Character? = nil, _ placeholder: String? = nil, help: String) {
+        ///   - isList: it may be given several times, or once with commas between its values.
+        public init(
+            _ name: String, _ letter: Character? = nil, _ placeholder: String? = nil, isList: Bool = false, help: String
+        ) {
             self.name = name
             self.letter = letter
             self.placeholder = placeholder
+            self.isList = isList
             self.help = help
         }
 
@@ -44,7 +49,7 @@ public struct Usage: Sendable {
         }
 
         fileprivate var words: [Substring] { name.split(separator: " ") }
-        fileprivate var title: String { ([name] + operands.map { "<\($0)>" }).filter { !$0.isEmpty }.joined(separator: " ") }
+        var title: String { ([name] + operands.map { "<\($0)>" }).filter { !$0.isEmpty }.joined(separator: " ") }
     }
 
     let program: String
@@ -72,18 +77,22 @@ public struct Usage: Sendable {
             .max { $0.words.count < $1.words.count }
     }
 
-    /// The help text: of one command, or of the program.
-    func help(_ command: Command?) -> String {
+    /// The help text: of one command, or of those that begin with `words`, or of the program.
+    func help(_ command: Command?, _ words: [String] = []) -> String {
         var lines = [summary, ""]
-        let options = (command ?? (commands.count == 1 ? commands.first : nil)).map(\.options) ?? []
+        let main = commands.first { $0.name.isEmpty }
+        let options = (command ?? main).map(\.options) ?? []
         if let command {
             lines += ["usage: \(program) \(command.title) [options]", "", command.help]
             if !command.details.isEmpty { lines += ["", command.details] }
-        } else if commands.count == 1, commands[0].name.isEmpty {
-            lines += ["usage: " + [program, commands[0].title, "[options]"].filter { !$0.isEmpty }.joined(separator: " ")]
         } else {
-            lines += ["usage: \(program) <command> [options]", "", "commands:"]
-            lines += table(commands.map { ($0.title, $0.help) })
+            if let main { lines += ["usage: " + [program, main.title, "[options]"].filter { !$0.isEmpty }.joined(separator: " ")] }
+            let named = commands.filter { !$0.name.isEmpty }
+            let asked = named.filter { $0.words.map(String.init).starts(with: words) }
+            if !named.isEmpty {
+                lines += [(main == nil ? "usage: " : "       ") + "\(program) <command> [options]", "", "commands:"]
+                lines += table((asked.isEmpty ? named : asked).map { ($0.title, $0.help) })
+            }
         }
         lines += ["", "options:"] + table((options + self.options + Usage.everywhere).map { ($0.title, $0.help) })
         if !notes.isEmpty { lines += ["", notes] }

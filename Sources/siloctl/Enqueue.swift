@@ -15,7 +15,7 @@ func enqueue(_ arguments: Arguments, _ output: Output) async throws {
     request.taskGroup = arguments.operands[0]
     request.priority = UInt32(try arguments.number("priority", default: 50, in: 0...99))
     let delay = try arguments.number("start-in", default: 0, in: 0...315_360_000)
-    request.startAtMs = SystemClock().now.milliseconds + Int64(delay) * 1000
+    if delay > 0 { request.startAtMs = SystemClock().now.milliseconds + Int64(delay) * 1000 }
     let retries = try arguments.number("retries", default: 0, in: 0...1_000_000)
     if retries > 0 {
         var policy = SiloV1.RetryPolicy.standard

@@ -34,8 +34,8 @@ struct ImportCommand {
             error_code, error_data  of a failed one; the data is any JSON value
 
         A job whose last attempt succeeded, was cancelled, or failed with no retry left has ended; any other is to run. A job that
-        is stored already gets the attempts that it does not have. Nothing is sent when the file has a mistake. When the servers
-        refuse some of the jobs the others are stored, and the exit code is 1.
+        is stored already gets the attempts that it does not have; one that runs or has succeeded is refused. Nothing is sent when
+        the file has a mistake. When the servers refuse some of the jobs the others are stored, and the exit code is 1.
         """
 
     /// Jobs of one call at most, and their payloads but for the last: well below what a server accepts.

@@ -5,12 +5,12 @@ import SiloClient
 /// The options of `enqueue` that give a job limits.
 struct LimitOptions {
     static let usage: [Usage.Option] = [
-        .init("limit", nil, "key=max", help: "so many attempts at once of jobs that name the key; several by commas"),
-        .init("floating", nil, "key=initial/refresh", help: """
+        .init("limit", nil, "key=max", isList: true, help: "so many attempts at once of jobs that name the key; may be given several times"),
+        .init("floating", nil, "key=initial/refresh", isList: true, help: """
             the same with a maximum that workers set again, at most every
             so often: api=5/60s
             """),
-        .init("rate", nil, "name/key=hits/period", help: """
+        .init("rate", nil, "name/key=hits/period", isList: true, help: """
             so many attempts in a period: emails/acme=100/1m; periods are numbers
             with ms, s, m, h or d, or the calendar's minute, hour, day, week,
             month or year in UTC

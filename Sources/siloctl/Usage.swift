@@ -21,7 +21,7 @@ let usage = Usage(
             .init("priority", "p", "0..99", help: "0 first (50)"),
             .init("start-in", nil, "seconds", help: "not before that time from now (0)"),
             .init("retries", nil, "count", help: "attempts after the first (0)"),
-            .init("label", nil, "key=value", help: "metadata; several are separated by commas"),
+            .init("label", nil, "key=value", isList: true, help: "metadata; may be given several times"),
         ] + LimitOptions.usage),
         .init("pause tenant", help: """
             let no job of the tenant start; what runs goes on (every job when

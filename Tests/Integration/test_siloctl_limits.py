@@ -47,6 +47,16 @@ class TestEnqueueWithLimits:
         )
         assert (day.unique_key, day.limit, day.duration_ms, day.behavior) == ("x", 5, 2, pb.GUBERNATOR_BEHAVIOR_DURATION_IS_GREGORIAN)
 
+    def test_lists_may_be_given_in_parts_and_other_options_once(self, ctl, client):
+        text = ctl(
+            "enqueue", "g", "1", "--json", "--limit", "a=1", "--label", "x=1", "--limit", "b=2,c=3", "--label", "y=2",
+            "--rate", "n/k=1/1s", "--rate", "n/l=1/1s",
+        )
+        job = client.job(as_json(text)["id"])
+        assert list(job.limits[:3]) == [slot("a", 1), slot("b", 2), slot("c", 3)]
+        assert [limit.rate_limit.unique_key for limit in job.limits[3:]] == ["k", "l"] and job.metadata == {"x": "1", "y": "2"}
+        assert "--id is given twice" in ctl("enqueue", "g", "1", "--id", "a", "--id", "b", code=2)
+
     @pytest.mark.parametrize("text, length", [("500ms", 500), ("3s", 3000), ("2h", 7_200_000), ("1d", 86_400_000)])
     def test_periods(self, ctl, client, text, length):
         id = as_json(ctl("enqueue", "g", "1", "--json", "--rate", f"n/k=1/{text}"))["id"]

@@ -62,6 +62,16 @@ import Testing
         try await bench.shard.close()
     }
 
+    @Test("that no worker asks comes before the jobs that wait for one too")
+    func noWorker() async throws {
+        let bench = try await Bench.open()
+        for id in ["a", "b", "c"] { try await bench.enqueue(id) }
+        let found = try await bench.explain("c")
+        #expect(found.obstacles.map(\.kind) == [.noWorker, .readyQueue])
+        #expect(found.summary.hasPrefix("It waits: no worker asks for task group g"), "\(found.summary)")
+        try await bench.finish()
+    }
+
     @Test("explaining begins no floating limit")
     func beginsNothing() async throws {
         let bench = try await Bench.open()

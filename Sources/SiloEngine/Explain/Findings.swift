@@ -73,7 +73,9 @@ public struct Findings: Sendable {
         }
         for limit in limits { explanation.obstacles += try await obstacles(limit, reader) }
         if workersWaiting == 0, lastPoll.map({ now - $0 > Self.idleMilliseconds }) ?? true {
-            explanation.obstacles.append(noWorker(isReady: limits.isEmpty && isReady))
+            // Jobs that are ready before it wait for the same.
+            let place = explanation.obstacles.firstIndex { $0.kind == .readyQueue } ?? explanation.obstacles.count
+            explanation.obstacles.insert(noWorker(isReady: limits.isEmpty && isReady), at: place)
         }
         explanation.obstacles = explanation.obstacles.filter(\.blocksNow) + explanation.obstacles.filter { !$0.blocksNow }
         estimate(&explanation)

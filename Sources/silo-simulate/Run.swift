@@ -17,11 +17,12 @@ func say(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").ut
 struct Run {
     let without: Set<Scenario.Feature>
 
+    static var featureNames: String { Scenario.Feature.allCases.map(\.rawValue).joined(separator: ", ") }
+
     static func features(_ text: String?) throws -> Set<Scenario.Feature> {
         Set(try (text ?? "").split(separator: ",").map { name in
             guard let feature = Scenario.Feature(rawValue: String(name)) else {
-                let all = Scenario.Feature.allCases.map(\.rawValue).joined(separator: ", ")
-                throw Arguments.Mistake("--without: there is no \(name); there are \(all)")
+                throw Arguments.Mistake("--without: there is no \(name); there are \(featureNames)")
             }
             return feature
         })
@@ -76,7 +77,7 @@ struct Run {
         let counts = Probe.reachedCounts
         let never = Probe.allCases.filter { counts[$0] == nil }.map(\.rawValue)
         say("rare branches reached: \(Probe.allCases.count - never.count) of \(Probe.allCases.count)")
-        if !never.isEmpty { say("never reached: \(never.joined(separator: ", "))") }
+        if !never.isEmpty { say("never reached, hence not tested: \(never.joined(separator: ", "))") }
         let rare = counts.filter { $0.value < 20 }.sorted { $0.value < $1.value }.map { "\($0.key.rawValue) \($0.value)" }
         if !rare.isEmpty { say("reached less than 20 times: \(rare.joined(separator: ", "))") }
     }

@@ -8,14 +8,17 @@ let usage = Usage(
             .init("seeds", "n", "count", help: "seeds to run (200)"),
             .init("from", nil, "seed", help: "the first of them (1)"),
             .init("seed", "s", "seed", help: "run one seed and print its whole trace"),
-            .init("without", nil, "features", help: "take some away, with commas between them; a failure names those that matter"),
+            .init("without", nil, "features", isList: true, help: "take some away; a failure names those that matter"),
             .init("threads", nil, "count", help: "seeds that run at once (one for each processor)"),
             .init("bench", nil, nil, help: "measure how fast simulated time passes, with 3 workers, on one thread"),
         ]),
     ],
     notes: """
         A failure prints its seed, the commit (environment SILO_COMMIT), the features without which it does not happen, and the
-        part of the trace that is about it. The same seed gives the same trace, byte for byte.
+        part of the trace that is about it. The same seed gives the same trace, byte for byte. Rare branches that no seed reached
+        were not tested, and are named; that is no failure.
+
+        The features: \(Run.featureNames).
         """
 )
 

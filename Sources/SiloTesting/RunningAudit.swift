@@ -454,6 +454,7 @@ private struct RateAudit {
             // Given back: it counts no more in the window in which it started.
             if let before, before.used, !ended, rate.algorithm == 1 || before.startedAtMs >= window.time - rate.durationMs {
                 window.used = max(0, window.used - Double(rate.hits))
+                if rate.algorithm == 0, window.used == 0 { window.time = 0 }
             }
             if let now, now.used {
                 let start = now.startedAtMs

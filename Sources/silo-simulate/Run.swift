@@ -149,7 +149,8 @@ struct Bench {
         var seeds = 0
         while begun.duration(to: .now) < .seconds(20) {
             seeds += 1
-            let world = World(Scenario(seed: UInt64(seeds)), keeping: .nothing)
+            // Where clocks differ, hours pass in which little happens: they would make it look fast.
+            let world = World(Scenario(seed: UInt64(seeds), without: [.clocks]), keeping: .nothing)
             world.run()
             guard world.violations.isEmpty else { throw SimulationFailed(description: "seed \(seeds): \(world.violations)") }
             simulated += world.simulatedMilliseconds

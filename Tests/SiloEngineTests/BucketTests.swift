@@ -20,7 +20,8 @@ private struct Model {
         var level: Int64 = 0
         var last = starts.first?.at ?? 0
         var windowEnd: Int64?
-        for start in starts {
+        // One that did not start after all opens no window.
+        for start in starts where start.hits > 0 {
             if isLeaky {
                 level = max(0, level - rate.limit * (start.at - last)) + start.hits * rate.durationMs
                 last = start.at
@@ -215,6 +216,25 @@ private struct Model {
         #expect(expires.map { $0 >= now + 60_000 } ?? false)
         bucket.reserve(rate, at: now)
         #expect(bucket.expiresAt == nil)
+    }
+
+    @Test("a window in which nobody has started after all is none: the next start opens another")
+    func refundedWindow() {
+        let now = Timestamp(1_000_000)
+        let rate = rateLimit("k", 2)
+        var bucket = Bucket(StorageV1.Bucket())
+        bucket.reserve(rate, at: now)
+        bucket.use(rate, at: now)
+        bucket.refund(rate, startedAt: now, now: now + 10)
+        #expect(bucket.isEmpty && bucket.expiresAt == nil)
+        bucket.reserve(rate, at: now + 50_000)
+        bucket.use(rate, at: now + 50_000)
+        #expect(bucket.record.windowEndsMs == (now + 110_000).milliseconds)
+        // One that is still used stays as it is.
+        bucket.reserve(rate, at: now + 60_000)
+        bucket.use(rate, at: now + 60_000)
+        bucket.refund(rate, startedAt: now + 60_000, now: now + 60_010)
+        #expect(bucket.record.used == 1 && bucket.record.windowEndsMs == (now + 110_000).milliseconds)
     }
 
     @Test("the row of a leaky bucket says nothing any more once all has leaked, at the pace of the slowest that used it")

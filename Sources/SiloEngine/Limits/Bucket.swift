@@ -111,6 +111,8 @@ struct Bucket: Equatable {
             record.used = max(0, record.used - max(0, hits - Double(max(0, now - start)) * rate.hitsPerMillisecond(at: now)))
         } else if record.windowEndsMs > 0, start >= Timestamp(record.windowEndsMs) + -rate.windowLength(at: now) {
             record.used = max(0, record.used - hits)
+            // Nobody has started in it: as its row says nothing, so must memory.
+            if record.used == 0 { empty(at: now) }
         }
     }
 

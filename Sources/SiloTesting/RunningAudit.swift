@@ -353,7 +353,8 @@ public final class RunningAudit {
             guard !now.isEmpty || !rows.pending.isEmpty && job == old else { return }
             complain("J5 J15: attempt \(attempt.number) was \(attempt.outcome) and changed")
         }
-        // Only what ends now: an import replaces the policy and keeps the attempts. What was leased past its turn, or imported, counts relatively as it counts for ever.
+        // Only what ends now: an import replaces the policy and keeps the attempts. What was leased past its turn, or imported,
+        // counts relatively as it counts for ever.
         let known = Set(before.ended.map(\.number))
         for attempt in rows.ended where !known.contains(attempt.number) && attempt.relativeNumber != attempt.number {
             let allowed = UInt64(max(old.retryPolicy?.retryCount ?? 0, job.retryPolicy?.retryCount ?? 0)) + 1
@@ -470,7 +471,9 @@ private struct RateAudit {
                 }
                 window.used += Double(rate.hits)
                 window.lastStart = start
-                if !window.isUnknown, window.used > room + 0.001 { found.append("rate limit \(rate.name)/\(rate.uniqueKey): \(window.used) hits, \(room) are allowed") }
+                if !window.isUnknown, window.used > room + 0.001 {
+                    found.append("rate limit \(rate.name)/\(rate.uniqueKey): \(window.used) hits, \(room) are allowed")
+                }
             }
             windows[name] = window
         }

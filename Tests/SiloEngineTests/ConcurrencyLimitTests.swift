@@ -575,15 +575,9 @@ import Testing
 
     @Test("slots are kept for a job that was passed over for long, and for it alone; then others go on")
     func keptAndReleased() async throws {
-        let bench = try await Bench.open { $0.passedOverMilliseconds = 0 }
-        try await bench.enqueue("a0", limits: [slots("A", 1)])
-        try await bench.enqueue("b0", limits: [slots("B", 1)])
-        let tasks = try await bench.lease(5)
-        try await bench.enqueue("both", limits: [slots("A", 1), slots("B", 1)])
-        try await bench.succeed(tasks[0])
-        try await bench.enqueue("a1", limits: [slots("A", 1)])
+        let (bench, holder) = try await Bench.withKeptSlot()
         #expect(try await bench.places("both", "a1") == [.waiting, .waiting], "A is kept")
-        try await bench.succeed(tasks[1])
+        try await bench.succeed(holder)
         #expect(try await bench.places("both", "a1") == [.ready, .waiting])
         #expect(try await bench.runAll() == ["both", "a1"])
         try await bench.finish()
@@ -591,13 +585,7 @@ import Testing
 
     @Test("what is kept for a job is given to others when the job is cancelled")
     func keptAndCancelled() async throws {
-        let bench = try await Bench.open { $0.passedOverMilliseconds = 0 }
-        try await bench.enqueue("a0", limits: [slots("A", 1)])
-        try await bench.enqueue("b0", limits: [slots("B", 1)])
-        let tasks = try await bench.lease(5)
-        try await bench.enqueue("both", limits: [slots("A", 1), slots("B", 1)])
-        try await bench.succeed(tasks[0])
-        try await bench.enqueue("a1", limits: [slots("A", 1)])
+        let (bench, _) = try await Bench.withKeptSlot()
         try await bench.cancel("both")
         #expect(try await bench.drain(5) == ["a1"])
         try await bench.finish()

@@ -9,13 +9,7 @@ import Testing
 @Suite struct ExplainTests {
     @Test("a free slot that is kept for another job is not called held, and gives no estimate")
     func keptSlot() async throws {
-        let bench = try await Bench.open { $0.passedOverMilliseconds = 0 }
-        try await bench.enqueue("a0", limits: [slots("A", 1)])
-        try await bench.enqueue("b0", limits: [slots("B", 1)])
-        let tasks = try await bench.lease(5)
-        try await bench.enqueue("both", limits: [slots("A", 1), slots("B", 1)])
-        try await bench.succeed(tasks[0])
-        try await bench.enqueue("a1", limits: [slots("A", 1)])
+        let (bench, _) = try await Bench.withKeptSlot()
         let found = try await bench.explain("a1")
         let obstacle = try #require(found.obstacles.first { $0.key == "A" })
         #expect(obstacle.text.contains("keeps its free slot for a job that needs others besides"), "\(obstacle.text)")

@@ -88,6 +88,18 @@ enum Place: String {
 }
 
 extension Bench {
+    /// Job `both` waits for the slot of B, which the task holds, and the free slot of A is kept for it; `a1` waits for that one.
+    static func withKeptSlot() async throws -> (Bench, holder: LeasedTask) {
+        let bench = try await Bench.open { $0.passedOverMilliseconds = 0 }
+        try await bench.enqueue("a0", limits: [slots("A", 1)])
+        try await bench.enqueue("b0", limits: [slots("B", 1)])
+        let tasks = try await bench.lease(5)
+        try await bench.enqueue("both", limits: [slots("A", 1), slots("B", 1)])
+        try await bench.succeed(tasks[0])
+        try await bench.enqueue("a1", limits: [slots("A", 1)])
+        return (bench, tasks[1])
+    }
+
     /// Slots of a key that are held, as stored; nil when there is no row.
     func held(_ key: String, tenant: Tenant = Bench.tenant) async throws -> UInt64? {
         guard let bytes = try await memory.get(TenantKeys(tenant).slots(LimitKey(key))) else { return nil }

@@ -3,8 +3,12 @@ import Synchronization
 
 /// Where the time comes from. Made once in `main`; a test passes one that it moves by hand.
 public protocol Clock: Sendable {
-    /// Never goes back during the life of a process.
+    /// The wall clock: what dates are compared with. Never goes back during the life of a process.
     var now: Timestamp { get }
+
+    /// Milliseconds that pass evenly whatever is done to the wall clock: what lengths of time are measured with. It begins at the
+    /// wall time at which the process began, and never goes back. Differences of it mean something, its value does not.
+    var steady: Timestamp { get }
 
     /// Returns after `milliseconds`, or throws when the task is cancelled.
     func sleep(milliseconds: Int64) async throws
@@ -18,8 +22,10 @@ public final class SystemClock: Clock {
         var monotonicAtLast: Int64
     }
     private let state: Mutex<State>
+    private let steadyOffset: Int64
 
     public init() {
+        steadyOffset = Self.read(CLOCK_REALTIME) - Self.read(CLOCK_BOOTTIME)
         state = Mutex(State(last: Self.read(CLOCK_REALTIME), monotonicAtLast: Self.read(CLOCK_BOOTTIME)))
     }
 
@@ -34,6 +40,8 @@ public final class SystemClock: Clock {
             return Timestamp(state.last / 1_000_000)
         }
     }
+
+    public var steady: Timestamp { Timestamp((Self.read(CLOCK_BOOTTIME) + steadyOffset) / 1_000_000) }
 
     public func sleep(milliseconds: Int64) async throws {
         try await Task.sleep(for: .milliseconds(milliseconds))

@@ -19,6 +19,8 @@ package final class SkewedClock: Clock {
 
     package var now: Timestamp { begun + aheadMilliseconds + Int64(Double(clock.now - begun) * rate) }
 
+    package var steady: Timestamp { now }
+
     /// Sleeps go by the true time.
     package func sleep(milliseconds: Int64) async throws { try await clock.sleep(milliseconds: milliseconds) }
 }

@@ -21,6 +21,7 @@ public final class ManualClock: Clock {
     }
 
     public var now: Timestamp { state.withLock { $0.now } }
+    public var steady: Timestamp { now }
 
     /// The moments until which somebody sleeps.
     public var sleepers: [Timestamp] { state.withLock { $0.sleepers.map(\.until) } }

@@ -35,6 +35,7 @@ public final class SimulatedClock: Clock {
     }
 
     public var now: Timestamp { Timestamp(state.withLock { $0.microseconds } / 1000) }
+    public var steady: Timestamp { now }
 
     /// Since the Unix epoch.
     public var microseconds: Int64 { state.withLock { $0.microseconds } }

@@ -436,6 +436,8 @@ public enum StorageV1 {
         public var reserved: Bool = false
         /// how many of the job's rate limits an external limiter has let it pass, from the first
         public var ratesPassed: UInt32 = 0
+        /// how often the attempt was leased and nothing heard of it, which is not counted against it
+        public var unheard: UInt32 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -457,6 +459,7 @@ public enum StorageV1 {
                 case 64: self.rateChecks = try reader.uint32()
                 case 88: self.reserved = try reader.bool()
                 case 72: self.ratesPassed = try reader.uint32()
+                case 96: self.unheard = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -464,6 +467,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.unheard != 0 {
+                writer.uint32(self.unheard)
+                writer.tag(96)
+            }
             if self.reserved {
                 writer.bool(self.reserved)
                 writer.tag(88)
@@ -534,6 +541,10 @@ public enum StorageV1 {
         public var hold: UInt32?
         /// its start used hits of its rate limits
         public var used: Bool = false
+        /// its worker has renewed it
+        public var heard: Bool = false
+        /// as in Task
+        public var unheard: UInt32 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -554,6 +565,8 @@ public enum StorageV1 {
                 case 90: self.slots.append(try reader.string())
                 case 96: self.hold = try reader.uint32()
                 case 104: self.used = try reader.bool()
+                case 112: self.heard = try reader.bool()
+                case 120: self.unheard = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -561,6 +574,14 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.unheard != 0 {
+                writer.uint32(self.unheard)
+                writer.tag(120)
+            }
+            if self.heard {
+                writer.bool(self.heard)
+                writer.tag(112)
+            }
             if self.used {
                 writer.bool(self.used)
                 writer.tag(104)
@@ -1122,7 +1143,7 @@ public enum StorageV1 {
         }
     }
 
-    /// What a shard remembers of a tenant besides its jobs.
+    /// What a shard remembers of a tenant besides its jobs. Every tenant that has, or had, slots of limits has this row.
     public struct TenantState: Message {
         public static var messageName: String { "silo.storage.v1.TenantState" }
 

@@ -30,6 +30,8 @@ private struct Crowd {
     func run() async throws {
         let random = SeededRandom(seed: seed)
         var settings = EngineSettings()
+        // An attempt that nobody heard of would be given to another.
+        settings.unheardLeasesMax = 0
         settings.windowMax = 1 + random.below(8)
         settings.pageRows = 1 + random.below(4)
         settings.windowBytesMax = (4 + random.below(20)) * 700

@@ -94,7 +94,13 @@ final class Mailbox: Sendable {
     }
 
     /// A turn begins: whoever wakes the loop from now on wants another.
-    func beginTurn() { state.withLock { $0.isWoken = false } }
+    /// - Returns: how much waits. What comes while the turn goes on is for the next, so that renewals among it go first there.
+    func beginTurn() -> (renewals: Int, ordinary: Int) {
+        state.withLock { state in
+            state.isWoken = false
+            return (state.own.count + state.renewals.count, state.ordinary.count)
+        }
+    }
 
     /// The oldest work of a lane; nil when none waits there.
     func take(_ lane: Lane) -> (any PendingWork)? {

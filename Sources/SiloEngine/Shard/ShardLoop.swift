@@ -53,11 +53,11 @@ final class ShardLoop {
 
     /// One batch.
     private func turn() async throws(StoreError) {
-        mailbox.beginTurn()
+        let waiting = mailbox.beginTurn()
         memory.waiters.left(mailbox.takeAbandoned())
         var answers: [any PendingWork] = []
         do {
-            try await serveLanes(&answers)
+            try await serveLanes(waiting, &answers)
             transaction.begin()
             noticeAbsence()
             let horizon = min(transaction.steady, mailbox.oldestRenewal ?? transaction.steady)
@@ -93,21 +93,26 @@ final class ShardLoop {
     }
 
     /// Runs what waits, as much as one turn may do: what the shard sent itself, then renewals, then the rest in order.
-    private func serveLanes(_ answers: inout [any PendingWork]) async throws(StoreError) {
+    private func serveLanes(
+        _ waiting: (renewals: Int, ordinary: Int), _ answers: inout [any PendingWork]
+    ) async throws(StoreError) {
+        var left = waiting
         transaction.begin()
         let room = TurnRoom(memory.settings, from: transaction.steady)
         var spent = room.forRenewals
         var ordinary = room
         // Always some, so that a turn that is late from its beginning gets on.
-        repeat {
-            guard let work = mailbox.take(.own) ?? mailbox.take(.renewal) else { break }
+        while left.renewals > 0, let work = mailbox.take(.own) ?? mailbox.take(.renewal) {
+            left.renewals -= 1
             try await serve(work, &spent, &answers)
-        } while !spent.isSpent(at: transaction.steady)
+            if spent.isSpent(at: transaction.steady) { break }
+        }
         ordinary.take(spent.taken)
-        repeat {
-            guard let work = mailbox.take(.ordinary) else { break }
+        while left.ordinary > 0, let work = mailbox.take(.ordinary) {
+            left.ordinary -= 1
             try await serve(work, &ordinary, &answers)
-        } while !ordinary.isSpent(at: transaction.steady)
+            if ordinary.isSpent(at: transaction.steady) { break }
+        }
     }
 
     private func serve(_ work: any PendingWork, _ room: inout TurnRoom, _ answers: inout [any PendingWork]) async throws(StoreError) {

@@ -48,14 +48,7 @@ func handle(_ context: TaskContext) async throws -> TaskOutcome {
     return try .success(work.name)
 }
 
-let usage = Usage("silo-test-worker", "Runs the jobs of an integration test.", commands: [.init("", help: "", options: [
-    .init("address", "a", "url", help: "of the server"),
-    .init("group", nil, "name", help: "the task group"),
-    .init("concurrency", nil, "count", help: "handlers at once (4)"),
-    .init("patience", nil, "seconds", help: "for outcomes, when it was told to stop (60)"),
-])])
-
-await Program.run(usage) { arguments in
+func work(_ arguments: Arguments) async throws {
     let client = Client(arguments.text("address", default: "127.0.0.1:7450"))
     var options = WorkerOptions()
     options.concurrency = try arguments.number("concurrency", default: 4, in: 1...1000)
@@ -71,3 +64,12 @@ await Program.run(usage) { arguments in
     await worker.run()
     write(Event(event: "stopped"))
 }
+
+let usage = Usage("silo-test-worker", "Runs the jobs of an integration test.", commands: [.init("", help: "", options: [
+    .init("address", "a", "url", help: "of the server"),
+    .init("group", nil, "name", help: "the task group"),
+    .init("concurrency", nil, "count", help: "handlers at once (4)"),
+    .init("patience", nil, "seconds", help: "for outcomes, when it was told to stop (60)"),
+])])
+
+await Program.run(usage, work)

@@ -73,6 +73,9 @@ public enum Probe: String, CaseIterable, Sendable {
     case clientRepeated
     case clientFoundItsOwnJob
     case workerLostLease
+    case workerGaveUpLease
+    case workerConfirmedLease
+    case clientLeftSilentConnection
     case unwantedTasksGivenBack
 
     private static let counts = Mutex<[Probe: Int]>([:])

@@ -69,7 +69,7 @@ struct JSONFields {
         known.append(name)
         guard let value = rest.removeValue(forKey: name) else { return nil }
         guard let json = try? JSONSerialization.data(withJSONObject: value, options: .fragmentsAllowed),
-            let document = MessagePack(json: json)
+            let document = try? MessagePack(json: json)
         else { throw Failure("\(at(name)) has no MessagePack form") }
         return SiloV1.SerializedBytes(document.bytes)
     }

@@ -98,6 +98,8 @@ struct JobCommands {
         if case .msgpack(let content) = message?.encoding { bytes = content }
         switch format {
         case "base64": return Data(bytes).base64EncodedString()
+        // JSON has no word for it.
+        case "msgpack" where MessagePack(bytes)?.isUndefined ?? false: return "undefined"
         case "msgpack": return String(decoding: try Payload(bytes: bytes).json([.withoutEscapingSlashes]), as: UTF8.self)
         default: return bytes.map { String(format: "%02x", $0) }.joined()
         }

@@ -132,7 +132,7 @@ struct JobMethods: Sendable {
 extension SiloError {
     /// A read beside the shard's loop failed.
     init(reading error: StoreError) {
-        if case .corrupt(let text) = error { self = .corrupt(text) } else { self = .unavailable(error.message) }
+        if case .corrupt(let text, _) = error { self = .corrupt(text) } else { self = .unavailable(error.message) }
     }
 }
 

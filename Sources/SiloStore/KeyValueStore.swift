@@ -56,6 +56,17 @@ public enum StoreError: Error, Equatable, Sendable {
     }
 }
 
+/// How far the writers of a store have come: moves whenever one opens it, or makes something durable.
+public struct StoreActivity: Equatable, Sendable {
+    public let openings: UInt64
+    public let flushes: UInt64
+
+    public init(openings: UInt64, flushes: UInt64) {
+        self.openings = openings
+        self.flushes = flushes
+    }
+}
+
 /// Reads of an ordered key-value store.
 public protocol StoreReader: Sendable {
     func get(_ key: Bytes) async throws(StoreError) -> Bytes?

@@ -1,5 +1,6 @@
 public import SiloCore
 public import SiloStore
+public import SlateDB
 import Synchronization
 
 /// A store that fails, or keeps its callers waiting, when it is told to.

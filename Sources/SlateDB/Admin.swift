@@ -139,7 +139,7 @@ public struct Manifest: Sendable {
     public let sortedRuns: [SortedRun]
     public let nextLogFile: UInt64
     public let replayAfterLogFile: UInt64
-    /// The greatest stamp of a write in sorted files, in milliseconds since the Unix epoch; the smallest number when there is none.
+    /// The greatest stamp of a write in sorted files, in milliseconds since the Unix epoch; 0 when there is none.
     public let lastWrite: Int64
 
     init(_ manifest: VersionedManifest) {
@@ -153,6 +153,6 @@ public struct Manifest: Sendable {
         }
         nextLogFile = manifest.nextWalSstId
         replayAfterLogFile = manifest.replayAfterWalId
-        lastWrite = manifest.lastL0ClockTick
+        lastWrite = max(0, manifest.lastL0ClockTick)
     }
 }

@@ -60,7 +60,7 @@ struct Opening {
         do {
             // What the log held goes to sorted files, so that the manifest knows the stamp of the last write.
             try await Database.flush(db, .sortedFiles)
-            let lastWrite = try await admin.manifest()?.lastWrite ?? .min
+            let lastWrite = try await admin.manifest()?.lastWrite ?? 0
             return Database(db, durability: durability, folder: folder, lastWrite: lastWrite)
         } catch {
             try? await lifting { try await db.shutdown() }

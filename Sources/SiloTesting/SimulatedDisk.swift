@@ -36,7 +36,7 @@ public final class SimulatedDisk: Sendable {
         public init() {}
     }
 
-    private let state = Mutex<(databases: [String: SimulatedDatabase], faults: Faults)>(([:], Faults()))
+    private let state = Mutex<(databases: [String: SimulatedDatabase], faults: Faults, takesOldStamps: Bool)>(([:], Faults(), true))
     private let watcher = Mutex<(@Sendable (_ database: String, _ batch: [Write]) -> Void)?>(nil)
     private let openWatcher = Mutex<(@Sendable (_ database: String) -> Void)?>(nil)
     let clock: SimulatedClock
@@ -53,6 +53,12 @@ public final class SimulatedDisk: Sendable {
     public var faults: Faults {
         get { state.withLock { $0.faults } }
         set { state.withLock { $0.faults = newValue } }
+    }
+
+    /// Whether a write is taken whose stamp, by the clock of its machine, is before that of the last one. SlateDB takes none.
+    public var takesOldStamps: Bool {
+        get { state.withLock { $0.takesOldStamps } }
+        set { state.withLock { $0.takesOldStamps = newValue } }
     }
 
     /// Tells every batch that becomes durable, in order.

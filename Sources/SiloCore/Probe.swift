@@ -61,6 +61,7 @@ public enum Probe: String, CaseIterable, Sendable {
     case flushFailed
     case fenced
     case shardReopened
+    case clockBehind
     case windowLetGo
     case queueForgotten
     case unheardLeaseGivenBack

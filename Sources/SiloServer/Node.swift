@@ -38,13 +38,7 @@ public final class Node: Sendable {
                 gubernator.connectTimeoutMilliseconds + gubernator.requestTimeoutMilliseconds + gubernator.coalesceMilliseconds
             )
         }
-        var storage = SlateStorage(try DataLocation(settings.data), settings.storage)
-        let map = try await ShardMap.open(in: storage, count: settings.shardCount, random: surroundings.random)
-        storage.shareCache(settings.cacheBytes, among: map.entries.count)
-        let core = try await NodeCore.open(
-            map, in: storage, settings, location: storage.location, surroundings: surroundings,
-            rateLimiter: limiter, logger: logger
-        )
+        let core = try await openCore(settings, in: surroundings, limiter: limiter, logger: logger)
 
         var options = ServerOptions(address: settings.address)
         options.tls = settings.tls
@@ -68,6 +62,26 @@ public final class Node: Sendable {
             await core.close()
             throw error
         }
+    }
+
+    /// Opens what the settings name: the shard map, then the shards.
+    private static func openCore(
+        _ settings: NodeSettings, in surroundings: Surroundings, limiter: GubernatorLimiter?, logger: Logger
+    ) async throws -> NodeCore {
+        logger.info("opening", ["data": .init(settings.data)])
+        let location = try DataLocation(settings.data)
+        if let command = location.openToOthers {
+            logger.warn("other users of this machine can read the data folder", ["close_it_with": .init(command)])
+        }
+        var storage = SlateStorage(location, settings.storage, logger: logger.part("storage"))
+        let waiting = Waiting("the shard map", logger, in: surroundings) { [settings.data] }
+        defer { waiting.end() }
+        let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: surroundings.random)
+        waiting.end()
+        storage.shareCache(settings.cacheBytes, among: map.entries.count)
+        return await NodeCore.open(
+            map, in: storage, settings, location: location, surroundings: surroundings, rateLimiter: limiter, logger: logger
+        )
     }
 
     /// Takes no more calls, lets those that run end, makes everything durable and closes the shards.

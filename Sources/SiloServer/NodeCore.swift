@@ -22,15 +22,21 @@ final class NodeIdentity: Sendable {
 package final class NodeCore: Sendable {
     package let methods: MethodTable
     let shards: ShardSet
-    let health = Health()
+    let health: Health
     let identity: NodeIdentity
-    /// Reopens shards whose storage failed; ends when all are closed.
-    private let watching: Task<Void, Never>
+    private let surroundings: Surroundings
+    private let logger: Logger
+    /// Opens the shards, and opens them anew whenever they stop; ends when all are closed.
+    private let running: Task<Void, Never>
 
     private init(
-        _ shards: ShardSet, _ settings: NodeSettings, location: DataLocation?, surroundings: Surroundings, logger: Logger
+        _ shards: ShardSet, _ health: Health, _ settings: NodeSettings, location: DataLocation?, surroundings: Surroundings,
+        logger: Logger
     ) {
         self.shards = shards
+        self.health = health
+        self.surroundings = surroundings
+        self.logger = logger
         let identity = NodeIdentity(id: UUID.random(from: surroundings.random).text)
         self.identity = identity
         let callers = Callers(token: settings.authToken)
@@ -47,37 +53,35 @@ package final class NodeCore: Sendable {
         ).register(on: &methods, for: callers)
         health.register(on: &methods)
         self.methods = methods
-        watching = surroundings.start {
+        running = surroundings.start {
             await withTaskGroup { group in
-                for host in shards.hosts { group.addTask { await host.watch() } }
+                for host in shards.hosts { group.addTask { await host.run() } }
             }
         }
     }
 
-    /// Opens every shard of `map`. Throws what keeps one from opening.
+    /// Opens the shards of `map`. Returns when each was tried; one that does not open goes on being tried, and the others serve.
     /// - Parameters:
     ///   - location: for what operators ask of SlateDB; nil where the shards are not kept there.
     ///   - rateLimiter: is asked instead of the shards' own buckets.
     static func open(
         _ map: ShardMap, in storage: any NodeStorage, _ settings: NodeSettings, location: DataLocation?,
         surroundings: Surroundings, rateLimiter: (any RateLimiter)? = nil, logger: Logger
-    ) async throws -> NodeCore {
-        let hosts = map.entries.map { entry in
+    ) async -> NodeCore {
+        let health = Health(map.entries.map(\.id))
+        let shards = ShardSet(map.entries.map { entry in
             ShardHost(
                 entry, in: storage, settings: settings.engine, surroundings: surroundings, rateLimiter: rateLimiter,
-                logger: logger.part("shard")
+                logger: logger.part("shard"), onChange: { health.update(entry.id, serves: $0) }
             )
+        })
+        let core = NodeCore(shards, health, settings, location: location, surroundings: surroundings, logger: logger)
+        let waiting = Waiting("shards to open", logger, in: surroundings) {
+            shards.hosts.filter { !$0.wasTried }.map { "shard \($0.id)" }
         }
-        do {
-            try await withThrowingTaskGroup { group in
-                for host in hosts { group.addTask { try await host.open() } }
-                try await group.waitForAll()
-            }
-        } catch {
-            for host in hosts { await host.close() }
-            throw error
-        }
-        return NodeCore(ShardSet(hosts), settings, location: location, surroundings: surroundings, logger: logger)
+        for host in shards.hosts { await host.untilTried() }
+        waiting.end()
+        return core
     }
 
     /// Opens what is in `storage`, whatever that is, for clients that find it at `address`.
@@ -85,17 +89,12 @@ package final class NodeCore: Sendable {
         in storage: any NodeStorage, _ settings: NodeSettings, address: String, surroundings: Surroundings,
         rateLimiter: (any RateLimiter)? = nil, logger: Logger
     ) async throws -> NodeCore {
-        let map = try await ShardMap.open(in: storage, count: settings.shardCount, random: surroundings.random)
-        let core = try await open(
+        let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: surroundings.random)
+        let core = await open(
             map, in: storage, settings, location: nil, surroundings: surroundings, rateLimiter: rateLimiter, logger: logger
         )
         core.identity.address = address
         return core
-    }
-
-    /// Some shard was given up, and stays closed until this node is started again.
-    package var hasLostShards: Bool {
-        shards.hosts.contains { if case .lost = $0.current { true } else { false } }
     }
 
     /// Tells everybody who asks that no calls are wanted any more.
@@ -106,11 +105,25 @@ package final class NodeCore: Sendable {
         for host in shards.hosts { host.shard?.dismissWaiters() }
     }
 
-    /// Makes everything durable and closes the shards.
+    /// Makes everything durable and closes the shards. What does not close in time is left: the process is about to end, and what
+    /// was acknowledged is durable.
     package func close() async {
-        await withTaskGroup { group in
-            for host in shards.hosts { group.addTask { await host.close() } }
+        let closing = surroundings.start { [shards, running] in
+            await withTaskGroup { group in
+                for host in shards.hosts { group.addTask { await host.close() } }
+            }
+            await running.value
         }
-        await watching.value
+        let bell = Bell(in: surroundings)
+        // Ends with `closing`.
+        surroundings.start {
+            await closing.value
+            bell.ring()
+        }
+        if await !bell.wait(milliseconds: Self.closeMillisecondsMax) {
+            logger.error("shards did not close in time; what was acknowledged is durable")
+        }
     }
+
+    private static let closeMillisecondsMax: Int64 = 30_000
 }

@@ -9,8 +9,9 @@ public struct NodeSettings: Sendable {
     public var advertisedAddress: String?
     /// A folder, a bucket or `memory:`; see `DataLocation`.
     public var data: String
-    /// Shards of a new data location. An existing one keeps what it has.
-    public var shardCount = 8
+    /// Shards of a new data location; nil: 8 with tenancy, and without it 1, since all jobs are in one then. An existing location
+    /// keeps what it has.
+    public var shardCount: Int?
     /// Whether requests name tenants.
     public var tenancy = false
     /// Whether `ResetShards` may erase everything.
@@ -31,6 +32,8 @@ public struct NodeSettings: Sendable {
     public var engine = EngineSettings()
     /// SlateDB's own settings, for every shard; see `OpenOptions.settings`.
     public var storage: [String: String] = [:]
+
+    var newShardCount: Int { shardCount ?? (tenancy ? 8 : 1) }
 
     public init(data: String) {
         self.data = data

@@ -38,8 +38,6 @@ package final class SimulatedNode: Sendable {
         return SimulatedNode(core, mount, at: address, in: world)
     }
 
-    package var hasLostShards: Bool { core.hasLostShards }
-
     /// Dies: its calls break off, and the disk keeps what was durable.
     package func kill() {
         world.wire.stop(at: address)

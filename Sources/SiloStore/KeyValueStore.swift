@@ -1,4 +1,5 @@
 public import SiloCore
+public import SlateDB
 
 /// A row as it is stored.
 public struct Row: Equatable, Sendable {
@@ -25,22 +26,44 @@ public struct Write: Equatable, Sendable {
     }
 }
 
-/// What a store can say went wrong. Each case is a different next step.
+/// What a store can say went wrong. Each case is a different next step. The cause is what the storage engine said, if it was that.
 public enum StoreError: Error, Equatable, Sendable {
     /// Another process opened the shard: step down.
-    case fenced(String)
-    /// The store did not answer, or is closed: throw the shard's memory away and open it again.
-    case unavailable(String)
-    /// What is stored cannot be read, or the call is wrong: somebody must look.
-    case corrupt(String)
+    case fenced(String, cause: StorageError? = nil)
+    /// The store did not answer, is closed, or a call of it went wrong: throw the shard's memory away and open it again.
+    case unavailable(String, cause: StorageError? = nil)
+    /// The clock is behind the last write: reads go on, writes have to wait.
+    case behind(ClockLag)
+    /// What is stored cannot be read, or is not there: somebody must look. It is still tried again, for somebody may have mended it.
+    case corrupt(String, cause: StorageError? = nil)
 
     /// For callers and log lines.
     public var message: String {
         switch self {
-        case .fenced(let text): "the shard was opened elsewhere: \(text)"
-        case .unavailable(let text): "storage is unavailable: \(text)"
-        case .corrupt(let text): "stored data cannot be read: \(text)"
+        case .fenced(let text, _): "the shard was opened elsewhere: \(text)"
+        case .unavailable(let text, _): "storage is unavailable: \(text)"
+        case .behind(let lag): lag.description
+        case .corrupt(let text, _): "stored data cannot be read: \(text)"
         }
+    }
+
+    /// What the storage engine said, for log lines.
+    public var cause: StorageError? {
+        switch self {
+        case .fenced(_, let cause), .unavailable(_, let cause), .corrupt(_, let cause): cause
+        case .behind(let lag): .clockBehind(lag)
+        }
+    }
+}
+
+/// How far the writers of a store have come: moves whenever one opens it, or makes something durable.
+public struct StoreActivity: Equatable, Sendable {
+    public let openings: UInt64
+    public let flushes: UInt64
+
+    public init(openings: UInt64, flushes: UInt64) {
+        self.openings = openings
+        self.flushes = flushes
     }
 }
 
@@ -56,6 +79,7 @@ public protocol StoreReader: Sendable {
 public protocol KeyValueStore: StoreReader {
     /// Applies all of `batch` or nothing. On return later reads see it; it is durable after the next `flush`.
     /// No key may occur twice.
+    /// - Throws: `.behind` while there is a `clockLag`. Nothing was written then.
     func write(_ batch: [Write]) async throws(StoreError)
 
     /// On return everything written before the call is durable.
@@ -66,6 +90,17 @@ public protocol KeyValueStore: StoreReader {
 
     /// Makes everything durable and lets go of the store. Repeating it is harmless.
     func close() async throws(StoreError)
+
+    /// How far the clock that the store stamps its writes with is behind the last of them; nil: writes are taken.
+    var clockLag: ClockLag? { get }
+
+    /// How an acknowledged write is on the disk; nil for a store of tests.
+    var durability: Durability? { get }
+}
+
+extension KeyValueStore {
+    public var clockLag: ClockLag? { nil }
+    public var durability: Durability? { nil }
 }
 
 extension StoreReader {

@@ -47,6 +47,9 @@ public final class SlateStore: KeyValueStore {
     public func close() async throws(StoreError) {
         do { try await database.close() } catch { throw StoreError(error) }
     }
+
+    public var clockLag: ClockLag? { database.clockLag }
+    public var durability: Durability? { database.durability }
 }
 
 private struct SlateSnapshot: StoreReader {
@@ -69,9 +72,12 @@ extension StoreError {
     /// What the storage engine's error means for the shard above it.
     public init(_ error: StorageError) {
         switch error {
-        case .fenced(let text): self = .fenced(text)
-        case .closed(let text), .unavailable(let text), .conflict(let text): self = .unavailable(text)
-        case .corrupt(let text), .invalid(let text), .internalError(let text): self = .corrupt(text)
+        case .fenced(let text): self = .fenced(text, cause: error)
+        case .closed(let text), .unavailable(let text), .conflict(let text): self = .unavailable(text, cause: error)
+        // One call that went wrong says nothing about what is stored.
+        case .invalid(let text), .internalError(let text): self = .unavailable(text, cause: error)
+        case .clockBehind(let lag): self = .behind(lag)
+        case .corrupt(let text), .missing(let text): self = .corrupt(text, cause: error)
         }
     }
 }

@@ -1,5 +1,6 @@
 public import SiloCore
 public import SiloStore
+public import SlateDB
 import Synchronization
 
 /// A store that fails, or keeps its callers waiting, when it is told to.
@@ -69,6 +70,8 @@ public final class FaultyStore: KeyValueStore {
     }
 
     public func close() async throws(StoreError) { try await inner.close() }
+
+    public var clockLag: ClockLag? { inner.clockLag }
 
     private func hold(_ fault: any (KeyPath<Faults, Bool> & Sendable)) async {
         guard state.withLock({ $0.faults[keyPath: fault] }) else { return }

@@ -36,7 +36,7 @@ public final class SimulatedDisk: Sendable {
         public init() {}
     }
 
-    private let state = Mutex<(databases: [String: SimulatedDatabase], faults: Faults)>(([:], Faults()))
+    private let state = Mutex<(databases: [String: SimulatedDatabase], faults: Faults, takesOldStamps: Bool)>(([:], Faults(), true))
     private let watcher = Mutex<(@Sendable (_ database: String, _ batch: [Write]) -> Void)?>(nil)
     private let openWatcher = Mutex<(@Sendable (_ database: String) -> Void)?>(nil)
     let clock: SimulatedClock
@@ -55,6 +55,12 @@ public final class SimulatedDisk: Sendable {
         set { state.withLock { $0.faults = newValue } }
     }
 
+    /// Whether a write is taken whose stamp, by the clock of its machine, is before that of the last one. SlateDB takes none.
+    public var takesOldStamps: Bool {
+        get { state.withLock { $0.takesOldStamps } }
+        set { state.withLock { $0.takesOldStamps = newValue } }
+    }
+
     /// Tells every batch that becomes durable, in order.
     public func onDurable(_ watcher: @escaping @Sendable (_ database: String, _ batch: [Write]) -> Void) {
         self.watcher.withLock { $0 = watcher }
@@ -65,14 +71,14 @@ public final class SimulatedDisk: Sendable {
         openWatcher.withLock { $0 = watcher }
     }
 
-    func tell(_ database: String, _ batches: some Sequence<[Write]>) {
+    func tell(_ database: String, _ batches: some Sequence<StampedBatch>) {
         guard let watcher = watcher.withLock({ $0 }) else { return }
-        for batch in batches { watcher(database, batch) }
+        for stamped in batches { watcher(database, stamped.batch) }
     }
 
     fileprivate func tellOpened(_ database: String) { openWatcher.withLock { $0 }?(database) }
 
-    /// - Parameter clock: of the process, by which its rows expire.
+    /// - Parameter clock: of the process, by which its rows expire and its writes are stamped.
     public func mount(_ clock: (any Clock)? = nil) -> SimulatedMount { SimulatedMount(self, clock ?? self.clock) }
 
     /// Names of the databases, in order.
@@ -105,11 +111,20 @@ public final class SimulatedDisk: Sendable {
     }
 }
 
+/// A batch with the time of its writing, by the clock of the machine that wrote it.
+struct StampedBatch: Sendable {
+    let batch: [Write]
+    let at: Timestamp
+}
+
 /// What is durable of one database, and who may write to it.
 final class SimulatedDatabase: Sendable {
     private struct State {
         var durable = SortedRows()
+        /// The greatest stamp of what is durable.
+        var lastWrite = Timestamp(0)
         var writer = 0
+        var flushes: UInt64 = 0
     }
     let name: String
     private let state = Mutex(State())
@@ -120,21 +135,30 @@ final class SimulatedDatabase: Sendable {
 
     var durable: SortedRows { state.withLock { $0.durable } }
 
+    /// Moves whenever somebody takes it over, or makes something durable.
+    var activity: StoreActivity {
+        state.withLock { StoreActivity(openings: UInt64($0.writer), flushes: $0.flushes) }
+    }
+
     /// Fences the writer before.
-    func takeOver() -> (writer: Int, rows: SortedRows) {
+    func takeOver() -> (writer: Int, rows: SortedRows, lastWrite: Timestamp) {
         state.withLock { state in
             state.writer += 1
-            return (state.writer, state.durable)
+            return (state.writer, state.durable, state.lastWrite)
         }
     }
 
     func isWritten(by writer: Int) -> Bool { state.withLock { $0.writer == writer } }
 
     /// False when another one writes.
-    func apply(_ batches: some Sequence<[Write]>, by writer: Int) -> Bool {
+    func apply(_ batches: some Sequence<StampedBatch>, by writer: Int) -> Bool {
         state.withLock { state in
             guard state.writer == writer else { return false }
-            for batch in batches { state.durable.apply(batch) }
+            state.flushes += 1
+            for stamped in batches {
+                state.durable.apply(stamped.batch)
+                state.lastWrite = max(state.lastWrite, stamped.at)
+            }
             return true
         }
     }
@@ -166,6 +190,10 @@ public final class SimulatedMount: Sendable {
         disk.tellOpened(name)
         disk.trace.note("\(name) opened")
         return store
+    }
+
+    public func activity(of name: String) -> StoreActivity? {
+        disk.database(name, mustExist: true)?.activity
     }
 
     public func erase(_ name: String) {

@@ -1,13 +1,16 @@
 import SiloCore
 import SiloStore
+import SlateDB
 import Synchronization
 
 /// A database of a `SimulatedDisk`, open in one process. It keeps SlateDB's contract: a write is visible to reads at once, durable
-/// after a flush; a snapshot shows what was written so far.
+/// after a flush; a snapshot shows what was written so far; and no write is taken while the machine's clock is behind the last.
 final class SimulatedStore: KeyValueStore {
     private struct State {
         var written: SortedRows
-        var undurable: [[Write]] = []
+        var undurable: [StampedBatch] = []
+        /// The greatest stamp of a write.
+        var lastWrite: Timestamp
         var isClosed = false
     }
     private let database: SimulatedDatabase
@@ -20,9 +23,9 @@ final class SimulatedStore: KeyValueStore {
         self.database = database
         self.clock = clock
         self.disk = disk
-        let (writer, rows) = database.takeOver()
+        let (writer, rows, lastWrite) = database.takeOver()
         self.writer = writer
-        state = Mutex(State(written: rows))
+        state = Mutex(State(written: rows, lastWrite: lastWrite))
     }
 
     func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
@@ -41,14 +44,29 @@ final class SimulatedStore: KeyValueStore {
         return rows
     }
 
+    var clockLag: ClockLag? {
+        guard !disk.takesOldStamps, lag.milliseconds > Self.lagTolerated else { return nil }
+        return lag
+    }
+
+    private var lag: ClockLag {
+        ClockLag(lastWrite: state.withLock { $0.lastWrite }.milliseconds, now: clock.now.milliseconds)
+    }
+
+    /// SlateDB sits so much out.
+    private static let lagTolerated: Int64 = 1000
+
     func write(_ batch: [Write]) async throws(StoreError) {
         guard Set(batch.map(\.key)).count == batch.count else { throw .corrupt("a key occurs twice in one batch") }
+        if let lag = clockLag { throw .behind(lag) }
+        if !disk.takesOldStamps, lag.milliseconds > 0 { await disk.clock.pause(microseconds: 2000 * lag.milliseconds) }
         let fails = await disk.call(\.writeLatency, \.writeErrors)
         try checkOpen()
         if !fails || disk.random.happens(0.5) {
             state.withLock { state in
+                state.lastWrite = max(state.lastWrite, clock.now)
                 state.written.apply(batch)
-                state.undurable.append(batch)
+                state.undurable.append(StampedBatch(batch: batch, at: state.lastWrite))
             }
         }
         disk.trace.note("\(database.name) write \(batch.count) \(batch.fingerprint)\(fails ? " fails" : "")")

@@ -24,11 +24,31 @@ public struct Admin: Sendable {
         try await lifting { try await admin.readManifest(id: nil) }.map(Manifest.init)
     }
 
+    /// Moves whenever somebody opens the database, or writes to it and flushes; nil when there is none. Looking fences nobody.
+    public func activity() async throws(StorageError) -> Activity? {
+        guard let manifest = try await manifest() else { return nil }
+        let lastLogFile = try await lifting {
+            let log = if let logStore {
+                try SlateDbWalReader.withWalObjectStore(path: path, objectStore: store.store, walObjectStore: logStore.store)
+            } else {
+                try SlateDbWalReader(path: path, objectStore: store.store)
+            }
+            return try await log.lastWalFileId(replayAfterWalId: manifest.replayAfterLogFile)
+        }
+        return Activity(writerEpoch: manifest.writerEpoch, lastLogFile: lastLogFile)
+    }
+
+    /// How far a database's writers have come.
+    public struct Activity: Equatable, Sendable {
+        public let writerEpoch: UInt64
+        public let lastLogFile: UInt64
+    }
+
     /// Asks the compactor to merge everything into one sorted run. It works on its own.
     /// - Returns: false when there is nothing to merge.
     public func submitFullCompaction() async throws(StorageError) -> Bool {
         guard let manifest = try await lifting({ try await admin.readManifest(id: nil) }) else {
-            throw .invalid("there is no database at \(path) in \(store.url)")
+            throw .missing("there is no database at \(path) in \(store.url)")
         }
         let sources = manifest.l0.map { SourceId.sstView($0.id) } + manifest.compacted.map { SourceId.sortedRun($0.id) }
         guard sources.count > 1 || manifest.l0.count == 1 else { return false }
@@ -119,6 +139,8 @@ public struct Manifest: Sendable {
     public let sortedRuns: [SortedRun]
     public let nextLogFile: UInt64
     public let replayAfterLogFile: UInt64
+    /// The greatest stamp of a write in sorted files, in milliseconds since the Unix epoch; 0 when there is none.
+    public let lastWrite: Int64
 
     init(_ manifest: VersionedManifest) {
         id = manifest.id
@@ -131,5 +153,6 @@ public struct Manifest: Sendable {
         }
         nextLogFile = manifest.nextWalSstId
         replayAfterLogFile = manifest.replayAfterWalId
+        lastWrite = max(0, manifest.lastL0ClockTick)
     }
 }

@@ -1,6 +1,7 @@
 import CSlateDB
 import Foundation
 import SlateDBBinding
+import Synchronization
 
 /// One SlateDB database: an ordered map from bytes to bytes in an object store, with a single writer.
 ///
@@ -11,11 +12,15 @@ public final class Database: Sendable {
     /// How what is acknowledged gets onto the disk.
     public let durability: Durability
     private let folder: LocalFolder?
+    /// The greatest stamp of a write.
+    private let lastWrite: Atomic<Int64>
 
-    init(_ db: Db, durability: Durability, folder: LocalFolder?) {
+    /// - Parameter lastWrite: the greatest stamp of a write that was there when it was opened; milliseconds since the Unix epoch.
+    init(_ db: Db, durability: Durability, folder: LocalFolder?, lastWrite: Int64) {
         self.db = db
         self.durability = durability
         self.folder = folder
+        self.lastWrite = Atomic(lastWrite)
         reads = Reads(
             reference: { db.uniffiCloneHandle() },
             get: uniffi_slatedb_uniffi_fn_method_db_get_with_options,
@@ -60,15 +65,30 @@ public final class Database: Sendable {
         Snapshot(try await lifting { try await db.snapshot() })
     }
 
+    /// How far the wall clock is behind; nil: writes are taken. It may be set at any time.
+    public var clockLag: ClockLag? {
+        let lag = ClockLag(lastWrite: lastWrite.load(ordering: .relaxed), now: ClockLag.wallClock())
+        // SlateDB sits a small step out: it sleeps for twice as long.
+        return lag.now < lag.lastWrite - Self.lagToleratedMilliseconds ? lag : nil
+    }
+
+    private static let lagToleratedMilliseconds: Int64 = 1000
+
     /// Applies all of `batch` or nothing, after everything written before. Later reads see it; it is durable after the
     /// next `flush(.log)`.
+    /// - Throws: `.clockBehind` while the wall clock is more than a second behind the last write. Nothing was written, and the
+    ///   database goes on serving reads.
     public func write(_ batch: consuming WriteBatch) async throws(StorageError) {
         guard batch.count > 0 else { return }
+        if let lag = clockLag { throw .clockBehind(lag) }
         let handle = try await RustFuture.handle.run(
             uniffi_slatedb_uniffi_fn_method_db_write(db.uniffiCloneHandle(), batch.reference())
         )
+        // The call consumes the handle.
         var status = RustCallStatus()
-        uniffi_slatedb_uniffi_fn_free_writehandle(handle, &status)
+        let stamp = uniffi_slatedb_uniffi_fn_method_writehandle_create_ts(handle, &status)
+        if let error = StorageError(status) { throw error }
+        lastWrite.max(stamp, ordering: .relaxed)
     }
 
     public enum FlushTarget: Sendable {
@@ -80,12 +100,16 @@ public final class Database: Sendable {
 
     /// On return everything written before the call is durable.
     public func flush(_ target: FlushTarget) async throws(StorageError) {
+        try await Self.flush(db, target)
+        try await folder?.sync()
+    }
+
+    static func flush(_ db: Db, _ target: FlushTarget) async throws(StorageError) {
         var options = Lowered()
         options.integer(Int32(target == .log ? 2 : 1))
         try await RustFuture.nothing.run(
             uniffi_slatedb_uniffi_fn_method_db_flush_with_options(db.uniffiCloneHandle(), .raw(options.bytes))
         )
-        try await folder?.sync()
     }
 
     /// Flushes and closes. Afterwards every call gives `.closed`; repeating it is harmless.

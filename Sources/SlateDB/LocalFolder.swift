@@ -16,6 +16,16 @@ public enum Durability: String, Sendable {
     case memory
 }
 
+/// Runs what blocks on a thread of its own, and not on one of Swift's few.
+func onThread<Value: Sendable>(
+    of queue: DispatchQueue = .global(), _ body: @escaping @Sendable () throws(StorageError) -> Value
+) async throws(StorageError) -> Value {
+    let result: Result<Value, StorageError> = await withCheckedContinuation { continuation in
+        queue.async { continuation.resume(returning: Result { () throws(StorageError) in try body() }) }
+    }
+    return try result.get()
+}
+
 /// The folder of a database on local disk, which SlateDB itself never syncs.
 final class LocalFolder: Sendable {
     private let folder: String
@@ -52,7 +62,7 @@ final class LocalFolder: Sendable {
     }
 
     private static func make(_ folder: String) throws(StorageError) {
-        guard mkdir(folder, 0o755) != 0, errno != EEXIST else { return }
+        guard mkdir(folder, 0o700) != 0, errno != EEXIST else { return }
         throw .unavailable("cannot make the folder \(folder): \(String(cString: strerror(errno)))")
     }
 
@@ -73,12 +83,7 @@ final class LocalFolder: Sendable {
 
     /// On return all that the log was given before the call is on the disk.
     func sync() async throws(StorageError) {
-        let result: Result<Void, StorageError> = await withCheckedContinuation { continuation in
-            queue.async {
-                continuation.resume(returning: Result { () throws(StorageError) in try self.syncNow() })
-            }
-        }
-        try result.get()
+        try await onThread(of: queue) { () throws(StorageError) in try self.syncNow() }
     }
 
     private func syncNow() throws(StorageError) {

@@ -21,6 +21,8 @@ public struct OpenOptions: Sendable {
     /// How local writes become durable; nil: by syncing the log's files where other folders can be marked synchronous, else
     /// by syncing the file system.
     public var durability: Durability?
+    /// Is told, before the database opens, which files at the end of its log were set aside because they were cut short.
+    public var onTornLog: @Sendable (TornLog) -> Void = { _ in }
 
     public init() {}
 
@@ -49,10 +51,25 @@ struct Opening {
     let options: OpenOptions
 
     func open() async throws(StorageError) -> Database {
-        if options.mustExist, try await Admin(path, in: store, logStore: options.logStore).manifest() == nil {
-            throw .invalid("there is no database at \(path) in \(store.url)")
+        let admin = try Admin(path, in: store, logStore: options.logStore)
+        if options.mustExist, try await admin.manifest() == nil {
+            throw .missing("there is no database at \(path) in \(store.url)")
         }
+        let (folder, durability) = try await onThread { () throws(StorageError) in try prepareFolders() }
+        let db = try await build()
+        do {
+            // What the log held goes to sorted files, so that the manifest knows the stamp of the last write.
+            try await Database.flush(db, .sortedFiles)
+            let lastWrite = try await admin.manifest()?.lastWrite ?? 0
+            return Database(db, durability: durability, folder: folder, lastWrite: lastWrite)
+        } catch {
+            try? await lifting { try await db.shutdown() }
+            throw error
+        }
+    }
 
+    /// Makes what local databases need on their disks.
+    private func prepareFolders() throws(StorageError) -> (LocalFolder?, Durability) {
         let logStore = options.logStore ?? store
         var folder: LocalFolder?
         var durability = Durability.objectStore
@@ -61,15 +78,14 @@ struct Opening {
         } else if let root = logStore.localRoot {
             let local = try LocalFolder(root, path, wanted: options.durability)
             durability = local.durability
-            try TornLog(folder: "\(root)/\(path)/wal").setAside()
+            if let torn = try TornLog.setAside(in: "\(root)/\(path)") { options.onTornLog(torn) }
             folder = local
         }
         // The log may lie on another disk than the data; both must hold what they were told.
         if let root = store.localRoot, logStore.localRoot != root {
             _ = try LocalFolder(root, path, wanted: options.durability)
         }
-        let db = try await build()
-        return Database(db, durability: durability, folder: folder)
+        return (folder, durability)
     }
 
     private func build() async throws(StorageError) -> Db {

@@ -11,8 +11,12 @@ public enum StorageError: Swift.Error, Equatable, Sendable, CustomStringConverti
     case unavailable(String)
     /// What is stored cannot be read.
     case corrupt(String)
-    /// The call itself is wrong: an empty key, an unknown setting, a missing database.
+    /// There is no database where one must be.
+    case missing(String)
+    /// The call itself is wrong: an empty key, an unknown setting.
     case invalid(String)
+    /// The wall clock is behind the last write that the database knows. Reads go on; writes are taken when it has passed that.
+    case clockBehind(ClockLag)
     /// A transaction met a conflicting one.
     case conflict(String)
     /// A defect in the library or in this binding.
@@ -24,7 +28,9 @@ public enum StorageError: Swift.Error, Equatable, Sendable, CustomStringConverti
         case .closed(let text): "closed: \(text)"
         case .unavailable(let text): "unavailable: \(text)"
         case .corrupt(let text): "corrupt: \(text)"
+        case .missing(let text): "missing: \(text)"
         case .invalid(let text): "invalid: \(text)"
+        case .clockBehind(let lag): "clock behind: \(lag)"
         case .conflict(let text): "conflict: \(text)"
         case .internalError(let text): "internal: \(text)"
         }
@@ -38,7 +44,7 @@ public enum StorageError: Swift.Error, Equatable, Sendable, CustomStringConverti
         case SlateDBBinding.Error.Closed(.fenced, let text): self = .fenced(text)
         case SlateDBBinding.Error.Closed(_, let text): self = .closed(text)
         case SlateDBBinding.Error.Unavailable(let text): self = .unavailable(text)
-        case SlateDBBinding.Error.Invalid(let text): self = .invalid(text)
+        case SlateDBBinding.Error.Invalid(let text): self = Self.refusal(text)
         case SlateDBBinding.Error.Data(let text): self = .corrupt(text)
         case SlateDBBinding.Error.Internal(let text): self = .internalError(text)
         default: self = .internalError(String(describing: error))
@@ -62,10 +68,15 @@ public enum StorageError: Swift.Error, Equatable, Sendable, CustomStringConverti
         case 1: self = .conflict(text)
         case 2: self = reason == 2 ? .fenced(text) : .closed(text)
         case 3: self = .unavailable(text)
-        case 4: self = .invalid(text)
+        case 4: self = Self.refusal(text)
         case 5: self = .corrupt(text)
         default: self = .internalError(text)
         }
+    }
+
+    /// A refused tick is told from other refusals by its text only.
+    private static func refusal(_ text: String) -> StorageError {
+        ClockLag(refusal: text).map { .clockBehind($0) } ?? .invalid(text)
     }
 }
 

@@ -1,32 +1,40 @@
 import Glibc
 
-/// The log of a database on local disk after the machine lost power: its last files may be empty or cut short, and SlateDB
-/// then refuses to open. Such files were never acknowledged, so they are set aside, beside the log, and kept.
+/// Files at the end of a local database's log that were set aside. After the machine lost power the last files may be empty or
+/// cut short, and SlateDB then refuses to open. Such files were never acknowledged: an answer waits until its file is on the disk.
 ///
 /// Only the newest files are looked at, and only until the first whole one: a torn file before a whole one is damage of
 /// another kind, and is left for somebody to look at.
-struct TornLog {
-    let folder: String
+public struct TornLog: Equatable, Sendable {
+    /// The release of SlateDB whose files `isTorn` was tried on. Another one may end its files otherwise, and whole files would be
+    /// taken for torn: when the release changes, the test of this file has to pass with it first.
+    public static let triedRelease = "0.17.0"
 
-    /// Sets torn files at the log's end aside. Returns their names.
-    @discardableResult
-    func setAside() throws(StorageError) -> [String] {
+    /// Names of the files, newest first.
+    public let files: [String]
+    /// The folder where they are now.
+    public let folder: String
+
+    /// Sets torn files at the log's end aside, beside the log; nil: there were none.
+    /// - Parameter database: the database's folder.
+    static func setAside(in database: String) throws(StorageError) -> TornLog? {
+        let log = "\(database)/wal"
+        let target = "\(database)/torn"
         var torn: [String] = []
-        for name in LocalFolder.fileNames(folder).sorted(by: >) {
-            guard isTorn("\(folder)/\(name)") else { break }
-            let target = "\(folder)/../torn"
-            mkdir(target, 0o755)
-            guard rename("\(folder)/\(name)", "\(target)/\(name)") == 0 else {
+        for name in LocalFolder.fileNames(log).sorted(by: >) {
+            guard isTorn("\(log)/\(name)") else { break }
+            mkdir(target, 0o700)
+            guard rename("\(log)/\(name)", "\(target)/\(name)") == 0 else {
                 throw .unavailable("cannot set the torn log file \(name) aside: \(String(cString: strerror(errno)))")
             }
             torn.append(name)
         }
-        return torn
+        return torn.isEmpty ? nil : TornLog(files: torn, folder: target)
     }
 
     /// A sorted file ends with the offset of its metadata (8 bytes, big-endian) and the format's version (2 bytes); a file
     /// whose end says anything impossible was cut short.
-    private func isTorn(_ path: String) -> Bool {
+    static func isTorn(_ path: String) -> Bool {
         guard let file = fopen(path, "rb") else { return false }
         defer { fclose(file) }
         guard fseek(file, 0, SEEK_END) == 0 else { return false }

@@ -14,7 +14,7 @@ let usage = Usage(
             .init("listen", "l", "host:port", help: "where to listen (127.0.0.1:7450); port 0 takes any free one"),
             .init("advertise", nil, "host:port", help: "what clients are told to call (where it listens)"),
             .init("data", "d", "place", help: "a folder, s3://bucket/prefix, gs://..., az://... or memory:\n(\(DataLocation.standardFolder))"),
-            .init("shards", nil, "count", help: "shards of a new data location, 1 to 1024 (8)"),
+            .init("shards", nil, "count", help: "shards of a new data location, 1 to 1024 (1; 8 with --tenancy)"),
             .init("tenancy", nil, nil, help: "requests name tenants"),
             .init("dev", nil, nil, help: "allow ResetShards, which erases everything"),
             .init("auth-token", nil, "secret", help: "callers must show it (environment SILO_AUTH_TOKEN)"),
@@ -40,9 +40,13 @@ let usage = Usage(
 )
 
 await Program.run(usage) { arguments in
+    // What it writes is nobody else's to read.
+    umask(0o077)
     // The first SIGPIPE of a closed connection must not end the server.
     signal(SIGPIPE, SIG_IGN)
-    let stop = StopSignals()
+    let (events, report) = AsyncStream<Event>.makeStream()
+    let signals = StopSignals { report.yield(.signal($0)) }
+    defer { withExtendedLifetime(signals) {} }
 
     let format = arguments.text("log-format", default: "text")
     guard let format = Logger.Format(rawValue: format) else {
@@ -63,7 +67,7 @@ await Program.run(usage) { arguments in
     var settings = NodeSettings(data: arguments.text("data", default: DataLocation.standardFolder))
     settings.address = arguments.text("listen", default: settings.address)
     settings.advertisedAddress = arguments.text("advertise")
-    settings.shardCount = try arguments.number("shards", default: settings.shardCount, in: 1...1024)
+    if arguments.has("shards") { settings.shardCount = try arguments.number("shards", default: 1, in: 1...1024) }
     settings.tenancy = arguments.has("tenancy")
     settings.isDevelopment = arguments.has("dev")
     settings.authToken = arguments.text("auth-token") ?? environment["SILO_AUTH_TOKEN"]
@@ -76,10 +80,31 @@ await Program.run(usage) { arguments in
     settings.tls = try serverTLS(arguments)
     settings.gubernator = try gubernator(arguments)
 
-    let node = try await Node.start(settings, logger: logger)
-    let signal = await stop.next()
-    logger.info("stopping", ["signal": .init(signal)])
-    await node.stop()
+    // Ends with the process: a signal that comes before it is done does not wait for it.
+    Task { [settings] in
+        do { report.yield(.started(.success(try await Node.start(settings, logger: logger)))) } catch {
+            report.yield(.started(.failure(error)))
+        }
+    }
+    var node: Node?
+    for await event in events {
+        switch event {
+        case .started(let outcome): node = try outcome.get()
+        case .signal(let signal):
+            guard let node else {
+                // What is half open is left as after a kill: nothing has been acknowledged.
+                return logger.info("stopping before the start was done", ["signal": .init(signal)])
+            }
+            logger.info("stopping", ["signal": .init(signal)])
+            return await node.stop()
+        }
+    }
+}
+
+/// What the program waits for.
+enum Event: Sendable {
+    case started(Result<Node, any Error>)
+    case signal(String)
 }
 
 /// The certificate that the options name; nil without one.
@@ -128,25 +153,17 @@ func gubernator(_ arguments: Arguments) throws -> GubernatorSettings? {
     return settings
 }
 
-/// Waits for the signals that end a server.
+/// Tells the names of the signals that end a server, for as long as it lives.
 final class StopSignals {
-    private let names: AsyncStream<String>
     private let sources: [any DispatchSourceSignal]
 
-    init() {
-        let (names, continuation) = AsyncStream<String>.makeStream()
-        self.names = names
+    init(_ handler: @escaping @Sendable (String) -> Void) {
         sources = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")].map { number, name in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { continuation.yield(name) }
+            source.setEventHandler { handler(name) }
             source.resume()
             return source
         }
-    }
-
-    func next() async -> String {
-        for await name in names { return name }
-        return ""
     }
 }

@@ -81,7 +81,7 @@ extension Transaction {
         let stored: StoredJob?
         do {
             stored = try await StoredJob.read(id, TenantKeys(tenant)) { key throws(StoreError) in try await self.get(key) }
-        } catch StoreError.corrupt(let text) {
+        } catch StoreError.corrupt(let text, _) {
             throw SiloError.corrupt("job \(id): \(text)")
         }
         guard let stored else { throw SiloError.jobNotFound }

@@ -4,22 +4,42 @@ import SiloAPI
 import SiloCore
 import Synchronization
 
-/// `grpc.health.v1.Health`: whether this server wants calls. It stops wanting them when it begins to drain.
+/// `grpc.health.v1.Health`: whether this server wants calls.
+///
+/// `""` is this process: it wants calls while at least one of its shards serves. `silo.v1.Silo` is the whole service: it serves
+/// while every shard does. Neither does while the server drains.
 final class Health: Sendable {
     private static let services: Set<String> = ["", SiloV1.Silo.name]
     private struct State {
-        var isServing = true
-        var watchers: [Int: @Sendable (Bool) -> Void] = [:]
-        var nextWatcher = 0
+        /// Shards that do not serve.
+        var down: Set<ShardID>
+        let shardCount: Int
+        var isDraining = false
+        var watches: [Int: Watch] = [:]
+        var nextWatch = 0
+
+        /// Nil for a service that is not known.
+        func isServing(_ service: String) -> Bool? {
+            switch service {
+            case "": !isDraining && down.count < shardCount
+            case SiloV1.Silo.name: !isDraining && down.isEmpty
+            default: nil
+            }
+        }
     }
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+
+    /// None of the shards serves yet.
+    init(_ shards: [ShardID]) {
+        state = Mutex(State(down: Set(shards), shardCount: shards.count))
+    }
 
     func register(on methods: inout MethodTable) {
         methods.serve(GRPCHealthV1.Health.check, for: .anybody, isServedWhileClosing: true) { request, call in
-            guard Self.services.contains(request.service) else {
+            guard let isServing = self.state.withLock({ $0.isServing(request.service) }) else {
                 throw Status(.notFound, "unknown service \(request.service)")
             }
-            call.answer(Self.response(self.state.withLock { $0.isServing }))
+            call.answer(Self.response(isServing))
         }
     }
 
@@ -28,14 +48,23 @@ final class Health: Sendable {
         server.register(GRPCHealthV1.Health.watch.path) { call in self.watch(call) }
     }
 
-    /// Tells everybody who asks or watches that no calls are wanted any more, and ends the watches.
-    func drain() {
-        let watchers = state.withLock { state in
-            state.isServing = false
-            defer { state.watchers = [:] }
-            return state.watchers
+    /// A shard begins to serve, or stops.
+    func update(_ shard: ShardID, serves: Bool) {
+        change { state in
+            if serves { state.down.remove(shard) } else { state.down.insert(shard) }
         }
-        for watcher in watchers.values { watcher(false) }
+    }
+
+    /// Tells everybody who asks or watches that no calls are wanted any more, and ends the watches.
+    func drain() { change { $0.isDraining = true } }
+
+    private func change(_ change: (inout State) -> Void) {
+        let watches = state.withLock { state in
+            change(&state)
+            defer { if state.isDraining { state.watches = [:] } }
+            return state.watches
+        }
+        for watch in watches.values { watch.look() }
     }
 
     private func watch(_ call: ServerCall) {
@@ -46,26 +75,68 @@ final class Health: Sendable {
             return call.fail(Status(.invalidArgument, "the request is no valid HealthCheckRequest: \(error)"))
         }
         // The protocol wants a watch of an unknown service to stay, and to say so.
-        let isKnown = Self.services.contains(request.service)
-        let (id, isServing) = state.withLock { state in
-            state.nextWatcher += 1
-            if state.isServing {
-                state.watchers[state.nextWatcher] = { _ in
-                    call.send(Self.response(isKnown ? false : nil).serializedBytes()) { _ in call.finish(trailers: Metadata()) }
-                }
-            }
-            return (state.nextWatcher, state.isServing)
+        let watch = Watch(call) { [self] in state.withLock { ($0.isServing(request.service), $0.isDraining) } }
+        let id = state.withLock { state in
+            state.nextWatch += 1
+            if !state.isDraining { state.watches[state.nextWatch] = watch }
+            return state.nextWatch
         }
-        call.onCancel { self.state.withLock { $0.watchers[id] = nil } }
-        call.send(Self.response(isKnown ? isServing : nil).serializedBytes()) { _ in
-            if !isServing { call.finish(trailers: Metadata()) }
-        }
+        call.onCancel { self.state.withLock { $0.watches[id] = nil } }
+        watch.look()
     }
 
     /// - Parameter isServing: nil for a service that is not known.
-    private static func response(_ isServing: Bool?) -> GRPCHealthV1.HealthCheckResponse {
+    fileprivate static func response(_ isServing: Bool?) -> GRPCHealthV1.HealthCheckResponse {
         var response = GRPCHealthV1.HealthCheckResponse()
         response.status = isServing.map { $0 ? .serving : .notServing } ?? .serviceUnknown
         return response
+    }
+}
+
+/// One who watches: is sent what changed, one message at a time, the last of them for certain.
+private final class Watch: Sendable {
+    private struct State {
+        var sent: GRPCHealthV1.HealthCheckResponse?
+        var isSending = false
+        var isOver = false
+    }
+    private enum Step { case send(GRPCHealthV1.HealthCheckResponse), end, nothing }
+
+    private let call: ServerCall
+    /// Whether the service serves, and whether this was the last word.
+    private let current: @Sendable () -> (isServing: Bool?, isLast: Bool)
+    private let state = Mutex(State())
+
+    init(_ call: ServerCall, current: @escaping @Sendable () -> (isServing: Bool?, isLast: Bool)) {
+        self.call = call
+        self.current = current
+    }
+
+    /// Sends how it stands, unless that is known.
+    func look() {
+        let step: Step = state.withLock { state in
+            guard !state.isSending, !state.isOver else { return .nothing }
+            let (isServing, isLast) = current()
+            let response = Health.response(isServing)
+            guard response == state.sent else {
+                state.sent = response
+                state.isSending = true
+                return .send(response)
+            }
+            state.isOver = isLast
+            return isLast ? .end : .nothing
+        }
+        switch step {
+        case .nothing: break
+        case .end: call.finish(trailers: Metadata())
+        case .send(let response):
+            call.send(response.serializedBytes()) { isSent in
+                self.state.withLock { state in
+                    state.isSending = false
+                    state.isOver = !isSent
+                }
+                self.look()
+            }
+        }
     }
 }

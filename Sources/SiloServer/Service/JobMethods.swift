@@ -115,9 +115,8 @@ struct JobMethods: Sendable {
     private func read(
         _ shardID: String, _ id: String, _ tenantName: String?
     ) async throws -> (StoredJob, TenantKeys, any StoreReader) {
-        let (host, shard) = try shards.resolve(shardID)
+        let (host, reader) = try await shards.reader(shardID)
         let keys = TenantKeys(try tenancy.tenant(tenantName, of: host))
-        let reader = try await shard.snapshot()
         do {
             guard let stored = try await StoredJob.read(try JobID(checking: id), keys, from: reader) else {
                 throw SiloError.jobNotFound
@@ -132,7 +131,7 @@ struct JobMethods: Sendable {
 extension SiloError {
     /// A read beside the shard's loop failed.
     init(reading error: StoreError) {
-        if case .corrupt(let text) = error { self = .corrupt(text) } else { self = .unavailable(error.message) }
+        if case .corrupt(let text, _) = error { self = .corrupt(text) } else { self = .unavailable(error.message) }
     }
 }
 

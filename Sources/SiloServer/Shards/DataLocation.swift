@@ -31,7 +31,9 @@ public struct DataLocation: Sendable {
             lock = nil
         } else {
             let path = URL(fileURLWithPath: text).standardizedFileURL.path
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
+            )
             lock = try FolderLock(path)
             store = try .local(path)
             prefix = ""
@@ -39,6 +41,15 @@ public struct DataLocation: Sendable {
     }
 
     var isFolder: Bool { lock != nil }
+
+    /// The command that keeps other users of the machine out of the folder; nil: they are kept out.
+    var openToOthers: String? {
+        guard isFolder else { return nil }
+        let path = URL(fileURLWithPath: text).standardizedFileURL.path
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & 0o077 != 0 else { return nil }
+        return "chmod -R go= '\(path)'"
+    }
 
     /// The default: `$XDG_DATA_HOME/silo`, or `~/.local/share/silo`.
     public static var standardFolder: String {
@@ -73,7 +84,7 @@ private final class FolderLock: Sendable {
     private let file: Int32
 
     init(_ folder: String) throws {
-        file = Glibc.open(folder + "/.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o644)
+        file = Glibc.open(folder + "/.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw StartError("cannot write to \(folder): \(String(cString: strerror(errno)))") }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             Glibc.close(file)

@@ -1,4 +1,5 @@
 package import SiloStore
+import SiloTelemetry
 import SlateDB
 
 /// Where a node keeps its databases: one for each shard, and the shard map.
@@ -8,6 +9,10 @@ package protocol NodeStorage: Sendable {
     func open(_ name: String, mustExist: Bool) async throws -> any KeyValueStore
 
     func erase(_ name: String) async throws
+
+    /// Moves whenever somebody opens the database, or writes to it and makes that durable; nil when there is none. Looking fences
+    /// nobody.
+    func activity(of name: String) async throws -> StoreActivity?
 }
 
 /// Databases of SlateDB in a data location.
@@ -16,8 +21,14 @@ struct SlateStorage: NodeStorage {
     private var options = OpenOptions()
 
     /// - Parameter settings: SlateDB's own, as the operator wants them.
-    init(_ location: DataLocation, _ settings: [String: String]) {
+    init(_ location: DataLocation, _ settings: [String: String], logger: Logger) {
         self.location = location
+        options.onTornLog = { torn in
+            logger.error(
+                "log files that were cut short are set aside: the machine lost power, and nothing in them was acknowledged",
+                ["files": .init(torn.files.joined(separator: " ")), "now_in": .init(torn.folder)]
+            )
+        }
         options.settings = Self.defaults.merging(settings) { $1 }
         if location.isFolder {
             // They keep a writer that was fenced long ago from bringing deleted files back. SlateDB's local store cannot write
@@ -40,6 +51,10 @@ struct SlateStorage: NodeStorage {
     }
 
     func erase(_ name: String) async throws { try await location.admin(name).delete() }
+
+    func activity(of name: String) async throws -> StoreActivity? {
+        try await location.admin(name).activity().map { StoreActivity(openings: $0.writerEpoch, flushes: $0.lastLogFile) }
+    }
 
     /// What SlateDB is told unless the operator says otherwise.
     private static let defaults = [

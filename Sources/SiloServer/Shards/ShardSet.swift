@@ -2,6 +2,7 @@ import GRPC
 import SiloCore
 import SiloEngine
 import SiloStore
+import SlateDB
 
 /// The shards of this node, by id.
 struct ShardSet: Sendable {
@@ -17,12 +18,30 @@ struct ShardSet: Sendable {
     /// The shard that a request names, while it serves (spec/api.md 2.2).
     func resolve(_ text: String) throws(Status) -> (host: ShardHost, shard: Shard) {
         let host = try host(text)
+        guard case .serving(let shard, _) = host.current else { throw Self.notReady(host.current) }
+        return (host, shard)
+    }
+
+    /// The shard that a request names, and a view of its rows, all of them durable. Given also while the clock keeps the shard from
+    /// writing.
+    func reader(_ text: String) async throws -> (host: ShardHost, reader: any StoreReader) {
+        let host = try host(text)
         switch host.current {
-        case .serving(let shard, _): return (host, shard)
-        case .opening(let why): throw Status(.unavailable, "shard not ready: \(why)")
-        case .lost(let why): throw Status(.unavailable, "shard not ready: \(why)")
-        case .closed: throw Status(.unavailable, "shard not ready: the server is shutting down")
+        case .serving(let shard, _): return (host, try await shard.snapshot())
+        case .behind(let store):
+            do { return (host, try await store.snapshot()) } catch { throw SiloError.unavailable(error.message) }
+        case let state: throw Self.notReady(state)
         }
+    }
+
+    private static func notReady(_ state: ShardHost.State) -> Status {
+        let why = switch state {
+        case .opening(let why): why
+        case .behind(let store): store.clockLag?.description ?? "it is opened now"
+        case .closed: "the server is shutting down"
+        case .serving: "it was opened just now"
+        }
+        return Status(.unavailable, "shard not ready: \(why)")
     }
 
     /// The shard that a request names, whether it serves or not.
@@ -33,10 +52,13 @@ struct ShardSet: Sendable {
 
     /// The shard that an operator names, with its database.
     func open(_ text: String) throws(Status) -> (host: ShardHost, store: any KeyValueStore) {
-        guard let host = byID[try Self.parse(text)], case .serving(_, let store) = host.current else {
-            throw Status(.notFound, "shard \(text) not found on this node")
+        if let host = byID[try Self.parse(text)] {
+            switch host.current {
+            case .serving(_, let store), .behind(let store): return (host, store)
+            case .opening, .closed: break
+            }
         }
-        return (host, store)
+        throw Status(.notFound, "shard \(text) not found on this node")
     }
 
     private static func parse(_ text: String) throws(Status) -> ShardID {

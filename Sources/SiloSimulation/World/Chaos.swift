@@ -16,7 +16,6 @@ struct Chaos {
         world.disk.faults.tornTails = 0.5
         while world.clock.now < end, world.violations.isEmpty {
             try? await world.clock.sleep(milliseconds: 1000 + Int64(random.below(15_000)))
-            await world.restartIfLost()
             switch random.below(6) {
             case 0 where scenario.has(.crashes): await crash()
             case 1 where scenario.has(.fencing): await takeOver()
@@ -45,7 +44,6 @@ struct Chaos {
         await world.startNode(at: address)
         try? await world.clock.sleep(milliseconds: Int64(random.below(8000)))
         world.crash(old)
-        await world.restartIfLost()
     }
 
     private func failStorage() async {

@@ -13,6 +13,8 @@ package struct Scenario: Sendable, CustomStringConvertible {
         case wireFaults = "wire-faults"
         case smallMemory = "small-memory"
         case clocks
+        /// The store refuses writes while a machine's clock is behind the last write, as SlateDB does.
+        case storeClock = "store-clock"
     }
 
     package let seed: UInt64

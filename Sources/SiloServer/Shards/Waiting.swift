@@ -1,0 +1,31 @@
+import SiloCore
+import SiloTelemetry
+
+/// Says in the log what is being waited for: after a second, and then every few, until it ends. Nobody who starts a server has to
+/// guess what it does.
+struct Waiting {
+    private let telling: Task<Void, Never>
+
+    private static let firstMilliseconds: Int64 = 1000
+    private static let laterMilliseconds: Int64 = 5000
+
+    /// - Parameter details: what is left to come, and what went wrong with it so far.
+    init(
+        _ what: String, _ logger: Logger, in surroundings: Surroundings, details: @escaping @Sendable () -> [String]
+    ) {
+        // Ended by `end`.
+        telling = surroundings.start {
+            let begun = surroundings.clock.steady
+            var pause = Self.firstMilliseconds
+            while (try? await surroundings.clock.sleep(milliseconds: pause)) != nil {
+                logger.info("waiting for \(what)", [
+                    "seconds": .init(Int((surroundings.clock.steady - begun) / 1000)),
+                    "for": .init(details().joined(separator: "; ")),
+                ])
+                pause = Self.laterMilliseconds
+            }
+        }
+    }
+
+    func end() { telling.cancel() }
+}

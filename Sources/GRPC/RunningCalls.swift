@@ -44,10 +44,10 @@ final class RunningCalls: Sendable {
         }
     }
 
-    /// Notes a call that came; `isAdmitted` is false when it is past the limit.
-    func insert(_ call: CallState) -> (slot: Int, isAdmitted: Bool) {
+    /// Notes a call that came; `isAdmitted` is false when it is past the limit, and for one that is not `counted`.
+    func insert(_ call: CallState, isCounted: Bool) -> (slot: Int, isAdmitted: Bool) {
         state.withLock { state in
-            let isAdmitted = state.running < limit
+            let isAdmitted = isCounted && state.running < limit
             if isAdmitted { state.running += 1 }
             if let slot = state.free.popLast() {
                 state.slots[slot] = call

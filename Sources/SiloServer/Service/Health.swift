@@ -13,9 +13,12 @@ final class Health: Sendable {
         var nextWatcher = 0
     }
     private let state = Mutex(State())
+    // Anybody may ask, with no token: limits of their own keep that from taking the place of others' calls.
+    private let checks = CallLimit(total: 1024, perPeer: 256)
+    private let watches = CallLimit(total: 1024, perPeer: 128)
 
     func register(on methods: inout MethodTable) {
-        methods.serve(GRPCHealthV1.Health.check, for: .anybody, isServedWhileClosing: true) { request, call in
+        methods.serve(GRPCHealthV1.Health.check, for: .anybody, isServedWhileClosing: true, limit: checks) { request, call in
             guard Self.services.contains(request.service) else {
                 throw Status(.notFound, "unknown service \(request.service)")
             }
@@ -25,7 +28,7 @@ final class Health: Sendable {
 
     /// Watches are streams, which a method table does not hold.
     func registerWatch(on server: Server) {
-        server.register(GRPCHealthV1.Health.watch.path) { call in self.watch(call) }
+        server.register(GRPCHealthV1.Health.watch.path, limit: watches) { call in self.watch(call) }
     }
 
     /// Tells everybody who asks or watches that no calls are wanted any more, and ends the watches.

@@ -20,7 +20,8 @@ final class LeaseSweep: Sendable {
             refreshes += leased.refreshes.map { (id, shard, $0) }
         }
 
-        fileprivate func giveBack() {
+        /// As if they had not been leased: nobody was told of them.
+        func giveBack() {
             for (_, shard, task) in tasks { shard.submit(GiveBack([task.id])) { _ in } }
             for (_, shard, refresh) in refreshes { shard.submit(GiveBack([refresh.id])) { _ in } }
         }

@@ -25,10 +25,9 @@ final class CallState: @unchecked Sendable {
     private let queue: CompletionQueue
     private let memory: UnsafeMutablePointer<cgrpc_server_call>
     private let progress = Mutex(CallProgress())
-    private var slot = 0
-    private var isCounted = false
-    /// The place it has in the limit of its method, where that has one.
-    private var place: (limit: CallLimit, host: String)?
+    private var place: RunningCalls.Place?
+    /// Where its method has a limit of its own: what it holds of that.
+    private var share: (limit: CallLimit, host: String)?
 
     init(_ target: Target, _ server: ServerCore, _ queue: CompletionQueue) {
         self.target = target
@@ -88,14 +87,12 @@ final class CallState: @unchecked Sendable {
     }
 
     private func admit() -> Bool {
-        guard let limit = target.limit else {
-            (slot, isCounted) = server.calls.insert(self, isCounted: true)
-            return isCounted
-        }
-        (slot, _) = server.calls.insert(self, isCounted: false)
+        let place = server.calls.insert(self, isCounted: target.limit == nil)
+        self.place = place
+        guard let limit = target.limit else { return place.isAdmitted }
         let host = CallLimit.host(of: peer)
         guard limit.enter(host) else { return false }
-        place = (limit, host)
+        share = (limit, host)
         return true
     }
 
@@ -362,8 +359,8 @@ final class CallState: @unchecked Sendable {
         }
         guard let ended else { return }
         grpc_call_unref(ended.pointer)
-        if let place { place.limit.leave(place.host) }
-        server.callEnded(slot, wasAdmitted: isCounted)
+        if let share { share.limit.leave(share.host) }
+        if let place { server.callEnded(place) }
         if !isDelivered { onUndelivered?() }
     }
 }

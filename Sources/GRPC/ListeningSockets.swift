@@ -47,11 +47,20 @@ struct ListeningSockets {
         guard let candidate = SocketAddress(path: path) else {
             throw ListenError(address: address, reason: "the path is empty or longer than a socket's may be")
         }
-        // What an earlier server left behind would be in the way; any other file is left alone.
-        var status = stat()
-        if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK { unlink(path) }
+        // What an earlier server left behind would be in the way.
+        if isAbandoned(path, candidate) { unlink(path) }
         guard let descriptor = listen(candidate, .zero) else { throw ListenError(address: address, reason: reason(errno)) }
         return ListeningSockets(descriptors: [descriptor], port: 1, path: path)
+    }
+
+    /// Whether the file is a socket that nobody listens at.
+    private static func isAbandoned(_ path: String, _ address: SocketAddress) -> Bool {
+        var status = stat()
+        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return false }
+        let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard probe >= 0 else { return false }
+        defer { Glibc.close(probe) }
+        return address.lend { connect(probe, $0, $1) } != 0 && errno == ECONNREFUSED
     }
 
     /// Nil, with `errno`, when it cannot listen there.

@@ -129,7 +129,7 @@ public final class Server: Sendable {
         if case .running(let core) = stage.withLock({ $0 }) { core.close() }
     }
 
-    /// Calls given to handlers and not yet over, but for those with a limit of their own.
+    /// Calls given to handlers and not yet over.
     public var runningCalls: Int {
         guard case .running(let core) = stage.withLock({ $0 }) else { return 0 }
         return core.calls.running

@@ -129,8 +129,8 @@ final class ServerCore: @unchecked Sendable {
     }
 
     /// A call is over and the core's part of it released.
-    func callEnded(_ slot: Int, wasAdmitted: Bool) {
-        if calls.remove(slot, wasAdmitted: wasAdmitted) { destroy() }
+    func callEnded(_ place: RunningCalls.Place) {
+        if calls.remove(place) { destroy() }
     }
 
     // MARK: Going down

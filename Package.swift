@@ -52,7 +52,7 @@ let package = Package(
         // Libraries that know nothing of Silo.
         .target(name: "SlateDBBinding", dependencies: ["CSlateDB"], swiftSettings: generatedSwift),
         module("SlateDB", ["SlateDBBinding", "CSlateDB"]),
-        module("GRPC", ["CGRPC"]),
+        module("GRPC", ["CGRPC", "CCrypto"]),
         module("Protobuf"),
 
         // Silo, from the inside out.

@@ -7,7 +7,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from support.client import (
-    ALREADY_EXISTS, FAILED_PRECONDITION, INVALID_ARGUMENT, MESSAGE_MAX, NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED,
+    ALREADY_EXISTS, FAILED_PRECONDITION, INVALID_ARGUMENT, MESSAGE_MAX, NOT_FOUND, RESOURCE_EXHAUSTED,
     SCHEDULED, UNAUTHENTICATED, UNIMPLEMENTED, Client, hash_text, new_id, packed, policy, refused,
 )
 from support.generated import pb
@@ -522,12 +522,6 @@ class TestNotServed:
     def test_unknown_methods_and_services_too(self, client, path):
         with refused(UNIMPLEMENTED):
             client.channel.unary_unary(path)(b"", timeout=30)
-
-    def test_erasing_is_for_development_only(self, client):
-        id = client.enqueue()
-        with refused(PERMISSION_DENIED, "ResetShards is only available in dev mode"):
-            client.call("ResetShards")
-        assert client.job(id).id == id
 
 
 class TestSizes:

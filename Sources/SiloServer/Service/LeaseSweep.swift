@@ -20,7 +20,7 @@ final class LeaseSweep: Sendable {
             refreshes += leased.refreshes.map { (id, shard, $0) }
         }
 
-        /// Nobody was told of them, and nobody will be.
+        /// As if they had not been leased: nobody was told of them.
         func giveBack() {
             for (_, shard, task) in tasks { shard.submit(GiveBack([task.id])) { _ in } }
             for (_, shard, refresh) in refreshes { shard.submit(GiveBack([refresh.id])) { _ in } }

@@ -10,9 +10,12 @@ struct WorkerMethods: Sendable {
     let tenancy: Tenancy
     let random: any RandomSource
     let leaseMilliseconds: Int64
+    /// Whether `LeaseTask`, which passes limits, may be called.
+    let isDevelopment: Bool
 
     func register(on server: inout MethodTable, for callers: Callers) {
         server.serve(SiloV1.Silo.leaseTask, for: callers) { request, call in
+            guard isDevelopment else { throw Status(.permissionDenied, "LeaseTask is only available in dev mode") }
             let (host, shard) = try shards.resolve(request.shard)
             let tenant = try tenancy.tenant(request.tenant, of: host)
             guard !request.workerId.isEmpty else { throw Status(.invalidArgument, "worker_id is required") }
@@ -23,7 +26,7 @@ struct WorkerMethods: Sendable {
                     var response = SiloV1.LeaseTaskResponse()
                     response.task = message(task, shard: request.shard)
                     return response
-                })
+                }, onUndelivered: { if case .success(let task) = result { shard.submit(GiveBack([task.id])) { _ in } } })
             }
         }
         server.serve(SiloV1.Silo.leaseTasks, for: callers) { request, call in try lease(request, call) }
@@ -89,7 +92,7 @@ struct WorkerMethods: Sendable {
                     )
                 }
                 return response
-            })
+            }, onUndelivered: { if case .success(let found) = result { found.giveBack() } })
         }
         call.onCancel { sweep.abandon() }
         sweep.begin()

@@ -23,7 +23,7 @@ struct JobCommands {
         var object: [String: Any] = [
             "id": job.id, "status": job.status.word, "status_code": Int(job.status.rawValue), "priority": Int(job.priority),
             "enqueue_time_ms": job.enqueueTimeMs, "status_changed_at_ms": job.statusChangedAtMs,
-            "task_group": job.taskGroup, "metadata": job.metadata,
+            "task_group": job.taskGroup, "metadata": Dictionary(job.metadata.map { ($0.key, $0.value) }) { _, last in last },
         ]
         var lines = [
             "Job Details", "===========", "ID:             \(job.id)", "Status:         \(job.status.word)",
@@ -36,7 +36,7 @@ struct JobCommands {
         }
         if !job.metadata.isEmpty {
             lines.append("Metadata:")
-            lines += job.metadata.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)" }
+            lines += job.metadata.map { "  \($0.key): \($0.value)" }
         }
         if arguments.has("attempts") {
             object["attempts"] = job.attempts.map { attempt -> [String: Any] in

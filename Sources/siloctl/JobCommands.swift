@@ -18,12 +18,23 @@ struct JobCommands {
         request.id = id
         request.tenant = tenant
         request.includeAttempts = arguments.has("attempts")
-        let job = try await Server(arguments).owner(of: shard).call(SiloV1.Silo.getJob, request)
+        // What is large is not shown: it is left out, and attempts, which carry theirs along, are read in parts.
+        request.omitPayload = true
+        request.omitResult = true
+        request.answerBytesMax = 16 << 20
+        let server = try await Server(arguments).owner(of: shard)
+        var job = try await server.call(SiloV1.Silo.getJob, request)
+        while let next = job.nextAttempt {
+            request.attemptsFrom = next
+            let part = try await server.call(SiloV1.Silo.getJob, request)
+            job.attempts += part.attempts
+            job.nextAttempt = part.nextAttempt
+        }
 
         var object: [String: Any] = [
             "id": job.id, "status": job.status.word, "status_code": Int(job.status.rawValue), "priority": Int(job.priority),
             "enqueue_time_ms": job.enqueueTimeMs, "status_changed_at_ms": job.statusChangedAtMs,
-            "task_group": job.taskGroup, "metadata": Dictionary(job.metadata.map { ($0.key, $0.value) }) { _, last in last },
+            "task_group": job.taskGroup, "metadata": job.metadata,
         ]
         var lines = [
             "Job Details", "===========", "ID:             \(job.id)", "Status:         \(job.status.word)",

@@ -161,7 +161,7 @@ extension NewJob {
         request.payload = payload.message
         request.limits = limits.map(SiloV1.Limit.init)
         request.tenant = tenant
-        request.metadata = metadata
+        request.metadata = metadata.message
         request.taskGroup = group
         return request
     }

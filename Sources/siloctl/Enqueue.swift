@@ -1,5 +1,6 @@
 import CommandLineTool
 import Foundation
+import Protobuf
 import SiloAPI
 import SiloClient
 import SiloCore

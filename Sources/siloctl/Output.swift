@@ -9,11 +9,7 @@ struct Output {
     /// - Parameter isShort: the object goes on one line.
     func print(_ object: [String: Any], _ lines: [String], isShort: Bool = false) throws {
         guard isJSON else { return Swift.print(lines.map(\.printable).joined(separator: "\n")) }
-        let layout: JSONSerialization.WritingOptions = isShort ? [] : .prettyPrinted
-        let data = try JSONSerialization.data(
-            withJSONObject: object, options: layout.union([.sortedKeys, .withoutEscapingSlashes])
-        )
-        Swift.print(String(decoding: data, as: UTF8.self).printableJSON)
+        Swift.print(try JSONText(isPretty: !isShort).text(of: object).printableJSON)
     }
 
     /// Unix seconds, then the exact milliseconds; `never` for what is no time.

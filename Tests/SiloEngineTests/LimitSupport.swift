@@ -17,7 +17,7 @@ func slots(_ key: String, _ max: UInt32) -> StorageV1.Limit {
 }
 
 /// A floating limit of one key.
-func floating(_ key: String, _ max: UInt32, every interval: Int64 = 60_000, metadata: [String: String] = [:]) -> StorageV1.Limit {
+func floating(_ key: String, _ max: UInt32, every interval: Int64 = 60_000, metadata: TextMap<String> = [:]) -> StorageV1.Limit {
     var floating = StorageV1.FloatingLimit()
     floating.key = key
     floating.defaultMaxConcurrency = max

@@ -57,7 +57,7 @@ final class Bench: Sendable {
     func enqueue(
         _ id: String? = nil, tenant: Tenant = Bench.tenant, priority: UInt32 = 50, after wait: Int64? = nil,
         retries: UInt32? = nil,
-        group: String = "g", payload: Bytes = [], limits: [StorageV1.Limit] = [], metadata: [String: String] = [:]
+        group: String = "g", payload: Bytes = [], limits: [StorageV1.Limit] = [], metadata: TextMap<String> = [:]
     ) async throws -> JobID {
         let start = wait.map { clock.now.milliseconds + $0 } ?? 0
         return try await shard.run(

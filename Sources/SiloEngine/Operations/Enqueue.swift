@@ -1,4 +1,4 @@
-import Protobuf
+public import Protobuf
 public import SiloCore
 public import SiloStore
 
@@ -13,13 +13,13 @@ public struct Enqueue: Command {
     public var retryPolicy: StorageV1.RetryPolicy?
     public var payload: Bytes
     public var limits: [StorageV1.Limit]
-    public var metadata: [String: String]
+    public var metadata: TextMap<String>
     public var taskGroup: String
 
     public init(
         tenant: Tenant, id: JobID? = nil, priority: UInt32 = 50, startAtMs: Int64 = 0,
         retryPolicy: StorageV1.RetryPolicy? = nil, payload: Bytes = [], limits: [StorageV1.Limit] = [],
-        metadata: [String: String] = [:], taskGroup: String
+        metadata: TextMap<String> = [:], taskGroup: String
     ) {
         self.tenant = tenant
         self.id = id

@@ -26,7 +26,7 @@ public struct Heartbeat: Command {
             guard try transaction.renew(task, of: tenant, worker: worker) else { throw SiloError.leaseNotFound }
             return nil
         }
-        guard lease.record.workerId == worker else {
+        guard lease.record.workerId.hasSameBytes(as: worker) else {
             Probe.heartbeatOfStranger.reached()
             throw SiloError.leaseOwnerMismatch
         }

@@ -1,4 +1,4 @@
-import Protobuf
+public import Protobuf
 public import SiloCore
 import SiloStore
 
@@ -10,7 +10,7 @@ public struct LeasedRefresh: Sendable {
     public let currentMax: UInt32
     /// The epoch when it never was.
     public let lastRefreshedAt: Timestamp
-    public let metadata: [String: String]
+    public let metadata: TextMap<String>
     public let group: TaskGroup
 
     /// Bytes that it takes in an answer, at most.
@@ -123,7 +123,7 @@ extension Transaction {
     /// Extends a worker's claim on a refresh; false when the task is none.
     func renew(_ task: TaskID, of tenant: Tenant, worker: String) throws(SiloError) -> Bool {
         guard let refresh = memory.limits.refreshes[task], refresh.isLeased, refresh.limit.tenant == tenant else { return false }
-        guard refresh.record.workerId == worker else { throw .leaseOwnerMismatch }
+        guard refresh.record.workerId.hasSameBytes(as: worker) else { throw .leaseOwnerMismatch }
         refresh.record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
         put(refresh.key, refresh.record.serializedBytes())
         memory.limits.refreshes.changed(refresh)

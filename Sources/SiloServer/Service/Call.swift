@@ -43,7 +43,7 @@ extension MethodTable {
                 let request: Request
                 do {
                     request = try raw.withRequest { bytes throws(DecodingError) in 
-                        try Request(decoding: bytes, nestedMax: Bounds.nestedMax)
+                        try Request(decoding: bytes, nestedMax: Bounds.nestedMax(in: bytes.count))
                     }
                 } catch {
                     throw Status(.invalidArgument, "the request is no valid \(Request.messageName): \(error)")

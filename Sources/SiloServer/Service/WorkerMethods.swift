@@ -19,7 +19,7 @@ struct WorkerMethods: Sendable {
             let (host, shard) = try shards.resolve(request.shard)
             let tenant = try tenancy.tenant(request.tenant, of: host)
             guard !request.workerId.isEmpty else { throw Status(.invalidArgument, "worker_id is required") }
-            try checkWorker(request.workerId)
+            try Bounds.checkWorker(request.workerId)
             let command = LeaseJob(tenant: tenant, id: try JobID(checking: request.id), worker: request.workerId)
             shard.submit(command) { result in
                 call.answer(result.map { task in
@@ -33,6 +33,7 @@ struct WorkerMethods: Sendable {
         server.serve(SiloV1.Silo.heartbeat, for: callers) { request, call in
             let (host, shard) = try shards.resolve(request.shard)
             let tenant = try tenancy.workerTenant(request.tenantId, of: host)
+            try Bounds.checkWorker(request.workerId)
             let command = Heartbeat(tenant: tenant, task: try taskID(request.taskId), worker: request.workerId)
             shard.submit(command) { result in
                 call.answer(result.map { cancelledAt in
@@ -55,7 +56,10 @@ struct WorkerMethods: Sendable {
             let outcome: ReportRefresh.Outcome
             switch request.outcome {
             case .success(let success): outcome = .success(newMax: success.newMaxConcurrency)
-            case .failure: outcome = .failure
+            case .failure(let failure):
+                try Bounds.checkText(failure.code, Bounds.errorCodeBytesMax, "failure.code")
+                try Bounds.checkText(failure.message, Bounds.refreshMessageBytesMax, "failure.message")
+                outcome = .failure
             case nil: throw Status(.invalidArgument, "missing outcome")
             }
             shard.submit(ReportRefresh(tenant: tenant, task: try taskID(request.taskId), outcome: outcome)) { result in
@@ -66,8 +70,8 @@ struct WorkerMethods: Sendable {
     }
 
     private func lease(_ request: SiloV1.LeaseTasksRequest, _ call: Call<SiloV1.LeaseTasksResponse>) throws {
-        guard !request.taskGroup.isEmpty else { throw Status(.invalidArgument, "task_group is required") }
-        try checkWorker(request.workerId)
+        try Bounds.checkTaskGroup(request.taskGroup)
+        try Bounds.checkWorker(request.workerId)
         let lease = Lease(
             worker: request.workerId, group: request.taskGroup,
             taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax)), answerBytesMax: Bounds.leaseAnswerBytes(request.answerBytesMax)
@@ -128,7 +132,7 @@ struct WorkerMethods: Sendable {
                     entry.taskId = outcome.taskId
                     if let status = refusal ?? rest.popFirst().flatMap({ $0.refusal }).map(Status.init) {
                         entry.code = status.code.rawValue
-                        entry.error = status.message
+                        entry.error = status.shortened.message
                     }
                     return entry
                 }
@@ -141,8 +145,14 @@ struct WorkerMethods: Sendable {
         let tenant = try tenancy.workerTenant(request.tenantId, of: host)
         let outcome: ReportOutcome.Outcome
         switch request.outcome {
-        case .success(let result): outcome = .success(result: SiloV1.SerializedBytes?(result).bytes)
-        case .failure(let failure): outcome = .failure(code: failure.code, data: failure.data.bytes)
+        case .success(let result):
+            let bytes = SiloV1.SerializedBytes?(result).bytes
+            try Bounds.checkPayload(bytes, "success")
+            outcome = .success(result: bytes)
+        case .failure(let failure):
+            try Bounds.checkText(failure.code, Bounds.errorCodeBytesMax, "failure.code")
+            try Bounds.checkPayload(failure.data.bytes, "failure.data")
+            outcome = .failure(code: failure.code, data: failure.data.bytes)
         case .cancelled: outcome = .cancelled
         case nil: throw Status(.invalidArgument, "missing outcome")
         }
@@ -153,12 +163,6 @@ struct WorkerMethods: Sendable {
     private func taskID(_ text: String) throws(Status) -> TaskID {
         guard let uuid = UUID(text) else { throw Status(SiloError.leaseNotFound) }
         return TaskID(uuid)
-    }
-
-    private func checkWorker(_ id: String) throws(Status) {
-        guard id.utf8.count <= Bounds.workerIDBytesMax else {
-            throw Status(.invalidArgument, "worker_id too long (must be <= \(Bounds.workerIDBytesMax) bytes)")
-        }
     }
 
     private func message(_ task: LeasedTask, shard: String) -> SiloV1.Task {

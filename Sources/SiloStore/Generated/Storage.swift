@@ -27,7 +27,7 @@ public enum StorageV1 {
         public var startMs: Int64 = 0
         public var retryPolicy: StorageV1.RetryPolicy?
         public var limits: [StorageV1.Limit] = []
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         public var payload: [UInt8] = []
         /// when it was enqueued
         public var createdAtMs: Int64 = 0
@@ -79,7 +79,7 @@ public enum StorageV1 {
                 writer.bytes(self.payload)
                 writer.tag(74)
             }
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -261,7 +261,7 @@ public enum StorageV1 {
         public var key: String = ""
         public var defaultMaxConcurrency: UInt32 = 0
         public var refreshIntervalMs: Int64 = 0
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -293,7 +293,7 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -961,7 +961,7 @@ public enum StorageV1 {
         /// failures since the last success
         public var retryCount: UInt32 = 0
         public var nextRetryAtMs: Int64?
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -996,7 +996,7 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)

@@ -137,8 +137,9 @@ extension Transaction {
     /// Schedules the next attempt when the job's policy grants one. A job whose row is gone or cannot be read has no policy.
     private func retry(_ job: JobReference, after attempt: StorageV1.Attempt) async throws(StoreError) -> Bool {
         guard let bytes = try await get(job.keys.job(job.id)), let stored = try? StorageV1.Job(serializedBytes: bytes),
-            let start = stored.retryPolicy?.nextStart(after: now, attempt: attempt.relativeNumber)
+            let wait = stored.retryPolicy?.wait(after: attempt, of: job)
         else { return false }
+        let start = now + wait
         put(job.keys.attempt(job.id, attempt.number), attempt.serializedBytes())
         if start <= now { Probe.retryAtOnce.reached() }
         try await schedule(

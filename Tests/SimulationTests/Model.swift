@@ -215,8 +215,11 @@ struct Model {
         case .scheduled: return refuse("job is still in progress", .scheduled)
         case .running: return refuse("job is still in progress", .running)
         case .finished(.succeeded, _, _, _, _, _): return refuse("job already succeeded", .succeeded)
-        case .finished(_, let attempt, _, _, _, let ran):
-            schedule(key, ran ? attempt + 1 : attempt, 1, max(now, Timestamp(job.new.startAtMs)))
+        case .finished(_, let attempt, _, _, let start, let ran):
+            // It waits for its date only if it did when it was cancelled, before it ran at all.
+            let date = Timestamp(job.new.startAtMs)
+            let waits = attempt == 1 && !ran && start.map { $0 >= date } ?? false
+            schedule(key, ran ? attempt + 1 : attempt, 1, waits ? max(now, date) : now)
             return .done
         }
     }

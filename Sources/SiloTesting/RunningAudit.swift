@@ -22,6 +22,7 @@ public final class RunningAudit {
         /// The task group of a ready row or a timer, the line of a waiting one.
         let place: Name
         let order: UInt64
+        let arrival: UInt64
         let task: StorageV1.Task
     }
     struct JobRows {
@@ -73,6 +74,9 @@ public final class RunningAudit {
         var lines: Set<Name> = []
         var buckets: Set<Name> = []
     }
+
+    /// The default of the shard's settings.
+    private static let agingMilliseconds: UInt64 = 60_000
 
     public init() {}
 
@@ -169,9 +173,10 @@ public final class RunningAudit {
         case 0x52, 0x54, 0x57:
             let place = Name(tenant: tenant, name: family == 0x57 ? parts.bytes(16) : parts.text())
             let order = parts.number()
+            let arrival = parts.number()
             try change(JobKey(tenant: tenant, id: parts.text())) { rows in
                 rows.pending[write.key] = try write.value.map {
-                    Pending(family: family, place: place, order: order, task: try StorageV1.Task(serializedBytes: $0))
+                    Pending(family: family, place: place, order: order, arrival: arrival, task: try StorageV1.Task(serializedBytes: $0))
                 }
             }
         case 0x58:
@@ -303,6 +308,13 @@ public final class RunningAudit {
             if pending.family != 0x57, pending.place.name != Bytes(job.taskGroup.utf8) { complain("J20: waits in another group") }
             if task.priority != job.priority { complain("J25: waits with priority \(task.priority), not \(job.priority)") }
             if let copy = task.job, copy != job { complain("J20: carries another job") }
+            if pending.arrival != job.arrival { complain("J36: stands at arrival \(pending.arrival), not \(job.arrival)") }
+            let scheduledAt = rows.status?.changedAtMs ?? job.createdAtMs
+            if task.scheduledAtMs != scheduledAt { complain("J36: its task was scheduled at \(task.scheduledAtMs), not \(scheduledAt)") }
+            let rank = UInt64(max(0, start ?? 0, scheduledAt)).addingReportingOverflow(UInt64(job.priority) * Self.agingMilliseconds)
+            if pending.family != 0x54, pending.order != (rank.overflow ? .max : rank.partialValue) {
+                complain("J25 J36: has rank \(pending.order), not \(rank.partialValue)")
+            }
             let due = rows.status?.dueMs ?? task.startMs
             if pending.family == 0x54, pending.order != UInt64(max(0, due)) { complain("J24 J36: its timer is at \(pending.order), not \(due)") }
         }

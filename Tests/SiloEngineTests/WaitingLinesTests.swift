@@ -14,9 +14,9 @@ private func line(_ limits: [StorageV1.Limit]) -> Line {
 
 extension Line {
     fileprivate func add(_ order: UInt64, _ job: String = "job") {
-        window.insert(PendingTask(Position(order: order, job: JobID("\(job)\(order)")), StorageV1.Task()), capacity: .max)
+        window.insert(PendingTask(Position(order: order, arrival: 0, job: JobID("\(job)\(order)")), StorageV1.Task()), capacity: .max)
     }
-    fileprivate func remove(_ order: UInt64) { window.remove(Position(order: order, job: JobID("job\(order)"))) }
+    fileprivate func remove(_ order: UInt64) { window.remove(Position(order: order, arrival: 0, job: JobID("job\(order)"))) }
 }
 
 @Suite struct WaitingLinesTests {
@@ -118,7 +118,7 @@ extension Line {
             line.add(10, "earlier")
             limit.lines.enter(line)
             #expect(first() === line)
-            line.window.remove(Position(order: 10, job: JobID("earlier10")))
+            line.window.remove(Position(order: 10, arrival: 0, job: JobID("earlier10")))
             limit.lines.enter(line)
         }
     }
@@ -322,11 +322,10 @@ extension Line {
         var bench = try await Bench.open()
         for id in ["a", "b", "c", "d"] { try await bench.enqueue(id, limits: limits(1)) }
         let keys = TenantKeys(Bench.tenant)
-        let start = try #require(try await bench.job("b")).pendingStart?.sortable ?? 0
-        let rank = start + 50 * bench.settings.agingMillisecondsPerPriority
         let line = LineID(of: limits(1))
+        let bad = [try await bench.position("b"), try await bench.position("c")]
         let memory = bench.memory.crash()
-        for id in ["b", "c"] { try await memory.write([Write(key: keys.waiting(line, rank, JobID(id)), value: [0xff])]) }
+        for position in bad { try await memory.write([Write(key: keys.waiting(line, position), value: [0xff])]) }
         bench = try await Bench.open(memory, at: bench.now)
         try await bench.settle()
         #expect(try await bench.drain(5) == ["a"])

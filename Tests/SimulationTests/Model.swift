@@ -11,6 +11,8 @@ struct Model {
         var start: Timestamp
         /// When the job was scheduled for the attempt that it waits for or runs.
         var scheduledAt: Timestamp
+        /// Counts the jobs in the order in which they came.
+        let arrival: Int
         var place: Place
         /// Attempts that ended, in order.
         var ended: [Ended] = []
@@ -43,6 +45,11 @@ struct Model {
 
     var now: Timestamp
     var jobs: [JobKey: Job] = [:]
+    private var arrivals = 0
+
+    init(now: Timestamp) {
+        self.now = now
+    }
 
     var completed: Int { jobs.values.filter { if case .finished = $0.place { true } else { false } }.count }
     var running: [(key: JobKey, lease: Running)] {
@@ -51,11 +58,11 @@ struct Model {
 
     /// Ready jobs of a group, in the order within each tenant.
     func ready(_ group: String) -> [JobKey] {
-        let ready = jobs.compactMap { key, job -> (rank: UInt64, key: JobKey)? in
+        let ready = jobs.compactMap { key, job -> (rank: UInt64, arrival: Int, key: JobKey)? in
             guard job.new.group == group, case .scheduled(_, _, let start) = job.place, start <= now else { return nil }
-            return (start.sortable + UInt64(job.new.priority) * 60_000, key)
+            return (max(start, job.scheduledAt).sortable + UInt64(job.new.priority) * 60_000, job.arrival, key)
         }
-        return ready.sorted { ($0.rank, $0.key.id.text) < ($1.rank, $1.key.id.text) }.map(\.key)
+        return ready.sorted { ($0.rank, $0.arrival) < ($1.rank, $1.arrival) }.map(\.key)
     }
 
     // MARK: Time and crashes
@@ -123,7 +130,8 @@ struct Model {
         guard jobs[new.key] == nil else { return .refused(.jobAlreadyExists(new.key.id)) }
         let start = new.startAtMs > 0 ? Timestamp(new.startAtMs) : now
         let place = Place.scheduled(attempt: 1, relative: 1, start: start)
-        jobs[new.key] = Job(new: new, start: start, scheduledAt: now, place: place)
+        arrivals += 1
+        jobs[new.key] = Job(new: new, start: start, scheduledAt: now, arrival: arrivals, place: place)
         return .done
     }
 

@@ -30,9 +30,8 @@ public struct Explain: Command {
         guard stored.state == .scheduled, let start = stored.pendingStart else { return findings }
 
         let due = stored.due ?? start
-        let order = transaction.rank(start: start, priority: stored.job.priority)
-        findings.order = order
-        if let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, due.sortable, id)) {
+        findings.position = transaction.position(job, stored, start: start)
+        if let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, stored.position(due: due))) {
             let task = try? StorageV1.Task(serializedBytes: bytes)
             findings.place = .timer(due, isAsking: task?.hold != nil, rateChecks: task?.rateChecks ?? 0)
         } else if try await transaction.isWaiting(job, stored) {

@@ -37,6 +37,9 @@ extension StorageV1.Task {
     /// The limits of the job, from its copy or from what stands in for it.
     var jobLimits: [StorageV1.Limit] { job?.limits ?? limits }
 
+    /// When the job came, among others.
+    var jobArrival: UInt64 { job?.arrival ?? arrival }
+
     /// The task group of the job.
     var jobGroup: TaskGroup { TaskGroup(job?.taskGroup ?? taskGroup) }
 }

@@ -38,8 +38,8 @@ final class Queue: WindowOwner {
         self.id = id
         self.counts = counts
         keys = TenantKeys(id.tenant)
-        ready = Window(frontier: counts.ready > 0 ? Position(order: counts.readyFrom, job: JobID("")) : nil)
-        timers = Window(frontier: counts.timers > 0 ? Position(order: counts.timersFrom, job: JobID("")) : nil)
+        ready = Window(frontier: counts.ready > 0 ? Position(from: counts.readyFrom) : nil)
+        timers = Window(frontier: counts.timers > 0 ? Position(from: counts.timersFrom) : nil)
     }
 
     /// Nothing can happen in the queue without a new request.

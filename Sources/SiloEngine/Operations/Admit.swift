@@ -113,7 +113,7 @@ extension Transaction {
             status = stored
         } else {
             status.state = .scheduled
-            status.changedAtMs = task.job?.createdAtMs ?? now.milliseconds
+            status.changedAtMs = task.scheduledAtMs
             status.attempt = task.attempt
             status.relativeAttempt = task.relativeAttempt
             status.startMs = task.startMs

@@ -55,7 +55,7 @@ struct RateAnswered: Command {
         guard stored.state == .scheduled, stored.attempt == question.attempt, question.index < rates.count,
             RateCheck(rates[Int(question.index)]) == question.check,
             Timestamp(stored.job.createdAtMs) == question.createdAt, let due = stored.due, due == question.due,
-            let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, due.sortable, job.id)),
+            let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, stored.position(due: due))),
             let asking = try? StorageV1.Task(serializedBytes: bytes), asking.hold != nil, asking.ratesPassed == question.index,
             var task = try await transaction.takeTimer(job, stored)
         else { return }

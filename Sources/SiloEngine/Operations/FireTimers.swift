@@ -27,7 +27,7 @@ struct FireTimers: Command {
             }
             guard Timestamp(Int64(clamping: first.position.order)) <= transaction.now else { return }
             transaction.memory.changeWindow(queue) { _ = queue.timers.popFirst() }
-            transaction.delete(queue.keys.timer(queue.id.group, first.position.order, first.position.job))
+            transaction.delete(queue.keys.timer(queue.id.group, first.position))
             queue.counts.timers.countDown()
             transaction.memory.markDirty(queue)
             let job = JobReference(id: first.position.job, queue: queue)

@@ -45,7 +45,7 @@ public struct GiveBack: Command {
         Probe.leaseGivenBack.reached()
         var task = transaction.task(
             stored.job, attempt: record.attempt, relative: record.relativeAttempt, start: Timestamp(record.startMs),
-            encodedBytes: stored.jobBytes
+            scheduledAt: stored.scheduledAt, encodedBytes: stored.jobBytes
         )
         guard record.hold != nil else { return try await transaction.admit(job, task) }
         if record.used {

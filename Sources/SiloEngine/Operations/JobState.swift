@@ -48,6 +48,14 @@ public struct StoredJob: Sendable {
         return status.startMs.map { Timestamp($0) }
     }
 
+    /// When it came to wait for its pending attempt.
+    var scheduledAt: Timestamp { Timestamp(status?.changedAtMs ?? job.createdAtMs) }
+
+    /// Where its timer stands.
+    func position(due: Timestamp) -> Position {
+        Position(order: due.sortable, arrival: job.arrival, job: JobID(job.id))
+    }
+
     /// When the timer of a pending attempt is due that a rate limit put off.
     var due: Timestamp? { status?.dueMs.map { Timestamp($0) } }
 

@@ -109,7 +109,7 @@ extension Transaction {
             memory.markDirty(queue)
             return nil
         }
-        delete(queue.keys.ready(queue.id.group, pending.position.order, pending.position.job))
+        delete(queue.keys.ready(queue.id.group, pending.position))
         queue.counts.ready.countDown()
         memory.markDirty(queue)
         return pending

@@ -160,6 +160,7 @@ extension Transaction {
         status.relativeAttempt = relative
         status.startMs = start.milliseconds
         put(job.keys.status(job.id), status.serializedBytes())
-        try await admit(job, task(stored, attempt: attempt, relative: relative, start: start, encodedBytes: storedBytes))
+        let task = task(stored, attempt: attempt, relative: relative, start: start, scheduledAt: now, encodedBytes: storedBytes)
+        try await admit(job, task)
     }
 }

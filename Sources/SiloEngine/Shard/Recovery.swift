@@ -8,8 +8,10 @@ extension ShardMemory {
     static func recover(
         from store: any KeyValueStore, settings: EngineSettings, now: Timestamp
     ) async throws(StoreError) -> ShardMemory {
-        try await checkFormat(of: store, now: now)
+        let info = try await info(of: store, now: now)
         let memory = ShardMemory(settings: settings, pauses: try await pauses(in: store))
+        memory.info = info
+        memory.nextArrival = info.arrivalsFrom
         try await memory.recoverLimits(from: store, now: now)
 
         var withLeases: [Queue] = []
@@ -93,25 +95,42 @@ extension ShardMemory {
         try await store.write(unreadable)
     }
 
-    /// Marks a new database with the format, and refuses one that is newer than this program.
-    private static func checkFormat(of store: any KeyValueStore, now: Timestamp) async throws(StoreError) {
+    /// What the database says of itself. A new one is marked with the format; one of another format is refused.
+    private static func info(of store: any KeyValueStore, now: Timestamp) async throws(StoreError) -> StorageV1.ShardInfo {
         if let bytes = try await store.get(ShardKeys.info) {
             let info = try StorageV1.ShardInfo(stored: bytes)
-            guard info.formatVersion <= ShardKeys.formatVersion else {
+            guard info.formatVersion == ShardKeys.formatVersion else {
+                let way = info.formatVersion > ShardKeys.formatVersion
+                    ? "run the newer program" : "run the older program that wrote it, or begin with an empty place"
                 throw .corrupt(
-                    "the shard has format \(info.formatVersion), this program knows up to \(ShardKeys.formatVersion): "
-                        + "run the newer program"
+                    "the shard has format \(info.formatVersion), this program reads format \(ShardKeys.formatVersion) only: \(way)"
                 )
             }
-            // Older formats are part of this one; the program that wrote them must not open it any more.
-            guard info.formatVersion < ShardKeys.formatVersion else { return }
-            var raised = info
-            raised.formatVersion = ShardKeys.formatVersion
-            return try await store.write([Write(key: ShardKeys.info, value: raised.serializedBytes())])
+            return info
         }
         var info = StorageV1.ShardInfo()
         info.formatVersion = ShardKeys.formatVersion
         info.createdAtMs = now.milliseconds
         try await store.write([Write(key: ShardKeys.info, value: info.serializedBytes())])
+        return info
     }
+}
+
+extension Transaction {
+    /// Where a new job stands among those that came: behind all of them, whatever the clock says and whoever opened the shard.
+    ///
+    /// Numbers are set aside by the block, so that one row is written for very many jobs. When the shard is opened anew, those that
+    /// are left of a block are passed over.
+    func nextArrival() -> UInt64 {
+        if memory.nextArrival >= memory.info.arrivalsFrom {
+            let before = memory.info
+            memory.info.arrivalsFrom = memory.nextArrival + Self.arrivalsBlock
+            put(ShardKeys.info, memory.info.serializedBytes())
+            onRollBack { $0.info = before }
+        }
+        defer { memory.nextArrival += 1 }
+        return memory.nextArrival
+    }
+
+    private static let arrivalsBlock: UInt64 = 1 << 20
 }

@@ -15,6 +15,11 @@ final class ShardMemory {
     /// Questions for the external rate limiter, put when the turn is written.
     var checks: [PendingCheck] = []
 
+    /// What the database says of itself.
+    var info = StorageV1.ShardInfo()
+    /// Of the next job that comes.
+    var nextArrival: UInt64 = 0
+
     /// Jobs stored, and those of them that are finished.
     var totalJobs: Int64 = 0
     var completedJobs: Int64 = 0

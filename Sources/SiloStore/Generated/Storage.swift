@@ -31,6 +31,8 @@ public enum StorageV1 {
         public var payload: [UInt8] = []
         /// when it was enqueued
         public var createdAtMs: Int64 = 0
+        /// counts the shard's jobs in the order in which they came
+        public var arrival: UInt64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -64,6 +66,7 @@ public enum StorageV1 {
                     self.metadata[key] = value
                 case 74: self.payload = try reader.bytes()
                 case 80: self.createdAtMs = try reader.int64()
+                case 88: self.arrival = try reader.uint64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -71,6 +74,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.arrival != 0 {
+                writer.uint64(self.arrival)
+                writer.tag(88)
+            }
             if self.createdAtMs != 0 {
                 writer.int64(self.createdAtMs)
                 writer.tag(80)
@@ -436,6 +443,10 @@ public enum StorageV1 {
         public var reserved: Bool = false
         /// how many of the job's rate limits an external limiter has let it pass, from the first
         public var ratesPassed: UInt32 = 0
+        /// of the job, when `job` is absent
+        public var arrival: UInt64 = 0
+        /// when this attempt was scheduled: a start before that gives no better rank
+        public var scheduledAtMs: Int64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -457,6 +468,8 @@ public enum StorageV1 {
                 case 64: self.rateChecks = try reader.uint32()
                 case 88: self.reserved = try reader.bool()
                 case 72: self.ratesPassed = try reader.uint32()
+                case 96: self.arrival = try reader.uint64()
+                case 104: self.scheduledAtMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -464,6 +477,14 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.scheduledAtMs != 0 {
+                writer.int64(self.scheduledAtMs)
+                writer.tag(104)
+            }
+            if self.arrival != 0 {
+                writer.uint64(self.arrival)
+                writer.tag(96)
+            }
             if self.reserved {
                 writer.bool(self.reserved)
                 writer.tag(88)
@@ -1189,6 +1210,8 @@ public enum StorageV1 {
 
         public var formatVersion: UInt32 = 0
         public var createdAtMs: Int64 = 0
+        /// no job has this arrival or a later one
+        public var arrivalsFrom: UInt64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -1198,6 +1221,7 @@ public enum StorageV1 {
                 switch tag {
                 case 8: self.formatVersion = try reader.uint32()
                 case 16: self.createdAtMs = try reader.int64()
+                case 24: self.arrivalsFrom = try reader.uint64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -1205,6 +1229,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.arrivalsFrom != 0 {
+                writer.uint64(self.arrivalsFrom)
+                writer.tag(24)
+            }
             if self.createdAtMs != 0 {
                 writer.int64(self.createdAtMs)
                 writer.tag(16)

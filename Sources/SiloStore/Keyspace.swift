@@ -11,17 +11,18 @@ public import SiloCore
 //   07 hash tenant kind name                        Pause        what is paused
 //   10 hash tenant 41 job attempt                   Attempt      finished attempts, but for the one that ended the job
 //                  42 name key                      Bucket       what of a rate limit is used
+//                  44 group due arrival job         Task         waits for a length of time to pass, by the shard's steady time
 //                  48 key                           Slots        what of a concurrency limit is held
 //                  4A job                           Job          what was asked for
 //                  4C job                           Lease        the running attempt
 //                  4D key value job                 (empty)      metadata index
 //                  52 group rank arrival job        Task         ready to run, in order of rank, then of arrival
 //                  53 job                           Status       what became of the job
-//                  54 group due arrival job         Task         waits for its time
+//                  54 group due arrival job         Task         waits for its date
 //                  57 line rank arrival job         Task         waits at a limit, in order of rank, then of arrival
 //                  58 state ~changed job            (empty)      finished jobs, newest first
 //
-// A job stands in exactly one place: a ready row (52), a timer row (54), a waiting row (57), a lease row (4C) or a finished
+// A job stands in exactly one place: a ready row (52), a timer row (44 or 54), a waiting row (57), a lease row (4C) or a finished
 // row (58). Everything of a tenant is one range of keys, and tenants are ordered by their routing hash there and in the
 // indexes 02 and 04 to 07, so that a split cuts each at one hash. A pause of a task group for all tenants has hash 0 and no
 // tenant.
@@ -152,13 +153,14 @@ public struct TenantKeys: Sendable {
     private enum Family: UInt8 {
         case attempt = 0x41
         case bucket = 0x42
+        case delay = 0x44
         case slots = 0x48
         case job = 0x4a
         case lease = 0x4c
         case metadata = 0x4d
         case ready = 0x52
         case status = 0x53
-        case timer = 0x54
+        case date = 0x54
         case waiting = 0x57
         case finished = 0x58
     }
@@ -185,7 +187,8 @@ public struct TenantKeys: Sendable {
     }
 
     public func ready(_ group: TaskGroup, _ position: Position) -> Bytes { ordered(.ready, group, position) }
-    public func timer(_ group: TaskGroup, _ position: Position) -> Bytes { ordered(.timer, group, position) }
+    public func date(_ group: TaskGroup, _ position: Position) -> Bytes { ordered(.date, group, position) }
+    public func delay(_ group: TaskGroup, _ position: Position) -> Bytes { ordered(.delay, group, position) }
 
     public func waiting(_ line: LineID, _ position: Position) -> Bytes {
         var key = KeyEncoder(waitingPrefix(line))
@@ -227,7 +230,9 @@ public struct TenantKeys: Sendable {
     public var buckets: (start: Bytes, end: Bytes) { range(.bucket) }
     /// Ready rows of every group.
     public var ready: (start: Bytes, end: Bytes) { range(.ready) }
-    public var timers: (start: Bytes, end: Bytes) { range(.timer) }
+    /// Timers of every group.
+    public var dates: (start: Bytes, end: Bytes) { range(.date) }
+    public var delays: (start: Bytes, end: Bytes) { range(.delay) }
     public var waiting: (start: Bytes, end: Bytes) { range(.waiting) }
 
     public func attempts(of id: JobID) -> (start: Bytes, end: Bytes) {
@@ -240,9 +245,14 @@ public struct TenantKeys: Sendable {
         (ready(group, position), Self.successor(of: key(.ready, group.text)))
     }
 
-    /// Timer rows of a group from a position on.
-    public func timers(_ group: TaskGroup, from position: Position) -> (start: Bytes, end: Bytes) {
-        (timer(group, position), Self.successor(of: key(.timer, group.text)))
+    /// Timer rows of a group that wait for a date, from a position on.
+    public func dates(_ group: TaskGroup, from position: Position) -> (start: Bytes, end: Bytes) {
+        (date(group, position), Self.successor(of: key(.date, group.text)))
+    }
+
+    /// Those that wait for a length of time to pass.
+    public func delays(_ group: TaskGroup, from position: Position) -> (start: Bytes, end: Bytes) {
+        (delay(group, position), Self.successor(of: key(.delay, group.text)))
     }
 
     /// Waiting rows of a line from a position on.

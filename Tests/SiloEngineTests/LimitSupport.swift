@@ -137,8 +137,8 @@ extension Bench {
         let group = TaskGroup(stored.job.taskGroup)
         if try await memory.get(keys.ready(group, position)) != nil { return .ready }
         if try await memory.get(keys.waiting(LineID(of: stored.job.limits), position)) != nil { return .waiting }
-        let due = try #require(stored.due ?? stored.pendingStart)
-        if try await memory.get(keys.timer(group, stored.position(due: due))) != nil { return .timer }
+        let due = try #require(stored.due)
+        if try await memory.get(keys.timer(due.axis, group, stored.position(due))) != nil { return .timer }
         return .nowhere
     }
 

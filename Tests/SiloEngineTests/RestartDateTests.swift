@@ -1,3 +1,4 @@
+import SiloEngine
 import SiloTesting
 import Testing
 

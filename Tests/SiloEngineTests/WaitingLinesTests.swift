@@ -20,7 +20,7 @@ extension Line {
 }
 
 @Suite struct WaitingLinesTests {
-    private let limit = SlotLimit(Bench.tenant, LimitKey("x"), nil, drops: 0, now: Timestamp(0))
+    private let limit = SlotLimit(Bench.tenant, LimitKey("x"), nil, drops: 0)
 
     /// A line named by number that waits at the limit with a job of each order.
     private func wait(_ number: Int, _ orders: UInt64..., max: UInt32? = 1) -> Line {

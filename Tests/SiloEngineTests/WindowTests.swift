@@ -86,7 +86,7 @@ import Testing
         let bench = try await Bench.open { $0.pageRows = 2; $0.windowMax = 2 }
         for index in 0..<8 { try await bench.enqueue("job \(index)", after: index < 4 ? nil : 1000) }
         let keys = TenantKeys(Bench.tenant)
-        for range in [keys.ready("g", from: Position(from: 0)), keys.timers("g", from: Position(from: 0))] {
+        for range in [keys.ready("g", from: Position(from: 0)), keys.dates("g", from: Position(from: 0))] {
             // Three of four: the first page holds nothing that can be read.
             for row in try await bench.memory.scan(from: range.start, to: range.end, limit: 3) {
                 try await bench.memory.write([Write(key: row.key, value: [0xff])])

@@ -36,7 +36,8 @@ public struct Findings: Sendable {
         var bucket: (state: Bucket, rate: StorageV1.RateLimit)?
     }
 
-    let now: Timestamp
+    let moment: Moment
+    var now: Timestamp { moment.wall }
     let tenant: Tenant
     let id: JobID
     let stored: StoredJob
@@ -108,7 +109,7 @@ public struct Findings: Sendable {
         obstacle.until = due
         if isAsking {
             obstacle.text = "the external rate limiter is being asked; without an answer it is asked again in \(Self.length(due - now))"
-        } else if stored.due != nil {
+        } else if stored.delay != nil, checks > 0 || stored.pendingStart.map({ $0 <= now }) ?? false {
             obstacle.text = "\(refusals(checks)); it asks again in \(Self.length(due - now))"
         } else if stored.attempt > 1 {
             obstacle.text = "attempt \(stored.attempt) waits \(Self.length(due - now)) more after the one before failed"
@@ -161,7 +162,8 @@ public struct Findings: Sendable {
         if let (state, rate) = limit.bucket {
             // It is no sooner than those who go first, which may allow less. One of another algorithm empties the bucket.
             let rates = before(limit).compactMap(\.rate).filter { $0.algorithm == rate.algorithm }
-            let dues = [state.dueAt(rate, hitsAhead: hitsAhead, now: now)] + rates.map { state.dueAt($0, now: now) }
+            let dues = ([state.dueAt(rate, hitsAhead: hitsAhead, now: moment)] + rates.map { state.dueAt($0, now: moment) })
+                .map { $0?.date(at: moment) }
             obstacle.until = dues.contains(nil) ? nil : dues.compactMap { $0 }.max()
             let place = ahead == 0 ? "it is first in line" : "\(obstacle.aheadText) \(ahead == 1 ? "is" : "are") before it"
             let due = obstacle.until.map { "; it is due in \(Self.length($0 - now))" } ?? "; jobs that are ready must start first"

@@ -30,7 +30,7 @@ enum Demand {
 enum Verdict {
     case free
     /// The first of its limits that has no room. `dueAt` is when a bucket will have some; nil when that is not known.
-    case blocked(Demand, dueAt: Timestamp?)
+    case blocked(Demand, dueAt: Due?)
 }
 
 extension StorageV1.Task {

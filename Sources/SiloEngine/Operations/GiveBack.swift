@@ -47,10 +47,11 @@ public struct GiveBack: Command {
             stored.job, attempt: record.attempt, relative: record.relativeAttempt, start: Timestamp(record.startMs),
             scheduledAt: stored.scheduledAt, encodedBytes: stored.jobBytes
         )
-        guard record.hold != nil else { return try await transaction.admit(job, task) }
+        guard record.hold != nil else { return try await transaction.admit(job, task, after: stored.delay) }
         if record.used {
             // Its hits may be of a window that has passed: it is admitted anew.
-            let (start, now) = (Timestamp(record.startedAtMs), transaction.now)
+            let start = Moment(wall: Timestamp(record.startedAtMs), steady: Timestamp(record.startedSteadyMs))
+            let now = transaction.moment
             try await transaction.changeBuckets(stored.job.limits.rates, of: job.tenant) { $0.refund($1, startedAt: start, now: now) }
             try await transaction.free(slots, hold: record.hold, of: job.tenant)
             return try await transaction.admitAgain(job, task)

@@ -26,7 +26,7 @@ public struct Heartbeat: Command {
             Probe.heartbeatOfStranger.reached()
             throw SiloError.leaseOwnerMismatch
         }
-        let expiresAt = transaction.now + transaction.settings.leaseMilliseconds
+        let expiresAt = transaction.steady + transaction.settings.leaseMilliseconds
         transaction.rewrite(lease) { $0.expiresAtMs = expiresAt.milliseconds }
         return lease.cancelledAt
     }

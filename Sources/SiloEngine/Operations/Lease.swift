@@ -76,7 +76,7 @@ public struct Lease: Command {
             queue.deficit -= 1
             leased.tasks.append(try await transaction.lease(job, reference, pending.record, worker))
         }
-        transaction.memory.polled(group, tasks: leased.tasks.count, at: transaction.now)
+        transaction.memory.polled(group, tasks: leased.tasks.count, at: transaction.steady)
         return leased
     }
 }

@@ -18,15 +18,15 @@ extension Transaction {
         memory.shrinkWindows(keeping: queue)
     }
 
-    /// Fills the empty timer window of a queue from the store.
-    func loadTimers(_ queue: Queue) async throws(StoreError) {
-        guard let frontier = queue.timers.frontier else { return }
+    /// Fills an empty timer window of a queue from the store.
+    func loadTimers(_ queue: Queue, _ axis: Axis) async throws(StoreError) {
+        guard let frontier = queue.timers[axis].window.frontier else { return }
         Probe.timerPageLoaded.reached()
-        let range = queue.keys.timers(queue.id.group, from: frontier)
-        let page = try await loadPage(range, stored: queue.counts.timers, merging: queue.hasUnwrittenRows, queue.keys.parseOrdered)
-        memory.changeWindow(queue) { queue.timers.load(page.tasks, next: page.next) }
+        let range = queue.keys.timers(axis, queue.id.group, from: frontier)
+        let page = try await loadPage(range, stored: queue.counts[axis], merging: queue.hasUnwrittenRows, queue.keys.parseOrdered)
+        memory.changeWindow(queue) { queue.timers[axis].window.load(page.tasks, next: page.next) }
         if page.setAside > 0 {
-            queue.counts.timers.countDown(by: page.setAside)
+            queue.counts[axis].countDown(by: page.setAside)
             queue.hasUnwrittenRows = true
             memory.markDirty(queue)
         }

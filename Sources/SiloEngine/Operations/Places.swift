@@ -64,12 +64,13 @@ extension Transaction {
         }
     }
 
-    /// - Parameter due: when the timer fires; the job's status says so too when that is not the task's start.
-    func placeTimer(_ job: JobReference, _ task: StorageV1.Task, due: Timestamp) {
-        let pending = PendingTask(Position(order: due.sortable, arrival: task.jobArrival, job: job.id), task)
-        put(job.keys.timer(job.queue.id.group, pending.position), task.serializedBytes())
+    /// - Parameter due: when the timer fires: at the date of the task's start, or when the length of time has passed that the job's
+    ///   status tells of.
+    func placeTimer(_ job: JobReference, _ task: StorageV1.Task, _ due: Due) {
+        let pending = PendingTask(Position(order: due.at.sortable, arrival: task.jobArrival, job: job.id), task)
+        put(job.keys.timer(due.axis, job.queue.id.group, pending.position), task.serializedBytes())
         afterwards { memory in
-            memory.addTimer(pending, to: job.queue)
+            memory.addTimer(pending, due.axis, to: job.queue)
             memory.markDirty(job.queue)
         }
     }
@@ -140,12 +141,12 @@ extension Transaction {
 
     /// Takes the pending attempt away from its timer, with what it holds; nil when it has none.
     func takeTimer(_ job: JobReference, _ stored: StoredJob) async throws(StoreError) -> StorageV1.Task? {
-        guard let due = stored.due ?? stored.pendingStart else { return nil }
-        let timer = stored.position(due: due)
-        guard let task = try await takeRow(job.keys.timer(job.queue.id.group, timer), stored) else { return nil }
+        guard let due = stored.due else { return nil }
+        let timer = stored.position(due)
+        guard let task = try await takeRow(job.keys.timer(due.axis, job.queue.id.group, timer), stored) else { return nil }
         afterwards { memory in
-            memory.changeWindow(job.queue) { job.queue.timers.remove(timer) }
-            job.queue.counts.timers.countDown()
+            memory.changeWindow(job.queue) { job.queue.timers[due.axis].window.remove(timer) }
+            job.queue.counts[due.axis].countDown()
             job.queue.hasUnwrittenRows = true
             memory.markDirty(job.queue)
         }
@@ -183,7 +184,8 @@ extension Transaction {
         record.attempt = task.attempt
         record.relativeAttempt = task.relativeAttempt
         record.startedAtMs = now.milliseconds
-        record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
+        record.startedSteadyMs = steady.milliseconds
+        record.expiresAtMs = (steady + settings.leaseMilliseconds).milliseconds
         record.startMs = task.startMs
         record.priority = task.priority
         record.slots = slots.map(\.text)

@@ -68,10 +68,10 @@ struct ExpireLeases: Command {
 
     func run(in transaction: Transaction) async throws {
         var left = Self.countMax
-        while left > 0, let alarm = transaction.memory.leaseAlarms.first, alarm.at <= transaction.now {
+        while left > 0, let alarm = transaction.memory.leaseAlarms.first, alarm.at <= transaction.steady {
             transaction.memory.leaseAlarms.popFirst()
             guard let lease = transaction.memory.leases[alarm.taskID] else { continue }
-            guard lease.expiresAt <= transaction.now else {
+            guard lease.expiresAt <= transaction.steady else {
                 transaction.memory.leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
                 continue
             }
@@ -81,7 +81,8 @@ struct ExpireLeases: Command {
                 try await transaction.end(lease, .cancelled)
             } else {
                 Probe.leaseExpired.reached()
-                let text = "lease expired at \(lease.expiresAt) (now \(transaction.now)), worker=\(lease.record.workerId)"
+                let expiredAt = transaction.moment.date(of: lease.expiresAt)
+                let text = "lease expired at \(expiredAt) (now \(transaction.now)), worker=\(lease.record.workerId)"
                 try await transaction.end(lease, .failure(code: "WORKER_CRASHED", data: messagePack(text)))
             }
         }
@@ -139,19 +140,20 @@ extension Transaction {
         guard let bytes = try await get(job.keys.job(job.id)), let stored = try? StorageV1.Job(serializedBytes: bytes),
             let wait = stored.retryPolicy?.wait(after: attempt, of: job)
         else { return false }
-        let start = now + wait
         put(job.keys.attempt(job.id, attempt.number), attempt.serializedBytes())
-        if start <= now { Probe.retryAtOnce.reached() }
+        if wait == 0 { Probe.retryAtOnce.reached() }
         try await schedule(
-            job, stored, bytes.count, attempt: attempt.number + 1, relative: attempt.relativeNumber + 1, start: start
+            job, stored, bytes.count, attempt: attempt.number + 1, relative: attempt.relativeNumber + 1, start: now + wait,
+            after: wait > 0 ? .delay(until: steady + wait) : nil
         )
         return true
     }
 
     /// Makes the job scheduled for an attempt, and the attempt due.
+    /// - Parameter delay: the end of the length of time that it waits for; nil: it waits for the date of its start, if that is to come.
     func schedule(
         _ job: JobReference, _ stored: StorageV1.Job, _ storedBytes: Int,
-        attempt: UInt32, relative: UInt32, start: Timestamp
+        attempt: UInt32, relative: UInt32, start: Timestamp, after delay: Due? = nil
     ) async throws(StoreError) {
         var status = StorageV1.Status()
         status.state = .scheduled
@@ -159,8 +161,9 @@ extension Transaction {
         status.attempt = attempt
         status.relativeAttempt = relative
         status.startMs = start.milliseconds
+        status.dueMs = delay?.at.milliseconds
         put(job.keys.status(job.id), status.serializedBytes())
         let task = task(stored, attempt: attempt, relative: relative, start: start, scheduledAt: now, encodedBytes: storedBytes)
-        try await admit(job, task)
+        try await admit(job, task, after: delay)
     }
 }

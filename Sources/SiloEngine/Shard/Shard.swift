@@ -40,8 +40,9 @@ public final class Shard: Sendable {
         rateLimiter: (any RateLimiter)? = nil, onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in }
     ) async throws(StoreError) -> Shard {
         let settings = settings.asking(rateLimiter)
-        nonisolated(unsafe) let memory = try await ShardMemory.recover(from: store, settings: settings, now: clock.now)
-        let info = try await store.get(ShardKeys.info).map { bytes throws(StoreError) in try StorageV1.ShardInfo(stored: bytes) }
+        let info = try await ShardMemory.info(of: store, now: clock.now)
+        let clock = ContinuedClock(clock, after: info)
+        nonisolated(unsafe) let memory = try await ShardMemory.recover(from: store, info, settings: settings, at: clock.moment)
         let mailbox = Mailbox(countMax: settings.unansweredMax, bytesMax: settings.unansweredBytesMax)
         let gauge = ShardGauge()
         gauge.update(from: memory)
@@ -92,7 +93,7 @@ public final class Shard: Sendable {
         }
         return Shard(
             mailbox: mailbox, store: store, clock: clock, gauge: gauge,
-            createdAt: Timestamp(info?.createdAtMs ?? 0), running: running
+            createdAt: Timestamp(info.createdAtMs), running: running
         )
     }
 
@@ -116,7 +117,7 @@ public final class Shard: Sendable {
         _ lease: Lease, waitMilliseconds: Int64 = 0,
         completion: @escaping @Sendable (Result<Leased, SiloError>) -> Void
     ) -> PendingLease {
-        let deadline = waitMilliseconds > 0 ? clock.now + waitMilliseconds : nil
+        let deadline = waitMilliseconds > 0 ? clock.steady + waitMilliseconds : nil
         let pending = PendingLease(lease, deadline: deadline, freed: { [mailbox] in mailbox.answered(1, bytes: 0) }, completion)
         mailbox.post(pending)
         return pending
@@ -132,6 +133,9 @@ public final class Shard: Sendable {
 
     /// Answers every worker that waits, with no tasks: before a server stops.
     public func dismissWaiters() { mailbox.post(DismissWaiters()) }
+
+    /// The wall clock, and the shard's steady time, which is its own.
+    public var moment: Moment { clock.moment }
 
     public var counts: ShardCounts { gauge.current }
 

@@ -1,5 +1,6 @@
 import SiloCore
 import SiloStore
+import Synchronization
 
 /// The loop of one shard: it takes the commands that wait, runs them one after another against one transaction, writes
 /// what they changed as one batch, and goes on; the committer makes the batch durable and answers.
@@ -13,7 +14,17 @@ final class ShardLoop {
     private let transaction: Transaction
     private let gauge: ShardGauge
     private let rateLimiter: (any RateLimiter)?
-    private var alarm: (at: Timestamp, task: Task<Void, Never>)?
+    private var alarm: (bell: Bell, task: Task<Void, Never>)?
+    /// Says of an alarm that it has rung: one that rang at a date that was set back is over all the same.
+    private final class Bell: Sendable {
+        let date: Timestamp
+        let delay: Timestamp
+        let hasRung = Atomic(false)
+        init(_ date: Timestamp, _ delay: Timestamp) {
+            self.date = date
+            self.delay = delay
+        }
+    }
 
     init(
         memory: ShardMemory, store: any KeyValueStore, mailbox: Mailbox, committer: Committer,
@@ -28,7 +39,7 @@ final class ShardLoop {
         self.executor = executor
         self.gauge = gauge
         self.rateLimiter = rateLimiter
-        transaction = Transaction(store: store, memory: memory, now: clock.now, random: random)
+        transaction = Transaction(store: store, memory: memory, at: clock.moment, random: random)
     }
 
     /// Serves until the mailbox is stopped and empty. Throws when the store fails: memory is worth nothing then.
@@ -55,11 +66,11 @@ final class ShardLoop {
         var begun = 0
         do {
             for item in work {
-                transaction.begin(at: clock.now)
+                transaction.begin(at: clock.moment)
                 if let lease = item as? PendingLease {
                     try await serveWaiters(&answers)
                     try await lease.run(in: transaction)
-                    if let deadline = lease.deadline, lease.waits(at: transaction.now) {
+                    if let deadline = lease.deadline, lease.waits(at: transaction.steady) {
                         memory.waiters.append(lease, until: deadline)
                     } else {
                         answers.append(lease)
@@ -71,14 +82,14 @@ final class ShardLoop {
                 }
                 begun += 1
             }
-            transaction.begin(at: clock.now)
+            transaction.begin(at: clock.moment)
             _ = try await transaction.perform(ExpireLeases())
             _ = try await transaction.perform(FireTimers())
             _ = try await transaction.perform(TendLimits())
             // What a command left over, of very many lines.
             if memory.limits.hasFreed { try await transaction.grantFreed() }
             try await serveWaiters(&answers)
-            answers += memory.waiters.popOverdue(at: transaction.now) as [any PendingWork]
+            answers += memory.waiters.popOverdue(at: transaction.steady) as [any PendingWork]
 
             let batch = transaction.takeBatch()
             if !batch.isEmpty { try await store.write(batch) }
@@ -101,7 +112,7 @@ final class ShardLoop {
             while memory.hasWork(for: group), let waiter = memory.waiters.first(of: group) {
                 try await waiter.run(in: transaction)
                 // What is ready is not for it, such as a task that is too large for its answer.
-                if waiter.waits(at: transaction.now) { break }
+                if waiter.waits(at: transaction.steady) { break }
                 memory.waiters.removeFirst(of: group)
                 answers.append(waiter)
             }
@@ -121,31 +132,40 @@ final class ShardLoop {
         committer.commit(answers, wrote: wrote)
     }
 
-    /// The loop looks at its clock at least this often while anything is to come: no sleep is too long for the system.
-    private static let alarmMillisecondsMax: Int64 = 3_600_000
-
-    /// Wakes the loop when the next lease expires, timer is due or waiting ends.
+    /// Wakes the loop when a date comes, or when the next lease expires, length of time has passed or waiting ends.
     private func setAlarm() {
         let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.unserved.isEmpty && memory.waiters.count > 0
         if isBehind { return mailbox.wake() }
-        let next = [memory.leaseAlarms.first?.at, memory.timerAlarms.first?.at, memory.waiters.nextDeadline, memory.limits.nextAlarm]
-            .compactMap { $0 }.min()
-        guard let next else { return }
-        let now = clock.now
-        guard next > now else { return mailbox.wake() }
-        let at = min(next, now + Self.alarmMillisecondsMax)
+        let date = memory.nextDate ?? .distantFuture
+        let delay = [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline, memory.nextDelay].compactMap { $0 }.min() ?? .distantFuture
+        guard date != .distantFuture || delay != .distantFuture else { return }
+        let now = clock.moment
+        guard date > now.wall, delay > now.steady else { return mailbox.wake() }
         if let alarm {
-            guard at < alarm.at || alarm.at <= now else { return }
+            guard date < alarm.bell.date || delay < alarm.bell.delay || alarm.bell.hasRung.load(ordering: .acquiring) else { return }
             alarm.task.cancel()
         }
+        let bell = Bell(date, delay)
         // Belongs to the loop, which cancels it when it ends; it only rings.
         let task = Task(executorPreference: executor) { [clock, mailbox] in
-            // The clock may run slower than sleeps do.
-            while case let rest = at - clock.now, rest > 0 {
-                do { try await clock.sleep(milliseconds: rest) } catch { return }
-            }
+            do { try await clock.sleep(until: date, or: delay) } catch { return }
+            bell.hasRung.store(true, ordering: .releasing)
             mailbox.wake()
         }
-        alarm = (at, task)
+        alarm = (bell, task)
+    }
+}
+
+extension Clock {
+    /// Returns when the wall clock shows a date, or when a steady time has come; at once when that is past. It looks at the clocks
+    /// now and then, for sleeps may be faster than they are, and the wall clock may be set to the date or past it.
+    fileprivate func sleep(until date: Timestamp, or time: Timestamp) async throws {
+        // No sleep is too long for the system.
+        let most: Int64 = date == .distantFuture ? 3_600_000 : 1000
+        while true {
+            let now = moment
+            guard date > now.wall, time > now.steady else { return }
+            try await sleep(milliseconds: min(date - now.wall, time - now.steady, most))
+        }
     }
 }

@@ -9,7 +9,11 @@ public final class Transaction {
     let random: any RandomSource
 
     /// The time of the command that runs.
-    private(set) var now: Timestamp
+    private(set) var moment: Moment
+    /// The wall clock: dates, and what is shown.
+    var now: Timestamp { moment.wall }
+    /// The shard's steady time: what lengths are measured with.
+    var steady: Timestamp { moment.steady }
     private let store: any StoreReader
 
     private var writes: [Write] = []
@@ -24,10 +28,10 @@ public final class Transaction {
     /// How to undo the changes of memory that the command has made.
     private var memoryUndo: [(ShardMemory) -> Void] = []
 
-    init(store: any StoreReader, memory: ShardMemory, now: Timestamp, random: any RandomSource) {
+    init(store: any StoreReader, memory: ShardMemory, at moment: Moment, random: any RandomSource) {
         self.store = store
         self.memory = memory
-        self.now = now
+        self.moment = moment
         self.random = random
     }
 
@@ -35,8 +39,8 @@ public final class Transaction {
 
     // MARK: Commands
 
-    func begin(at now: Timestamp) {
-        self.now = now
+    func begin(at moment: Moment) {
+        self.moment = moment
     }
 
     /// The command succeeded.
@@ -67,7 +71,7 @@ public final class Transaction {
     func takeBatch() -> [Write] {
         grantsOfBatch = 0
         var batch = writes
-        memory.takeDirtyRows(into: &batch)
+        memory.takeDirtyRows(into: &batch, at: moment)
         writes.removeAll(keepingCapacity: true)
         index.removeAll(keepingCapacity: true)
         return batch

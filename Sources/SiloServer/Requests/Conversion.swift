@@ -116,7 +116,7 @@ extension SiloV1.JobAttempt {
 }
 
 extension SiloV1.GetJobResponse {
-    init(_ stored: StoredJob, attempts: [SiloV1.JobAttempt]) {
+    init(_ stored: StoredJob, attempts: [SiloV1.JobAttempt], at now: Moment) {
         self.init()
         let job = stored.job
         id = job.id
@@ -129,7 +129,7 @@ extension SiloV1.GetJobResponse {
         status = SiloV1.JobStatus(stored.state)
         statusChangedAtMs = stored.changedAt.milliseconds
         self.attempts = attempts
-        nextAttemptStartsAfterMs = stored.nextStart?.milliseconds
+        nextAttemptStartsAfterMs = stored.nextStart(at: now)?.milliseconds
         taskGroup = job.taskGroup
         if stored.state == .succeeded, let last = stored.status?.lastAttempt { result = SiloV1.SerializedBytes(last.result) }
     }

@@ -28,7 +28,7 @@ struct JobMethods: Sendable {
         }
         server.serve(SiloV1.Silo.getJob, for: callers) { request in try await job(request) }
         server.serve(SiloV1.Silo.getJobResult, for: callers) { request in
-            let (stored, _, _) = try await read(request.shard, request.id, request.tenant)
+            let (stored, _, _, _) = try await read(request.shard, request.id, request.tenant)
             return try SiloV1.GetJobResultResponse(stored)
         }
         server.serve(SiloV1.Silo.deleteJob, for: callers) { request, call in
@@ -91,7 +91,7 @@ struct JobMethods: Sendable {
     }
 
     private func job(_ request: SiloV1.GetJobRequest) async throws -> SiloV1.GetJobResponse {
-        let (stored, keys, reader) = try await read(request.shard, request.id, request.tenant)
+        let (stored, keys, reader, now) = try await read(request.shard, request.id, request.tenant)
         var attempts: [SiloV1.JobAttempt] = []
         if request.includeAttempts {
             let range = keys.attempts(of: JobID(stored.job.id))
@@ -108,13 +108,13 @@ struct JobMethods: Sendable {
             if let last = stored.status?.lastAttempt { attempts.append(SiloV1.JobAttempt(last, of: stored.job.id)) }
             if let lease = stored.lease { attempts.append(SiloV1.JobAttempt(lease, of: stored.job.id)) }
         }
-        return SiloV1.GetJobResponse(stored, attempts: attempts)
+        return SiloV1.GetJobResponse(stored, attempts: attempts, at: now)
     }
 
-    /// A job's rows on one consistent, durable view.
+    /// A job's rows on one consistent, durable view, and the time of its shard.
     private func read(
         _ shardID: String, _ id: String, _ tenantName: String?
-    ) async throws -> (StoredJob, TenantKeys, any StoreReader) {
+    ) async throws -> (StoredJob, TenantKeys, any StoreReader, Moment) {
         let (host, shard) = try shards.resolve(shardID)
         let keys = TenantKeys(try tenancy.tenant(tenantName, of: host))
         let reader = try await shard.snapshot()
@@ -122,7 +122,7 @@ struct JobMethods: Sendable {
             guard let stored = try await StoredJob.read(try JobID(checking: id), keys, from: reader) else {
                 throw SiloError.jobNotFound
             }
-            return (stored, keys, reader)
+            return (stored, keys, reader, shard.moment)
         } catch let error as StoreError {
             throw SiloError(reading: error)
         }

@@ -10,14 +10,19 @@ extension SimulatedMount: NodeStorage {}
 /// A production node on a simulated disk and wire: one process, which may die.
 package final class SimulatedNode: Sendable {
     package let address: String
+    /// Of its machine; nil: the true time.
+    let clock: SkewedClock?
     private let core: NodeCore
     private let mount: SimulatedMount
     private let world: SimulatedWorld
 
-    private init(_ core: NodeCore, _ mount: SimulatedMount, at address: String, in world: SimulatedWorld) {
+    private init(
+        _ core: NodeCore, _ mount: SimulatedMount, at address: String, clock: SkewedClock?, in world: SimulatedWorld
+    ) {
         self.core = core
         self.mount = mount
         self.address = address
+        self.clock = clock
         self.world = world
     }
 
@@ -35,7 +40,7 @@ package final class SimulatedNode: Sendable {
             rateLimiter: rateLimiter, logger: world.logger
         )
         world.wire.serve(core.methods, at: address)
-        return SimulatedNode(core, mount, at: address, in: world)
+        return SimulatedNode(core, mount, at: address, clock: clock, in: world)
     }
 
     package var hasLostShards: Bool { core.hasLostShards }

@@ -13,6 +13,7 @@ package struct Scenario: Sendable, CustomStringConvertible {
         case wireFaults = "wire-faults"
         case smallMemory = "small-memory"
         case clocks
+        case clockSteps = "clock-steps"
     }
 
     package let seed: UInt64

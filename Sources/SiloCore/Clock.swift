@@ -3,7 +3,7 @@ import Synchronization
 
 /// Where the time comes from. Made once in `main`; a test passes one that it moves by hand.
 public protocol Clock: Sendable {
-    /// The wall clock: what dates are compared with. Never goes back during the life of a process.
+    /// The wall clock: what dates are compared with, and what is shown. It may be set forwards and back at any time.
     var now: Timestamp { get }
 
     /// Milliseconds that pass evenly whatever is done to the wall clock: what lengths of time are measured with. It begins at the
@@ -21,14 +21,12 @@ extension Clock {
     public var absences: Int { 0 }
 }
 
-/// Wall time that neither jumps nor goes back: it runs with the monotonic clock and drifts towards the system's wall clock
-/// by at most a tenth of the time that passes, so that a stepped clock expires no lease at once and freezes none.
+/// The system's clocks. Small corrections of the wall clock, as time servers and leap seconds make them, are spread: it gains or
+/// loses a tenth of the time that passes until they are made up for. A larger one means that the clock was wrong, and is followed
+/// at once.
 public final class SystemClock: Clock {
-    private struct State {
-        var last: Int64
-        var monotonicAtLast: Int64
-    }
-    private let state: Mutex<State>
+    /// What the wall clock is ahead of the steady one.
+    private let ahead: Mutex<Slew>
     private let steadyOffset: Int64
     private let presence: Presence?
 
@@ -36,19 +34,14 @@ public final class SystemClock: Clock {
     public init(noticesAbsence: Bool = false) {
         presence = noticesAbsence ? Presence { Self.read(CLOCK_BOOTTIME) } : nil
         steadyOffset = Self.read(CLOCK_REALTIME) - Self.read(CLOCK_BOOTTIME)
-        state = Mutex(State(last: Self.read(CLOCK_REALTIME), monotonicAtLast: Self.read(CLOCK_BOOTTIME)))
+        ahead = Mutex(Slew(0, at: 0))
+        _ = now
     }
 
     public var now: Timestamp {
         let wall = Self.read(CLOCK_REALTIME)
-        let monotonic = Self.read(CLOCK_BOOTTIME)
-        return state.withLock { state in
-            let passed = max(0, monotonic - state.monotonicAtLast)
-            let expected = state.last + passed
-            let correction = min(max(wall - expected, -passed / 10), passed / 10)
-            state = State(last: expected + correction, monotonicAtLast: max(monotonic, state.monotonicAtLast))
-            return Timestamp(state.last / 1_000_000)
-        }
+        let steady = Self.read(CLOCK_BOOTTIME) + steadyOffset
+        return Timestamp((steady + ahead.withLock { $0.follow(wall - steady, at: steady) }) / 1_000_000)
     }
 
     public var steady: Timestamp { Timestamp((Self.read(CLOCK_BOOTTIME) + steadyOffset) / 1_000_000) }
@@ -64,5 +57,30 @@ public final class SystemClock: Clock {
         var time = timespec()
         clock_gettime(clock, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+}
+
+/// An offset that follows another one: slowly where they differ little, at once where they differ much. All in nanoseconds.
+struct Slew {
+    /// Differences up to this are made up for by a tenth of the time that passes; in 20 s at most.
+    static let slowMax: Int64 = 2_000_000_000
+
+    private(set) var value: Int64
+    private var last: Int64
+
+    init(_ value: Int64, at time: Int64) {
+        self.value = value
+        last = time
+    }
+
+    /// - Parameters:
+    ///   - target: what it should be.
+    ///   - time: of a clock that never goes back; two threads may come in the wrong order.
+    mutating func follow(_ target: Int64, at time: Int64) -> Int64 {
+        let most = max(0, time - last) / 10
+        last = max(last, time)
+        let difference = target - value
+        value += abs(difference) > Self.slowMax ? difference : min(max(difference, -most), most)
+        return value
     }
 }

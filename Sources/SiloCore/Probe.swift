@@ -30,6 +30,8 @@ public enum Probe: String, CaseIterable, Sendable {
     case rateExhausted
     case bucketFullOfPromises
     case windowPassed
+    case calendarWindowSetBack
+    case clockStepNoted
     case bucketDrained
     case bucketReset
     case hitsGivenBack

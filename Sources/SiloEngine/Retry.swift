@@ -2,20 +2,26 @@ import SiloCore
 import SiloStore
 
 extension StorageV1.RetryPolicy {
-    /// When the next attempt starts after attempt `number` of this run failed at `failure`; nil when no retry is left
+    /// How long the job waits for its next attempt after this one failed, in milliseconds; nil when no retry is left
     /// (spec/jobs.md 6.5).
     ///
-    /// The wait is initial * factor^number, times [1, 2) when randomized, then capped. Equal inputs give equal waits.
-    func nextStart(after failure: Timestamp, attempt number: UInt32) -> Timestamp? {
-        guard number <= retryCount else { return nil }
-        var wait = saturated(Double(initialIntervalMs) * power(backoffFactor, number))
-        if randomizeInterval {
-            var seed = UInt64(bitPattern: failure.milliseconds) ^ UInt64(number) << 32
-            seed = seed &* 6_364_136_223_846_793_005 &+ 1
-            wait = saturated(Double(wait) * (1 + Double(seed >> 32) / Double(UInt32.max)))
-        }
-        return failure + max(0, min(wait, maxIntervalMs))
+    /// The wait is initial * factor^number, times [1, 2) when randomized, capped. Jitter follows from the tenant, the job and the
+    /// attempt: jobs that fail together come back apart, and whoever asks again gets the same answer. Where jitter would go past
+    /// the cap the wait is somewhere in the upper half of what the cap allows, for else all jobs that reach it would meet there.
+    func wait(after attempt: StorageV1.Attempt, of job: JobReference) -> Int64? {
+        guard attempt.relativeNumber <= retryCount else { return nil }
+        let cap = max(0, maxIntervalMs)
+        let wait = max(0, saturated(Double(initialIntervalMs) * power(backoffFactor, attempt.relativeNumber)))
+        guard randomizeInterval else { return min(wait, cap) }
+        let chance = Hash128(of: Bytes("\(job.tenant)/\(job.id)/\(attempt.number)".utf8))
+        let spread = saturated(Double(wait) * (1 + chance.high.share))
+        return spread <= cap ? spread : cap - cap / 2 + saturated((Double(cap / 2) * chance.low.share).rounded(.down))
     }
+}
+
+extension UInt64 {
+    /// Where it lies among all numbers: in [0, 1).
+    fileprivate var share: Double { Double(self >> 11) / Double(UInt64(1) << 53) }
 }
 
 /// The nearest whole number, half away from zero; what does not fit saturates, and what is no number counts as 0.

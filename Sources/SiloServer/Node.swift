@@ -41,7 +41,7 @@ public final class Node: Sendable {
         let core = try await openCore(settings, in: surroundings, limiter: limiter, logger: logger)
 
         let server = Server(ServerOptions(
-            settings, shards: map.entries.count, memoryBytes: MachineMemory.bytes, logger: logger.part("grpc")
+            settings, shards: core.shards.hosts.count, memoryBytes: MachineMemory.bytes, logger: logger.part("grpc")
         ))
         core.methods.register(on: server)
         core.health.registerWatch(on: server)

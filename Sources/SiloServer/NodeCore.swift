@@ -65,15 +65,18 @@ package final class NodeCore: Sendable {
     /// - Parameters:
     ///   - location: for what operators ask of SlateDB; nil where the shards are not kept there.
     ///   - rateLimiter: is asked instead of the shards' own buckets.
+    ///   - onHealed: is told of broken invariants that a shard mended in passing, besides the log.
     static func open(
         _ map: ShardMap, in storage: any NodeStorage, _ settings: NodeSettings, location: DataLocation?,
-        surroundings: Surroundings, rateLimiter: (any RateLimiter)? = nil, logger: Logger
+        surroundings: Surroundings, rateLimiter: (any RateLimiter)? = nil, logger: Logger,
+        onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
     ) async -> NodeCore {
+        let budgets = MemoryBudgets(settings.engine)
         let health = Health(map.entries.map(\.id))
         let shards = ShardSet(map.entries.map { entry in
             ShardHost(
                 entry, in: storage, settings: settings.engine, surroundings: surroundings, rateLimiter: rateLimiter,
-                logger: logger.part("shard"), onChange: { health.update(entry.id, serves: $0) }
+                budgets: budgets, logger: logger.part("shard"), onHealed: onHealed, onChange: { health.update(entry.id, serves: $0) }
             )
         })
         let core = NodeCore(shards, health, settings, location: location, surroundings: surroundings, logger: logger)
@@ -88,11 +91,13 @@ package final class NodeCore: Sendable {
     /// Opens what is in `storage`, whatever that is, for clients that find it at `address`.
     package static func open(
         in storage: any NodeStorage, _ settings: NodeSettings, address: String, surroundings: Surroundings,
-        rateLimiter: (any RateLimiter)? = nil, logger: Logger
+        rateLimiter: (any RateLimiter)? = nil, logger: Logger,
+        onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
     ) async throws -> NodeCore {
         let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: surroundings.random)
         let core = await open(
-            map, in: storage, settings, location: nil, surroundings: surroundings, rateLimiter: rateLimiter, logger: logger
+            map, in: storage, settings, location: nil, surroundings: surroundings, rateLimiter: rateLimiter, logger: logger,
+            onHealed: onHealed
         )
         core.identity.address = address
         return core

@@ -10,14 +10,19 @@ extension SimulatedMount: NodeStorage {}
 /// A production node on a simulated disk and wire: one process, which may die.
 package final class SimulatedNode: Sendable {
     package let address: String
+    /// Of its machine; nil: the true time.
+    let clock: SkewedClock?
     private let core: NodeCore
     private let mount: SimulatedMount
     private let world: SimulatedWorld
 
-    private init(_ core: NodeCore, _ mount: SimulatedMount, at address: String, in world: SimulatedWorld) {
+    private init(
+        _ core: NodeCore, _ mount: SimulatedMount, at address: String, clock: SkewedClock?, in world: SimulatedWorld
+    ) {
         self.core = core
         self.mount = mount
         self.address = address
+        self.clock = clock
         self.world = world
     }
 
@@ -27,15 +32,16 @@ package final class SimulatedNode: Sendable {
     ///   - clock: of its machine; nil: the true time.
     package static func start(
         on disk: SimulatedDisk, at address: String, _ settings: NodeSettings, in world: SimulatedWorld,
-        clock: SkewedClock? = nil, rateLimiter: (any RateLimiter)? = nil
+        clock: SkewedClock? = nil, rateLimiter: (any RateLimiter)? = nil,
+        onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
     ) async throws -> SimulatedNode {
         let mount = disk.mount(clock ?? world.clock)
         let core = try await NodeCore.open(
             in: mount, settings, address: address, surroundings: world.surroundings(clock ?? world.clock),
-            rateLimiter: rateLimiter, logger: world.logger
+            rateLimiter: rateLimiter, logger: world.logger, onHealed: onHealed
         )
         world.wire.serve(core.methods, at: address)
-        return SimulatedNode(core, mount, at: address, in: world)
+        return SimulatedNode(core, mount, at: address, clock: clock, in: world)
     }
 
     /// Dies: its calls break off, and the disk keeps what was durable.

@@ -1,25 +1,36 @@
 package import SiloCore
 package import SiloTesting
+import Synchronization
 
-/// The clock of one machine, which is ahead of the true time or behind it, and runs too fast or too slow. It obeys `Clock`: within
-/// a process it never goes back. The next process may run on another machine.
+/// The clocks of one machine. They run too fast or too slow; its wall clock is ahead of the true time or behind it, and is set now
+/// and then. The next process may run on another machine.
 package final class SkewedClock: Clock {
     private let clock: SimulatedClock
+    private let started: Timestamp
     private let begun: Timestamp
-    private let aheadMilliseconds: Int64
     private let rate: Double
+    /// Milliseconds that the wall clock is ahead of the steady one.
+    private let ahead = Mutex<Int64>(0)
 
-    /// - Parameter rate: its seconds in a true one. `SystemClock` makes up for a step by a tenth at most.
+    /// - Parameters:
+    ///   - aheadMilliseconds: of the true time, when it begins.
+    ///   - rate: its seconds in a true one.
     package init(_ clock: SimulatedClock, aheadMilliseconds: Int64, rate: Double) {
         self.clock = clock
-        self.aheadMilliseconds = aheadMilliseconds
         self.rate = rate
-        begun = clock.now
+        begun = clock.now + aheadMilliseconds
+        started = clock.now
     }
 
-    package var now: Timestamp { begun + aheadMilliseconds + Int64(Double(clock.now - begun) * rate) }
+    package var now: Timestamp { steady + ahead.withLock { $0 } }
 
-    package var steady: Timestamp { now }
+    package var steady: Timestamp { begun + Int64(Double(clock.now - started) * rate) }
+
+    /// Sets the wall clock, to show the true time and some milliseconds more, or less.
+    package func set(aheadMilliseconds: Int64) {
+        let steady = steady
+        ahead.withLock { $0 = clock.now + aheadMilliseconds - steady }
+    }
 
     /// Sleeps go by the true time.
     package func sleep(milliseconds: Int64) async throws { try await clock.sleep(milliseconds: milliseconds) }

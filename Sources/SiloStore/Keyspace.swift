@@ -11,25 +11,26 @@ public import SiloCore
 //   07 hash tenant kind name                        Pause        what is paused
 //   10 hash tenant 41 job attempt                   Attempt      finished attempts, but for the one that ended the job
 //                  42 name key                      Bucket       what of a rate limit is used
+//                  44 group due arrival job         Task         waits for a length of time to pass, by the shard's steady time
 //                  48 key                           Slots        what of a concurrency limit is held
 //                  4A job                           Job          what was asked for
 //                  4C job                           Lease        the running attempt
 //                  4D key value job                 (empty)      metadata index
-//                  52 group rank job                Task         ready to run, in order of rank
+//                  52 group rank arrival job        Task         ready to run, in order of rank, then of arrival
 //                  53 job                           Status       what became of the job
-//                  54 group due job                 Task         waits for its time
-//                  57 line rank job                 Task         waits at a limit, in order of rank
+//                  54 group due arrival job         Task         waits for its date
+//                  57 line rank arrival job         Task         waits at a limit, in order of rank, then of arrival
 //                  58 state ~changed job            (empty)      finished jobs, newest first
 //
-// A job stands in exactly one place: a ready row (52), a timer row (54), a waiting row (57), a lease row (4C) or a finished
+// A job stands in exactly one place: a ready row (52), a timer row (44 or 54), a waiting row (57), a lease row (4C) or a finished
 // row (58). Everything of a tenant is one range of keys, and tenants are ordered by their routing hash there and in the
 // indexes 02 and 04 to 07, so that a split cuts each at one hash. A pause of a task group for all tenants has hash 0 and no
 // tenant.
 
 /// Keys that belong to the shard as a whole.
 public enum ShardKeys {
-    /// The format that this code writes. A database with a higher one is refused.
-    public static let formatVersion: UInt32 = 2
+    /// The format that this code reads and writes. A database of another one is refused.
+    public static let formatVersion: UInt32 = 3
 
     public static let info: Bytes = [0x01]
 
@@ -152,13 +153,14 @@ public struct TenantKeys: Sendable {
     private enum Family: UInt8 {
         case attempt = 0x41
         case bucket = 0x42
+        case delay = 0x44
         case slots = 0x48
         case job = 0x4a
         case lease = 0x4c
         case metadata = 0x4d
         case ready = 0x52
         case status = 0x53
-        case timer = 0x54
+        case date = 0x54
         case waiting = 0x57
         case finished = 0x58
     }
@@ -184,13 +186,13 @@ public struct TenantKeys: Sendable {
         return key.bytes
     }
 
-    public func ready(_ group: TaskGroup, _ rank: UInt64, _ id: JobID) -> Bytes { ordered(.ready, group, rank, id) }
-    public func timer(_ group: TaskGroup, _ start: UInt64, _ id: JobID) -> Bytes { ordered(.timer, group, start, id) }
+    public func ready(_ group: TaskGroup, _ position: Position) -> Bytes { ordered(.ready, group, position) }
+    public func date(_ group: TaskGroup, _ position: Position) -> Bytes { ordered(.date, group, position) }
+    public func delay(_ group: TaskGroup, _ position: Position) -> Bytes { ordered(.delay, group, position) }
 
-    public func waiting(_ line: LineID, _ rank: UInt64, _ id: JobID) -> Bytes {
+    public func waiting(_ line: LineID, _ position: Position) -> Bytes {
         var key = KeyEncoder(waitingPrefix(line))
-        key.append(rank)
-        key.append(id.text)
+        append(position, to: &key)
         return key.bytes
     }
 
@@ -228,7 +230,9 @@ public struct TenantKeys: Sendable {
     public var buckets: (start: Bytes, end: Bytes) { range(.bucket) }
     /// Ready rows of every group.
     public var ready: (start: Bytes, end: Bytes) { range(.ready) }
-    public var timers: (start: Bytes, end: Bytes) { range(.timer) }
+    /// Timers of every group.
+    public var dates: (start: Bytes, end: Bytes) { range(.date) }
+    public var delays: (start: Bytes, end: Bytes) { range(.delay) }
     public var waiting: (start: Bytes, end: Bytes) { range(.waiting) }
 
     public func attempts(of id: JobID) -> (start: Bytes, end: Bytes) {
@@ -236,19 +240,24 @@ public struct TenantKeys: Sendable {
         return (prefix, Self.successor(of: prefix))
     }
 
-    /// Ready rows of a group from a rank and job on.
-    public func ready(_ group: TaskGroup, from rank: UInt64, _ id: JobID) -> (start: Bytes, end: Bytes) {
-        (ready(group, rank, id), Self.successor(of: key(.ready, group.text)))
+    /// Ready rows of a group from a position on.
+    public func ready(_ group: TaskGroup, from position: Position) -> (start: Bytes, end: Bytes) {
+        (ready(group, position), Self.successor(of: key(.ready, group.text)))
     }
 
-    /// Timer rows of a group from a start and job on.
-    public func timers(_ group: TaskGroup, from start: UInt64, _ id: JobID) -> (start: Bytes, end: Bytes) {
-        (timer(group, start, id), Self.successor(of: key(.timer, group.text)))
+    /// Timer rows of a group that wait for a date, from a position on.
+    public func dates(_ group: TaskGroup, from position: Position) -> (start: Bytes, end: Bytes) {
+        (date(group, position), Self.successor(of: key(.date, group.text)))
     }
 
-    /// Waiting rows of a line from a rank and job on.
-    public func waiting(_ line: LineID, from rank: UInt64, _ id: JobID) -> (start: Bytes, end: Bytes) {
-        (waiting(line, rank, id), Self.successor(of: waitingPrefix(line)))
+    /// Those that wait for a length of time to pass.
+    public func delays(_ group: TaskGroup, from position: Position) -> (start: Bytes, end: Bytes) {
+        (delay(group, position), Self.successor(of: key(.delay, group.text)))
+    }
+
+    /// Waiting rows of a line from a position on.
+    public func waiting(_ line: LineID, from position: Position) -> (start: Bytes, end: Bytes) {
+        (waiting(line, position), Self.successor(of: waitingPrefix(line)))
     }
 
     // Taking keys apart.
@@ -259,13 +268,11 @@ public struct TenantKeys: Sendable {
         return decoder.text().map { LimitKey($0) }
     }
 
-    /// The line, rank and job of a waiting key.
-    public func parseWaiting(_ key: Bytes) -> (line: LineID, order: UInt64, job: JobID)? {
+    /// The line of a waiting key, and where the job stands in it.
+    public func parseWaiting(_ key: Bytes) -> (line: LineID, position: Position)? {
         var decoder = KeyDecoder(key, after: prefix.count + 1)
-        guard let high = decoder.uint64(), let low = decoder.uint64(), let order = decoder.uint64(), let job = decoder.text() else {
-            return nil
-        }
-        return (LineID(Hash128(high: high, low: low)), order, JobID(job))
+        guard let high = decoder.uint64(), let low = decoder.uint64(), let position = decoder.position() else { return nil }
+        return (LineID(Hash128(high: high, low: low)), position)
     }
 
     /// The job of a job, status or lease key.
@@ -274,11 +281,11 @@ public struct TenantKeys: Sendable {
         return decoder.text().map(JobID.init)
     }
 
-    /// Rank or start, and the job, of a ready or timer key of `group`.
-    public func parseOrdered(_ key: Bytes) -> (order: UInt64, job: JobID)? {
+    /// Where the job of a ready or timer key stands in its group.
+    public func parseOrdered(_ key: Bytes) -> Position? {
         var decoder = KeyDecoder(key, after: prefix.count + 1)
-        guard decoder.text() != nil, let order = decoder.uint64(), let job = decoder.text() else { return nil }
-        return (order, JobID(job))
+        guard decoder.text() != nil else { return nil }
+        return decoder.position()
     }
 
     private func key(_ family: Family, _ text: String) -> Bytes {
@@ -288,13 +295,18 @@ public struct TenantKeys: Sendable {
         return key.bytes
     }
 
-    private func ordered(_ family: Family, _ group: TaskGroup, _ order: UInt64, _ id: JobID) -> Bytes {
+    private func ordered(_ family: Family, _ group: TaskGroup, _ position: Position) -> Bytes {
         var key = KeyEncoder(prefix, reserving: 96)
         key.append(family.rawValue)
         key.append(group.text)
-        key.append(order)
-        key.append(id.text)
+        append(position, to: &key)
         return key.bytes
+    }
+
+    private func append(_ position: Position, to key: inout KeyEncoder) {
+        key.append(position.order)
+        key.append(position.arrival)
+        key.append(position.job.text)
     }
 
     private func waitingPrefix(_ line: LineID) -> Bytes {
@@ -315,5 +327,12 @@ public struct TenantKeys: Sendable {
         while end.last == 0xff { end.removeLast() }
         if let last = end.popLast() { end.append(last + 1) }
         return end
+    }
+}
+
+extension KeyDecoder {
+    fileprivate mutating func position() -> Position? {
+        guard let order = uint64(), let arrival = uint64(), let job = text() else { return nil }
+        return Position(order: order, arrival: arrival, job: JobID(job))
     }
 }

@@ -1,7 +1,7 @@
 public import SiloCore
 import Synchronization
 
-/// A clock that moves only when a test moves it.
+/// A clock that moves only when a test moves it. Sleeps go by its steady time.
 public final class ManualClock: Clock {
     private struct Sleeper {
         let id: Int
@@ -9,7 +9,9 @@ public final class ManualClock: Clock {
         let continuation: CheckedContinuation<Void, any Error>
     }
     private struct State {
-        var now: Timestamp
+        var steady: Timestamp
+        /// What the wall clock is ahead of the steady one, in milliseconds.
+        var ahead: Int64 = 0
         var sleepers: [Sleeper] = []
         var cancelled: Set<Int> = []
         var nextID = 0
@@ -18,11 +20,11 @@ public final class ManualClock: Clock {
     private let state: Mutex<State>
 
     public init(at now: Timestamp = Timestamp(1_700_000_000_000)) {
-        state = Mutex(State(now: now))
+        state = Mutex(State(steady: now))
     }
 
-    public var now: Timestamp { state.withLock { $0.now } }
-    public var steady: Timestamp { now }
+    public var now: Timestamp { state.withLock { $0.steady + $0.ahead } }
+    public var steady: Timestamp { state.withLock { $0.steady } }
 
     public var absences: Int { state.withLock { $0.absences } }
 
@@ -32,18 +34,23 @@ public final class ManualClock: Clock {
         advance(milliseconds: milliseconds)
     }
 
-    /// The moments until which somebody sleeps.
+    /// The moments until which somebody sleeps, by steady time.
     public var sleepers: [Timestamp] { state.withLock { $0.sleepers.map(\.until) } }
 
     /// Moves on, and wakes whoever has slept long enough.
     public func advance(milliseconds: Int64) {
         let due = state.withLock { state in
-            state.now = state.now + milliseconds
-            let due = state.sleepers.filter { $0.until <= state.now }
-            state.sleepers.removeAll { $0.until <= state.now }
+            state.steady = state.steady + milliseconds
+            let due = state.sleepers.filter { $0.until <= state.steady }
+            state.sleepers.removeAll { $0.until <= state.steady }
             return due
         }
         for sleeper in due { sleeper.continuation.resume() }
+    }
+
+    /// Sets the wall clock forwards or back: no time passes.
+    public func step(milliseconds: Int64) {
+        state.withLock { $0.ahead += milliseconds }
     }
 
     public func sleep(milliseconds: Int64) async throws {
@@ -55,7 +62,7 @@ public final class ManualClock: Clock {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 let isCancelled = state.withLock { state in
                     if state.cancelled.remove(id) != nil { return true }
-                    state.sleepers.append(Sleeper(id: id, until: state.now + milliseconds, continuation: continuation))
+                    state.sleepers.append(Sleeper(id: id, until: state.steady + milliseconds, continuation: continuation))
                     return false
                 }
                 if isCancelled { continuation.resume(throwing: CancellationError()) }

@@ -22,6 +22,7 @@ public final class RunningAudit {
         /// The task group of a ready row or a timer, the line of a waiting one.
         let place: Name
         let order: UInt64
+        let arrival: UInt64
         let task: StorageV1.Task
     }
     struct JobRows {
@@ -74,6 +75,9 @@ public final class RunningAudit {
         var buckets: Set<Name> = []
     }
 
+    /// The default of the shard's settings.
+    private static let agingMilliseconds: UInt64 = 60_000
+
     public init() {}
 
     public var total: Int { jobs.values.count { $0.job != nil } }
@@ -111,7 +115,7 @@ public final class RunningAudit {
         return found
     }
 
-    private func start(of job: JobKey) -> Int64 { jobs[job]?.lease?.startedAtMs ?? 0 }
+    private func start(of job: JobKey) -> Int64 { jobs[job]?.lease?.startedSteadyMs ?? 0 }
 
     // MARK: Reading
 
@@ -166,12 +170,13 @@ public final class RunningAudit {
             let key = JobKey(tenant: tenant, id: parts.text())
             let number = UInt32(parts.bytes(4).reduce(0) { $0 << 8 | UInt64($1) })
             try change(key) { $0.attempts[number] = try write.value.map { try StorageV1.Attempt(serializedBytes: $0) } }
-        case 0x52, 0x54, 0x57:
+        case 0x44, 0x52, 0x54, 0x57:
             let place = Name(tenant: tenant, name: family == 0x57 ? parts.bytes(16) : parts.text())
             let order = parts.number()
+            let arrival = parts.number()
             try change(JobKey(tenant: tenant, id: parts.text())) { rows in
                 rows.pending[write.key] = try write.value.map {
-                    Pending(family: family, place: place, order: order, task: try StorageV1.Task(serializedBytes: $0))
+                    Pending(family: family, place: place, order: order, arrival: arrival, task: try StorageV1.Task(serializedBytes: $0))
                 }
             }
         case 0x58:
@@ -214,7 +219,8 @@ public final class RunningAudit {
         for pending in rows.pending.values {
             switch pending.family {
             case 0x52: add(\.ready, 1)
-            case 0x54: add(\.timers, 1)
+            case 0x44: add(\.delays, 1)
+            case 0x54: add(\.dates, 1)
             default:
                 add(\.waiting, 1)
                 waiting[pending.place, default: 0] = (waiting[pending.place] ?? 0) &+ UInt64(bitPattern: sign)
@@ -303,8 +309,18 @@ public final class RunningAudit {
             if pending.family != 0x57, pending.place.name != Bytes(job.taskGroup.utf8) { complain("J20: waits in another group") }
             if task.priority != job.priority { complain("J25: waits with priority \(task.priority), not \(job.priority)") }
             if let copy = task.job, copy != job { complain("J20: carries another job") }
-            let due = rows.status?.dueMs ?? task.startMs
-            if pending.family == 0x54, pending.order != UInt64(max(0, due)) { complain("J24 J36: its timer is at \(pending.order), not \(due)") }
+            if pending.arrival != job.arrival { complain("J36: stands at arrival \(pending.arrival), not \(job.arrival)") }
+            let scheduledAt = rows.status?.changedAtMs ?? job.createdAtMs
+            if task.scheduledAtMs != scheduledAt { complain("J36: its task was scheduled at \(task.scheduledAtMs), not \(scheduledAt)") }
+            let rank = UInt64(max(0, start ?? 0, scheduledAt)).addingReportingOverflow(UInt64(job.priority) * Self.agingMilliseconds)
+            if [0x52, 0x57].contains(pending.family), pending.order != (rank.overflow ? .max : rank.partialValue) {
+                complain("J25 J36: has rank \(pending.order), not \(rank.partialValue)")
+            }
+            guard [0x44, 0x54].contains(pending.family) else { continue }
+            let delay = rows.status?.dueMs
+            if pending.family != (delay == nil ? 0x54 : 0x44) { complain("J36: its timer waits for \(delay == nil ? "a length of time" : "a date")") }
+            let due = delay ?? task.startMs
+            if pending.order != UInt64(max(0, due)) { complain("J24 J36: its timer is at \(pending.order), not \(due)") }
         }
         if let lease = rows.lease {
             if lease.attempt != rows.status?.attempt ?? 1 { complain("J4: leased attempt \(lease.attempt), not the pending one") }
@@ -318,7 +334,8 @@ public final class RunningAudit {
             let task = pending.task
             switch pending.family {
             case 0x52 where !job.limits.isEmpty && task.hold == nil: complain("L8: ready without its slots")
-            case 0x54 where task.reserved: complain("L5 L13: waits for its time and has hits reserved")
+            case 0x44 where task.reserved: complain("L5 L13: waits for its time and has hits reserved")
+            case 0x54 where task.hold != nil || task.reserved: complain("L5 L13: waits for its time and has hits reserved")
             case 0x57 where task.hold != nil || task.reserved: complain("L4 L14: waits and holds")
             default: break
             }
@@ -372,7 +389,8 @@ public final class RunningAudit {
     private func checkQueue(_ queue: Name) {
         var stored = directory[queue] ?? StorageV1.QueueCounts()
         stored.readyFrom = 0
-        stored.timersFrom = 0
+        stored.datesFrom = 0
+        stored.delaysFrom = 0
         let recount = counts[queue] ?? StorageV1.QueueCounts()
         if stored != recount { found.append("J31: queue \(queue) counts \(stored), a recount gives \(recount)") }
         if directory[queue] != nil, recount == StorageV1.QueueCounts() { found.append("J31: queue \(queue) has a row and no jobs") }
@@ -453,12 +471,12 @@ private struct RateAudit {
             let name = tenant + [0] + Bytes("\(rate.algorithm) \(rate.limit) \(rate.durationMs) \(rate.burst) \(rate.name)/\(rate.uniqueKey)".utf8)
             var window = windows[name] ?? Window()
             // Given back: it counts no more in the window in which it started.
-            if let before, before.used, !ended, rate.algorithm == 1 || before.startedAtMs >= window.time - rate.durationMs {
+            if let before, before.used, !ended, rate.algorithm == 1 || before.startedSteadyMs >= window.time - rate.durationMs {
                 window.used = max(0, window.used - Double(rate.hits))
                 if rate.algorithm == 0, window.used == 0 { window.time = 0 }
             }
             if let now, now.used {
-                let start = now.startedAtMs
+                let start = now.startedSteadyMs
                 let room = Double(rate.algorithm == 1 && rate.burst > 0 ? rate.burst : rate.limit)
                 let rest = Int64(Double(rate.durationMs) * max(1, room / Double(rate.limit)))
                 if window.isUnknown, start >= window.lastStart + rest { window = Window() }

@@ -13,7 +13,7 @@ import Testing
         let job = try #require(try await bench.job("a"))
         #expect(job.state == .scheduled)
         #expect(job.attempt == 1)
-        #expect(job.nextStart == bench.now)
+        #expect(job.nextStart(at: bench.clock.moment) == bench.now)
         #expect(job.changedAt == bench.now)
         #expect(job.cancelledAt == nil)
         #expect((job.status, job.lease) == (nil, nil))

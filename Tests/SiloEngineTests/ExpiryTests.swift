@@ -124,7 +124,7 @@ import Testing
         _ = try await bench.shard.run(EnqueueAll(jobs))
         try await eventually("the loop sleeps until the first is due") { bench.clock.sleepers.contains(Timestamp(start)) }
         bench.clock.advance(milliseconds: 2000)
-        let ready = TenantKeys(Bench.tenant).ready("g", from: 0, JobID(""))
+        let ready = TenantKeys(Bench.tenant).ready("g", from: Position(from: 0))
         try await eventually("all are ready") { try await bench.memory.scan(from: ready.start, to: ready.end, limit: .max).count == 500 }
         #expect(try await bench.lease(2000).count == 500)
         try await eventually("the others too") {

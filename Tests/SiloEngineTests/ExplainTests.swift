@@ -44,9 +44,9 @@ import Testing
         try await bench.enqueue("first", limits: [rate("r", 10, per: 60_000, hits: 10)])
         _ = try await bench.lease(5)
         let end = bench.now + 60_000
-        for index in 1...8 { try await bench.enqueue("b\(index)", limits: [rate("r", 10, per: 60_000)]) }
-        // One moment, so the names decide: one goes before them, one behind.
+        // One moment, so the order of arrival decides: one goes before them, one behind.
         try await bench.enqueue("a", limits: [rate("r", 10, per: 60_000, hits: 2)])
+        for index in 1...8 { try await bench.enqueue("b\(index)", limits: [rate("r", 10, per: 60_000)]) }
         try await bench.enqueue("c", limits: [rate("r", 10, per: 60_000, hits: 3)])
         for (id, ahead, until) in [("a", 0, end), ("b8", 8, end), ("c", 9, end + 60_000)] {
             let obstacle = try #require(try await bench.explain(id).obstacles.first { $0.kind == .rate })

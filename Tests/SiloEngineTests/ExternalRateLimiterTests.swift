@@ -73,7 +73,7 @@ private final class FakeLimiter: RateLimiter {
         let bench = try await bench()
         try await bench.enqueue("a", limits: [slots("x", 1), rate("k", 1)])
         try await answer(bench, .over(resetAt: reset.map { bench.now + $0 }))
-        #expect(try await bench.job("a")?.due == bench.now + wait)
+        #expect(try await bench.nextStart("a") == bench.now + wait)
         #expect(try await bench.held("x") == nil, "it holds no slot meanwhile")
         #expect(limiter.asked.count == 1)
         try await bench.pass(wait - 1)
@@ -92,7 +92,7 @@ private final class FakeLimiter: RateLimiter {
         for (count, wait) in [1000, 2000, 4000, 5000, 5000].enumerated() {
             #expect(limiter.asked.count == count + 1)
             try await answer(bench, .over(resetAt: nil))
-            #expect(try await bench.job("a")?.due == bench.now + Int64(wait))
+            #expect(try await bench.nextStart("a") == bench.now + Int64(wait))
             try await bench.pass(Int64(wait))
         }
         try await bench.cancel("a")

@@ -133,13 +133,21 @@ extension Bench {
         if stored.lease != nil { return .running }
         if stored.isFinished { return .finished }
         let keys = TenantKeys(tenant)
-        let start = try #require(stored.pendingStart)
-        let rank = start.sortable + UInt64(stored.job.priority) * settings.agingMillisecondsPerPriority
-        let (group, job) = (TaskGroup(stored.job.taskGroup), JobID(id))
-        if try await memory.get(keys.ready(group, rank, job)) != nil { return .ready }
-        if try await memory.get(keys.waiting(LineID(of: stored.job.limits), rank, job)) != nil { return .waiting }
-        if try await memory.get(keys.timer(group, (stored.due ?? start).sortable, job)) != nil { return .timer }
+        let position = try await position(id, tenant: tenant)
+        let group = TaskGroup(stored.job.taskGroup)
+        if try await memory.get(keys.ready(group, position)) != nil { return .ready }
+        if try await memory.get(keys.waiting(LineID(of: stored.job.limits), position)) != nil { return .waiting }
+        let due = try #require(stored.due)
+        if try await memory.get(keys.timer(due.axis, group, stored.position(due))) != nil { return .timer }
         return .nowhere
+    }
+
+    /// Where a job stands, or would, among those that are ready or wait at a limit.
+    func position(_ id: String, tenant: Tenant = Bench.tenant) async throws -> Position {
+        let stored = try #require(try await job(id, tenant: tenant))
+        let from = max(try #require(stored.pendingStart), stored.scheduledAt)
+        let rank = from.sortable + UInt64(stored.job.priority) * settings.agingMillisecondsPerPriority
+        return Position(order: rank, arrival: stored.job.arrival, job: JobID(id))
     }
 
     func places(_ ids: String...) async throws -> [Place] {

@@ -5,8 +5,17 @@ import Testing
 
 @testable import SiloEngine
 
+extension StorageV1.RetryPolicy {
+    /// The wait after an attempt of a job; the attempt's number in its run is that of its life, too.
+    fileprivate func wait(_ number: UInt32, _ job: String = "a", of tenant: Tenant = Bench.tenant) -> Int64? {
+        var attempt = StorageV1.Attempt()
+        (attempt.number, attempt.relativeNumber) = (number, number)
+        let queue = Queue(Queue.ID(tenant: tenant, group: "g"), counts: StorageV1.QueueCounts())
+        return wait(after: attempt, of: JobReference(id: JobID(job), queue: queue))
+    }
+}
+
 @Suite struct RetryTests {
-    private let failure = Timestamp(1_700_000_000_000)
 
     @Test("backoff is initial * factor^n, capped", arguments: [
         (policy(9), 0, 1000), (policy(9), 1, 2000), (policy(9), 2, 4000), (policy(9), 9, 512_000),
@@ -16,12 +25,12 @@ import Testing
         (policy(9, initial: 0, factor: .infinity), 1, 0), (policy(9, initial: 5, factor: -1), 1, 0),
     ] as [(StorageV1.RetryPolicy, UInt32, Int64)])
     func formula(policy: StorageV1.RetryPolicy, attempt: UInt32, wait: Int64) {
-        #expect(policy.nextStart(after: failure, attempt: attempt) == failure + wait)
+        #expect(policy.wait(attempt) == wait)
     }
 
     @Test("J27: no retry past the count", arguments: [(0, 1, false), (1, 1, true), (1, 2, false), (3, 3, true), (3, 4, false)] as [(UInt32, UInt32, Bool)])
     func count(retries: UInt32, attempt: UInt32, isRetried: Bool) {
-        #expect((policy(retries).nextStart(after: failure, attempt: attempt) != nil) == isRetried)
+        #expect((policy(retries).wait(attempt) != nil) == isRetried)
     }
 
     @Test("what does not fit saturates", arguments: [
@@ -29,27 +38,48 @@ import Testing
         policy(.max, initial: .max, factor: 2, randomize: true),
     ])
     func overflow(policy: StorageV1.RetryPolicy) {
-        #expect(policy.nextStart(after: failure, attempt: 2) == .distantFuture)
-        #expect(policy.nextStart(after: .distantFuture, attempt: 2) == .distantFuture)
-        #expect(policy.nextStart(after: Timestamp(.min), attempt: .max) != nil)
+        #expect(policy.wait(2) == .max)
+        #expect(policy.wait(.max) != nil)
     }
 
-    @Test("jitter is the same for equal inputs, between once and twice the wait, and capped")
+    @Test("jitter is the same for equal inputs, and between once and twice the wait")
     func jitter() {
         let jittered = policy(9, randomize: true)
-        var seen: Set<Int64> = []
-        for offset in 0..<200 as Range<Int64> {
-            let wait = jittered.nextStart(after: failure + offset, attempt: 1)! - (failure + offset)
-            #expect((2000...4000).contains(wait))
-            #expect(jittered.nextStart(after: failure + offset, attempt: 1)! - (failure + offset) == wait)
-            seen.insert(wait)
+        for number in 1...3 as ClosedRange<UInt32> {
+            let wait: Int64 = 1000 << Int64(number)
+            for index in 0..<200 {
+                let drawn = jittered.wait(number, "job \(index)")!
+                #expect((wait...2 * wait).contains(drawn))
+                #expect(jittered.wait(number, "job \(index)") == drawn)
+            }
         }
-        #expect(seen.count > 5, "not always the same")
-        #expect(policy(9, max: 2500, randomize: true).nextStart(after: failure, attempt: 3) == failure + 2500)
-        // seed = (t ^ n << 32) * 6364136223846793005 + 1; f = (seed >> 32) / (2^32 - 1); round(2000 * (1 + f))
-        let seed = (UInt64(1_700_000_000_000) ^ (1 << 32)) &* 6_364_136_223_846_793_005 &+ 1
-        let expected = (2000 * (1 + Double(seed >> 32) / 4_294_967_295)).rounded()
-        #expect(jittered.nextStart(after: failure, attempt: 1) == failure + Int64(expected))
+    }
+
+    @Test("jobs that fail in one millisecond do not come back together, nor does a job keep its jitter, nor share it between tenants")
+    func jitterOfMany() {
+        let jittered = policy(9, initial: 1_000_000, randomize: true)
+        let waits = (0..<1000).map { jittered.wait(1, "job \($0)")! }
+        #expect(Set(waits).count > 990)
+        // Evenly: a tenth of them in each tenth of what is allowed.
+        let tenths = Dictionary(grouping: waits) { ($0 - 2_000_000) / 200_000 }
+        #expect(tenths.count == 10 && tenths.values.allSatisfy { (60...140).contains($0.count) })
+        let shares = (1...9).map { number in Double(jittered.wait(number, "a")!) / (1_000_000 * power(2, number)) }
+        #expect(Set(shares).count == 9)
+        #expect(jittered.wait(1, "a", of: Tenant("x")) != jittered.wait(1, "a", of: Tenant("y")))
+    }
+
+    @Test("jobs that have reached the cap are spread below it", arguments: [2, 3, 10, 60] as [UInt32])
+    func jitterAtTheCap(number: UInt32) {
+        let capped = policy(99, max: 5000, randomize: true)
+        let waits = (0..<1000).map { capped.wait(number, "job \($0)")! }
+        #expect(waits.allSatisfy { (2500...5000).contains($0) })
+        #expect(Set(waits).count > 600)
+        #expect(waits.count { $0 > 4750 } < 250, "they do not meet at the cap")
+    }
+
+    @Test("the least caps are kept", arguments: [0, 1, 2, -1] as [Int64])
+    func leastCaps(cap: Int64) {
+        for index in 0..<20 { #expect((0...max(0, cap)).contains(policy(9, max: cap, randomize: true).wait(3, "job \(index)")!)) }
     }
 
     @Test("a retry that would start past the end of time waits for ever, and can be expedited")
@@ -58,7 +88,7 @@ import Testing
         let retry = policy(1, initial: .max)
         _ = try await bench.shard.run(Enqueue(tenant: Bench.tenant, id: JobID("a"), retryPolicy: retry, taskGroup: "g"))
         try await bench.fail(bench.leaseOne())
-        #expect(try await bench.job("a")?.nextStart == .distantFuture)
+        #expect(try await bench.nextStart("a") == .distantFuture)
         try await bench.pass(1 << 50)
         #expect(try await bench.drain(1) == [])
         try await bench.expedite("a")

@@ -132,6 +132,9 @@ final class Bench: Sendable {
         return try await StoredJob.read(JobID(id), TenantKeys(tenant)) { key throws(StoreError) in try await memory.get(key) }
     }
 
+    /// When its pending attempt starts, by the wall clock as it is now.
+    func nextStart(_ id: String) async throws -> Timestamp? { try await job(id)?.nextStart(at: shard.moment) }
+
     func state(_ id: String) async throws -> JobStatusName? { try await job(id)?.state }
 
     /// Attempts of a job that ended, in order.

@@ -15,13 +15,13 @@ private func line(_ limits: [StorageV1.Limit]) -> Line {
 
 extension Line {
     fileprivate func add(_ order: UInt64, _ job: String = "job") {
-        window.insert(PendingTask(Position(order: order, job: JobID("\(job)\(order)")), StorageV1.Task()), capacity: .max)
+        window.insert(PendingTask(Position(order: order, arrival: 0, job: JobID("\(job)\(order)")), StorageV1.Task()), capacity: .max)
     }
-    fileprivate func remove(_ order: UInt64) { window.remove(Position(order: order, job: JobID("job\(order)"))) }
+    fileprivate func remove(_ order: UInt64) { window.remove(Position(order: order, arrival: 0, job: JobID("job\(order)"))) }
 }
 
 @Suite struct WaitingLinesTests {
-    private let limit = SlotLimit(Bench.tenant, LimitKey("x"), nil, drops: 0, now: Timestamp(0))
+    private let limit = SlotLimit(Bench.tenant, LimitKey("x"), nil, drops: 0)
 
     /// A line named by number that waits at the limit with a job of each order.
     private func wait(_ number: Int, _ orders: UInt64..., max: UInt32? = 1) -> Line {
@@ -119,7 +119,7 @@ extension Line {
             line.add(10, "earlier")
             limit.lines.enter(line)
             #expect(first() === line)
-            line.window.remove(Position(order: 10, job: JobID("earlier10")))
+            line.window.remove(Position(order: 10, arrival: 0, job: JobID("earlier10")))
             limit.lines.enter(line)
         }
     }
@@ -323,11 +323,10 @@ extension Line {
         var bench = try await Bench.open()
         for id in ["a", "b", "c", "d"] { try await bench.enqueue(id, limits: limits(1)) }
         let keys = TenantKeys(Bench.tenant)
-        let start = try #require(try await bench.job("b")).pendingStart?.sortable ?? 0
-        let rank = start + 50 * bench.settings.agingMillisecondsPerPriority
         let line = LineID(of: limits(1))
+        let bad = [try await bench.position("b"), try await bench.position("c")]
         let memory = bench.memory.crash()
-        for id in ["b", "c"] { try await memory.write([Write(key: keys.waiting(line, rank, JobID(id)), value: [0xff])]) }
+        for position in bad { try await memory.write([Write(key: keys.waiting(line, position), value: [0xff])]) }
         bench = try await Bench.open(memory, at: bench.now)
         try await bench.settle()
         #expect(try await bench.drain(5) == ["a"])

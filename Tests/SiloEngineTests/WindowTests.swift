@@ -86,7 +86,7 @@ import Testing
         let bench = try await Bench.open { $0.pageRows = 2; $0.windowMax = 2 }
         for index in 0..<8 { try await bench.enqueue("job \(index)", after: index < 4 ? nil : 1000) }
         let keys = TenantKeys(Bench.tenant)
-        for range in [keys.ready("g", from: 0, JobID("")), keys.timers("g", from: 0, JobID(""))] {
+        for range in [keys.ready("g", from: Position(from: 0)), keys.dates("g", from: Position(from: 0))] {
             // Three of four: the first page holds nothing that can be read.
             for row in try await bench.memory.scan(from: range.start, to: range.end, limit: 3) {
                 try await bench.memory.write([Write(key: row.key, value: [0xff])])
@@ -138,7 +138,7 @@ import Testing
         let memory = ShardMemory(settings: EngineSettings(), windows: MemoryBudget(1 << 20))
         let queue = Queue(Queue.ID(tenant: Bench.tenant, group: "g"), counts: StorageV1.QueueCounts())
         for index in 0..<100 {
-            memory.addReady(PendingTask(Position(order: UInt64(index), job: JobID("a")), StorageV1.Task()), to: queue)
+            memory.addReady(PendingTask(Position(order: UInt64(index), arrival: 0, job: JobID("a")), StorageV1.Task()), to: queue)
             memory.changeWindow(queue) { _ = queue.ready.popFirst() }
         }
         #expect(memory.queuesInLoadOrder == 1)

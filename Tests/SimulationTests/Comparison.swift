@@ -55,14 +55,14 @@ extension Model {
         case .scheduled(let attempt, _, let start):
             same("state", stored.state, .scheduled)
             same("attempt", stored.attempt, attempt)
-            same("start", stored.nextStart, start)
+            same("start", stored.nextStart(at: Moment(wall: now, steady: now)), start)
             same("changed at", stored.changedAt, job.scheduledAt)
             same("cancelled at", stored.cancelledAt, nil)
         case .running(let lease):
             same("state", stored.state, .running)
             same("attempt", stored.attempt, lease.attempt)
             same("relative attempt", stored.relativeAttempt, lease.relative)
-            same("start", stored.nextStart, nil)
+            same("start", stored.nextStart(at: Moment(wall: now, steady: now)), nil)
             same("changed at", stored.changedAt, lease.startedAt)
             same("cancelled at", stored.cancelledAt, lease.cancelledAt)
             same("worker", stored.lease?.workerId, lease.worker)
@@ -71,7 +71,7 @@ extension Model {
         case .finished(let state, let attempt, let at, let cancelledAt, let start, _):
             same("state", stored.state, state.name)
             same("attempt", stored.attempt, attempt)
-            same("start", stored.nextStart, start)
+            same("start", stored.nextStart(at: Moment(wall: now, steady: now)), start)
             same("changed at", stored.changedAt, at)
             same("cancelled at", stored.cancelledAt, cancelledAt)
         }

@@ -12,6 +12,8 @@ struct Model {
         var start: Timestamp
         /// When the job was scheduled for the attempt that it waits for or runs.
         var scheduledAt: Timestamp
+        /// Counts the jobs in the order in which they came.
+        let arrival: Int
         var place: Place
         /// Attempts that ended, in order.
         var ended: [Ended] = []
@@ -47,6 +49,11 @@ struct Model {
 
     var now: Timestamp
     var jobs: [JobKey: Job] = [:]
+    private var arrivals = 0
+
+    init(now: Timestamp) {
+        self.now = now
+    }
 
     var completed: Int { jobs.values.filter { if case .finished = $0.place { true } else { false } }.count }
     var running: [(key: JobKey, lease: Running)] {
@@ -55,11 +62,11 @@ struct Model {
 
     /// Ready jobs of a group, in the order within each tenant.
     func ready(_ group: String) -> [JobKey] {
-        let ready = jobs.compactMap { key, job -> (rank: UInt64, key: JobKey)? in
+        let ready = jobs.compactMap { key, job -> (rank: UInt64, arrival: Int, key: JobKey)? in
             guard job.new.group == group, case .scheduled(_, _, let start) = job.place, start <= now else { return nil }
-            return (start.sortable + UInt64(job.new.priority) * 60_000, key)
+            return (max(start, job.scheduledAt).sortable + UInt64(job.new.priority) * 60_000, job.arrival, key)
         }
-        return ready.sorted { ($0.rank, $0.key.id.text) < ($1.rank, $1.key.id.text) }.map(\.key)
+        return ready.sorted { ($0.rank, $0.arrival) < ($1.rank, $1.arrival) }.map(\.key)
     }
 
     // MARK: Time and crashes
@@ -132,7 +139,8 @@ struct Model {
         guard jobs[new.key] == nil else { return .refused(.jobAlreadyExists(new.key.id)) }
         let start = new.startAtMs > 0 ? Timestamp(new.startAtMs) : now
         let place = Place.scheduled(attempt: 1, relative: 1, start: start)
-        jobs[new.key] = Job(new: new, start: start, scheduledAt: now, place: place)
+        arrivals += 1
+        jobs[new.key] = Job(new: new, start: start, scheduledAt: now, arrival: arrivals, place: place)
         return .done
     }
 
@@ -225,8 +233,11 @@ struct Model {
         case .scheduled: return refuse("job is still in progress", .scheduled)
         case .running: return refuse("job is still in progress", .running)
         case .finished(.succeeded, _, _, _, _, _): return refuse("job already succeeded", .succeeded)
-        case .finished(_, let attempt, _, _, _, let ran):
-            schedule(key, ran ? attempt + 1 : attempt, 1, max(now, Timestamp(job.new.startAtMs)))
+        case .finished(_, let attempt, _, _, let start, let ran):
+            // It waits for its date only if it did when it was cancelled, before it ran at all.
+            let date = Timestamp(job.new.startAtMs)
+            let waits = attempt == 1 && !ran && start.map { $0 >= date } ?? false
+            schedule(key, ran ? attempt + 1 : attempt, 1, waits ? max(now, date) : now)
             return .done
         }
     }

@@ -59,7 +59,7 @@ public struct HolderAudit: Sendable {
             guard let lease = try? StorageV1.Lease(serializedBytes: row.value), lease.hold == drops else { return }
             for key in lease.slots { found[LimitKey(key), default: 0] += 1 }
         }
-        for range in [keys.ready, keys.timers] {
+        for range in [keys.ready, keys.delays] {
             try await pages(of: range, view) { row in
                 guard let task = try? StorageV1.Task(serializedBytes: row.value), task.hold == drops else { return }
                 for key in task.jobLimits.slotKeys { found[key, default: 0] += 1 }

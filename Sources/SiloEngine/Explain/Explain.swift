@@ -20,21 +20,20 @@ public struct Explain: Command {
         let memory = transaction.memory
         let poll = memory.polls[job.queue.id.group]
         var findings = Findings(
-            now: transaction.now, tenant: tenant, id: id, stored: stored, lastPoll: poll?.last,
+            moment: transaction.moment, tenant: tenant, id: id, stored: stored,
+            lastPoll: poll.map { transaction.moment.date(of: $0.last) },
             workersWaiting: memory.waiters.count(of: job.queue.id.group), leasePace: poll?.leases ?? Pace(),
             drops: memory.limits.dropCount(of: tenant), asksRateLimiter: transaction.settings.asksRateLimiter
         )
         for target in memory.limits.pauses.targets(of: job.queue.id) {
             if let pause = memory.limits.pauses[target] { findings.pauses.append((target, pause)) }
         }
-        guard stored.state == .scheduled, let start = stored.pendingStart else { return findings }
+        guard stored.state == .scheduled, let start = stored.pendingStart, let due = stored.due else { return findings }
 
-        let due = stored.due ?? start
-        let order = transaction.rank(start: start, priority: stored.job.priority)
-        findings.order = order
-        if let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, due.sortable, id)) {
+        findings.position = transaction.position(job, stored, start: start)
+        if let bytes = try await transaction.get(job.keys.timer(due.axis, job.queue.id.group, stored.position(due))) {
             let task = try? StorageV1.Task(serializedBytes: bytes)
-            findings.place = .timer(due, isAsking: task?.hold != nil, rateChecks: task?.rateChecks ?? 0)
+            findings.place = .timer(due.date(at: transaction.moment), isAsking: task?.hold != nil, rateChecks: task?.rateChecks ?? 0)
         } else if try await transaction.isWaiting(job, stored) {
             findings.place = .waiting
         } else {
@@ -79,7 +78,7 @@ extension Transaction {
             )
         case .hits(let limit, let rate):
             var bucket = limit.bucket
-            bucket.pass(to: now, rate)
+            bucket.pass(to: moment, rate)
             guard blocks || !bucket.hasRoom(rate) else { return nil }
             return Findings.Limit(
                 kind: .rate, key: limit.id.text, blocks: blocks, max: UInt64(rate.room),

@@ -36,7 +36,8 @@ public struct Findings: Sendable {
         var bucket: (state: Bucket, rate: StorageV1.RateLimit)?
     }
 
-    let now: Timestamp
+    let moment: Moment
+    var now: Timestamp { moment.wall }
     let tenant: Tenant
     let id: JobID
     let stored: StoredJob
@@ -47,7 +48,8 @@ public struct Findings: Sendable {
     let asksRateLimiter: Bool
     var pauses: [(target: PauseTarget, pause: StorageV1.Pause)] = []
     var place: Place?
-    var order: UInt64 = 0
+    /// Where it stands, or would, among those that are ready or wait at a limit.
+    var position = Position(from: .max)
     var limits: [Limit] = []
 
     /// The whole explanation, with what rows tell. Reads a bounded number of them.
@@ -107,7 +109,7 @@ public struct Findings: Sendable {
         obstacle.until = due
         if isAsking {
             obstacle.text = "the external rate limiter is being asked; without an answer it is asked again in \(Self.length(due - now))"
-        } else if stored.due != nil {
+        } else if stored.delay != nil, checks > 0 || stored.pendingStart.map({ $0 <= now }) ?? false {
             obstacle.text = "\(refusals(checks)); it asks again in \(Self.length(due - now))"
         } else if stored.attempt > 1 {
             obstacle.text = "attempt \(stored.attempt) waits \(Self.length(due - now)) more after the one before failed"
@@ -133,8 +135,8 @@ public struct Findings: Sendable {
     private func readyQueue(_ count: UInt64, _ reader: any StoreReader) async throws(StoreError) -> Explanation.Obstacle? {
         let keys = TenantKeys(tenant)
         let group = TaskGroup(stored.job.taskGroup)
-        let range = keys.ready(group, from: 0, JobID(""))
-        let ahead = try await reader.count(from: range.start, to: keys.ready(group, order, id), limit: Self.rowsMax)
+        let range = keys.ready(group, from: Position(from: 0))
+        let ahead = try await reader.count(from: range.start, to: keys.ready(group, position), limit: Self.rowsMax)
         guard ahead > 0 else { return nil }
         var obstacle = Explanation.Obstacle(kind: .readyQueue, blocksNow: pauses.isEmpty)
         obstacle.ahead = UInt64(ahead)
@@ -160,7 +162,8 @@ public struct Findings: Sendable {
         if let (state, rate) = limit.bucket {
             // It is no sooner than those who go first, which may allow less. One of another algorithm empties the bucket.
             let rates = before(limit).compactMap(\.rate).filter { $0.algorithm == rate.algorithm }
-            let dues = [state.dueAt(rate, hitsAhead: hitsAhead, now: now)] + rates.map { state.dueAt($0, now: now) }
+            let dues = ([state.dueAt(rate, hitsAhead: hitsAhead, now: moment)] + rates.map { state.dueAt($0, now: moment) })
+                .map { $0?.date(at: moment) }
             obstacle.until = dues.contains(nil) ? nil : dues.compactMap { $0 }.max()
             let place = ahead == 0 ? "it is first in line" : "\(obstacle.aheadText) \(ahead == 1 ? "is" : "are") before it"
             let due = obstacle.until.map { "; it is due in \(Self.length($0 - now))" } ?? "; jobs that are ready must start first"
@@ -179,7 +182,7 @@ public struct Findings: Sendable {
     /// The other lines whose first job goes before this one.
     private func before(_ limit: Limit) -> [WaitingLine] {
         let own = LineID(of: stored.job.limits)
-        return limit.lines.filter { $0.line != own && $0.head < Position(order: order, job: id) }
+        return limit.lines.filter { $0.line != own && $0.head < position }
     }
 
     private func slotText(_ limit: Limit, _ obstacle: Explanation.Obstacle) -> String {
@@ -211,7 +214,7 @@ public struct Findings: Sendable {
         for line in limit.lines.filter({ $0.line == own }) + before(limit) {
             guard count < Self.rowsMax else { break }
             let jobs = try await reader.count(
-                from: keys.waiting(line.line, from: 0, JobID("")).start, to: keys.waiting(line.line, order, id),
+                from: keys.waiting(line.line, from: Position(from: 0)).start, to: keys.waiting(line.line, position),
                 limit: Self.rowsMax - count
             )
             count += jobs
@@ -236,7 +239,7 @@ public struct Findings: Sendable {
         }
         guard found.count < wanted else { return found }
         try await reader.look(from: keys.ready.start, to: keys.ready.end, limit: Self.rowsMax) { row in
-            guard let task = try? StorageV1.Task(serializedBytes: row.value), let (_, job) = keys.parseOrdered(row.key),
+            guard let task = try? StorageV1.Task(serializedBytes: row.value), let job = keys.parseOrdered(row.key)?.job,
                 task.hold == drops, task.jobLimits.slotKeys.contains(key)
             else { return true }
             found.append(Explanation.Holder(job: job, group: task.jobGroup))

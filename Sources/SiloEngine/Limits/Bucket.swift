@@ -18,41 +18,51 @@ struct Bucket: Equatable {
     /// Nothing is used or promised, as far as the row says.
     var isEmpty: Bool { record.used == 0 && record.reserved == 0 }
 
-    /// When the row says nothing any more; nil when that depends on more than time.
-    var expiresAt: Timestamp? {
+    /// When the row says nothing any more, by the wall clock that the store drops it by; nil when that depends on more than time.
+    /// It stays for longer than a clock is likely to be set ahead: a row that goes too early would give its hits out again.
+    func expiresAt(_ now: Moment) -> Timestamp? {
         guard record.reserved == 0, record.windowEndsMs > 0 else { return nil }
-        return Timestamp(record.windowEndsMs) + 60_000
+        return windowEnds.date(at: now) + Self.rowKeptMilliseconds
     }
+
+    static let rowKeptMilliseconds: Int64 = 86_400_000
 
     static let tokenBucket: UInt32 = 0
     static let leakyBucket: UInt32 = 1
 
-    /// Of a bucket that was just read: the clock may show less than it showed on the machine that wrote it. Then the times that
-    /// were noted go back as far.
-    mutating func wind(to now: Timestamp, _ rate: StorageV1.RateLimit) {
-        let back = Timestamp(record.changedAtMs) - now
-        guard back > 0 else { return }
-        record.changedAtMs = now.milliseconds
-        guard record.windowEndsMs > 0 else { return }
-        let isCalendar = rate.isCalendar && record.algorithm == Self.tokenBucket
-        let end = isCalendar ? now + rate.windowMilliseconds(at: now) : Timestamp(record.windowEndsMs) + -back
-        record.windowEndsMs = max(1, min(record.windowEndsMs, end.milliseconds))
-    }
-
     /// Brings the state to `now`, and to the kind that a limit asks for.
-    mutating func pass(to now: Timestamp, _ rate: StorageV1.RateLimit) {
+    mutating func pass(to now: Moment, _ rate: StorageV1.RateLimit) {
         if record.algorithm != rate.algorithm {
             record.algorithm = rate.algorithm
             empty(at: now)
         }
         if record.algorithm == Self.leakyBucket {
-            let leaked = Double(max(0, now - Timestamp(record.changedAtMs))) * rate.hitsPerMillisecond(at: now)
+            let leaked = Double(max(0, now.steady - Timestamp(record.changedAtMs))) * rate.hitsPerMillisecond(at: now.wall)
             record.used = max(0, record.used - leaked)
-        } else if record.windowEndsMs > 0, record.windowEndsMs <= now.milliseconds {
+        } else if record.windowEndsMs > 0, windowEnds.hasCome(by: now) {
             Probe.windowPassed.reached()
             empty(at: now)
         }
-        record.changedAtMs = now.milliseconds
+        record.changedAtMs = now.steady.milliseconds
+    }
+
+    /// The wall clock shows less than it did when the window opened.
+    func isAhead(of now: Timestamp) -> Bool { record.calendarFromMs > now.milliseconds }
+
+    /// A calendar window goes with the wall clock. When that shows less than it did when the window opened, it was set back: what
+    /// was used then counts in the period that runs now, so that no window lasts longer than it should and none is lost.
+    mutating func setBack(to now: Timestamp, _ rate: StorageV1.RateLimit) {
+        let back = Timestamp(record.calendarFromMs) - now
+        guard isAhead(of: now) else { return }
+        Probe.calendarWindowSetBack.reached()
+        let end = rate.isCalendar ? now + rate.windowMilliseconds(at: now) : Timestamp(record.windowEndsMs) + -back
+        record.windowEndsMs = max(1, min(record.windowEndsMs, end.milliseconds))
+        record.calendarFromMs = max(1, now.milliseconds)
+    }
+
+    /// When the window ends: at a date if it is one of the calendar's.
+    private var windowEnds: Due {
+        Due(axis: record.calendarFromMs > 0 ? .wall : .steady, at: Timestamp(record.windowEndsMs))
     }
 
     /// Whether an attempt may be promised its hits now. The state must be at `now`.
@@ -62,24 +72,25 @@ struct Bucket: Equatable {
 
     /// When there will be room if nothing starts or is promised meanwhile; nil when time alone does not make any.
     /// - Parameter hitsAhead: what those ask who go before.
-    func dueAt(_ rate: StorageV1.RateLimit, hitsAhead: Double = 0, now: Timestamp) -> Timestamp? {
+    func dueAt(_ rate: StorageV1.RateLimit, hitsAhead: Double = 0, now: Moment) -> Due? {
         let hits = Double(rate.hits) + hitsAhead
         if record.algorithm == Self.leakyBucket {
             guard Double(rate.hits) + Double(record.reserved) <= rate.room else { return nil }
             let excess = hits + record.used + Double(record.reserved) - rate.room
-            let wait = (excess / rate.hitsPerMillisecond(at: now) - 1e-6).rounded(.up)
-            return now + Int64(max(0, min(wait, 1e15)))
+            let wait = (excess / rate.hitsPerMillisecond(at: now.wall) - 1e-6).rounded(.up)
+            return .delay(until: now.steady + Int64(max(0, min(wait, 1e15))))
         }
         let first = rate.room - record.used - Double(record.reserved)
-        if hits <= first { return now }
+        if hits <= first { return .delay(until: now.steady) }
         guard record.windowEndsMs > 0, Double(rate.hits) + Double(record.reserved) <= rate.room else { return nil }
         // Those before it fill whole windows.
         let windows = max(0, ((hits - max(0, first)) / rate.room).rounded(.up) - 1)
-        return Timestamp(record.windowEndsMs) + Int64(min(windows * Double(rate.windowMilliseconds(at: now)), 1e15))
+        let more = Int64(min(windows * Double(rate.windowMilliseconds(at: now.wall)), 1e15))
+        return Due(axis: windowEnds.axis, at: windowEnds.at + more)
     }
 
     /// Promises an attempt its hits.
-    mutating func reserve(_ rate: StorageV1.RateLimit, at now: Timestamp) {
+    mutating func reserve(_ rate: StorageV1.RateLimit, at now: Moment) {
         if rate.behavior & RateBehavior.resetRemaining != 0 { empty(at: now) }
         record.reserved += UInt64(max(0, rate.hits))
     }
@@ -90,26 +101,29 @@ struct Bucket: Equatable {
     }
 
     /// The attempt starts: its promised hits are used.
-    mutating func use(_ rate: StorageV1.RateLimit, at now: Timestamp) {
+    mutating func use(_ rate: StorageV1.RateLimit, at now: Moment) {
         guard rate.hits > 0 else { return }
         unreserve(rate)
         pass(to: now, rate)
         record.used += Double(rate.hits)
         if record.algorithm == Self.leakyBucket {
-            noteWhenEmpty(rate)
+            noteWhenEmpty(rate, now.wall)
         } else if record.windowEndsMs == 0 {
-            record.windowEndsMs = (now + rate.windowMilliseconds(at: now)).milliseconds
+            let axis: Axis = rate.isCalendar ? .wall : .steady
+            record.windowEndsMs = (now[axis] + rate.windowMilliseconds(at: now.wall)).milliseconds
+            record.calendarFromMs = rate.isCalendar ? max(1, now.wall.milliseconds) : 0
         }
     }
 
     /// The attempt that started at `start` did not run after all: those of its hits that still count are not used any more.
-    mutating func refund(_ rate: StorageV1.RateLimit, startedAt start: Timestamp, now: Timestamp) {
+    mutating func refund(_ rate: StorageV1.RateLimit, startedAt start: Moment, now: Moment) {
         Probe.hitsGivenBack.reached()
         pass(to: now, rate)
         let hits = Double(max(0, rate.hits))
         if record.algorithm == Self.leakyBucket {
-            record.used = max(0, record.used - max(0, hits - Double(max(0, now - start)) * rate.hitsPerMillisecond(at: now)))
-        } else if record.windowEndsMs > 0, start >= Timestamp(record.windowEndsMs) + -rate.windowLength(at: now) {
+            let leaked = Double(max(0, now.steady - start.steady)) * rate.hitsPerMillisecond(at: now.wall)
+            record.used = max(0, record.used - max(0, hits - leaked))
+        } else if record.windowEndsMs > 0, start[windowEnds.axis] >= windowEnds.at + -rate.windowLength(at: now.wall) {
             record.used = max(0, record.used - hits)
             // Nobody has started in it: as its row says nothing, so must memory.
             if record.used == 0 { empty(at: now) }
@@ -117,27 +131,28 @@ struct Bucket: Equatable {
     }
 
     /// Uses up what is left, as a refused hit does that asks for it. False when nothing was left.
-    mutating func drain(_ rate: StorageV1.RateLimit) -> Bool {
+    mutating func drain(_ rate: StorageV1.RateLimit, at now: Moment) -> Bool {
         let all = max(0, rate.room - Double(record.reserved))
         guard record.used < all, record.algorithm == Self.leakyBucket || record.windowEndsMs > 0 else { return false }
         record.used = all
-        if record.algorithm == Self.leakyBucket { noteWhenEmpty(rate) }
+        if record.algorithm == Self.leakyBucket { noteWhenEmpty(rate, now.wall) }
         Probe.bucketDrained.reached()
         return true
     }
 
     /// Of a leaky bucket: its row says nothing any more from then on.
-    private mutating func noteWhenEmpty(_ rate: StorageV1.RateLimit) {
-        let wait = record.used / rate.hitsPerMillisecond(at: Timestamp(record.changedAtMs))
+    private mutating func noteWhenEmpty(_ rate: StorageV1.RateLimit, _ now: Timestamp) {
+        let wait = record.used / rate.hitsPerMillisecond(at: now)
         let end = (Timestamp(record.changedAtMs) + saturated(min(wait, 1e15).rounded(.up))).milliseconds
         // A job of a slower limit may have used it before.
         record.windowEndsMs = max(record.windowEndsMs, end)
     }
 
-    private mutating func empty(at now: Timestamp) {
+    private mutating func empty(at now: Moment) {
         record.used = 0
         record.windowEndsMs = 0
-        record.changedAtMs = now.milliseconds
+        record.calendarFromMs = 0
+        record.changedAtMs = now.steady.milliseconds
     }
 }
 

@@ -31,12 +31,15 @@ enum Demand {
 enum Verdict {
     case free
     /// The first of its limits that has no room. `dueAt` is when a bucket will have some; nil when that is not known.
-    case blocked(Demand, dueAt: Timestamp?)
+    case blocked(Demand, dueAt: Due?)
 }
 
 extension StorageV1.Task {
     /// The limits of the job, from its copy or from what stands in for it.
     var jobLimits: [StorageV1.Limit] { job?.limits ?? limits }
+
+    /// When the job came, among others.
+    var jobArrival: UInt64 { job?.arrival ?? arrival }
 
     /// The task group of the job.
     var jobGroup: TaskGroup { TaskGroup(job?.taskGroup ?? taskGroup) }

@@ -44,7 +44,7 @@ class Limit {
     /// A slot of it is kept for a line that has been passed over for long.
     var isKept: Bool { false }
     /// When it is looked at next; nil when nothing is planned.
-    var alarm: Timestamp?
+    var alarm = PerAxis<Timestamp?>(nil)
 
     init(_ id: ID, isStored: Bool) {
         self.id = id
@@ -77,12 +77,11 @@ final class SlotLimit: Limit {
     /// - Parameters:
     ///   - record: as stored; nil when there is no row.
     ///   - drops: the tenant's count now. What was held before the last drop is not held any more.
-    ///   - now: nothing was refreshed later, whatever the clock of the machine before said.
-    init(_ tenant: Tenant, _ key: LimitKey, _ record: StorageV1.Slots?, drops: UInt32, now: Timestamp) {
+    init(_ tenant: Tenant, _ key: LimitKey, _ record: StorageV1.Slots?, drops: UInt32) {
         self.key = key
         self.drops = drops
         held = record.map { $0.drops == drops ? $0.held : 0 } ?? 0
-        floating = record?.floating?.wound(to: now)
+        floating = record?.floating
         super.init(.slots(tenant, key), isStored: record != nil)
     }
 
@@ -143,9 +142,9 @@ final class BucketLimit: Limit {
     }
 
     /// The row that says what memory says; no value when there is nothing to say.
-    func row(_ keys: TenantKeys) -> Write {
+    func row(_ keys: TenantKeys, at now: Moment) -> Write {
         let key = keys.bucket(name, self.key)
         guard !bucket.isEmpty else { return Write(key: key, value: nil) }
-        return Write(key: key, value: bucket.record.serializedBytes(), expiresAt: bucket.expiresAt)
+        return Write(key: key, value: bucket.record.serializedBytes(), expiresAt: bucket.expiresAt(now))
     }
 }

@@ -19,7 +19,7 @@ final class LimitTable {
     let pauses: PauseTable
 
     /// When a bucket has room again, or a floating limit is to be refreshed.
-    private var alarms = Heap<LimitAlarm>()
+    private var alarms = PerAxis(Heap<LimitAlarm>())
 
     private var freed = FIFO<Limit>()
     /// The line of each tenant that slots are kept for, and those limits.
@@ -155,23 +155,23 @@ final class LimitTable {
         return limit
     }
 
-    /// The limit is looked at again no later than at a time.
-    func setAlarm(_ limit: Limit, at time: Timestamp) {
-        guard limit.alarm.map({ time < $0 }) ?? true else { return }
-        limit.alarm = time
-        alarms.insert(LimitAlarm(at: time, limit: limit.id))
+    /// The limit is looked at again no later than at a time of one of the clocks.
+    func setAlarm(_ limit: Limit, _ axis: Axis, at time: Timestamp) {
+        guard limit.alarm[axis].map({ time < $0 }) ?? true else { return }
+        limit.alarm[axis] = time
+        alarms[axis].insert(LimitAlarm(at: time, limit: limit.id))
     }
 
-    var nextAlarm: Timestamp? {
-        [alarms.first?.at, refreshes.nextAlarm].compactMap { $0 }.min()
+    var nextAlarm: PerAxis<Timestamp?> {
+        PerAxis(wall: alarms.wall.first?.at, steady: [alarms.steady.first?.at, refreshes.nextAlarm].compactMap { $0 }.min())
     }
 
     /// The next limit whose alarm rings by `now`.
-    func popAlarm(by now: Timestamp) -> Limit? {
-        while let alarm = alarms.first, alarm.at <= now {
-            alarms.popFirst()
-            guard let limit = limit(alarm.limit), limit.alarm == alarm.at else { continue }
-            limit.alarm = nil
+    func popAlarm(_ axis: Axis, by now: Timestamp) -> Limit? {
+        while let alarm = alarms[axis].first, alarm.at <= now {
+            alarms[axis].popFirst()
+            guard let limit = limit(alarm.limit), limit.alarm[axis] == alarm.at else { continue }
+            limit.alarm[axis] = nil
             return limit
         }
         return nil
@@ -180,7 +180,7 @@ final class LimitTable {
     /// A floating limit that somebody waits for is looked at when its next refresh may begin.
     func planRefresh(of limit: SlotLimit) {
         guard let floating = limit.floating, !limit.lines.isEmpty, refreshes[limit.id] == nil else { return }
-        setAlarm(limit, at: floating.refreshFrom)
+        setAlarm(limit, .steady, at: floating.refreshFrom)
     }
 
     // MARK: Rows
@@ -204,15 +204,19 @@ final class LimitTable {
     }
 
     /// Adds the rows that memory is ahead of. A row that is not there is not deleted.
-    func takeDirtyRows(into batch: inout [Write]) {
+    /// - Returns: whether one of them stores the end of a length of time.
+    func takeDirtyRows(into batch: inout [Write], at now: Moment) -> Bool {
+        var storesDelays = false
         for limit in dirtySlots {
             limit.isDirty = false
+            if limit.floating != nil { storesDelays = true }
             add(limit.row(TenantKeys(limit.id.tenant)), to: &batch, &limit.isStored)
             noteIdle(limit)
         }
         for limit in dirtyBuckets {
             limit.isDirty = false
-            add(limit.row(TenantKeys(limit.id.tenant)), to: &batch, &limit.isStored)
+            if !limit.bucket.isEmpty { storesDelays = true }
+            add(limit.row(TenantKeys(limit.id.tenant), at: now), to: &batch, &limit.isStored)
             noteIdle(limit)
         }
         for line in dirtyLines {
@@ -224,6 +228,7 @@ final class LimitTable {
         dirtyBuckets.removeAll(keepingCapacity: true)
         dirtyLines.removeAll(keepingCapacity: true)
         ended.removeAll(keepingCapacity: true)
+        return storesDelays
     }
 
     private func add(_ write: Write, to batch: inout [Write], _ isStored: inout Bool) {
@@ -275,16 +280,8 @@ extension StorageV1.FloatingState {
     /// The longest time between a refresh that failed and the next, in milliseconds.
     static let backoffMax: Int64 = 60_000
 
-    /// As it is when the clock shows `now`, which may be less than it showed on the machine before.
-    func wound(to now: Timestamp) -> Self {
-        var state = self
-        state.lastRefreshedAtMs = min(lastRefreshedAtMs, now.milliseconds)
-        state.nextRetryAtMs = nextRetryAtMs.map { min($0, (now + Self.backoffMax).milliseconds) }
-        return state
-    }
-
-    /// When the next refresh may begin.
+    /// When the next refresh may begin, by steady time.
     var refreshFrom: Timestamp {
-        max(Timestamp(lastRefreshedAtMs) + refreshIntervalMs, Timestamp(nextRetryAtMs ?? 0))
+        max(Timestamp(lastRefreshedSteadyMs) + refreshIntervalMs, Timestamp(nextRetryAtMs ?? 0))
     }
 }

@@ -37,11 +37,11 @@ final class Line: WindowOwner {
         keys = TenantKeys(id.tenant)
         limits = record.limits
         waiting = record.waiting
-        window = Window(frontier: record.waiting > 0 ? Position(order: record.waitingFrom, job: JobID("")) : nil)
+        window = Window(frontier: record.waiting > 0 ? Position(from: record.waitingFrom) : nil)
     }
 
     /// No job of the line stands before.
-    var head: Position { window.first?.position ?? window.frontier ?? Position(order: .max, job: JobID("")) }
+    var head: Position { window.first?.position ?? window.frontier ?? Position(from: .max) }
 
     func counted(in count: UInt64) { waiting += count }
     func countedOut(_ count: UInt64 = 1, _ healed: Healed) { healed.countDown(&waiting, by: count, .lineCount) }

@@ -9,9 +9,8 @@ extension Transaction {
         if let limit = memory.limits.slot(tenant, key) { return limit }
         let record: StorageV1.Slots? = try await record(TenantKeys(tenant).slots(key))
         if record == nil { try await noteLimited(tenant) }
-        let limit = SlotLimit(tenant, key, record, drops: memory.limits.dropCount(of: tenant), now: now)
+        let limit = SlotLimit(tenant, key, record, drops: memory.limits.dropCount(of: tenant))
         memory.limits.add(tenant, limit)
-        if limit.floating != record?.floating { memory.limits.markDirty(limit) }
         return limit
     }
 
@@ -24,14 +23,17 @@ extension Transaction {
     }
 
     private func bucket(_ rate: StorageV1.RateLimit, of tenant: Tenant) async throws(StoreError) -> BucketLimit {
+        let limit = try await storedBucket(rate, of: tenant)
+        if limit.bucket.isAhead(of: now) { change(limit) { $0.setBack(to: now, rate) } }
+        return limit
+    }
+
+    private func storedBucket(_ rate: StorageV1.RateLimit, of tenant: Tenant) async throws(StoreError) -> BucketLimit {
         if let limit = memory.limits.bucket(.bucket(tenant, of: rate)) { return limit }
         let (name, key) = (LimitKey(rate.name), LimitKey(rate.uniqueKey))
         let record: StorageV1.Bucket? = try await record(TenantKeys(tenant).bucket(name, key))
-        var bucket = Bucket(record ?? StorageV1.Bucket())
-        bucket.wind(to: now, rate)
-        let limit = BucketLimit(tenant, name, key, bucket, isStored: record != nil)
+        let limit = BucketLimit(tenant, name, key, Bucket(record ?? StorageV1.Bucket()), isStored: record != nil)
         memory.limits.add(limit)
-        if let record, bucket.record != record { memory.limits.markDirty(limit) }
         return limit
     }
 
@@ -123,11 +125,11 @@ extension Transaction {
                 }
             case .hits(let limit, let rate):
                 var bucket = limit.bucket
-                bucket.pass(to: now, rate)
+                bucket.pass(to: moment, rate)
                 let isReset = rate.behavior & RateBehavior.resetRemaining != 0
                 if isReset { Probe.bucketReset.reached() }
                 guard isReset || bucket.hasRoom(rate), !isNewcomer || limit.lines.isEmpty else {
-                    let dueAt = bucket.dueAt(rate, now: now)
+                    let dueAt = bucket.dueAt(rate, now: moment)
                     (rate.algorithm == Bucket.leakyBucket ? Probe.leakyBucketBlocked : .rateBlocked).reached()
                     if dueAt == nil { Probe.bucketFullOfPromises.reached() }
                     return .blocked(demand, dueAt: dueAt)
@@ -158,7 +160,7 @@ extension Transaction {
                 continue
             }
             onRollBack { _ in limit.restore(before) }
-            limit.releases.record(at: now)
+            limit.releases.record(at: steady)
             memory.limits.markDirty(limit)
             memory.limits.markFreed(limit)
         }
@@ -186,7 +188,7 @@ extension Transaction {
     /// The attempt starts: the hits that it was promised are used.
     func useHits(_ task: StorageV1.Task, _ job: JobReference) async throws(StoreError) {
         guard task.reserved else { return }
-        let now = now
+        let now = moment
         try await changeBuckets(task.jobLimits.rates, of: job.tenant) { $0.use($1, at: now) }
     }
 

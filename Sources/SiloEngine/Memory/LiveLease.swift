@@ -7,15 +7,15 @@ final class LiveLease {
     let job: JobID
     let queue: Queue
     var record: StorageV1.Lease
-    /// When it ends unless it is renewed, in steady time. The record says it in the wall clock's, for people.
+    /// When it ends unless it is renewed, in steady time: not before the record says so.
     var expiresAt: Timestamp
 
-    init(taskID: TaskID, job: JobID, queue: Queue, record: StorageV1.Lease, expiresAt: Timestamp) {
+    init(taskID: TaskID, job: JobID, queue: Queue, record: StorageV1.Lease) {
         self.taskID = taskID
         self.job = job
         self.queue = queue
         self.record = record
-        self.expiresAt = expiresAt
+        expiresAt = Timestamp(record.expiresAtMs)
     }
 
     var key: Bytes { queue.keys.lease(job) }

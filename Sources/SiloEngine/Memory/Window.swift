@@ -1,18 +1,6 @@
 import SiloCore
 import SiloStore
 
-/// Where a ready row or a timer row stands: rank or start, then the job.
-struct Position: Comparable {
-    let order: UInt64
-    let job: JobID
-
-    static func < (left: Position, right: Position) -> Bool {
-        left.order != right.order
-            ? left.order < right.order
-            : left.job.text.utf8.lexicographicallyPrecedes(right.job.text.utf8)
-    }
-}
-
 /// A pending attempt that a window holds: a ready row or a timer row of the store.
 final class PendingTask {
     let position: Position

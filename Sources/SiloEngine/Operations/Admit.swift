@@ -3,10 +3,11 @@ import SiloCore
 import SiloStore
 
 extension Transaction {
-    /// Makes the job's pending attempt due: when its start time comes, or now.
-    func admit(_ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) {
-        let start = Timestamp(task.startMs)
-        guard start <= now else { return placeTimer(job, task, due: start) }
+    /// Makes the job's pending attempt due: when its time comes, or now.
+    /// - Parameter delay: the end of the length of time that it waits for, as its status says; nil: it waits for the date of its start.
+    func admit(_ job: JobReference, _ task: StorageV1.Task, after delay: Due? = nil) async throws(StoreError) {
+        let due = delay ?? .date(Timestamp(task.startMs))
+        guard due.hasCome(by: moment) else { return placeTimer(job, task, due) }
         try await admitDue(job, task)
     }
 
@@ -42,8 +43,8 @@ extension Transaction {
         case .free:
             try await accept(job, task, demands)
         case .blocked(.hits(_, let rate), let dueAt) where rate.maxRetries > 0:
-            let due = comesBack(rate, after: 0, roomAt: dueAt, least: settings.rateRetryLeastMilliseconds)
-            try await putOff(job, task, until: due, isRefusal: false)
+            let wait = wait(rate, after: 0, roomAt: dueAt, least: settings.rateRetryLeastMilliseconds)
+            try await putOff(job, task, by: wait, isRefusal: false)
         case .blocked(let demand, let dueAt):
             note(demand, dueAt, group: job.queue.id.group)
             try await placeWaiting(job, task, at: demand)
@@ -62,7 +63,7 @@ extension Transaction {
         }
         for demand in demands {
             guard case .hits(let limit, let rate) = demand else { continue }
-            change(limit) { $0.reserve(rate, at: now) }
+            change(limit) { $0.reserve(rate, at: moment) }
             task.reserved = true
         }
         placeReady(job, task)
@@ -71,7 +72,7 @@ extension Transaction {
     /// A rate limit has no room for a job that asks only so often: it comes back later, or fails (spec/limits.md 8).
     /// - Parameter roomAt: when there will be room, if that is known.
     func putOff(
-        _ job: JobReference, _ task: StorageV1.Task, _ rate: StorageV1.RateLimit, roomAt: Timestamp?
+        _ job: JobReference, _ task: StorageV1.Task, _ rate: StorageV1.RateLimit, roomAt: Due?
     ) async throws(StoreError) {
         guard rate.maxRetries == 0 || task.rateChecks < rate.maxRetries else {
             Probe.rateExhausted.reached()
@@ -81,44 +82,53 @@ extension Transaction {
         // Whoever would come back at once, again and again, leaves some time to others.
         let isHasty = rate.maxRetries == 0 || task.rateChecks >= Self.hastyChecksMax
         let least = isHasty ? settings.rateRetryLeastMilliseconds : 0
-        try await putOff(job, task, until: comesBack(rate, after: task.rateChecks, roomAt: roomAt, least: least))
+        try await putOff(job, task, by: wait(rate, after: task.rateChecks, roomAt: roomAt, least: least))
     }
 
     /// Refusals up to which a job may come back without a pause.
     private static let hastyChecksMax: UInt32 = 10
 
-    /// When a refused job comes back: when there will be room, if that is soon, or else after its backoff.
-    private func comesBack(_ rate: StorageV1.RateLimit, after checks: UInt32, roomAt: Timestamp?, least: Int64) -> Timestamp {
-        if let roomAt, roomAt > now, roomAt < now + max(0, rate.maxBackoffMs) { return roomAt }
-        return now + max(least, rate.backoff(after: checks))
+    /// How long a refused job stays away: until there will be room, if that is soon, or else for its backoff.
+    private func wait(_ rate: StorageV1.RateLimit, after checks: UInt32, roomAt: Due?, least: Int64) -> Int64 {
+        if let wait = roomAt?.wait(from: moment), wait > 0, wait < max(0, rate.maxBackoffMs) { return wait }
+        return max(least, rate.backoff(after: checks))
     }
 
-    /// Has the job come back at a time. Its rank stays that of its start.
+    /// Has the job come back after some milliseconds. Its rank stays that of its start.
     /// - Parameter isRefusal: it counts as one of the refusals that the job bears.
     func putOff(
-        _ job: JobReference, _ task: StorageV1.Task, until due: Timestamp, isRefusal: Bool = true
+        _ job: JobReference, _ task: StorageV1.Task, by wait: Int64, isRefusal: Bool = true
     ) async throws(StoreError) {
         var task = task
         task.hold = nil
         task.reserved = false
         if isRefusal { task.rateChecks += 1 }
-        try await retarget(job, task, due: due)
-        placeTimer(job, task, due: due)
+        try await delay(job, task, by: wait)
     }
 
-    /// Has the job's status say when its timer is due; nil: it has none any more.
-    func retarget(_ job: JobReference, _ task: StorageV1.Task, due: Timestamp?) async throws(StoreError) {
+    /// Places the job at a timer for some milliseconds.
+    /// - Returns: when that is due.
+    @discardableResult
+    func delay(_ job: JobReference, _ task: StorageV1.Task, by wait: Int64) async throws(StoreError) -> Due {
+        let due = Due.delay(until: steady + wait)
+        try await retarget(job, task, due)
+        placeTimer(job, task, due)
+        return due
+    }
+
+    /// Has the job's status say for how long the job waits; nil: it does not any more.
+    func retarget(_ job: JobReference, _ task: StorageV1.Task, _ delay: Due?) async throws(StoreError) {
         var status = StorageV1.Status()
         if let stored: StorageV1.Status = try await record(job.keys.status(job.id)) {
             status = stored
         } else {
             status.state = .scheduled
-            status.changedAtMs = task.job?.createdAtMs ?? now.milliseconds
+            status.changedAtMs = task.scheduledAtMs
             status.attempt = task.attempt
             status.relativeAttempt = task.relativeAttempt
             status.startMs = task.startMs
         }
-        status.dueMs = due?.milliseconds
+        status.dueMs = delay?.at.milliseconds
         put(job.keys.status(job.id), status.serializedBytes())
     }
 
@@ -141,15 +151,23 @@ extension Transaction {
         )
     }
 
+    /// Looks at the lines of a bucket again when it will have room. The calendar's windows end by the wall clock; should that be set
+    /// back meanwhile, they are looked at no later than they would have been without, and then find out how things are.
+    func lookAgain(at limit: BucketLimit, _ due: Due) {
+        let wait = max(1, due.wait(from: moment))
+        memory.limits.setAlarm(limit, .steady, at: steady + wait)
+        if due.axis == .wall { memory.limits.setAlarm(limit, .wall, at: now + wait) }
+    }
+
     /// What follows from a limit's having no room: when it is looked at again, or refreshed.
-    func note(_ demand: Demand, _ dueAt: Timestamp?, group: TaskGroup) {
+    func note(_ demand: Demand, _ dueAt: Due?, group: TaskGroup) {
         switch demand {
         case .slot(let limit, _):
             // Room that others were meant to have: they are looked at first.
             memory.limits.markFreed(limit)
             refreshIfDue(limit, for: group)
         case .hits(let limit, _):
-            if let dueAt { memory.limits.setAlarm(limit, at: max(dueAt, now + 1)) }
+            if let dueAt { lookAgain(at: limit, dueAt) }
         }
     }
 }
@@ -161,8 +179,8 @@ extension Transaction {
         guard rate.behavior & RateBehavior.drainOverLimit != 0 else { return }
         change(limit) { bucket in
             var drained = bucket
-            drained.pass(to: now, rate)
-            if drained.drain(rate) { bucket = drained }
+            drained.pass(to: moment, rate)
+            if drained.drain(rate, at: moment) { bucket = drained }
         }
     }
 }

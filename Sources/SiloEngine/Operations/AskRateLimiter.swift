@@ -10,7 +10,7 @@ struct PendingCheck {
     /// Which of the job's rate limits, from 0.
     let index: UInt32
     /// When the job's timer is due, which tells this question from later ones.
-    let due: Timestamp
+    let due: Due
     /// When the job was stored: another of the same name is another job.
     let createdAt: Timestamp
     let check: RateCheck
@@ -20,9 +20,7 @@ extension Transaction {
     /// Has the external limiter asked. Meanwhile the job stands at a timer, with the slots it took; when no answer comes, the
     /// timer fires, the slots are given up and everything is asked anew. So an outage delays jobs and loses none.
     func ask(_ rate: StorageV1.RateLimit, _ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) {
-        let due = now + settings.rateAnswerMilliseconds
-        try await retarget(job, task, due: due)
-        placeTimer(job, task, due: due)
+        let due = try await delay(job, task, by: settings.rateAnswerMilliseconds)
         let pending = PendingCheck(
             tenant: job.tenant, job: job.id, attempt: task.attempt, index: task.ratesPassed, due: due,
             createdAt: try await created(job, task),
@@ -56,8 +54,8 @@ struct RateAnswered: Command {
         let rates = stored.job.limits.rates
         guard stored.state == .scheduled, stored.attempt == question.attempt, question.index < rates.count,
             RateCheck(rates[Int(question.index)]) == question.check,
-            Timestamp(stored.job.createdAtMs) == question.createdAt, let due = stored.due, due == question.due,
-            let bytes = try await transaction.get(job.keys.timer(job.queue.id.group, due.sortable, job.id)),
+            Timestamp(stored.job.createdAtMs) == question.createdAt, let due = stored.delay, due == question.due,
+            let bytes = try await transaction.get(job.keys.timer(due.axis, job.queue.id.group, stored.position(due))),
             let asking = try? StorageV1.Task(serializedBytes: bytes), asking.hold != nil, asking.ratesPassed == question.index,
             var task = try await transaction.takeTimer(job, stored)
         else { return }
@@ -67,15 +65,15 @@ struct RateAnswered: Command {
         case .under:
             task.ratesPassed += 1
             guard let next = task.nextCheck else {
-                try await transaction.retarget(job, task, due: nil)
+                try await transaction.retarget(job, task, nil)
                 return transaction.placeReady(job, task)
             }
             try await transaction.ask(next, job, task)
         case .over(let resetAt):
-            try await transaction.putOff(job, try await transaction.releasing(task, job), rate, roomAt: resetAt)
+            try await transaction.putOff(job, try await transaction.releasing(task, job), rate, roomAt: resetAt.map { .date($0) })
         case .failed:
-            let again = transaction.now + max(transaction.settings.rateRetryLeastMilliseconds, rate.initialBackoffMs)
-            try await transaction.putOff(job, try await transaction.releasing(task, job), until: again)
+            let wait = max(transaction.settings.rateRetryLeastMilliseconds, rate.initialBackoffMs)
+            try await transaction.putOff(job, try await transaction.releasing(task, job), by: wait)
         }
     }
 }

@@ -30,7 +30,7 @@ public struct Cancel: Command {
             let expiresAt = transaction.retention(of: .cancelled).map { Timestamp(status.changedAtMs) + $0 }
             transaction.put(job.keys.status(id), status.serializedBytes(), expiresAt: expiresAt)
         case .scheduled:
-            let start = stored.nextStart ?? transaction.now
+            let start = stored.nextStart(at: transaction.moment) ?? transaction.now
             _ = try await transaction.takePending(job, stored)
             let end = JobEnd(
                 state: .cancelled, attempt: stored.attempt, relative: stored.relativeAttempt,

@@ -55,6 +55,7 @@ public struct Enqueue: Command {
         job.enqueueTimeMs = startAtMs
         job.startMs = startAtMs > 0 ? startAtMs : transaction.now.milliseconds
         job.createdAtMs = transaction.now.milliseconds
+        job.arrival = transaction.nextArrival()
         job.retryPolicy = retryPolicy
         job.limits = limits
         job.metadata = metadata
@@ -64,7 +65,7 @@ public struct Enqueue: Command {
         transaction.put(queue.keys.job(id), encoded)
         for (name, value) in metadata { transaction.put(queue.keys.metadata(name, value, id), []) }
         let task = transaction.task(
-            job, attempt: 1, relative: 1, start: Timestamp(job.startMs), encodedBytes: encoded.count
+            job, attempt: 1, relative: 1, start: Timestamp(job.startMs), scheduledAt: transaction.now, encodedBytes: encoded.count
         )
         try await transaction.admit(JobReference(id: id, queue: queue), task)
         transaction.afterwards { $0.totalJobs += 1 }

@@ -22,11 +22,11 @@ public struct Expedite: Command {
         case .running: throw refuse("job is currently running")
         case .cancelled, .scheduled: break
         }
-        guard stored.state == .scheduled, let start = stored.nextStart else {
+        guard stored.state == .scheduled, let due = stored.due else {
             throw refuse("job has no pending task to expedite")
         }
         guard try await !transaction.isWaiting(job, stored) else { throw refuse("job has no pending task to expedite") }
-        guard start > transaction.now else { throw refuse("task is already ready to run (not future-scheduled)") }
+        guard !due.hasCome(by: transaction.moment) else { throw refuse("task is already ready to run (not future-scheduled)") }
         guard let task = try await transaction.takePending(job, stored) else {
             throw refuse("job has no pending task to expedite")
         }

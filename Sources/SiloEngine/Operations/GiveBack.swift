@@ -51,13 +51,14 @@ extension Transaction {
         Probe.leaseGivenBack.reached()
         var task = task(
             stored.job, attempt: record.attempt, relative: record.relativeAttempt, start: Timestamp(record.startMs),
-            encodedBytes: stored.jobBytes
+            scheduledAt: stored.scheduledAt, encodedBytes: stored.jobBytes
         )
         task.unheard = unheard
-        guard record.hold != nil else { return try await admit(job, task) }
+        guard record.hold != nil else { return try await admit(job, task, after: stored.delay) }
         if record.used {
             // Its hits may be of a window that has passed: it is admitted anew.
-            let (start, now) = (Timestamp(record.startedAtMs), now)
+            let start = Moment(wall: Timestamp(record.startedAtMs), steady: Timestamp(record.startedSteadyMs))
+            let now = moment
             try await changeBuckets(stored.job.limits.rates, of: job.tenant) { $0.refund($1, startedAt: start, now: now) }
             try await free(slots, hold: record.hold, of: job.tenant)
             return try await admitAgain(job, task)

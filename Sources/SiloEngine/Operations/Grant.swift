@@ -40,7 +40,7 @@ extension Transaction {
                 try await putOff(job, task, rate, roomAt: dueAt)
             case .blocked(let demand, let dueAt):
                 if demand.limit !== limit, demand.isFreedByOthers {
-                    memory.limits.passedOver(line, demands, patience: settings.passedOverMilliseconds, at: now)
+                    memory.limits.passedOver(line, demands, patience: settings.passedOverMilliseconds, at: steady)
                 }
                 // What it lacks is no slot that comes free: nothing is kept for it meanwhile.
                 if !demand.isFreedByOthers { memory.limits.stopKeeping(for: line) }

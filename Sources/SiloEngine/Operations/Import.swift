@@ -65,6 +65,7 @@ public struct Import: Command {
         record.enqueueTimeMs = enqueueTimeMs > 0 ? enqueueTimeMs : now
         record.startMs = startAtMs > 0 ? startAtMs : now
         record.createdAtMs = now
+        record.arrival = transaction.nextArrival()
         record.retryPolicy = retryPolicy
         record.limits = limits
         record.metadata = metadata
@@ -151,7 +152,9 @@ public struct Import: Command {
         let start = startAtMs > 0 ? Timestamp(startAtMs) : transaction.now
         if count == 0 {
             // A job without a status is scheduled for its first attempt.
-            let task = transaction.task(record, attempt: 1, relative: 1, start: start, encodedBytes: recordBytes)
+            let task = transaction.task(
+                record, attempt: 1, relative: 1, start: start, scheduledAt: transaction.now, encodedBytes: recordBytes
+            )
             try await transaction.admit(job, task)
         } else {
             try await transaction.schedule(job, record, recordBytes, attempt: count + 1, relative: count + 1, start: start)

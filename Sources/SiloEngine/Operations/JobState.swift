@@ -36,10 +36,11 @@ public struct StoredJob: Sendable {
         Timestamp(lease?.startedAtMs ?? status?.changedAtMs ?? job.createdAtMs)
     }
 
-    /// When the pending attempt starts. A job cancelled before that attempt keeps it; a running one shows none.
-    public var nextStart: Timestamp? {
+    /// When the pending attempt starts, as far as is known at `now`. A job cancelled before that attempt keeps it; a running one
+    /// shows none.
+    public func nextStart(at now: Moment) -> Timestamp? {
         if lease != nil { return nil }
-        return due ?? pendingStart
+        return due?.date(at: now)
     }
 
     /// The start of the pending attempt, from which its rank comes.
@@ -48,8 +49,19 @@ public struct StoredJob: Sendable {
         return status.startMs.map { Timestamp($0) }
     }
 
-    /// When the timer of a pending attempt is due that a rate limit put off.
-    var due: Timestamp? { status?.dueMs.map { Timestamp($0) } }
+    /// When it came to wait for its pending attempt.
+    var scheduledAt: Timestamp { Timestamp(status?.changedAtMs ?? job.createdAtMs) }
+
+    /// When the timer of the pending attempt is due, or was.
+    var due: Due? { delay ?? pendingStart.map { .date($0) } }
+
+    /// The end of the length of time that the pending attempt waits for, or has waited.
+    var delay: Due? { status?.dueMs.map { .delay(until: Timestamp($0)) } }
+
+    /// Where that timer stands.
+    func position(_ due: Due) -> Position {
+        Position(order: due.at.sortable, arrival: job.arrival, job: JobID(job.id))
+    }
 
     /// The number of the pending attempt; of a finished or running job the last one.
     public var attempt: UInt32 { lease?.attempt ?? status?.attempt ?? 1 }

@@ -91,7 +91,7 @@ public struct Lease: Command {
             queue.deficit -= 1
             leased.tasks.append(try await transaction.lease(job, reference, pending.record, worker))
         }
-        transaction.memory.polls.note(group, tasks: leased.tasks.count, at: transaction.now)
+        transaction.memory.polls.note(group, tasks: leased.tasks.count, at: transaction.steady)
         return leased
     }
 }
@@ -125,7 +125,7 @@ extension Transaction {
             memory.markDirty(queue)
             return nil
         }
-        delete(queue.keys.ready(queue.id.group, pending.position.order, pending.position.job))
+        delete(queue.keys.ready(queue.id.group, pending.position))
         memory.healed.countDown(&queue.counts.ready)
         memory.markDirty(queue)
         return pending

@@ -7,7 +7,7 @@ extension Transaction {
     func loadReady(_ queue: Queue) async throws(StoreError) {
         guard let frontier = queue.ready.frontier else { return }
         Probe.readyPageLoaded.reached()
-        let range = queue.keys.ready(queue.id.group, from: frontier.order, frontier.job)
+        let range = queue.keys.ready(queue.id.group, from: frontier)
         let page = try await loadPage(range, stored: queue.counts.ready, merging: queue.hasUnwrittenRows, queue.keys.parseOrdered)
         memory.changeWindow(queue) { queue.ready.load(page.tasks, next: page.next) }
         if page.setAside > 0 {
@@ -18,15 +18,15 @@ extension Transaction {
         memory.shrinkWindows(keeping: queue)
     }
 
-    /// Fills the empty timer window of a queue from the store.
-    func loadTimers(_ queue: Queue) async throws(StoreError) {
-        guard let frontier = queue.timers.frontier else { return }
+    /// Fills an empty timer window of a queue from the store.
+    func loadTimers(_ queue: Queue, _ axis: Axis) async throws(StoreError) {
+        guard let frontier = queue.timers[axis].window.frontier else { return }
         Probe.timerPageLoaded.reached()
-        let range = queue.keys.timers(queue.id.group, from: frontier.order, frontier.job)
-        let page = try await loadPage(range, stored: queue.counts.timers, merging: queue.hasUnwrittenRows, queue.keys.parseOrdered)
-        memory.changeWindow(queue) { queue.timers.load(page.tasks, next: page.next) }
+        let range = queue.keys.timers(axis, queue.id.group, from: frontier)
+        let page = try await loadPage(range, stored: queue.counts[axis], merging: queue.hasUnwrittenRows, queue.keys.parseOrdered)
+        memory.changeWindow(queue) { queue.timers[axis].window.load(page.tasks, next: page.next) }
         if page.setAside > 0 {
-            memory.healed.countDown(&queue.counts.timers, by: page.setAside)
+            memory.healed.countDown(&queue.counts[axis], by: page.setAside)
             queue.hasUnwrittenRows = true
             memory.markDirty(queue)
         }
@@ -37,9 +37,9 @@ extension Transaction {
     func loadWaiting(_ line: Line) async throws(StoreError) {
         guard let frontier = line.window.frontier else { return }
         Probe.waitingPageLoaded.reached()
-        let range = line.keys.waiting(line.id.line, from: frontier.order, frontier.job)
+        let range = line.keys.waiting(line.id.line, from: frontier)
         let page = try await loadPage(range, stored: line.waiting, merging: line.hasUnwrittenRows) { key in
-            line.keys.parseWaiting(key).map { ($0.order, $0.job) }
+            line.keys.parseWaiting(key)?.position
         }
         memory.changeWindow(line) { line.window.load(page.tasks, next: page.next) }
         if page.setAside > 0 {
@@ -62,7 +62,7 @@ extension Transaction {
     ///   - stored: how many rows there should be: a short page costs far less to read.
     ///   - merging: this batch's own changes count.
     private func loadPage(
-        _ range: (start: Bytes, end: Bytes), stored: UInt64, merging: Bool, _ parse: (Bytes) -> (order: UInt64, job: JobID)?
+        _ range: (start: Bytes, end: Bytes), stored: UInt64, merging: Bool, _ parse: (Bytes) -> Position?
     ) async throws(StoreError) -> Page {
         var page = Page()
         // One more than there should be shows that the range has ended.
@@ -73,8 +73,8 @@ extension Transaction {
             let (rows, next) = try await scan(from: from, to: range.end, limit: max(2, limit), merging: merging)
             page.tasks.reserveCapacity(rows.count)
             for row in rows {
-                if let (order, job) = parse(row.key), let record = try? StorageV1.Task(serializedBytes: row.value) {
-                    page.tasks.append(PendingTask(Position(order: order, job: job), record))
+                if let position = parse(row.key), let record = try? StorageV1.Task(serializedBytes: row.value) {
+                    page.tasks.append(PendingTask(position, record))
                 } else {
                     setAside(row)
                     page.setAside += 1
@@ -83,10 +83,7 @@ extension Transaction {
             }
             start = next
         }
-        // No job id sorts between the last one and that id followed by a zero byte.
-        if start != nil, let last = page.tasks.last?.position {
-            page.next = Position(order: last.order, job: JobID(last.job.text + "\0"))
-        }
+        if start != nil { page.next = page.tasks.last?.position.next }
         return page
     }
 

@@ -15,44 +15,62 @@ struct JobReference {
 
 extension Transaction {
     /// The pending attempt of a job, with a copy of the job when that is small.
-    func task(_ job: StorageV1.Job, attempt: UInt32, relative: UInt32, start: Timestamp, encodedBytes: Int) -> StorageV1.Task {
+    /// - Parameter scheduledAt: when the job's status came to say that this attempt is the next.
+    func task(
+        _ job: StorageV1.Job, attempt: UInt32, relative: UInt32, start: Timestamp, scheduledAt: Timestamp, encodedBytes: Int
+    ) -> StorageV1.Task {
         var task = StorageV1.Task()
         task.attempt = attempt
         task.relativeAttempt = relative
         task.startMs = start.milliseconds
+        task.scheduledAtMs = scheduledAt.milliseconds
         task.priority = job.priority
         if encodedBytes <= settings.inlineJobBytesMax {
             task.job = job
         } else {
             task.limits = job.limits
             task.taskGroup = job.taskGroup
+            task.arrival = job.arrival
         }
         return task
     }
 
-    /// Where a task stands among others: by priority, raised slowly by waiting, then by time.
-    func rank(_ task: StorageV1.Task) -> UInt64 { rank(start: Timestamp(task.startMs), priority: task.priority) }
+    /// Where a task stands among those that are ready or wait at a limit.
+    private func position(_ job: JobReference, _ task: StorageV1.Task) -> Position {
+        let rank = rank(start: Timestamp(task.startMs), scheduledAt: Timestamp(task.scheduledAtMs), priority: task.priority)
+        return Position(order: rank, arrival: task.jobArrival, job: job.id)
+    }
 
-    func rank(start: Timestamp, priority: UInt32) -> UInt64 {
-        let (sum, overflow) = start.sortable.addingReportingOverflow(UInt64(priority) * settings.agingMillisecondsPerPriority)
+    /// The same of a stored job, whose task may stand there.
+    func position(_ job: JobReference, _ stored: StoredJob, start: Timestamp) -> Position {
+        let rank = rank(start: start, scheduledAt: stored.scheduledAt, priority: stored.job.priority)
+        return Position(order: rank, arrival: stored.job.arrival, job: job.id)
+    }
+
+    /// The order of those who wait: by priority, raised slowly by waiting, then by time. Time that had passed before somebody came
+    /// was not waited: a start in the past is no better than one now.
+    func rank(start: Timestamp, scheduledAt: Timestamp, priority: UInt32) -> UInt64 {
+        let waits = UInt64(priority) * settings.agingMillisecondsPerPriority
+        let (sum, overflow) = max(start, scheduledAt).sortable.addingReportingOverflow(waits)
         return overflow ? .max : sum
     }
 
     func placeReady(_ job: JobReference, _ task: StorageV1.Task) {
-        let pending = PendingTask(Position(order: rank(task), job: job.id), task)
-        put(job.keys.ready(job.queue.id.group, pending.position.order, job.id), task.serializedBytes())
+        let pending = PendingTask(position(job, task), task)
+        put(job.keys.ready(job.queue.id.group, pending.position), task.serializedBytes())
         afterwards { memory in
             memory.addReady(pending, to: job.queue)
             memory.markDirty(job.queue)
         }
     }
 
-    /// - Parameter due: when the timer fires; the job's status says so too when that is not the task's start.
-    func placeTimer(_ job: JobReference, _ task: StorageV1.Task, due: Timestamp) {
-        let pending = PendingTask(Position(order: due.sortable, job: job.id), task)
-        put(job.keys.timer(job.queue.id.group, pending.position.order, job.id), task.serializedBytes())
+    /// - Parameter due: when the timer fires: at the date of the task's start, or when the length of time has passed that the job's
+    ///   status tells of.
+    func placeTimer(_ job: JobReference, _ task: StorageV1.Task, _ due: Due) {
+        let pending = PendingTask(Position(order: due.at.sortable, arrival: task.jobArrival, job: job.id), task)
+        put(job.keys.timer(due.axis, job.queue.id.group, pending.position), task.serializedBytes())
         afterwards { memory in
-            memory.addTimer(pending, to: job.queue)
+            memory.addTimer(pending, due.axis, to: job.queue)
             memory.markDirty(job.queue)
         }
     }
@@ -60,8 +78,8 @@ extension Transaction {
     /// Puts a job into the line of those that ask for the same, which waits at the limit that has no room.
     func placeWaiting(_ job: JobReference, _ task: StorageV1.Task, at demand: Demand) async throws(StoreError) {
         let line = try await line(of: task.jobLimits, job.tenant)
-        let pending = PendingTask(Position(order: rank(task), job: job.id), task)
-        put(job.keys.waiting(line.id.line, pending.position.order, job.id), task.serializedBytes())
+        let pending = PendingTask(position(job, task), task)
+        put(job.keys.waiting(line.id.line, pending.position), task.serializedBytes())
         afterwards { memory in
             memory.addWaiting(pending, to: line, at: demand)
             job.queue.counts.waiting += 1
@@ -71,7 +89,7 @@ extension Transaction {
 
     /// Takes the first job of a line out of it.
     func takeFirst(of line: Line, _ pending: PendingTask, _ queue: Queue) {
-        delete(line.keys.waiting(line.id.line, pending.position.order, pending.position.job))
+        delete(line.keys.waiting(line.id.line, pending.position))
         memory.changeWindow(line) { _ = line.window.popFirst() }
         line.countedOut(1, memory.healed)
         line.hasUnwrittenRows = true
@@ -89,10 +107,9 @@ extension Transaction {
     func takePending(_ job: JobReference, _ stored: StoredJob) async throws(StoreError) -> StorageV1.Task? {
         guard let start = stored.pendingStart else { return nil }
         let group = job.queue.id.group
-        let order = rank(start: start, priority: stored.job.priority)
-        let position = Position(order: order, job: job.id)
+        let position = position(job, stored, start: start)
 
-        if let task = try await takeRow(job.keys.ready(group, order, job.id), stored) {
+        if let task = try await takeRow(job.keys.ready(group, position), stored) {
             afterwards { memory in
                 memory.changeWindow(job.queue) { job.queue.ready.remove(position) }
                 memory.healed.countDown(&job.queue.counts.ready)
@@ -108,7 +125,7 @@ extension Transaction {
         }
         guard !stored.job.limits.isEmpty else { return nil }
         let line = try await line(of: stored.job.limits, job.tenant)
-        guard let task = try await takeRow(job.keys.waiting(line.id.line, order, job.id), stored) else { return nil }
+        guard let task = try await takeRow(job.keys.waiting(line.id.line, position), stored) else { return nil }
         Probe.takenFromLine.reached()
         afterwards { memory in
             memory.changeWindow(line) { line.window.remove(position) }
@@ -124,12 +141,12 @@ extension Transaction {
 
     /// Takes the pending attempt away from its timer, with what it holds; nil when it has none.
     func takeTimer(_ job: JobReference, _ stored: StoredJob) async throws(StoreError) -> StorageV1.Task? {
-        guard let due = stored.due ?? stored.pendingStart else { return nil }
-        let timer = Position(order: due.sortable, job: job.id)
-        guard let task = try await takeRow(job.keys.timer(job.queue.id.group, timer.order, job.id), stored) else { return nil }
+        guard let due = stored.due else { return nil }
+        let timer = stored.position(due)
+        guard let task = try await takeRow(job.keys.timer(due.axis, job.queue.id.group, timer), stored) else { return nil }
         afterwards { memory in
-            memory.changeWindow(job.queue) { job.queue.timers.remove(timer) }
-            memory.healed.countDown(&job.queue.counts.timers)
+            memory.changeWindow(job.queue) { job.queue.timers[due.axis].window.remove(timer) }
+            memory.healed.countDown(&job.queue.counts[due.axis])
             job.queue.hasUnwrittenRows = true
             memory.markDirty(job.queue)
         }
@@ -146,15 +163,14 @@ extension Transaction {
         setAside(Row(key: key, value: bytes))
         return task(
             stored.job, attempt: stored.attempt, relative: stored.relativeAttempt, start: stored.pendingStart ?? now,
-            encodedBytes: stored.jobBytes
+            scheduledAt: stored.scheduledAt, encodedBytes: stored.jobBytes
         )
     }
 
     /// Whether the job waits at a limit.
     func isWaiting(_ job: JobReference, _ stored: StoredJob) async throws(StoreError) -> Bool {
         guard let start = stored.pendingStart, !stored.job.limits.isEmpty else { return false }
-        let order = rank(start: start, priority: stored.job.priority)
-        return try await get(job.keys.waiting(LineID(of: stored.job.limits), order, job.id)) != nil
+        return try await get(job.keys.waiting(LineID(of: stored.job.limits), position(job, stored, start: start))) != nil
     }
 
     /// Gives the job to a worker. Durable before the worker learns of it.
@@ -168,16 +184,15 @@ extension Transaction {
         record.attempt = task.attempt
         record.relativeAttempt = task.relativeAttempt
         record.startedAtMs = now.milliseconds
-        record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
+        record.startedSteadyMs = steady.milliseconds
+        record.expiresAtMs = (steady + settings.leaseMilliseconds).milliseconds
         record.startMs = task.startMs
         record.priority = task.priority
         record.slots = slots.map(\.text)
         record.hold = task.hold
         record.used = task.reserved
         record.unheard = task.unheard
-        let lease = LiveLease(
-            taskID: taskID, job: job.id, queue: job.queue, record: record, expiresAt: steady + settings.leaseMilliseconds
-        )
+        let lease = LiveLease(taskID: taskID, job: job.id, queue: job.queue, record: record)
         put(lease.key, record.serializedBytes())
         afterwards { memory in
             memory.addLease(lease)
@@ -198,7 +213,7 @@ extension Transaction {
     func renew(_ lease: LiveLease) {
         let expiresAt = steady + settings.leaseMilliseconds
         rewrite(lease) { record in
-            record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
+            record.expiresAtMs = expiresAt.milliseconds
             record.heard = true
         }
         afterwards { _ in lease.expiresAt = expiresAt }

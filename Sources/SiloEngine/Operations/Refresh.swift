@@ -23,8 +23,8 @@ extension Transaction {
     /// The limit's job has just come to wait: workers of its group are asked for a new value when the last one is old.
     func refreshIfDue(_ limit: SlotLimit, for group: TaskGroup) {
         guard let floating = limit.floating, memory.limits.refreshes[limit.id] == nil else { return }
-        guard floating.refreshFrom <= now else { return memory.limits.setAlarm(limit, at: floating.refreshFrom) }
-        plan(of: limit, for: group, due: now)
+        guard floating.refreshFrom <= steady else { return memory.limits.setAlarm(limit, .steady, at: floating.refreshFrom) }
+        plan(of: limit, for: group, due: steady)
     }
 
     /// The same for jobs that have waited for a while.
@@ -43,7 +43,7 @@ extension Transaction {
             for waiting in line.window.prefix(Self.jobsLookedAt) { groups.insert(waiting.record.jobGroup) }
         }
         func lastPoll(_ group: TaskGroup) -> Timestamp {
-            memory.waiters.count(of: group) > 0 ? now : memory.polls[group]?.last ?? Timestamp(.min)
+            memory.waiters.count(of: group) > 0 ? steady : memory.polls[group]?.last ?? Timestamp(.min)
         }
         return groups.max { (lastPoll($0), $1) < (lastPoll($1), $0) }
     }
@@ -62,13 +62,14 @@ extension Transaction {
         record.dueAtMs = due.milliseconds
         let refresh = LiveRefresh(name, taskID, record)
         put(refresh.key, record.serializedBytes())
+        memory.storesDelays = true
         memory.limits.refreshes.add(refresh)
         onRollBack { $0.limits.refreshes.remove(refresh) }
-        if due <= now { offer(refresh) }
+        if due <= steady { offer(refresh) }
     }
 
     private func offer(_ refresh: LiveRefresh) {
-        memory.limits.refreshes.offer(refresh, until: now + settings.leaseMilliseconds)
+        memory.limits.refreshes.offer(refresh, until: steady + settings.leaseMilliseconds)
         memory.wakeWaiters(of: refresh.group)
     }
 
@@ -82,7 +83,7 @@ extension Transaction {
         let group = try await group(waitingAt: limit) ?? (memory.limits.unreadLines == nil ? nil : refresh.group)
         if !refresh.isLeased, group == refresh.group { return offer(refresh) }
         remove(refresh)
-        if let group { plan(of: limit, for: group, due: now) }
+        if let group { plan(of: limit, for: group, due: steady) }
     }
 
     private func remove(_ refresh: LiveRefresh) {
@@ -111,7 +112,7 @@ extension Transaction {
             guard leased.isEmpty || bytes <= bytesMax else { break }
             memory.limits.refreshes.take(refresh)
             refresh.record.workerId = worker
-            refresh.record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
+            refresh.record.expiresAtMs = (steady + settings.leaseMilliseconds).milliseconds
             put(refresh.key, refresh.record.serializedBytes())
             memory.limits.refreshes.changed(refresh)
             leased.append(given)
@@ -124,7 +125,7 @@ extension Transaction {
     func renew(_ task: TaskID, of tenant: Tenant, worker: String) throws(SiloError) -> Bool {
         guard let refresh = memory.limits.refreshes[task], refresh.isLeased, refresh.limit.tenant == tenant else { return false }
         guard refresh.record.workerId.hasSameBytes(as: worker) else { throw .leaseOwnerMismatch }
-        refresh.record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
+        refresh.record.expiresAtMs = (steady + settings.leaseMilliseconds).milliseconds
         put(refresh.key, refresh.record.serializedBytes())
         memory.limits.refreshes.changed(refresh)
         return true
@@ -150,6 +151,7 @@ extension Transaction {
             (newMax < floating.currentMax ? Probe.floatingLowered : .floatingRaised).reached()
             floating.currentMax = newMax
             floating.lastRefreshedAtMs = now.milliseconds
+            floating.lastRefreshedSteadyMs = steady.milliseconds
             floating.retryCount = 0
             floating.nextRetryAtMs = nil
             limit.floating = floating
@@ -159,11 +161,11 @@ extension Transaction {
         case .failure:
             let backoff = min(StorageV1.FloatingState.backoffMax, saturated(1000 * power(2, floating.retryCount)))
             floating.retryCount += 1
-            floating.nextRetryAtMs = (now + backoff).milliseconds
+            floating.nextRetryAtMs = (steady + backoff).milliseconds
             limit.floating = floating
             if let group = try await group(waitingAt: limit) {
                 Probe.refreshFailedWithWaiters.reached()
-                plan(of: limit, for: group, due: now + backoff)
+                plan(of: limit, for: group, due: steady + backoff)
             } else {
                 Probe.refreshFailedWithoutWaiters.reached()
             }

@@ -82,7 +82,7 @@ extension Transaction {
             return try await release(lease, unheard: lease.record.unheard + 1)
         }
         Probe.leaseExpired.reached()
-        let text = "lease expired at \(Timestamp(lease.record.expiresAtMs)) (now \(now)), worker=\(lease.record.workerId)"
+        let text = "lease expired at \(moment.date(of: lease.expiresAt)) (now \(now)), worker=\(lease.record.workerId)"
         try await end(lease, .failure(code: "WORKER_CRASHED", data: messagePack(text)))
     }
 }
@@ -136,20 +136,22 @@ extension Transaction {
     /// Schedules the next attempt when the job's policy grants one. A job whose row is gone or cannot be read has no policy.
     private func retry(_ job: JobReference, after attempt: StorageV1.Attempt) async throws(StoreError) -> Bool {
         guard let bytes = try await get(job.keys.job(job.id)), let stored = try? StorageV1.Job(serializedBytes: bytes),
-            let start = stored.retryPolicy?.nextStart(after: now, attempt: attempt.relativeNumber)
+            let wait = stored.retryPolicy?.wait(after: attempt, of: job)
         else { return false }
         put(job.keys.attempt(job.id, attempt.number), attempt.serializedBytes())
-        if start <= now { Probe.retryAtOnce.reached() }
+        if wait == 0 { Probe.retryAtOnce.reached() }
         try await schedule(
-            job, stored, bytes.count, attempt: attempt.number + 1, relative: attempt.relativeNumber + 1, start: start
+            job, stored, bytes.count, attempt: attempt.number + 1, relative: attempt.relativeNumber + 1, start: now + wait,
+            after: wait > 0 ? .delay(until: steady + wait) : nil
         )
         return true
     }
 
     /// Makes the job scheduled for an attempt, and the attempt due.
+    /// - Parameter delay: the end of the length of time that it waits for; nil: it waits for the date of its start, if that is to come.
     func schedule(
         _ job: JobReference, _ stored: StorageV1.Job, _ storedBytes: Int,
-        attempt: UInt32, relative: UInt32, start: Timestamp
+        attempt: UInt32, relative: UInt32, start: Timestamp, after delay: Due? = nil
     ) async throws(StoreError) {
         var status = StorageV1.Status()
         status.state = .scheduled
@@ -157,7 +159,9 @@ extension Transaction {
         status.attempt = attempt
         status.relativeAttempt = relative
         status.startMs = start.milliseconds
+        status.dueMs = delay?.at.milliseconds
         put(job.keys.status(job.id), status.serializedBytes())
-        try await admit(job, task(stored, attempt: attempt, relative: relative, start: start, encodedBytes: storedBytes))
+        let task = task(stored, attempt: attempt, relative: relative, start: start, scheduledAt: now, encodedBytes: storedBytes)
+        try await admit(job, task, after: delay)
     }
 }

@@ -4,7 +4,8 @@ import SiloStore
 
 /// Runs a failed or cancelled job again, with all its retries (spec/jobs.md 6.8).
 ///
-/// Attempt numbers go on; an attempt that was cancelled before it ran keeps its number.
+/// Attempt numbers go on; an attempt that was cancelled before it ran keeps its number. It starts now, unless it waited for its
+/// first date when it was cancelled, and that is still to come.
 public struct Restart: Command {
     public let tenant: Tenant
     public let id: JobID
@@ -27,11 +28,20 @@ public struct Restart: Command {
             transaction.put(job.keys.attempt(id, last.number), last.serializedBytes())
             attempt += 1
         }
-        if !transaction.keepsRecordsForEver { 
+        if !transaction.keepsRecordsForEver {
             try await transaction.keepRecords(of: job, attempts: stored.earlierAttempts, until: nil)
         }
-        let start = max(transaction.now, Timestamp(stored.job.enqueueTimeMs))
+        let start = max(transaction.now, status.waitsFor(Timestamp(stored.job.enqueueTimeMs)) ?? transaction.now)
         Probe.restarted.reached()
         try await transaction.schedule(job, stored.job, stored.jobBytes, attempt: max(1, attempt), relative: 1, start: start)
+    }
+}
+
+extension StorageV1.Status {
+    /// The date that the job was enqueued for, if it waited for that when it was cancelled. One that has run or was expedited has
+    /// left its date behind.
+    fileprivate func waitsFor(_ date: Timestamp) -> Timestamp? {
+        guard attempt <= 1, lastAttempt == nil, let startMs, Timestamp(startMs) >= date else { return nil }
+        return date
     }
 }

@@ -14,17 +14,18 @@ struct TendLimits: Command {
     func run(in transaction: Transaction) async throws {
         let limits = transaction.memory.limits
         var left = Self.countMax
-        while left > 0, let limit = limits.popAlarm(by: transaction.now) {
-            left -= 1
-            if let slots = limit as? SlotLimit {
-                Probe.refreshByAlarm.reached()
-                try await transaction.refreshIfWaitedFor(slots)
-            } else {
-                limits.markFreed(limit)
+        for axis in Axis.allCases {
+            while left > 0, let limit = limits.popAlarm(axis, by: transaction.moment[axis]) {
+                left -= 1
+                if let slots = limit as? SlotLimit {
+                    Probe.refreshByAlarm.reached()
+                    try await transaction.refreshIfWaitedFor(slots)
+                } else {
+                    limits.markFreed(limit)
+                }
             }
         }
-        let judged = transaction.now + (judging - transaction.steady)
-        while left > 0, let refresh = limits.refreshes.popAlarm(by: judged) {
+        while left > 0, let refresh = limits.refreshes.popAlarm(by: judging) {
             left -= 1
             try await transaction.tend(refresh)
         }
@@ -69,7 +70,7 @@ extension Transaction {
             memory.limits.park(line, at: demand)
             guard case .hits(let limit, let rate) = demand else { break }
             // Jobs that ask only so often do not wait for a bucket: they are put off when they are looked at.
-            if rate.maxRetries > 0 { memory.limits.markFreed(limit) } else { memory.limits.setAlarm(limit, at: max(dueAt ?? now, now + 1)) }
+            if rate.maxRetries > 0 { memory.limits.markFreed(limit) } else { lookAgain(at: limit, dueAt ?? .delay(until: steady)) }
         }
         return true
     }

@@ -6,12 +6,12 @@ extension ShardMemory {
     /// Rebuilds memory from a shard's database: the directory of queues, and the leases of those that have some.
     /// Ready jobs and timers are read when their turn comes.
     static func recover(
-        from store: any KeyValueStore, settings: EngineSettings, windows: MemoryBudget, clock: any Clock
+        from store: any KeyValueStore, _ info: StorageV1.ShardInfo, settings: EngineSettings, windows: MemoryBudget, at now: Moment
     ) async throws(StoreError) -> ShardMemory {
-        let now = clock.now
-        try await checkFormat(of: store, now: now)
         let memory = ShardMemory(settings: settings, windows: windows, pauses: try await pauses(in: store))
-        try await memory.recoverLimits(from: store, now: now)
+        memory.info = info
+        memory.nextArrival = info.arrivalsFrom
+        try await memory.recoverLimits(from: store, at: now.steady)
 
         var withLeases: [Queue] = []
         let directory = ShardKeys.queues
@@ -25,11 +25,11 @@ extension ShardMemory {
             guard !queue.isIdle else { return }
             memory.add(queue)
             memory.activate(queue)
-            memory.armTimers(of: queue)
+            for axis in Axis.allCases { memory.armTimers(of: queue, axis) }
             // Queues come in order of their tenants: one of each.
             if queue.counts.leased > 0, withLeases.last?.keys.prefix != queue.keys.prefix { withLeases.append(queue) }
         }
-        for queue in withLeases { try await memory.recoverLeases(of: queue.id.tenant, from: store, clock) }
+        for queue in withLeases { try await memory.recoverLeases(of: queue.id.tenant, from: store, at: now) }
         // What was read may have been written but not flushed by whoever served the shard before, and is answered from now on.
         try await store.flush()
         return memory
@@ -46,7 +46,7 @@ extension ShardMemory {
     }
 
     /// What is known of limits before the first of them is asked. Lines are read in the loop's turns: there may be many.
-    private func recoverLimits(from store: any KeyValueStore, now: Timestamp) async throws(StoreError) {
+    private func recoverLimits(from store: any KeyValueStore, at now: Timestamp) async throws(StoreError) {
         let states = ShardKeys.tenantStates
         try await store.scanAll(from: states.start, to: states.end) { row throws(StoreError) in
             guard let tenant = ShardKeys.parseTenant(row.key) else { return }
@@ -60,8 +60,6 @@ extension ShardMemory {
             else { return }
             // As for jobs: its worker could not renew it meanwhile.
             if record.expiresAtMs != 0 { record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds }
-            // None is planned for later than that, whatever the clock of the machine before said.
-            record.dueAtMs = min(record.dueAtMs, (now + StorageV1.FloatingState.backoffMax).milliseconds)
             limits.refreshes.add(LiveRefresh(SlotLimit.Name(tenant: tenant, key: key), TaskID(uuid), record))
         }
         let first = try await store.scan(from: ShardKeys.lines.start, to: ShardKeys.lines.end, limit: 1)
@@ -70,7 +68,7 @@ extension ShardMemory {
 
     /// A worker could not renew its lease while nobody served the shard, so every lease starts anew, whatever the clock of the
     /// machine before said. A lease that cannot be read is set aside: it must not keep the shard from opening.
-    private func recoverLeases(of tenant: Tenant, from store: any KeyValueStore, _ clock: any Clock) async throws(StoreError) {
+    private func recoverLeases(of tenant: Tenant, from store: any KeyValueStore, at now: Moment) async throws(StoreError) {
         let keys = TenantKeys(tenant)
         var unreadable: [Write] = []
         try await store.scanAll(from: keys.leases.start, to: keys.leases.end) { row throws(StoreError) in
@@ -81,10 +79,8 @@ extension ShardMemory {
                 unreadable.append(Write(key: row.key, value: nil))
                 return
             }
-            record.expiresAtMs = (clock.now + settings.leaseMilliseconds).milliseconds
-            let lease = LiveLease(
-                taskID: TaskID(uuid), job: job, queue: queue, record: record, expiresAt: clock.steady + settings.leaseMilliseconds
-            )
+            record.expiresAtMs = (now.steady + settings.leaseMilliseconds).milliseconds
+            let lease = LiveLease(taskID: TaskID(uuid), job: job, queue: queue, record: record)
             leases[lease.taskID] = lease
             leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
         }
@@ -93,29 +89,46 @@ extension ShardMemory {
             queue.counts.leased = UInt64(leases.values.filter { $0.queue === queue }.count)
             markDirty(queue)
         }
-        takeDirtyRows(into: &unreadable)
+        takeDirtyRows(into: &unreadable, at: now)
         try await store.write(unreadable)
     }
 
-    /// Marks a new database with the format, and refuses one that is newer than this program.
-    private static func checkFormat(of store: any KeyValueStore, now: Timestamp) async throws(StoreError) {
+    /// What the database says of itself. A new one is marked with the format; one of another format is refused.
+    static func info(of store: any KeyValueStore, now: Timestamp) async throws(StoreError) -> StorageV1.ShardInfo {
         if let bytes = try await store.get(ShardKeys.info) {
             let info = try StorageV1.ShardInfo(stored: bytes)
-            guard info.formatVersion <= ShardKeys.formatVersion else {
+            guard info.formatVersion == ShardKeys.formatVersion else {
+                let way = info.formatVersion > ShardKeys.formatVersion
+                    ? "run the newer program" : "run the older program that wrote it, or begin with an empty place"
                 throw .corrupt(
-                    "the shard has format \(info.formatVersion), this program knows up to \(ShardKeys.formatVersion): "
-                        + "run the newer program"
+                    "the shard has format \(info.formatVersion), this program reads format \(ShardKeys.formatVersion) only: \(way)"
                 )
             }
-            // Older formats are part of this one; the program that wrote them must not open it any more.
-            guard info.formatVersion < ShardKeys.formatVersion else { return }
-            var raised = info
-            raised.formatVersion = ShardKeys.formatVersion
-            return try await store.write([Write(key: ShardKeys.info, value: raised.serializedBytes())])
+            return info
         }
         var info = StorageV1.ShardInfo()
         info.formatVersion = ShardKeys.formatVersion
         info.createdAtMs = now.milliseconds
         try await store.write([Write(key: ShardKeys.info, value: info.serializedBytes())])
+        return info
     }
+}
+
+extension Transaction {
+    /// Where a new job stands among those that came: behind all of them, whatever the clock says and whoever opened the shard.
+    ///
+    /// Numbers are set aside by the block, so that one row is written for very many jobs. When the shard is opened anew, those that
+    /// are left of a block are passed over.
+    func nextArrival() -> UInt64 {
+        if memory.nextArrival >= memory.info.arrivalsFrom {
+            let before = memory.info.arrivalsFrom
+            memory.info.arrivalsFrom = memory.nextArrival + Self.arrivalsBlock
+            memory.isInfoDirty = true
+            onRollBack { $0.info.arrivalsFrom = before }
+        }
+        defer { memory.nextArrival += 1 }
+        return memory.nextArrival
+    }
+
+    private static let arrivalsBlock: UInt64 = 1 << 20
 }

@@ -46,11 +46,12 @@ public final class Shard: Sendable {
         onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
     ) async throws(StoreError) -> Shard {
         let settings = settings.asking(rateLimiter)
+        let info = try await ShardMemory.info(of: store, now: clock.now)
+        let clock = ContinuedClock(clock, after: info)
         let budgets = budgets ?? MemoryBudgets(settings)
         nonisolated(unsafe) let memory = try await ShardMemory.recover(
-            from: store, settings: settings, windows: budgets.windows, clock: clock
+            from: store, info, settings: settings, windows: budgets.windows, at: clock.moment
         )
-        let info = try await store.get(ShardKeys.info).map { bytes throws(StoreError) in try StorageV1.ShardInfo(stored: bytes) }
         let mailbox = Mailbox(
             clock: clock, countMax: settings.unansweredMax, budget: budgets.inHand, renewalBytesMax: settings.renewalBytesMax
         )
@@ -104,7 +105,7 @@ public final class Shard: Sendable {
         }
         return Shard(
             mailbox: mailbox, store: store, clock: clock, gauge: gauge, polls: polls,
-            createdAt: Timestamp(info?.createdAtMs ?? 0), running: running
+            createdAt: Timestamp(info.createdAtMs), running: running
         )
     }
 
@@ -160,7 +161,7 @@ public final class Shard: Sendable {
     public func hasWork(for group: TaskGroup) -> Bool { gauge.hasWork(for: group) }
 
     /// A worker would have taken work of the group, and was not sent here because there is none.
-    public func notePoll(_ group: TaskGroup) { polls.note(group, tasks: 0, at: clock.now) }
+    public func notePoll(_ group: TaskGroup) { polls.note(group, tasks: 0, at: clock.steady) }
 
     /// As `lease`, for callers that wait.
     public func lease(_ lease: Lease, waitMilliseconds: Int64 = 0) async throws(SiloError) -> Leased {
@@ -172,6 +173,9 @@ public final class Shard: Sendable {
 
     /// Answers every worker that waits, with no tasks: before a server stops.
     public func dismissWaiters() { mailbox.post(DismissWaiters()) }
+
+    /// The wall clock, and the shard's steady time, which is its own.
+    public var moment: Moment { clock.moment }
 
     public var counts: ShardCounts {
         var counts = gauge.current

@@ -1,5 +1,6 @@
 import SiloCore
 import SiloStore
+import Synchronization
 
 /// The loop of one shard: it takes the commands that wait, runs them one after another against one transaction, writes
 /// what they changed as one batch, and goes on; the committer makes the batch durable and answers.
@@ -15,7 +16,17 @@ final class ShardLoop {
     private let rateLimiter: (any RateLimiter)?
     private let onHealed: @Sendable (HealedFault) -> Void
     private var absencesSeen: Int
-    private var alarm: (at: Timestamp, task: Task<Void, Never>)?
+    private var alarm: (bell: Bell, task: Task<Void, Never>)?
+    /// Says of an alarm that it has rung: one that rang at a date that was set back is over all the same.
+    private final class Bell: Sendable {
+        let date: Timestamp
+        let delay: Timestamp
+        let hasRung = Atomic(false)
+        init(_ date: Timestamp, _ delay: Timestamp) {
+            self.date = date
+            self.delay = delay
+        }
+    }
 
     init(
         memory: ShardMemory, store: any KeyValueStore, mailbox: Mailbox, committer: Committer,
@@ -89,7 +100,7 @@ final class ShardLoop {
         guard absences != absencesSeen else { return }
         absencesSeen = absences
         Probe.leasesBegunAnew.reached()
-        memory.beginLeasesAnew(at: transaction.now, steady: transaction.steady)
+        memory.beginLeasesAnew(at: transaction.steady)
     }
 
     /// Runs what waits, as much as one turn may do: what the shard sent itself, then renewals, then the rest in order.
@@ -164,33 +175,40 @@ final class ShardLoop {
         committer.commit(answers, wrote: wrote)
     }
 
-    /// The loop looks at its clock at least this often while anything is to come: no sleep is too long for the system.
-    private static let alarmMillisecondsMax: Int64 = 3_600_000
-
-    /// Wakes the loop when the next lease expires, timer is due or waiting ends.
+    /// Wakes the loop when a date comes, or when the next lease expires, length of time has passed or waiting ends.
     private func setAlarm() {
         let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.unserved.isEmpty && !memory.waiters.isEmpty
         if isBehind { return mailbox.wake() }
-        let (now, steady) = (clock.now, clock.steady)
-        let rests = [
-            [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline].map { $0.map { $0 - steady } },
-            [memory.timerAlarms.first?.at, memory.limits.nextAlarm].map { $0.map { $0 - now } },
-        ]
-        guard let rest = rests.joined().compactMap({ $0 }).min() else { return }
-        guard rest > 0 else { return mailbox.wake() }
-        let at = steady + min(rest, Self.alarmMillisecondsMax)
+        let date = memory.nextDate ?? .distantFuture
+        let delay = [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline, memory.nextDelay].compactMap { $0 }.min() ?? .distantFuture
+        guard date != .distantFuture || delay != .distantFuture else { return }
+        let now = clock.moment
+        guard date > now.wall, delay > now.steady else { return mailbox.wake() }
         if let alarm {
-            guard at < alarm.at || alarm.at <= steady else { return }
+            guard date < alarm.bell.date || delay < alarm.bell.delay || alarm.bell.hasRung.load(ordering: .acquiring) else { return }
             alarm.task.cancel()
         }
+        let bell = Bell(date, delay)
         // Belongs to the loop, which cancels it when it ends; it only rings.
         let task = Task(executorPreference: executor) { [clock, mailbox] in
-            // The clock may run slower than sleeps do.
-            while case let rest = at - clock.steady, rest > 0 {
-                do { try await clock.sleep(milliseconds: rest) } catch { return }
-            }
+            do { try await clock.sleep(until: date, or: delay) } catch { return }
+            bell.hasRung.store(true, ordering: .releasing)
             mailbox.wake()
         }
-        alarm = (at, task)
+        alarm = (bell, task)
+    }
+}
+
+extension Clock {
+    /// Returns when the wall clock shows a date, or when a steady time has come; at once when that is past. It looks at the clocks
+    /// now and then, for sleeps may be faster than they are, and the wall clock may be set to the date or past it.
+    fileprivate func sleep(until date: Timestamp, or time: Timestamp) async throws {
+        // No sleep is too long for the system.
+        let most: Int64 = date == .distantFuture ? 3_600_000 : 1000
+        while true {
+            let now = moment
+            guard date > now.wall, time > now.steady else { return }
+            try await sleep(milliseconds: min(date - now.wall, time - now.steady, most))
+        }
     }
 }

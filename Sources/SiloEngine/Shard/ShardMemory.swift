@@ -1,3 +1,4 @@
+import Protobuf
 import SiloCore
 import SiloStore
 
@@ -9,11 +10,19 @@ final class ShardMemory {
     var groups: [TaskGroup: ReadyGroup] = [:]
     var leases: [TaskID: LiveLease] = [:]
     var leaseAlarms = Heap<LeaseAlarm>()
-    var timerAlarms = Heap<TimerAlarm>()
+    var timerAlarms = PerAxis(Heap<TimerAlarm>())
     var waiters = Waiters()
     let limits: LimitTable
     /// Questions for the external rate limiter, put when the turn is written.
     var checks: [PendingCheck] = []
+
+    /// What the database says of itself.
+    var info = StorageV1.ShardInfo()
+    var isInfoDirty = false
+    /// The batch that is being made stores the end of a length of time.
+    var storesDelays = false
+    /// Of the next job that comes.
+    var nextArrival: UInt64 = 0
 
     /// Jobs stored, and those of them that are finished.
     var totalJobs: Int64 = 0
@@ -82,7 +91,7 @@ final class ShardMemory {
     }
 
     /// Adds the rows that memory is ahead of.
-    func takeDirtyRows(into batch: inout [Write]) {
+    func takeDirtyRows(into batch: inout [Write], at now: Moment) {
         for queue in dirtyQueues {
             queue.isDirty = false
             queue.hasUnwrittenRows = false
@@ -91,7 +100,12 @@ final class ShardMemory {
             noteIdle(queue)
         }
         dirtyQueues.removeAll(keepingCapacity: true)
-        limits.takeDirtyRows(into: &batch)
+        if limits.takeDirtyRows(into: &batch, at: now) { storesDelays = true }
+        if info.note(now, storesDelays: storesDelays) || isInfoDirty {
+            batch.append(Write(key: ShardKeys.info, value: info.serializedBytes()))
+        }
+        storesDelays = false
+        isInfoDirty = false
     }
 
     /// Task groups whose waiting workers may find work: it came since the last call, or they did not come so far.
@@ -165,11 +179,12 @@ final class ShardMemory {
         newlyReady.insert(queue.id.group)
     }
 
-    func addTimer(_ task: PendingTask, to queue: Queue) {
-        changeWindow(queue) { queue.timers.insert(task, capacity: windowCapacity) }
-        queue.counts.timers += 1
+    func addTimer(_ task: PendingTask, _ axis: Axis, to queue: Queue) {
+        changeWindow(queue) { queue.timers[axis].window.insert(task, capacity: windowCapacity) }
+        queue.counts[axis] += 1
         queue.hasUnwrittenRows = true
-        armTimers(of: queue)
+        if axis == .steady { storesDelays = true }
+        armTimers(of: queue, axis)
     }
 
     func addWaiting(_ task: PendingTask, to line: Line, at demand: Demand) {
@@ -188,14 +203,20 @@ final class ShardMemory {
         }
     }
 
-    /// Looks at the queue's timers again no later than its first is due.
-    func armTimers(of queue: Queue) {
-        guard queue.counts.timers > 0 else { return }
-        let due = Timestamp(Int64(clamping: queue.timers.lowerBound))
-        guard queue.alarm.map({ due < $0 }) ?? true else { return }
-        queue.alarm = due
-        timerAlarms.insert(TimerAlarm(at: due, queue: queue.id))
+    /// Looks at the queue's timers again no later than the first of them is due.
+    func armTimers(of queue: Queue, _ axis: Axis) {
+        guard queue.counts[axis] > 0 else { return }
+        let due = Timestamp(Int64(clamping: queue.timers[axis].window.lowerBound))
+        guard queue.timers[axis].alarm.map({ due < $0 }) ?? true else { return }
+        queue.timers[axis].alarm = due
+        timerAlarms[axis].insert(TimerAlarm(at: due, queue: queue.id))
     }
+
+    /// When the wall clock makes something due next.
+    var nextDate: Timestamp? { [timerAlarms.wall.first?.at, limits.nextAlarm.wall].compactMap { $0 }.min() }
+
+    /// When a timer, a limit or a refresh has waited long enough next, by steady time.
+    var nextDelay: Timestamp? { [timerAlarms.steady.first?.at, limits.nextAlarm.steady].compactMap { $0 }.min() }
 
     func addLease(_ lease: LiveLease) {
         leases[lease.taskID] = lease
@@ -204,9 +225,9 @@ final class ShardMemory {
     }
 
     /// No lease ends before a whole one has passed.
-    func beginLeasesAnew(at now: Timestamp, steady: Timestamp) {
+    func beginLeasesAnew(at steady: Timestamp) {
         for lease in leases.values { lease.expiresAt = max(lease.expiresAt, steady + settings.leaseMilliseconds) }
-        limits.refreshes.beginLeasesAnew(until: now + settings.leaseMilliseconds)
+        limits.refreshes.beginLeasesAnew(until: steady + settings.leaseMilliseconds)
     }
 
     /// Changes windows and keeps count of what all windows hold.

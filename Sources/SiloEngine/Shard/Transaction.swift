@@ -8,9 +8,12 @@ public final class Transaction {
     let memory: ShardMemory
     let random: any RandomSource
 
-    /// The time of the command that runs: the wall clock's, for dates, and steady time, for lengths.
-    private(set) var now: Timestamp
-    private(set) var steady: Timestamp
+    /// The time of the command that runs.
+    private(set) var moment: Moment
+    /// The wall clock: dates, and what is shown.
+    var now: Timestamp { moment.wall }
+    /// The shard's steady time: what lengths are measured with.
+    var steady: Timestamp { moment.steady }
     private let clock: any Clock
     private let store: any StoreReader
 
@@ -30,8 +33,7 @@ public final class Transaction {
         self.store = store
         self.memory = memory
         self.clock = clock
-        now = clock.now
-        steady = clock.steady
+        moment = clock.moment
         self.random = random
     }
 
@@ -41,8 +43,7 @@ public final class Transaction {
 
     /// A command begins now.
     func begin() {
-        now = clock.now
-        steady = clock.steady
+        moment = clock.moment
     }
 
     /// The command succeeded.
@@ -73,7 +74,7 @@ public final class Transaction {
     func takeBatch() -> [Write] {
         grantsOfBatch = 0
         var batch = writes
-        memory.takeDirtyRows(into: &batch)
+        memory.takeDirtyRows(into: &batch, at: moment)
         writes.removeAll(keepingCapacity: true)
         index.removeAll(keepingCapacity: true)
         return batch

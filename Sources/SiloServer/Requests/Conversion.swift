@@ -118,7 +118,7 @@ extension SiloV1.JobAttempt {
 
 extension SiloV1.GetJobResponse {
     /// A job without its attempts.
-    init(_ stored: StoredJob) {
+    init(_ stored: StoredJob, at now: Moment) {
         self.init()
         let job = stored.job
         id = job.id
@@ -130,7 +130,7 @@ extension SiloV1.GetJobResponse {
         metadata = job.metadata
         status = SiloV1.JobStatus(stored.state)
         statusChangedAtMs = stored.changedAt.milliseconds
-        nextAttemptStartsAfterMs = stored.nextStart?.milliseconds
+        nextAttemptStartsAfterMs = stored.nextStart(at: now)?.milliseconds
         taskGroup = job.taskGroup
         if stored.state == .succeeded, let last = stored.status?.lastAttempt { result = SiloV1.SerializedBytes(last.result) }
     }

@@ -17,8 +17,9 @@ struct JobAnswer {
     /// Nothing large is in it yet.
     private var isEmpty = true
 
-    init(_ stored: StoredJob, _ request: SiloV1.GetJobRequest) throws(Status) {
-        response = SiloV1.GetJobResponse(stored)
+    /// - Parameter now: the time of the job's shard.
+    init(_ stored: StoredJob, _ request: SiloV1.GetJobRequest, at now: Moment) throws(Status) {
+        response = SiloV1.GetJobResponse(stored, at: now)
         isInParts = request.answerBytesMax ?? 0 > 0
         bytesMax = isInParts ? Int(clamping: min(request.answerBytesMax ?? 0, UInt64(Bounds.messageBytesMax))) : Bounds.messageBytesMax
         let (payload, result) = (response.payload, response.result)

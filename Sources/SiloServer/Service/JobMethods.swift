@@ -27,7 +27,7 @@ struct JobMethods: Sendable {
         server.serve(SiloV1.Silo.importJobs, for: callers) { request, call in try importing.run(request, call) }
         server.serve(SiloV1.Silo.getJob, for: callers) { request in try await job(request) }
         server.serve(SiloV1.Silo.getJobResult, for: callers) { request in
-            let (stored, _, _) = try await read(request.shard, request.id, request.tenant)
+            let (stored, _, _, _) = try await read(request.shard, request.id, request.tenant)
             return try SiloV1.GetJobResultResponse(stored)
         }
         server.serve(SiloV1.Silo.deleteJob, for: callers) { request, call in
@@ -90,8 +90,8 @@ struct JobMethods: Sendable {
     }
 
     private func job(_ request: SiloV1.GetJobRequest) async throws -> SiloV1.GetJobResponse {
-        let (stored, keys, reader) = try await read(request.shard, request.id, request.tenant)
-        var answer = try JobAnswer(stored, request)
+        let (stored, keys, reader, now) = try await read(request.shard, request.id, request.tenant)
+        var answer = try JobAnswer(stored, request, at: now)
         guard request.includeAttempts else { return answer.response }
         // One by one, until the answer is full: all of them may be too much for memory.
         for number in stored.earlierAttempts where number >= request.attemptsFrom {
@@ -125,17 +125,17 @@ struct JobMethods: Sendable {
         return SiloV1.JobAttempt(attempt, of: stored.job.id)
     }
 
-    /// A job's rows on one consistent, durable view.
+    /// A job's rows on one consistent, durable view, and the time of its shard.
     private func read(
         _ shardID: String, _ id: String, _ tenantName: String?
-    ) async throws -> (StoredJob, TenantKeys, any StoreReader) {
-        let (host, reader) = try await shards.reader(shardID)
+    ) async throws -> (StoredJob, TenantKeys, any StoreReader, Moment) {
+        let (host, reader, now) = try await shards.reader(shardID)
         let keys = TenantKeys(try tenancy.tenant(tenantName, of: host))
         do {
             guard let stored = try await StoredJob.read(try JobID(checking: id), keys, from: reader) else {
                 throw SiloError.jobNotFound
             }
-            return (stored, keys, reader)
+            return (stored, keys, reader, now)
         } catch let error as StoreError {
             throw SiloError(reading: error)
         }

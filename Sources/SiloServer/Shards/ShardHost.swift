@@ -48,6 +48,8 @@ final class ShardHost: Sendable {
     private let settings: EngineSettings
     private let surroundings: Surroundings
     private let rateLimiter: (any RateLimiter)?
+    private let budgets: MemoryBudgets
+    private let onHealed: @Sendable (HealedFault) -> Void
     private let logger: Logger
     private let onChange: @Sendable (_ serves: Bool) -> Void
     private let life = Mutex(Life())
@@ -56,7 +58,8 @@ final class ShardHost: Sendable {
     /// - Parameter onChange: is told whether the shard serves, whenever that may have changed. It must not call back.
     init(
         _ entry: ShardMap.Entry, in storage: any NodeStorage, settings: EngineSettings, surroundings: Surroundings,
-        rateLimiter: (any RateLimiter)?, logger: Logger, onChange: @escaping @Sendable (_ serves: Bool) -> Void
+        rateLimiter: (any RateLimiter)?, budgets: MemoryBudgets, logger: Logger, onHealed: @escaping @Sendable (HealedFault) -> Void,
+        onChange: @escaping @Sendable (_ serves: Bool) -> Void
     ) {
         id = entry.id
         range = entry.range
@@ -64,12 +67,14 @@ final class ShardHost: Sendable {
         self.settings = settings
         self.surroundings = surroundings
         self.rateLimiter = rateLimiter
+        self.budgets = budgets
         self.logger = logger
+        self.onHealed = onHealed
         self.onChange = onChange
         bell = Bell(in: surroundings)
     }
 
-    private var clock: any Clock { surroundings.clock }
+    var clock: any Clock { surroundings.clock }
 
     // MARK: What others ask
 
@@ -189,7 +194,11 @@ final class ShardHost: Sendable {
             }
             let shard = try await Shard.open(
                 store, settings: settings, clock: clock, random: surroundings.random, executor: surroundings.executor,
-                rateLimiter: rateLimiter, onAudit: { [logger, id] in Self.tell($0, of: id, logger) }
+                rateLimiter: rateLimiter, budgets: budgets, onAudit: { [logger, id] in Self.tell($0, of: id, logger) },
+                onHealed: { [logger, id, onHealed] fault in
+                    Self.tell(fault, of: id, logger)
+                    onHealed(fault)
+                }
             )
             guard change(to: .serving(shard, store)) else { return try await shard.close() }
             logger.info("opened shard", [
@@ -298,6 +307,14 @@ final class ShardHost: Sendable {
 
     private func fields(of failure: StoreError) -> Logger.Fields {
         ["shard": .init(id), "error": .init(failure.message), "cause": .init(failure.cause?.description ?? "none")]
+    }
+
+    /// What the shard counts is not what is stored: a fault of this program, or of the storage.
+    private static func tell(_ fault: HealedFault, of id: ShardID, _ logger: Logger) {
+        logger.error(
+            "a broken invariant was mended; please report it. Said once for each kind until the shard is opened anew",
+            ["shard": .init(id), "fault": .init(fault.rawValue)]
+        )
     }
 
     /// A slot that nobody holds, or that two may hold, is a fault of this program: somebody should look.

@@ -24,12 +24,17 @@ struct ShardSet: Sendable {
 
     /// The shard that a request names, and a view of its rows, all of them durable. Given also while the clock keeps the shard from
     /// writing.
-    func reader(_ text: String) async throws -> (host: ShardHost, reader: any StoreReader) {
+    func reader(_ text: String) async throws -> (host: ShardHost, reader: any StoreReader, now: Moment) {
         let host = try host(text)
         switch host.current {
-        case .serving(let shard, _): return (host, try await shard.snapshot())
+        case .serving(let shard, _): return (host, try await shard.snapshot(), shard.moment)
         case .behind(let store):
-            do { return (host, try await store.snapshot()) } catch { throw SiloError.unavailable(error.message) }
+            do {
+                let reader = try await store.snapshot()
+                return (host, reader, try await Shard.moment(in: reader, host.clock))
+            } catch {
+                throw SiloError.unavailable(error.message)
+            }
         case let state: throw Self.notReady(state)
         }
     }

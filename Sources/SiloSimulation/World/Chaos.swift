@@ -14,6 +14,7 @@ struct Chaos {
 
     func run(until end: Timestamp) async {
         world.disk.faults.tornTails = 0.5
+        async let _: Void = setClocks(until: end)
         while world.clock.now < end, world.violations.isEmpty {
             try? await world.clock.sleep(milliseconds: 1000 + Int64(random.below(15_000)))
             switch random.below(6) {
@@ -25,6 +26,20 @@ struct Chaos {
             case 5 where scenario.has(.external): await failLimiter()
             default: break
             }
+        }
+    }
+
+    /// The wall clock of the machine that serves is set forwards or back, by a little or by up to an hour.
+    private func setClocks(until end: Timestamp) async {
+        guard scenario.has(.clockSteps) else { return }
+        let random = SeededRandom(seed: scenario.seed &* 977)
+        while world.clock.now < end, world.violations.isEmpty {
+            try? await world.clock.sleep(milliseconds: 2000 + Int64(random.below(20_000)))
+            let reach = random.chance(30) ? 3_600_000 : 20_000
+            let ahead = Int64(random.below(2 * reach + 1) - reach)
+            guard let node = world.node, world.clock.now < end else { continue }
+            world.trace.note("chaos: the clock of \(node.address) is set to be \(ahead) ms ahead")
+            node.clock?.set(aheadMilliseconds: ahead)
         }
     }
 

@@ -15,6 +15,7 @@ package struct Scenario: Sendable, CustomStringConvertible {
         case clocks
         /// The store refuses writes while a machine's clock is behind the last write, as SlateDB does.
         case storeClock = "store-clock"
+        case clockSteps = "clock-steps"
     }
 
     package let seed: UInt64

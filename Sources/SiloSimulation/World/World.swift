@@ -36,7 +36,7 @@ package final class World: Sendable {
         clocks = SeededRandom(seed: scenario.seed &* 8191)
         let trace = simulated.trace
         simulated.disk.takesOldStamps = !scenario.has(.storeClock)
-        if scenario.has(.clocks) { simulated.disk.onOpen { [audits] in audits.clockWasSet(in: $0) } }
+        if scenario.has(.clocks) || scenario.has(.clockSteps) { simulated.disk.onOpen { [audits] in audits.clockWasSet(in: $0) } }
         simulated.disk.onDurable { [audits, trace, book] database, batch in
             for violation in audits.apply(batch, to: database) {
                 trace.note("VIOLATION \(violation)")
@@ -94,6 +94,7 @@ package final class World: Sendable {
         wire.faults = SimulatedWire.Faults()
         for address in Self.addresses { wire.mend(address) }
         limiter.set(failures: 0, silences: 0)
+        node?.clock?.set(aheadMilliseconds: 0)
         trace.note("all is mended")
         await resumeAll()
     }
@@ -159,8 +160,9 @@ package final class World: Sendable {
         while true {
             do {
                 let node = try await SimulatedNode.start(
-                    on: disk, at: address, settings, in: simulated, clock: scenario.has(.clocks) ? nextClock() : nil,
-                    rateLimiter: scenario.has(.external) ? limiter : nil
+                    on: disk, at: address, settings, in: simulated, clock: nextClock(),
+                    rateLimiter: scenario.has(.external) ? limiter : nil,
+                    onHealed: { [book] in book.complain("a broken invariant was mended in passing: \($0.rawValue)") }
                 )
                 return nodes.withLock { $0.append(node) }
             } catch {
@@ -169,8 +171,11 @@ package final class World: Sendable {
         }
     }
 
-    /// The clock of another machine: somewhat wrong, or very much.
-    private func nextClock() -> SkewedClock {
+    /// The clock of another machine: somewhat wrong, or very much. Nil: the true time, which nobody sets.
+    private func nextClock() -> SkewedClock? {
+        guard scenario.has(.clocks) else {
+            return scenario.has(.clockSteps) ? SkewedClock(clock, aheadMilliseconds: 0, rate: 1) : nil
+        }
         let reach = clocks.chance(20) ? 3_600_000 : 10_000
         let ahead = Int64(clocks.below(2 * reach + 1) - reach)
         let rate = clocks.chance(50) ? 1 : Double(900 + clocks.below(201)) / 1000

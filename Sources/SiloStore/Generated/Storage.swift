@@ -31,6 +31,8 @@ public enum StorageV1 {
         public var payload: [UInt8] = []
         /// when it was enqueued
         public var createdAtMs: Int64 = 0
+        /// counts the shard's jobs in the order in which they came
+        public var arrival: UInt64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -64,6 +66,7 @@ public enum StorageV1 {
                     self.metadata[key] = value
                 case 74: self.payload = try reader.bytes()
                 case 80: self.createdAtMs = try reader.int64()
+                case 88: self.arrival = try reader.uint64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -71,6 +74,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.arrival != 0 {
+                writer.uint64(self.arrival)
+                writer.tag(88)
+            }
             if self.createdAtMs != 0 {
                 writer.int64(self.createdAtMs)
                 writer.tag(80)
@@ -436,6 +443,10 @@ public enum StorageV1 {
         public var reserved: Bool = false
         /// how many of the job's rate limits an external limiter has let it pass, from the first
         public var ratesPassed: UInt32 = 0
+        /// of the job, when `job` is absent
+        public var arrival: UInt64 = 0
+        /// when this attempt was scheduled: a start before that gives no better rank
+        public var scheduledAtMs: Int64 = 0
         /// how often the attempt was leased and nothing heard of it, which is not counted against it
         public var unheard: UInt32 = 0
         public var unknownFields = UnknownFields()
@@ -459,7 +470,9 @@ public enum StorageV1 {
                 case 64: self.rateChecks = try reader.uint32()
                 case 88: self.reserved = try reader.bool()
                 case 72: self.ratesPassed = try reader.uint32()
-                case 96: self.unheard = try reader.uint32()
+                case 96: self.arrival = try reader.uint64()
+                case 104: self.scheduledAtMs = try reader.int64()
+                case 112: self.unheard = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -469,6 +482,14 @@ public enum StorageV1 {
             writer.unknown(unknownFields)
             if self.unheard != 0 {
                 writer.uint32(self.unheard)
+                writer.tag(112)
+            }
+            if self.scheduledAtMs != 0 {
+                writer.int64(self.scheduledAtMs)
+                writer.tag(104)
+            }
+            if self.arrival != 0 {
+                writer.uint64(self.arrival)
                 writer.tag(96)
             }
             if self.reserved {
@@ -529,6 +550,7 @@ public enum StorageV1 {
         public var attempt: UInt32 = 0
         public var relativeAttempt: UInt32 = 0
         public var startedAtMs: Int64 = 0
+        /// steady
         public var expiresAtMs: Int64 = 0
         /// when cancellation was asked for
         public var cancelledAtMs: Int64?
@@ -541,6 +563,8 @@ public enum StorageV1 {
         public var hold: UInt32?
         /// its start used hits of its rate limits
         public var used: Bool = false
+        /// when it started, steady
+        public var startedSteadyMs: Int64 = 0
         /// its worker has renewed it
         public var heard: Bool = false
         /// as in Task
@@ -565,8 +589,9 @@ public enum StorageV1 {
                 case 90: self.slots.append(try reader.string())
                 case 96: self.hold = try reader.uint32()
                 case 104: self.used = try reader.bool()
-                case 112: self.heard = try reader.bool()
-                case 120: self.unheard = try reader.uint32()
+                case 112: self.startedSteadyMs = try reader.int64()
+                case 120: self.heard = try reader.bool()
+                case 128: self.unheard = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -576,10 +601,14 @@ public enum StorageV1 {
             writer.unknown(unknownFields)
             if self.unheard != 0 {
                 writer.uint32(self.unheard)
-                writer.tag(120)
+                writer.tag(128)
             }
             if self.heard {
                 writer.bool(self.heard)
+                writer.tag(120)
+            }
+            if self.startedSteadyMs != 0 {
+                writer.int64(self.startedSteadyMs)
                 writer.tag(112)
             }
             if self.used {
@@ -653,7 +682,8 @@ public enum StorageV1 {
         public var cancelledAtMs: Int64?
         /// the attempt that finished the job; earlier ones have rows of their own
         public var lastAttempt: StorageV1.Attempt?
-        /// of a pending attempt that a rate limit put off: when its timer is due
+        /// Of a pending attempt that waits for a length of time, after a failure or because a rate limit put it off: when that ends,
+        /// steady. Without it a timer is due at `start_ms`.
         public var dueMs: Int64?
         public var unknownFields = UnknownFields()
 
@@ -794,7 +824,8 @@ public enum StorageV1 {
         public static var messageName: String { "silo.storage.v1.QueueCounts" }
 
         public var ready: UInt64 = 0
-        public var timers: UInt64 = 0
+        /// timers that are due at a date
+        public var dates: UInt64 = 0
         public var waiting: UInt64 = 0
         public var leased: UInt64 = 0
         public var succeeded: UInt64 = 0
@@ -802,8 +833,12 @@ public enum StorageV1 {
         public var cancelled: UInt64 = 0
         /// no ready row has a lower rank: a scan that starts here meets no tombstones
         public var readyFrom: UInt64 = 0
-        /// no timer row has an earlier start
-        public var timersFrom: UInt64 = 0
+        /// no such timer is due earlier
+        public var datesFrom: UInt64 = 0
+        /// timers that are due when a length of time has passed
+        public var delays: UInt64 = 0
+        /// no such timer is due earlier, steady
+        public var delaysFrom: UInt64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -812,14 +847,16 @@ public enum StorageV1 {
             while let tag = try reader.nextTag() {
                 switch tag {
                 case 8: self.ready = try reader.uint64()
-                case 16: self.timers = try reader.uint64()
+                case 16: self.dates = try reader.uint64()
                 case 24: self.waiting = try reader.uint64()
                 case 32: self.leased = try reader.uint64()
                 case 40: self.succeeded = try reader.uint64()
                 case 48: self.failed = try reader.uint64()
                 case 56: self.cancelled = try reader.uint64()
                 case 64: self.readyFrom = try reader.uint64()
-                case 72: self.timersFrom = try reader.uint64()
+                case 72: self.datesFrom = try reader.uint64()
+                case 80: self.delays = try reader.uint64()
+                case 88: self.delaysFrom = try reader.uint64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -827,8 +864,16 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if self.timersFrom != 0 {
-                writer.uint64(self.timersFrom)
+            if self.delaysFrom != 0 {
+                writer.uint64(self.delaysFrom)
+                writer.tag(88)
+            }
+            if self.delays != 0 {
+                writer.uint64(self.delays)
+                writer.tag(80)
+            }
+            if self.datesFrom != 0 {
+                writer.uint64(self.datesFrom)
                 writer.tag(72)
             }
             if self.readyFrom != 0 {
@@ -855,8 +900,8 @@ public enum StorageV1 {
                 writer.uint64(self.waiting)
                 writer.tag(24)
             }
-            if self.timers != 0 {
-                writer.uint64(self.timers)
+            if self.dates != 0 {
+                writer.uint64(self.dates)
                 writer.tag(16)
             }
             if self.ready != 0 {
@@ -960,8 +1005,11 @@ public enum StorageV1 {
         public var refreshIntervalMs: Int64 = 0
         /// failures since the last success
         public var retryCount: UInt32 = 0
+        /// steady
         public var nextRetryAtMs: Int64?
         public var metadata: TextMap<String> = [:]
+        /// 0: never
+        public var lastRefreshedSteadyMs: Int64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -989,6 +1037,7 @@ public enum StorageV1 {
                         }
                     }
                     self.metadata[key] = value
+                case 64: self.lastRefreshedSteadyMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -996,6 +1045,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.lastRefreshedSteadyMs != 0 {
+                writer.int64(self.lastRefreshedSteadyMs)
+                writer.tag(64)
+            }
             for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
@@ -1040,10 +1093,11 @@ public enum StorageV1 {
         public var taskId: [UInt8] = []
         /// whose workers may do it
         public var taskGroup: String = ""
+        /// steady
         public var dueAtMs: Int64 = 0
         /// of a leased one
         public var workerId: String = ""
-        /// of a leased one; 0: not leased
+        /// of a leased one, steady; 0: not leased
         public var expiresAtMs: Int64 = 0
         public var unknownFields = UnknownFields()
 
@@ -1095,12 +1149,14 @@ public enum StorageV1 {
         public var algorithm: UInt32 = 0
         /// hits taken in the window, or what has not leaked yet at `changed_at_ms`
         public var used: Double = 0
-        /// of a leaky bucket
+        /// of a leaky bucket, steady
         public var changedAtMs: Int64 = 0
-        /// of a token bucket; 0: no window is open. Of a leaky bucket: when it will be empty
+        /// Of a token bucket, 0: no window is open; of a leaky bucket: when it will be empty. Steady, but of a calendar window.
         public var windowEndsMs: Int64 = 0
         /// hits of jobs that are ready and have not started
         public var reserved: UInt64 = 0
+        /// of a calendar window: the date at which it opened; 0: it is none
+        public var calendarFromMs: Int64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -1113,6 +1169,7 @@ public enum StorageV1 {
                 case 24: self.changedAtMs = try reader.int64()
                 case 32: self.windowEndsMs = try reader.int64()
                 case 40: self.reserved = try reader.uint64()
+                case 48: self.calendarFromMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -1120,6 +1177,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.calendarFromMs != 0 {
+                writer.int64(self.calendarFromMs)
+                writer.tag(48)
+            }
             if self.reserved != 0 {
                 writer.uint64(self.reserved)
                 writer.tag(40)
@@ -1210,6 +1271,11 @@ public enum StorageV1 {
 
         public var formatVersion: UInt32 = 0
         public var createdAtMs: Int64 = 0
+        /// no job has this arrival or a later one
+        public var arrivalsFrom: UInt64 = 0
+        /// What the clocks showed when the end of a length of time was last stored, or the wall clock had been set. 0: none was.
+        public var wallMs: Int64 = 0
+        public var steadyMs: Int64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -1219,6 +1285,9 @@ public enum StorageV1 {
                 switch tag {
                 case 8: self.formatVersion = try reader.uint32()
                 case 16: self.createdAtMs = try reader.int64()
+                case 24: self.arrivalsFrom = try reader.uint64()
+                case 32: self.wallMs = try reader.int64()
+                case 40: self.steadyMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -1226,6 +1295,18 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.steadyMs != 0 {
+                writer.int64(self.steadyMs)
+                writer.tag(40)
+            }
+            if self.wallMs != 0 {
+                writer.int64(self.wallMs)
+                writer.tag(32)
+            }
+            if self.arrivalsFrom != 0 {
+                writer.uint64(self.arrivalsFrom)
+                writer.tag(24)
+            }
             if self.createdAtMs != 0 {
                 writer.int64(self.createdAtMs)
                 writer.tag(16)

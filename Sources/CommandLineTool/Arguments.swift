@@ -30,7 +30,8 @@ public struct Arguments: Sendable {
                 words += rest
                 break
             }
-            guard argument.hasPrefix("-"), argument != "-", Int(argument) == nil else {
+            // A negative number is no option, however large.
+            guard argument.hasPrefix("-"), argument != "-", !("0"..."9").contains(argument.dropFirst().prefix(1)) else {
                 words.append(argument)
                 continue
             }

@@ -13,8 +13,7 @@ public struct MessagePackDate: Equatable, Sendable {
     /// `2026-03-01T12:00:00.5Z`: ISO 8601 in UTC, with as many digits behind the second as are needed. Years beyond 9999 have a sign, as
     /// ISO 8601 wants it.
     public var text: String {
-        let days = seconds.floorDivided(by: 86_400)
-        let second = seconds - days * 86_400
+        let (days, second) = seconds.floorDivided(by: 86_400)
         let (year, month, day) = Self.civil(days)
         var text = (0...9999).contains(year) ? Self.pad(year, 4) : (year < 0 ? "-" : "+") + Self.pad(Int64(year.magnitude), 6)
         text += "-\(Self.pad(month, 2))-\(Self.pad(day, 2))"
@@ -29,8 +28,7 @@ public struct MessagePackDate: Equatable, Sendable {
     /// (https://howardhinnant.github.io/date_algorithms.html#civil_from_days).
     private static func civil(_ days: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let shifted = days + 719_468
-        let era = shifted.floorDivided(by: 146_097)
-        let dayOfEra = shifted - era * 146_097
+        let (era, dayOfEra) = shifted.floorDivided(by: 146_097)
         let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
         let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
         let month = (5 * dayOfYear + 2) / 153
@@ -69,8 +67,9 @@ extension MessagePack {
 }
 
 extension Int64 {
-    fileprivate func floorDivided(by divisor: Int64) -> Int64 {
+    /// The remainder is never negative.
+    fileprivate func floorDivided(by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
         let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
-        return remainder < 0 ? quotient - 1 : quotient
+        return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
     }
 }

@@ -75,10 +75,13 @@ class TestStart:
         [line] = [line for line in server.log() if line["message"] == "gubernator is not healthy"]
         assert (line["level"], line["target"], line["status"]) == ("WARN", "limits", "unhealthy")
 
-    @pytest.mark.parametrize("scheme", ["http://", "https://"])
-    def test_the_address_may_have_a_scheme(self, new_server, gubernator, scheme):
-        new_server("--shards", 1, "--gubernator", scheme + gubernator.address)
+    def test_the_address_may_have_a_scheme(self, new_server, gubernator):
+        new_server("--shards", 1, "--gubernator", "http://" + gubernator.address)
         assert gubernator.health_checks == 1
+
+    def test_https_is_never_spoken_in_plain_text(self, tmp_path, gubernator):
+        self.refused(tmp_path, "https://" + gubernator.address, "--gubernator-connect-timeout-ms", 2000)
+        assert gubernator.health_checks == 0
 
     def test_its_end_does_not_end_the_server(self, new_server, gubernator):
         server = new_server("--shards", 1, "--gubernator", gubernator.address)

@@ -33,6 +33,8 @@ final class Book: Sendable {
         var told: [String: JobName] = [:]
         var attempts: Set<String> = []
         var leases: [String: Lease] = [:]
+        /// Handlers that run, by their tasks, and whether they were told to stop.
+        var handlers: [String: (job: JobName, isStopped: @Sendable () -> Bool)] = [:]
         var drops: Set<String> = []
         var violations: [String] = []
         var enqueued = 0
@@ -103,13 +105,29 @@ final class Book: Sendable {
         }
     }
 
+    /// A handler starts: every other of the same job must have ended, or know that it is to stop.
+    func starts(_ job: JobName, task: String, isStopped: @escaping @Sendable () -> Bool) {
+        let now = clock.now
+        state.withLock { state in
+            for (other, handler) in state.handlers where handler.job == job && other != task && !handler.isStopped() {
+                state.violations.append("J1: at \(now) task \(task) of \(job) starts while the handler of \(other) believes in its lease")
+            }
+            state.handlers[task] = (job, isStopped)
+        }
+    }
+
     /// The lease was renewed.
     func renewed(_ task: String, asked: Timestamp) {
         state.withLock { [leaseMilliseconds] in $0.leases[task]?.until = asked + leaseMilliseconds }
     }
 
     /// The worker sends how it ended: from now on the lease may be over.
-    func sendsOutcome(_ task: String) { state.withLock { $0.leases[task] = nil } }
+    func sendsOutcome(_ task: String) {
+        state.withLock { state in
+            state.leases[task] = nil
+            state.handlers[task] = nil
+        }
+    }
 
     func succeeded(_ task: String) {
         state.withLock { state in

@@ -49,7 +49,9 @@ func handle(_ context: TaskContext) async throws -> TaskOutcome {
 }
 
 func work(_ arguments: Arguments) async throws {
-    let client = Client(arguments.text("address", default: "127.0.0.1:7450"))
+    var clientOptions = ClientOptions(servers: [arguments.text("address", default: "127.0.0.1:7450")])
+    clientOptions.token = arguments.text("token")
+    let client = Client(clientOptions)
     var options = WorkerOptions()
     options.concurrency = try arguments.number("concurrency", default: 4, in: 1...1000)
     options.outcomePatience = .seconds(try arguments.number("patience", default: 60, in: 0...3600))
@@ -68,6 +70,7 @@ func work(_ arguments: Arguments) async throws {
 let usage = Usage("silo-test-worker", "Runs the jobs of an integration test.", commands: [.init("", help: "", options: [
     .init("address", "a", "url", help: "of the server"),
     .init("group", nil, "name", help: "the task group"),
+    .init("token", nil, "secret", help: "of the server"),
     .init("concurrency", nil, "count", help: "handlers at once (4)"),
     .init("patience", nil, "seconds", help: "for outcomes, when it was told to stop (60)"),
 ])])

@@ -40,6 +40,7 @@ let usage = Usage(
 )
 
 await Program.run(usage) { arguments in
+    Memory.giveBack()
     // What it writes is nobody else's to read.
     umask(0o077)
     // The first SIGPIPE of a closed connection must not end the server.
@@ -56,8 +57,13 @@ await Program.run(usage) { arguments in
     let filter = environment["SILO_LOG"] ?? (arguments.has("verbose") ? "debug" : "info")
     let logger = Logger("silo", format: format, filter: LogFilter(filter))
     let storageLogger = logger.part("storage")
-    try? StorageLog.forward(.warning) { message in
-        storageLogger.log(message.level == .error ? .error : .warn, message.text, ["target": .init(message.target)])
+    try? StorageLog.forward(.info) { message in
+        let level: LogLevel = switch message.level {
+        case .error: .error
+        case .warning: .warn
+        case .info, .debug, .trace: .debug
+        }
+        storageLogger.log(level, message.text, ["target": .init(message.target)])
     }
 
     let networkLogger = logger.part("grpc")

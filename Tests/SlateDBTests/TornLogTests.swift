@@ -29,12 +29,14 @@ import Testing
         try await db.put((0..<3000).map { (key($0), [UInt8($0 % 256)]) })
         try await db.flush(.log)
         try await db.close()
-        // Every opening leaves a file without rows.
+        // Every opening leaves a file of no bytes.
         try await Database.open("db", in: folder.store()).close()
         let files = folder.files("db/wal").filter { $0.hasSuffix(".sst") }
         #expect(files.count >= 8)
-        for name in files { #expect(!TornLog.isTorn("\(folder.path)/db/wal/\(name)"), "\(name) is whole") }
-        for name in folder.files("db/compacted") { #expect(!TornLog.isTorn("\(folder.path)/db/compacted/\(name)"), "\(name)") }
+        let conditions = files.map { TornLog.condition(of: "\(folder.path)/db/wal/\($0)") }
+        #expect(conditions.count { $0 == .empty } == 2 && !conditions.contains(.torn), "\(conditions)")
+        for name in folder.files("db/compacted") { #expect(TornLog.condition(of: "\(folder.path)/db/compacted/\(name)") == .whole) }
+        #expect(try TornLog.setAside(in: "\(folder.path)/db") == nil)
     }
 
     /// One in a hundred cuts leaves an end that could be one. Then SlateDB refuses to open, which is loud; to judge more strictly would
@@ -45,14 +47,14 @@ import Testing
         let whole = try #require(Data(base64Encoded: Self.written, options: .ignoreUnknownCharacters))
         let path = "\(folder.path)/file.sst"
         try whole.write(to: URL(fileURLWithPath: path))
-        #expect(!TornLog.isTorn(path))
+        #expect(TornLog.condition(of: path) == .whole)
         var unseen: [Int] = []
-        for length in 0..<whole.count {
+        for length in 1..<whole.count {
             try whole.prefix(length).write(to: URL(fileURLWithPath: path))
-            if !TornLog.isTorn(path) { unseen.append(length) }
+            if TornLog.condition(of: path) != .torn { unseen.append(length) }
             // The length was on the disk, and the content was not.
             try (whole.prefix(length) + Data(count: whole.count - length)).write(to: URL(fileURLWithPath: path))
-            #expect(TornLog.isTorn(path), "zeros from \(length) of \(whole.count)")
+            #expect(TornLog.condition(of: path) == .torn, "zeros from \(length) of \(whole.count)")
         }
         #expect(unseen == [103, 127])
     }
@@ -63,13 +65,13 @@ import Testing
         let log = "\(folder.path)/db/wal"
         try FileManager.default.createDirectory(atPath: log, withIntermediateDirectories: true)
         let whole = try #require(Data(base64Encoded: Self.written, options: .ignoreUnknownCharacters))
-        for (name, content) in [("1.sst", whole), ("2.sst", whole.prefix(30)), ("3.sst", Data())] {
+        for (name, content) in [("1.sst", whole), ("2.sst", whole.prefix(30)), ("3.sst", Data()), ("4.sst", whole.prefix(5))] {
             try content.write(to: URL(fileURLWithPath: "\(log)/\(name)"))
         }
         let torn = try TornLog.setAside(in: "\(folder.path)/db")
-        #expect(torn == TornLog(files: ["3.sst", "2.sst"], folder: "\(folder.path)/db/torn"))
-        #expect(folder.files("db/torn") == ["2.sst", "3.sst"])
-        #expect(folder.files("db/wal") == ["1.sst"])
+        #expect(torn == TornLog(files: ["4.sst", "2.sst"], folder: "\(folder.path)/db/torn"))
+        #expect(folder.files("db/torn") == ["2.sst", "4.sst"])
+        #expect(folder.files("db/wal") == ["1.sst", "3.sst"])
         #expect(try TornLog.setAside(in: "\(folder.path)/db") == nil)
     }
 }

@@ -40,7 +40,8 @@ let usage = Usage(
 )
 
 await Program.run(usage) { arguments in
-    Memory.giveBack()
+    let memory = Memory()
+    defer { withExtendedLifetime(memory) {} }
     // What it writes is nobody else's to read.
     umask(0o077)
     // The first SIGPIPE of a closed connection must not end the server.

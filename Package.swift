@@ -53,7 +53,7 @@ let package = Package(
         // Libraries that know nothing of Silo.
         .target(name: "SlateDBBinding", dependencies: ["CSlateDB"], swiftSettings: generatedSwift),
         module("SlateDB", ["SlateDBBinding", "CSlateDB"]),
-        module("GRPC", ["CGRPC"]),
+        module("GRPC", ["CGRPC", "CCrypto"]),
         module("Protobuf"),
 
         // Silo, from the inside out.
@@ -81,11 +81,14 @@ let package = Package(
         tests("GRPCTests", ["GRPC"], exclude: ["peers"]),
         tests("ProtobufTests", ["Protobuf", "SiloAPI"], exclude: ["roundtrip.py"]),
         program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
+        program("silo-test-worker", ["SiloClient", "CommandLineTool"], path: "Tests/Integration/worker"),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
         ]),
         tests("SiloServerTests", ["SiloServer", "SiloEngine", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "GRPC", "Protobuf"]),
-        tests("SiloClientTests", ["SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloCore", "GRPC"]),
+        tests("SiloClientTests", [
+            "SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloTesting", "SiloAPI", "SiloCore", "GRPC", "Protobuf",
+        ]),
     ]
 )

@@ -268,10 +268,16 @@ class Member:
     def default_value(self):
         return f"{self.type}()" if self.is_message else self.default
 
+    @property
+    def map_type(self):
+        key, value = self.map
+        # Texts that Unicode holds equal are still different keys.
+        return f"TextMap<{value.type}>" if key.type == "String" else f"[{key.type}: {value.type}]"
+
     def declare(self):
         emit = self.g.emit
         if self.map:
-            emit(f"public var {self.name}: [{self.map[0].type}: {self.map[1].type}] = [:]")
+            emit(f"public var {self.name}: {self.map_type} = [:]")
         elif self.repeated:
             emit(f"public var {self.name}: [{self.type}] = []")
         elif self.recursive:
@@ -334,7 +340,8 @@ class Member:
         if self.map:
             key, value = self.map
             order = "{ !$0.key && $1.key }" if key.type == "Bool" else "{ $0.key < $1.key }"
-            with self.g.block(f"for (key, value) in {self.place}.sorted(by: {order}).reversed()"):
+            sorted_entries = self.place if key.type == "String" else f"{self.place}.sorted(by: {order})"
+            with self.g.block(f"for (key, value) in {sorted_entries}.reversed()"):
                 emit("writer.delimited { writer in")
                 emit(f"    writer.{value.kind}(value)")
                 emit(f"    writer.tag({value.tag})")

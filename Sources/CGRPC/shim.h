@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
@@ -172,6 +173,14 @@ static inline void cgrpc_server_call_destroy(cgrpc_server_call *c) {
     free(c);
 }
 
+/* The first value of the header `key` among `headers`, and NULL when there is none. It lives as long as the headers. */
+static inline const grpc_slice *_Nullable cgrpc_metadata_find(const grpc_metadata_array *headers, const char *key) {
+    for (size_t index = 0; index < headers->count; index++) {
+        if (grpc_slice_str_cmp(headers->metadata[index].key, key) == 0) return &headers->metadata[index].value;
+    }
+    return NULL;
+}
+
 /* Waits for the next call of a registered method, with its first message when `with_request`. */
 static inline grpc_call_error cgrpc_server_request(
     grpc_server *server, void *method, bool with_request, cgrpc_server_call *c, grpc_completion_queue *queue) {
@@ -205,12 +214,22 @@ static inline grpc_call_error cgrpc_server_send(cgrpc_server_call *c, bool with_
     return grpc_call_start_batch(c->call, ops, count, &c->sent, NULL);
 }
 
-static inline grpc_call_error cgrpc_server_receive(cgrpc_server_call *c) {
+static inline grpc_call_error cgrpc_server_receive_into(cgrpc_server_call *c, grpc_byte_buffer *_Nullable *_Nonnull target) {
     grpc_op op;
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_RECV_MESSAGE;
-    op.data.recv_message.recv_message = &c->incoming;
+    op.data.recv_message.recv_message = target;
     return grpc_call_start_batch(c->call, &op, 1, &c->received, NULL);
+}
+
+/* A message of a stream. */
+static inline grpc_call_error cgrpc_server_receive(cgrpc_server_call *c) {
+    return cgrpc_server_receive_into(c, &c->incoming);
+}
+
+/* The request of a unary call that was requested without it. */
+static inline grpc_call_error cgrpc_server_receive_request(cgrpc_server_call *c) {
+    return cgrpc_server_receive_into(c, &c->request);
 }
 
 /* Ends the call: headers unless they went before, `outgoing` if there is one, the status and `trailers`. */
@@ -239,6 +258,50 @@ static inline grpc_call_error cgrpc_server_finish(
     grpc_call_error error = grpc_call_start_batch(c->call, ops, count, &c->finished, NULL);
     grpc_slice_unref(details);
     return error;
+}
+
+/* ---- connections that were accepted elsewhere ---- */
+
+/* The core's own listener ends for good when the process is out of descriptors ("Failed accept4"), and cannot be told to
+ * stop below that. So connections are accepted by us and handed over, in the way that C++'s ExternalConnectionAcceptor
+ * does it: the core writes a `grpc_core::TcpServerFdHandler *` to where a channel argument points that has the name of an
+ * "external:" address. C has no name for that class; its one method follows the two destructors in the table of virtual
+ * functions (Itanium C++ ABI, the only one on Linux). A test of the server fails at once should a release change it. */
+
+#define CGRPC_EXTERNAL_ADDRESS "external:accepted"
+
+static inline void *cgrpc_pointer_copy(void *pointer) { return pointer; }
+static inline void cgrpc_pointer_destroy(void *pointer) { (void)pointer; }
+static inline int cgrpc_pointer_compare(void *left, void *right) { return left < right ? -1 : left > right; }
+
+/* GNU's, which the headers show only to those who ask for it before the first of them. */
+struct sockaddr;
+extern int accept4(int, struct sockaddr *_Nullable, unsigned int *_Nullable, int);
+
+/* A connection; -1 and `errno` when there is none. The flags are those of `socket`. */
+static inline int cgrpc_accept(int listener, int flags) { return accept4(listener, NULL, NULL, flags); }
+
+/* A descriptor that can be polled beside sockets and becomes readable once it was rung; -1 when there is none left. */
+static inline int cgrpc_bell_create(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+static inline void cgrpc_bell_ring(int bell) { (void)eventfd_write(bell, 1); }
+
+/* The argument that makes the core write its handler to `*slot`, which must outlive the server. */
+static inline grpc_arg cgrpc_arg_external(void *_Nullable *_Nonnull slot) {
+    static const grpc_arg_pointer_vtable vtable = {cgrpc_pointer_copy, cgrpc_pointer_destroy, cgrpc_pointer_compare};
+    grpc_arg arg;
+    memset(&arg, 0, sizeof arg);
+    arg.type = GRPC_ARG_POINTER;
+    arg.key = (char *)CGRPC_EXTERNAL_ADDRESS;
+    arg.value.pointer.p = slot;
+    arg.value.pointer.vtable = &vtable;
+    return arg;
+}
+
+/* Gives a connected socket to the server, which closes it in the end. Only between the server's start and its shutdown. */
+static inline void cgrpc_serve_connection(void *handler, int listener, int connection) {
+    typedef void (*handle)(void *, int, int, grpc_byte_buffer *_Nullable);
+    handle *methods = *(handle **)handler;
+    methods[2](handler, listener, connection, NULL);
 }
 
 /* ---- calls of a client ---- */

@@ -32,7 +32,11 @@ struct Arguments {
     mutating func set(_ key: String, _ text: String) { values.append((key, .string(text))) }
 
     /// Lends the arguments in C form.
-    func lend<R>(memoryQuota: OpaquePointer? = nil, _ body: (inout grpc_channel_args) throws -> R) rethrows -> R {
+    /// - Parameter external: where the core writes its handler of connections that it did not accept itself.
+    func lend<R>(
+        memoryQuota: OpaquePointer? = nil, external: UnsafeMutablePointer<UnsafeMutableRawPointer?>? = nil,
+        _ body: (inout grpc_channel_args) throws -> R
+    ) rethrows -> R {
         var owned: [UnsafeMutablePointer<CChar>] = []
         defer { owned.forEach { free($0) } }
         func copy(_ text: String) -> UnsafeMutablePointer<CChar>? {
@@ -49,6 +53,7 @@ struct Arguments {
             }
         }
         if let memoryQuota { list.append(cgrpc_arg_quota(memoryQuota)) }
+        if let external { list.append(cgrpc_arg_external(external)) }
         return try list.withUnsafeMutableBufferPointer { list in
             var args = grpc_channel_args(num_args: list.count, args: list.baseAddress)
             return try body(&args)

@@ -8,8 +8,8 @@ extension String {
 }
 
 extension [UInt8] {
-    init(slice: inout grpc_slice) {
-        self.init(UnsafeBufferPointer(start: cgrpc_slice_bytes(&slice), count: cgrpc_slice_count(&slice)))
+    init(slice: UnsafePointer<grpc_slice>) {
+        self.init(UnsafeBufferPointer(start: cgrpc_slice_bytes(slice), count: cgrpc_slice_count(slice)))
     }
 
     /// A copy of a received message, which stays the caller's.

@@ -22,9 +22,20 @@ struct CallProgress {
     var sending: (@Sendable (Bool) -> Void)?
     var receiving: (@Sendable ([UInt8]?) -> Void)?
     var onCancel: [@Sendable () -> Void] = []
+    /// The finishing batch failed.
+    var isUndelivered = false
+    /// Of the answer that went.
+    var onUndelivered: (@Sendable () -> Void)?
 
     var isOpen: Bool { if case .open = phase { true } else { false } }
     var mayBeCancelled: Bool { if case .requested = phase { true } else { isOpen } }
+
+    /// The finishing batch is about to start.
+    mutating func finish(with answer: CallState.Answer) {
+        phase = .answered
+        batches += 1
+        onUndelivered = answer.onUndelivered
+    }
 }
 
 extension CallState {
@@ -32,6 +43,8 @@ extension CallState {
     struct Answer {
         var message: [UInt8]?
         var status: Status
+        /// Runs once when the client can not have got the answer.
+        var onUndelivered: (@Sendable () -> Void)?
 
         static let shuttingDown = Answer(status: Status(.unavailable, "the server is shutting down"))
     }

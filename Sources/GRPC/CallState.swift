@@ -16,6 +16,8 @@ final class CallState: @unchecked Sendable {
         var isServedWhileClosing: Bool {
             if case .registered(let method, _) = self { method.isServedWhileClosing } else { false }
         }
+
+        var limit: CallLimit? { if case .registered(let method, _) = self { method.limit } else { nil } }
     }
 
     private let target: Target
@@ -23,8 +25,9 @@ final class CallState: @unchecked Sendable {
     private let queue: CompletionQueue
     private let memory: UnsafeMutablePointer<cgrpc_server_call>
     private let progress = Mutex(CallProgress())
-    private var slot = 0
-    private var isAdmitted = false
+    private var place: RunningCalls.Place?
+    /// Where its method has a limit of its own: what it holds of that.
+    private var share: (limit: CallLimit, host: String)?
 
     init(_ target: Target, _ server: ServerCore, _ queue: CompletionQueue) {
         self.target = target
@@ -47,7 +50,7 @@ final class CallState: @unchecked Sendable {
         let error: grpc_call_error
         switch target {
         case .registered(let method, let methodHandle):
-            let withRequest = if case .request = method.handler { true } else { false }
+            let withRequest = if case .request = method.handler { method.screen == nil } else { false }
             error = cgrpc_server_request(handle, methodHandle, withRequest, memory, queue.handle)
         case .unknown:
             error = cgrpc_server_request_unknown(handle, memory, queue.handle)
@@ -60,7 +63,7 @@ final class CallState: @unchecked Sendable {
     private func requested(_ ok: Bool) {
         // Not ok: the server is going down, and with it this request.
         guard ok else { return server.requestEnded() }
-        (slot, isAdmitted) = server.calls.insert(self)
+        let isAdmitted = admit()
         // This call keeps the server from being destroyed.
         server.request(target, on: queue)
         let isCancelled = progress.withLock { progress in
@@ -78,15 +81,51 @@ final class CallState: @unchecked Sendable {
             return answer(Answer(status: Status(.deadlineExceeded, "Deadline Exceeded")))
         }
         switch method.handler {
-        case .request(let handler):
-            // The client closed its side without a message.
-            guard memory.pointee.request != nil else {
-                return answer(Answer(status: Status(.internalError, "the request has no message")))
-            }
-            handler(ServerCall(self))
-        case .stream(let handler):
-            handler(ServerStream(self))
+        case .request: if let screen = method.screen { read(screen) } else { serve() }
+        case .stream(let handler): handler(ServerStream(self))
         }
+    }
+
+    private func admit() -> Bool {
+        let place = server.calls.insert(self, isCounted: target.limit == nil)
+        self.place = place
+        guard let limit = target.limit else { return place.isAdmitted }
+        let host = CallLimit.host(of: peer)
+        guard limit.enter(host) else { return false }
+        share = (limit, host)
+        return true
+    }
+
+    /// Gives a call with its request to the handler.
+    private func serve() {
+        guard case .registered(let method, _) = target, case .request(let handler) = method.handler else { return }
+        // The client closed its side without a message.
+        guard memory.pointee.request != nil else {
+            return answer(Answer(status: Status(.internalError, "the request has no message")))
+        }
+        handler(ServerCall(self))
+    }
+
+    /// Reads the request of a call that `screen` lets in.
+    private func read(_ screen: Server.Screen) {
+        if let refusal = screen(self) { return answer(Answer(status: refusal)) }
+        let isStarted = progress.withLock { progress in
+            guard progress.isOpen else { return true }
+            Tag.arm(&memory.pointee.received, self) { owner, _ in takeOwner(owner, as: CallState.self).requestRead() }
+            guard cgrpc_server_receive_request(memory) == GRPC_CALL_OK else {
+                Tag.disarm(&memory.pointee.received)
+                return false
+            }
+            progress.batches += 1
+            return true
+        }
+        if !isStarted { answer(Answer(status: Status(.internalError, "the request cannot be read"))) }
+    }
+
+    private func requestRead() {
+        let isOpen = progress.withLock { $0.isOpen }
+        batchEnded()
+        if isOpen { serve() }
     }
 
     // MARK: What is known of the call
@@ -115,10 +154,12 @@ final class CallState: @unchecked Sendable {
         }
     }
 
+    /// Lends the request's bytes, once, and gives their memory back. The handler's alone to call.
     func withRequest<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         guard let request = memory.pointee.request else {
             return try body(UnsafeRawBufferPointer(start: nil, count: 0))
         }
+        defer { cgrpc_message_drop(&memory.pointee.request) }
         if let start = cgrpc_message_whole(request) {
             return try body(UnsafeRawBufferPointer(start: start, count: grpc_byte_buffer_length(request)))
         }
@@ -193,8 +234,7 @@ final class CallState: @unchecked Sendable {
             defer { progress.sending = nil }
             cgrpc_message_drop(&memory.pointee.outgoing)
             guard case .answering(let answer) = progress.phase else { return (progress.sending, nil as Answer?) }
-            progress.phase = .answered
-            progress.batches += 1
+            progress.finish(with: answer)
             return (progress.sending, answer)
         }
         if let waiting { finish(waiting) }
@@ -231,34 +271,51 @@ final class CallState: @unchecked Sendable {
 
     // MARK: The end
 
-    func respond(_ bytes: [UInt8], trailers: Metadata) {
-        guard bytes.count <= server.options.maxMessageBytes else { return answer(tooLarge(bytes.count)) }
-        answer(Answer(message: bytes, status: Status(.ok, trailers: trailers)))
+    func respond(_ bytes: [UInt8], trailers: Metadata, onUndelivered: (@Sendable () -> Void)?) {
+        guard bytes.count <= server.options.maxMessageBytes else {
+            answer(tooLarge(bytes.count))
+            onUndelivered?()
+            return
+        }
+        answer(Answer(message: bytes, status: Status(.ok, trailers: trailers), onUndelivered: onUndelivered))
     }
 
     private func tooLarge(_ count: Int) -> Answer {
-        let text = "Sent message larger than max (\(count) vs. \(server.options.maxMessageBytes))"
-        return Answer(status: Status(.resourceExhausted, text))
+        let text = "the answer has \(count) bytes, and a message at most \(server.options.maxMessageBytes): ask for less at once"
+        return Answer(status: Status(.outOfRange, text))
     }
 
     /// Ends the call. Only the first answer counts.
     func answer(_ answer: Answer) { end(answer, isCancelling: false) }
 
+    /// The same without waiting for a message on its way.
+    func abort(_ answer: Answer) {
+        self.answer(answer)
+        progress.withLock { progress in
+            guard progress.sending != nil, let call = memory.pointee.call else { return }
+            grpc_call_cancel(call, nil)
+        }
+    }
+
     private func end(_ answer: Answer, isCancelling: Bool) {
         let (isReady, onCancel) = progress.withLock { progress in
             // A call that has only just arrived is ended when it is about to be given to its handler.
             if isCancelling, progress.mayBeCancelled { progress.isCancelled = true }
-            guard progress.isOpen else { return (false, [@Sendable () -> Void]()) }
+            guard progress.isOpen else { return (nil as Bool?, [@Sendable () -> Void]()) }
             defer { progress.onCancel = [] }
             guard progress.sending == nil else {
                 progress.phase = .answering(answer)
                 return (false, progress.onCancel)
             }
-            progress.phase = .answered
-            progress.batches += 1
+            progress.finish(with: answer)
             return (true, progress.onCancel)
         }
-        if isReady { finish(answer) }
+        switch isReady {
+        case true?: finish(answer)
+        case false?: break
+        // Another answer came before it.
+        case nil: answer.onUndelivered?()
+        }
         if isCancelling { for body in onCancel { body() } }
         // The closures may hold the last handle of this call, whose end takes the lock: they go after it was left.
         withExtendedLifetime(onCancel) {}
@@ -269,8 +326,10 @@ final class CallState: @unchecked Sendable {
         let (isWatched, hasSentHeaders) = progress.withLock { ($0.isWatched, $0.hasSentHeaders) }
         if let message = answer.message { memory.pointee.outgoing = message.message() }
         if !answer.status.trailers.isEmpty { memory.pointee.trailers = answer.status.trailers.copied().0 }
-        var text = answer.status.message
-        Tag.arm(&memory.pointee.finished, self) { owner, _ in takeOwner(owner, as: CallState.self).batchEnded() }
+        var text = answer.status.wireMessage
+        Tag.arm(&memory.pointee.finished, self) { owner, ok in
+            takeOwner(owner, as: CallState.self).batchEnded(isFailed: !ok)
+        }
         let error = text.withUTF8 { text in
             cgrpc_server_finish(
                 memory, !hasSentHeaders, !isWatched, answer.status.code.rawValue, text.baseAddress, text.count
@@ -280,19 +339,37 @@ final class CallState: @unchecked Sendable {
         // Not known to happen. The stream must be closed before its call may be released.
         Tag.disarm(&memory.pointee.finished)
         if let call = memory.pointee.call { grpc_call_cancel(call, nil) }
-        batchEnded()
+        batchEnded(isFailed: true)
     }
 
-    private func batchEnded() {
-        let ended: CoreHandle? = progress.withLock { progress in
+    /// - Parameter isFailed: it was the finishing batch, and the answer did not go out.
+    private func batchEnded(isFailed: Bool = false) {
+        let (ended, onUndelivered, isDelivered): (CoreHandle?, (@Sendable () -> Void)?, Bool) = progress.withLock { progress in
             progress.batches -= 1
-            guard progress.batches == 0, case .answered = progress.phase else { return nil }
+            if isFailed { progress.isUndelivered = true }
+            guard progress.batches == 0, case .answered = progress.phase else { return (nil, nil, false) }
             progress.phase = .over
-            defer { memory.pointee.call = nil }
-            return memory.pointee.call.map { CoreHandle(pointer: $0) }
+            defer {
+                memory.pointee.call = nil
+                progress.onUndelivered = nil
+            }
+            // By now the core has said whether the call was cancelled before its status went out.
+            let isDelivered = !progress.isUndelivered && memory.pointee.cancelled == 0
+            return (memory.pointee.call.map { CoreHandle(pointer: $0) }, progress.onUndelivered, isDelivered)
         }
         guard let ended else { return }
         grpc_call_unref(ended.pointer)
-        server.callEnded(slot, wasAdmitted: isAdmitted)
+        if let share { share.limit.leave(share.host) }
+        if let place { server.callEnded(place) }
+        if !isDelivered { onUndelivered?() }
+    }
+}
+
+extension CallState: CallHeaders {
+    func header(_ key: String) -> [UInt8]? {
+        progress.withLock { _ in
+            guard memory.pointee.call != nil, let value = cgrpc_metadata_find(&memory.pointee.metadata, key) else { return nil }
+            return [UInt8](slice: value)
+        }
     }
 }

@@ -1,7 +1,7 @@
 import CGRPC
 import Synchronization
 
-/// What the C core has to say for itself, such as failed TLS handshakes.
+/// What the C core has to say for itself, such as failed TLS handshakes. Peers can make it say much, and choose the words.
 public enum CoreLog {
     public enum Severity: Sendable {
         case debug
@@ -9,7 +9,14 @@ public enum CoreLog {
         case error
     }
 
-    public typealias Handler = @Sendable (_ severity: Severity, _ message: String) -> Void
+    public struct Line: Sendable {
+        public let severity: Severity
+        public let text: String
+        /// The place in the core's source, such as `tcp_server_posix.cc:214`: the same for all lines of one kind.
+        public let place: String
+    }
+
+    public typealias Handler = @Sendable (Line) -> Void
 
     private static let handler = Mutex<Handler?>(nil)
 
@@ -24,8 +31,9 @@ public enum CoreLog {
             case GPR_LOG_SEVERITY_INFO: .info
             default: .error
             }
+            let file = line.file.map { String(cString: $0).split(separator: "/").last ?? "" } ?? ""
             let handler = CoreLog.handler.withLock { $0 }
-            handler?(severity, String(cString: text))
+            handler?(Line(severity: severity, text: String(cString: text), place: "\(file):\(line.line)"))
         }
     }
 }

@@ -2,10 +2,10 @@ import CGRPC
 import Glibc
 
 /// Threads for C calls that wait, which must not hold up Swift's shared pool.
-enum NativeThread {
+package enum NativeThread {
     /// Runs `body` on a detached thread of its own.
     /// - Parameter name: at most 15 bytes, for debuggers and `top -H`.
-    static func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
+    package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
         let box = Unmanaged.passRetained(Body(name, body))
         let error = cgrpc_thread_start({ argument in
             guard let argument else { return nil }

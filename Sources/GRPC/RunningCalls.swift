@@ -8,8 +8,10 @@ final class RunningCalls: Sendable {
     private struct State {
         var slots: [CallState?] = []
         var free: [Int] = []
-        /// Admitted ones; those refused for the limit are in slots too until their answer is out.
+        /// Those refused for the limit are in slots too until their answer is out, and not counted here.
         var running = 0
+        /// Of the running ones those that the limit is for.
+        var counted = 0
         /// Calls that are waited for, and those that came and are not over.
         var open = 0
         /// How many are looking through the calls to cancel them.
@@ -44,26 +46,37 @@ final class RunningCalls: Sendable {
         }
     }
 
-    /// Notes a call that came; `isAdmitted` is false when it is past the limit.
-    func insert(_ call: CallState) -> (slot: Int, isAdmitted: Bool) {
+    /// Where a call stands here.
+    struct Place {
+        let slot: Int
+        /// False when it is past the limit.
+        let isAdmitted: Bool
+        let isCounted: Bool
+    }
+
+    /// Notes a call that came.
+    /// - Parameter isCounted: false when it has another limit.
+    func insert(_ call: CallState, isCounted: Bool) -> Place {
         state.withLock { state in
-            let isAdmitted = state.running < limit
+            let isAdmitted = !isCounted || state.counted < limit
             if isAdmitted { state.running += 1 }
+            if isAdmitted, isCounted { state.counted += 1 }
             if let slot = state.free.popLast() {
                 state.slots[slot] = call
-                return (slot, isAdmitted)
+                return Place(slot: slot, isAdmitted: isAdmitted, isCounted: isCounted)
             }
             state.slots.append(call)
-            return (state.slots.count - 1, isAdmitted)
+            return Place(slot: state.slots.count - 1, isAdmitted: isAdmitted, isCounted: isCounted)
         }
     }
 
     /// The call is over and released. True: the server is the caller's to destroy.
-    func remove(_ slot: Int, wasAdmitted: Bool) -> Bool {
+    func remove(_ place: Place) -> Bool {
         state.withLock { state in
-            state.slots[slot] = nil
-            state.free.append(slot)
-            if wasAdmitted { state.running -= 1 }
+            state.slots[place.slot] = nil
+            state.free.append(place.slot)
+            if place.isAdmitted { state.running -= 1 }
+            if place.isAdmitted, place.isCounted { state.counted -= 1 }
             state.open -= 1
             return state.takeServer()
         }

@@ -10,11 +10,13 @@ public final class Server: Sendable {
     private let stage: Mutex<Stage>
 
     private enum Stage {
-        /// May be followed by `.running` or `.stopped`.
+        /// May be followed by `.starting` or `.stopped`.
         case registering([Method])
+        /// `start` is at work, and will tell. Followed by `.running` or `.stopped`.
+        case starting(EndSignal)
         /// May be followed by nothing: the core knows whether it is going down.
         case running(ServerCore)
-        /// Shut down before it was started.
+        /// Could not be started, or was shut down before.
         case stopped
     }
 
@@ -33,16 +35,25 @@ public final class Server: Sendable {
     ///
     /// The handler runs on a completion queue's thread and must not block. Ignored once the server has started, and for
     /// a path that is already served.
-    /// - Parameter isServedWhileClosing: also after `refuseCalls`, as those who ask after the server's health need.
+    /// - Parameters:
+    ///   - isServedWhileClosing: also after `refuseCalls`, as those who ask after the server's health need.
+    ///   - limit: counts its calls, instead of `ServerOptions.maxConcurrentCalls`.
+    ///   - screen: looks at the headers before the request is read: what it refuses costs no memory. Nil reads at once,
+    ///     which is a little faster.
     public func register(
-        _ path: String, isServedWhileClosing: Bool = false, _ handler: @escaping @Sendable (ServerCall) -> Void
+        _ path: String, isServedWhileClosing: Bool = false, limit: CallLimit? = nil, screen: Screen? = nil,
+        _ handler: @escaping @Sendable (ServerCall) -> Void
     ) {
-        add(Method(path, .request(handler), isServedWhileClosing: isServedWhileClosing))
+        add(Method(path, .request(handler), isServedWhileClosing: isServedWhileClosing, limit: limit, screen: screen))
     }
 
+    /// Tells why a call is refused, by its headers; nil lets it in.
+    public typealias Screen = @Sendable (any CallHeaders) -> Status?
+
     /// Serves `path` with a stream of requests and a stream of responses.
-    public func registerStream(_ path: String, _ handler: @escaping @Sendable (ServerStream) -> Void) {
-        add(Method(path, .stream(handler)))
+    /// - Parameter limit: see `register`.
+    public func registerStream(_ path: String, limit: CallLimit? = nil, _ handler: @escaping @Sendable (ServerStream) -> Void) {
+        add(Method(path, .stream(handler), limit: limit))
     }
 
     private func add(_ method: Method) {
@@ -57,15 +68,22 @@ public final class Server: Sendable {
     /// - Returns: the port, also when the address left it open; 1 for a Unix socket.
     /// - Throws: when the address cannot be listened on or the certificate cannot be used.
     public func start() throws(ListenError) -> Int {
+        let started = EndSignal(parts: 1)
         let methods: [Method]? = stage.withLock { stage in
             guard case .registering(let methods) = stage else { return nil }
-            stage = .stopped
+            stage = .starting(started)
             return methods
         }
         guard let methods else { throw ListenError(address: options.address, reason: "the server was started before") }
-        let (core, port) = try ServerCore.listen(options, methods)
-        stage.withLock { $0 = .running(core) }
-        return port
+        defer { started.partEnded() }
+        do {
+            let (core, port) = try ServerCore.listen(options, methods)
+            stage.withLock { $0 = .running(core) }
+            return port
+        } catch {
+            stage.withLock { $0 = .stopped }
+            throw error
+        }
     }
 
     /// Takes no new calls, lets running ones finish within `grace`, and then cancels them.
@@ -73,12 +91,7 @@ public final class Server: Sendable {
     /// Returns when every call is over, every connection closed and every thread about to end. May be called again,
     /// from several tasks; the shortest grace counts. Cancelling the task ends the grace.
     public func shutdown(grace: Duration) async {
-        let core: ServerCore? = stage.withLock { stage in
-            if case .running(let core) = stage { return core }
-            stage = .stopped
-            return nil
-        }
-        guard let core else { return }
+        guard let core = await takeDown() else { return }
         core.close()
         let begun = ContinuousClock.now
         // The core ends calls that come while it goes down with CANCELLED, which clients do not repeat. So it is kept up
@@ -92,6 +105,23 @@ public final class Server: Sendable {
         core.beginShutdown()
         core.cancelCalls()
         await core.ended()
+    }
+
+    /// What is running, once `start` is done; nil when nothing is and nothing will be.
+    private func takeDown() async -> ServerCore? {
+        while true {
+            let (core, starting): (ServerCore?, EndSignal?) = stage.withLock { stage in
+                switch stage {
+                case .running(let core): return (core, nil)
+                case .starting(let started): return (nil, started)
+                case .registering, .stopped:
+                    stage = .stopped
+                    return (nil, nil)
+                }
+            }
+            guard let starting else { return core }
+            await starting.wait()
+        }
     }
 
     /// Answers new calls with UNAVAILABLE from now on; those that run go on.
@@ -124,10 +154,17 @@ final class Method: Sendable {
     let path: String
     let handler: Handler
     let isServedWhileClosing: Bool
+    let limit: CallLimit?
+    let screen: Server.Screen?
 
-    init(_ path: String, _ handler: Handler, isServedWhileClosing: Bool = false) {
-        self.isServedWhileClosing = isServedWhileClosing
+    init(
+        _ path: String, _ handler: Handler, isServedWhileClosing: Bool = false, limit: CallLimit? = nil,
+        screen: Server.Screen? = nil
+    ) {
         self.path = path
         self.handler = handler
+        self.isServedWhileClosing = isServedWhileClosing
+        self.limit = limit
+        self.screen = screen
     }
 }

@@ -27,13 +27,20 @@ public final class ServerCall: Sendable {
     /// been ended for the handler.
     public func onCancel(_ body: @escaping @Sendable () -> Void) { state.onCancel(body) }
 
-    /// Lends the request's bytes, which live as long as this object.
+    /// Lends the request's bytes, once: their memory is given back when this returns, and there are none the next time.
     public func withRequest<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         try state.withRequest(body)
     }
 
     /// Answers with one message and OK.
-    public func respond(_ bytes: [UInt8], trailers: Metadata = Metadata()) { state.respond(bytes, trailers: trailers) }
+    /// - Parameter onUndelivered: runs at most once, when the client can not have got the answer: the call had ended before,
+    ///   the message is too large, or the client cancelled or was gone before the answer had left. An answer that crosses a
+    ///   cancellation on the network left, and counts as delivered.
+    public func respond(
+        _ bytes: [UInt8], trailers: Metadata = Metadata(), onUndelivered: (@Sendable () -> Void)? = nil
+    ) {
+        state.respond(bytes, trailers: trailers, onUndelivered: onUndelivered)
+    }
 
     /// Answers with an error, or ends a stream with one. A message on its way goes out first.
     public func fail(_ status: Status) { state.answer(CallState.Answer(status: status)) }

@@ -14,6 +14,9 @@ final class ServerCore: @unchecked Sendable {
     /// The core's own handle of each method.
     private var methods: [(method: Method, handle: UnsafeMutableRawPointer)] = []
     private let shutdownTag: UnsafeMutablePointer<cgrpc_tag>
+    /// Where the core keeps its handler of connections that we accept.
+    private let connectionHandler: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    private var acceptor: Acceptor?
     private let isShuttingDown = Mutex(false)
     private let closing = Atomic(false)
 
@@ -33,14 +36,22 @@ final class ServerCore: @unchecked Sendable {
                 throw refuse("the method path \(method.path) cannot be used")
             }
         }
-        let port = grpc_server_add_http2_port(core.handle, options.address, credentials)
-        guard port > 0 else {
+        _ = grpc_server_add_http2_port(core.handle, CGRPC_EXTERNAL_ADDRESS, credentials)
+        guard let handler = core.connectionHandler.pointee else {
             core.abandon()
-            throw refuse(options.tls == nil ? "in use or not an address of this machine"
-                : "in use, not an address of this machine, or the TLS certificate or key cannot be used")
+            throw refuse(options.tls == nil ? "the C core takes no connections from us"
+                : "the TLS certificate or key cannot be used")
+        }
+        let sockets: ListeningSockets
+        do {
+            sockets = try ListeningSockets.open(options.address, silence: options.keepaliveTimeout)
+        } catch {
+            core.abandon()
+            throw error
         }
         core.start()
-        return (core, Int(port))
+        core.accept(sockets, CoreHandle(pointer: OpaquePointer(handler)))
+        return (core, sockets.port)
     }
 
     private init?(_ options: ServerOptions) {
@@ -50,13 +61,20 @@ final class ServerCore: @unchecked Sendable {
             return quota
         } ?? nil
         defer { if let quota { grpc_resource_quota_unref(quota) } }
-        let made = options.arguments.lend(memoryQuota: quota) { grpc_server_create(&$0, nil) }
-        guard let handle = made else { return nil }
+        let connectionHandler = UnsafeMutablePointer<UnsafeMutableRawPointer?>.allocate(capacity: 1)
+        connectionHandler.initialize(to: nil)
+        let made = options.arguments.lend(memoryQuota: quota, external: connectionHandler) { grpc_server_create(&$0, nil) }
+        guard let handle = made else {
+            connectionHandler.deallocate()
+            return nil
+        }
+        self.connectionHandler = connectionHandler
         self.options = options
         self.handle = handle
         calls = RunningCalls(limit: options.maxConcurrentCalls)
         let count = max(1, options.completionQueues)
-        let end = EndSignal(parts: count)
+        // The queues, and what accepts connections.
+        let end = EndSignal(parts: count + 1)
         self.end = end
         queues = (0..<count).map { _ in
             CompletionQueue(name: "grpc-server", threads: max(1, options.threadsPerQueue), ended: { end.partEnded() })
@@ -66,12 +84,15 @@ final class ServerCore: @unchecked Sendable {
         for queue in queues { grpc_server_register_completion_queue(handle, queue.handle, nil) }
     }
 
-    deinit { shutdownTag.deallocate() }
+    deinit {
+        shutdownTag.deallocate()
+        connectionHandler.deallocate()
+    }
 
     private func add(_ method: Method) -> Bool {
         let payload: grpc_server_register_method_payload_handling = switch method.handler {
-        case .request: GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER
-        case .stream: GRPC_SRM_PAYLOAD_NONE
+        case .request where method.screen == nil: GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER
+        case .request, .stream: GRPC_SRM_PAYLOAD_NONE
         }
         guard let handle = grpc_server_register_method(handle, method.path, nil, payload, 0) else { return false }
         methods.append((method, handle))
@@ -88,6 +109,14 @@ final class ServerCore: @unchecked Sendable {
         }
     }
 
+    private func accept(_ sockets: ListeningSockets, _ handler: CoreHandle) {
+        let acceptor = Acceptor(sockets, descriptorsMax: options.connectionDescriptorsMax, serve: { listener, connection in
+            cgrpc_serve_connection(UnsafeMutableRawPointer(handler.pointer), listener, connection)
+        }, refused: options.connectionRefused)
+        self.acceptor = acceptor
+        acceptor.start { [end] in end.partEnded() }
+    }
+
     /// Waits for one more call of `target`. Does nothing when the server is going down.
     func request(_ target: CallState.Target, on queue: CompletionQueue) {
         calls.awaited()
@@ -100,8 +129,8 @@ final class ServerCore: @unchecked Sendable {
     }
 
     /// A call is over and the core's part of it released.
-    func callEnded(_ slot: Int, wasAdmitted: Bool) {
-        if calls.remove(slot, wasAdmitted: wasAdmitted) { destroy() }
+    func callEnded(_ place: RunningCalls.Place) {
+        if calls.remove(place) { destroy() }
     }
 
     // MARK: Going down
@@ -121,6 +150,8 @@ final class ServerCore: @unchecked Sendable {
             return !isShuttingDown
         }
         guard isFirst else { return }
+        // Nothing may be handed to a server that goes down.
+        acceptor?.close()
         Tag.arm(&shutdownTag.pointee, self) { owner, _ in takeOwner(owner, as: ServerCore.self).drained() }
         grpc_server_shutdown_and_notify(handle, queues[0].handle, shutdownTag)
     }
@@ -153,6 +184,6 @@ final class ServerCore: @unchecked Sendable {
         beginShutdown()
     }
 
-    /// Returns when the last thread is done with the queues.
+    /// Returns when the last thread is done with the queues, and the address is free.
     func ended() async { await end.wait() }
 }

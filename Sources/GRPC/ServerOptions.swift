@@ -1,4 +1,5 @@
 import CGRPC
+import Glibc
 
 /// How a server listens and what it allows.
 public struct ServerOptions: Sendable {
@@ -6,14 +7,15 @@ public struct ServerOptions: Sendable {
     public var address: String
     /// Nil: plain text.
     public var tls: ServerTLS?
-    /// The largest message in either direction; larger ones end their call with `resourceExhausted`.
+    /// The largest message in either direction. A larger request ends its call with `resourceExhausted`, a larger answer
+    /// with `outOfRange`: asking again does not help.
     public var maxMessageBytes = 128 << 20
     /// Calls in handlers at once. Calls past it end with `resourceExhausted` before their handler runs.
     public var maxConcurrentCalls = 100_000
     /// Calls at once on one connection; clients hold back what is past it.
     public var maxConcurrentStreamsPerConnection = 10_000
-    /// The bytes that all connections may hold in messages being received, roughly. Under pressure the core reads
-    /// less at a time, then refuses connections, then ends calls with `resourceExhausted`. Nil: no limit.
+    /// The bytes that all connections may hold in messages being received, and in requests that no handler has read,
+    /// roughly. Under pressure the core reads less at a time, then ends calls with `resourceExhausted`. Nil: no limit.
     public var maxBufferedBytes: Int? = 2 << 30
     /// Completion queues, and threads for each. Handlers run on these threads.
     public var completionQueues = 1
@@ -25,7 +27,22 @@ public struct ServerOptions: Sendable {
     /// How long a client may take to connect, TLS included.
     public var handshakeTimeout: Duration = .seconds(20)
 
+    /// Descriptors that connections leave to files and whatever else the process opens. Connections that come when no
+    /// more than these are free are closed at once.
+    public var reservedDescriptors = 64
+    /// Runs for each connection that was closed for want of descriptors. Must not block.
+    public var connectionRefused: @Sendable () -> Void = {}
+
     public init(address: String) { self.address = address }
+
+    /// Connections get descriptors below this number: all that the process may have but for the reserve, which is at most
+    /// half of them.
+    var connectionDescriptorsMax: Int32 {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
+        let all = Int(clamping: limit.rlim_cur)
+        return Int32(clamping: all - min(reservedDescriptors, all / 2))
+    }
 
     var arguments: Arguments {
         var arguments = Arguments(maxMessageBytes: maxMessageBytes)

@@ -46,6 +46,9 @@ public final class ServerStream: Sendable {
         state.answer(CallState.Answer(status: Status(.ok, trailers: trailers)))
     }
 
+    /// Ends the call with an error, at once: a message that the client does not take is lost.
+    public func abort(_ status: Status) { state.abort(CallState.Answer(status: status)) }
+
     /// Ends the call with an error. A message on its way goes out first.
     public func fail(_ status: Status) { state.answer(CallState.Answer(status: status)) }
 }

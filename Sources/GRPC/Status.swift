@@ -22,7 +22,7 @@ public struct Status: Error, Equatable, Sendable {
     }
 
     public var code: Code
-    /// Any Unicode text; it is percent-encoded on the wire.
+    /// Any Unicode text; it is percent-encoded on the wire, without white space at its ends.
     public var message: String
     public var trailers: Metadata
 
@@ -30,6 +30,20 @@ public struct Status: Error, Equatable, Sendable {
         self.code = code
         self.message = message
         self.trailers = trailers
+    }
+}
+
+extension Status {
+    /// The message as it is sent. Some HTTP/2 libraries drop a header whose value begins or ends with a space.
+    var wireMessage: String {
+        func isBlank(_ scalar: Unicode.Scalar?) -> Bool {
+            scalar.map { $0.properties.isWhitespace || $0.properties.generalCategory == .control } ?? false
+        }
+        guard isBlank(message.unicodeScalars.first) || isBlank(message.unicodeScalars.last) else { return message }
+        var scalars = Substring(message).unicodeScalars
+        while isBlank(scalars.first) { scalars.removeFirst() }
+        while isBlank(scalars.last) { scalars.removeLast() }
+        return String(scalars)
     }
 }
 

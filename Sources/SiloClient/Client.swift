@@ -9,25 +9,37 @@ package import SiloCore
 /// pauses; see `ClientOptions`.
 public final class Client: Sendable {
     let connections: Connections
-    let surroundings: Surroundings
+    let lanes: Lanes
+    /// Of the client's own work.
+    var surroundings: Surroundings { lanes.own }
     var retry: Retry { Retry(connections: connections, clock: surroundings.clock) }
 
-    /// Does not connect before the first call.
+    /// Does not connect before the first call. Servers that make no sense, or contradict the other options, show in the calls: they end
+    /// with `.invalidArgument`.
     public convenience init(_ options: ClientOptions) {
-        var channel = ChannelOptions()
-        channel.tls = options.tls
-        self.init(options, in: .system) { [channel] address in Channel(target: address, channel) }
+        self.init(options, in: .system) { target, tls in
+            var channel = ChannelOptions()
+            channel.tls = tls
+            channel.keepaliveInterval = options.keepaliveInterval
+            channel.keepaliveTimeout = options.keepaliveTimeout
+            return Channel(target: target, channel)
+        }
     }
 
+    /// For simulations and tests: everything runs in `surroundings`.
     /// - Parameter connect: makes the way to a server, `host:port`.
-    package init(
+    package convenience init(
         _ options: ClientOptions, in surroundings: Surroundings, connect: @escaping @Sendable (_ address: String) -> any Transport
     ) {
-        self.surroundings = surroundings
-        connections = Connections(options, connect: connect)
+        self.init(options, in: Lanes(surroundings)) { target, _ in connect(target) }
     }
 
-    /// - Parameter server: `host:port`.
+    init(_ options: ClientOptions, in lanes: Lanes, connect: @escaping Connections.Connect) {
+        self.lanes = lanes
+        connections = Connections(options, in: lanes.own, connect: connect)
+    }
+
+    /// - Parameter server: `host:port`; `https://host:port` for TLS.
     public convenience init(_ server: String = "127.0.0.1:7450") {
         self.init(ClientOptions(servers: [server]))
     }
@@ -149,7 +161,7 @@ extension NewJob {
         request.payload = payload.message
         request.limits = limits.map(SiloV1.Limit.init)
         request.tenant = tenant
-        request.metadata = metadata
+        request.metadata = metadata.message
         request.taskGroup = group
         return request
     }

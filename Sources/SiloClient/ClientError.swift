@@ -15,6 +15,8 @@ public enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
     /// No server answered, or none took the request, after all retries.
     case unavailable(String)
     case timedOut(String)
+    /// The request or its answer is larger than a message may be. Repeating it does not help.
+    case tooLarge(String)
     /// A payload or result that does not decode as the wanted type.
     case undecodable(String)
     /// Anything else, as the server said it.
@@ -25,7 +27,7 @@ public enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
         case .jobNotFound(let id): "job \(id) not found"
         case .jobAlreadyExists(let id): "job \(id) already exists"
         case .jobNotFinished(let text), .refused(let text), .invalidArgument(let text), .leaseLost(let text),
-            .unavailable(let text), .timedOut(let text), .undecodable(let text): text
+            .unavailable(let text), .timedOut(let text), .tooLarge(let text), .undecodable(let text): text
         case .other(let status): "\(status)"
         }
     }
@@ -42,6 +44,8 @@ public enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
         case .invalidArgument: self = .invalidArgument(status.message)
         case .unavailable: self = .unavailable(status.message)
         case .deadlineExceeded: self = .timedOut(status.message)
+        case .outOfRange: self = .tooLarge(status.message)
+        case .resourceExhausted where status.isTooLarge: self = .tooLarge(status.message)
         default: self = .other(status)
         }
     }
@@ -51,8 +55,13 @@ extension Status {
     /// The shard is not where the request went: ask where it is now.
     var isWrongShard: Bool { code == .notFound && message.contains("shard not found") }
 
-    /// The server has too much in hand; a message that is too large has the same code, and stays so.
-    var isOverload: Bool { code == .resourceExhausted && !message.contains("larger than max") }
+    /// A message breaks the limit of one of the two sides, as the C core and other gRPC libraries say it. It stays so.
+    var isTooLarge: Bool {
+        code == .resourceExhausted && ["larger than max", "exceeds maximum"].contains { message.contains($0) }
+    }
+
+    /// The server has too much in hand.
+    var isOverload: Bool { code == .resourceExhausted && !isTooLarge }
 
     /// The request may not have arrived; sending it again is right where that does no harm.
     var isConnectivity: Bool {

@@ -100,7 +100,7 @@ extension ImportedJob {
         request.payload = job.payload.message
         request.limits = job.limits.map(SiloV1.Limit.init)
         request.tenant = job.tenant
-        request.metadata = job.metadata
+        request.metadata = job.metadata.message
         request.taskGroup = job.group
         request.attempts = attempts.map { attempt in
             var message = SiloV1.ImportAttempt()

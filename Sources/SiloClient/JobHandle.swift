@@ -42,14 +42,14 @@ public struct JobHandle: Sendable {
     /// Waits until the job has ended, looking every `interval`. Throws `.timedOut` after `timeout`; nil waits for ever.
     public func awaitResult(every interval: Duration = .milliseconds(500), timeout: Duration? = nil) async throws(ClientError) -> JobResult {
         let clock = client.surroundings.clock
-        let begun = clock.now
+        let begun = clock.steady
         while true {
             do throws(ClientError) {
                 return try await result()
             } catch {
                 guard case .jobNotFinished = error else { throw error }
             }
-            if let timeout, clock.now - begun >= timeout.milliseconds {
+            if let timeout, clock.steady - begun >= timeout.milliseconds {
                 throw .timedOut("job \(id) has not ended within \(timeout)")
             }
             do { try await clock.sleep(milliseconds: interval.milliseconds) } catch { throw .other(Status(.cancelled, "the caller was cancelled")) }

@@ -27,7 +27,7 @@ public struct JobInfo: Sendable {
     public let statusChangedAt: Date
     public let payload: Payload
     public let limits: [JobLimit]
-    public let metadata: [String: String]
+    public let metadata: JobMetadata
     /// When the next attempt may start; nil when none is waiting.
     public let nextAttemptAt: Date?
     /// Only when asked for, oldest first.
@@ -41,7 +41,7 @@ public struct JobInfo: Sendable {
         statusChangedAt = Date(milliseconds: response.statusChangedAtMs)
         payload = Payload(response.payload)
         limits = response.limits.compactMap(JobLimit.init)
-        metadata = response.metadata
+        metadata = JobMetadata(response.metadata)
         nextAttemptAt = response.nextAttemptStartsAfterMs.map(Date.init(milliseconds:))
         attempts = response.attempts.map(JobAttempt.init)
     }

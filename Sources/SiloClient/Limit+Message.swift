@@ -16,7 +16,7 @@ extension SiloV1.Limit {
             message.key = key
             message.defaultMaxConcurrency = initialMax
             message.refreshIntervalMs = refreshEvery.milliseconds
-            message.metadata = metadata
+            message.metadata = metadata.message
             self.limit = .floatingConcurrency(message)
         case .rate(let rate):
             self.limit = .rateLimit(SiloV1.GubernatorRateLimit(rate))
@@ -32,7 +32,7 @@ extension JobLimit {
         case .floatingConcurrency(let limit):
             self = .floating(
                 limit.key, initialMax: limit.defaultMaxConcurrency, refreshEvery: .milliseconds(limit.refreshIntervalMs),
-                metadata: limit.metadata
+                metadata: JobMetadata(limit.metadata)
             )
         case .rateLimit(let limit): self = .rate(RateLimit(limit))
         case nil: return nil

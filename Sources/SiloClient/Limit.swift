@@ -10,7 +10,7 @@ public enum JobLimit: Equatable, Sendable {
     /// - `metadata`: handed to the handler; up to 16 entries.
     ///
     /// The first job of a key decides all three.
-    case floating(_ key: String, initialMax: UInt32, refreshEvery: Duration, metadata: [String: String] = [:])
+    case floating(_ key: String, initialMax: UInt32, refreshEvery: Duration, metadata: JobMetadata = [:])
     /// So many attempts in a span of time.
     case rate(RateLimit)
 

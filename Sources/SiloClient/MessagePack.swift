@@ -1,5 +1,4 @@
 import CMsgPack
-public import Foundation
 
 /// A MessagePack document, read and written by msgpack-c.
 public indirect enum MessagePack: Equatable, Sendable {
@@ -117,63 +116,4 @@ public indirect enum MessagePack: Equatable, Sendable {
             }
         }
     }
-}
-
-extension MessagePack {
-    /// The value of a JSON document. Object keys come in alphabetical order.
-    public init?(json: Data) {
-        guard let value = try? JSONSerialization.jsonObject(with: json, options: .fragmentsAllowed),
-            let converted = Self.lift(json: value)
-        else { return nil }
-        self = converted
-    }
-
-    private static func lift(json value: Any) -> MessagePack? {
-        switch value {
-        case is NSNull: return .null
-        case let text as String: return .text(text)
-        case let number as NSNumber:
-            if CFGetTypeIDIsBoolean(number) { return .bool(number.boolValue) }
-            if let integer = value as? Int64 { return .integer(integer) }
-            if let unsigned = value as? UInt64 { return .unsigned(unsigned) }
-            return .float(number.doubleValue)
-        case let items as [Any]:
-            let lifted = items.compactMap(lift(json:))
-            return lifted.count == items.count ? .array(lifted) : nil
-        case let object as [String: Any]:
-            var entries: [(key: MessagePack, value: MessagePack)] = []
-            for (key, value) in object.sorted(by: { $0.key < $1.key }) {
-                guard let lifted = lift(json: value) else { return nil }
-                entries.append((.text(key), lifted))
-            }
-            return .map(entries)
-        default: return nil
-        }
-    }
-
-    /// The same value for `JSONSerialization`. Binary becomes base 64; keys that are no text, their description.
-    public var jsonValue: Any {
-        switch self {
-        case .null: NSNull()
-        case .bool(let value): value
-        case .integer(let value): value
-        case .unsigned(let value): value
-        case .float(let value): value.isFinite ? value : NSNull()
-        case .text(let text): text
-        case .binary(let bytes), .extended(_, let bytes): Data(bytes).base64EncodedString()
-        case .array(let items): items.map(\.jsonValue)
-        case .map(let entries):
-            Dictionary(entries.map { ($0.key.keyText, $0.value.jsonValue) }) { _, last in last }
-        }
-    }
-
-    private var keyText: String {
-        if case .text(let text) = self { text } else { "\(jsonValue)" }
-    }
-}
-
-/// On Linux a JSON boolean is an `NSNumber` whose type code is that of a C char or bool.
-private func CFGetTypeIDIsBoolean(_ number: NSNumber) -> Bool {
-    let type = String(cString: number.objCType)
-    return type == "c" || type == "B"
 }

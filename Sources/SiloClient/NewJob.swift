@@ -18,7 +18,7 @@ public struct NewJob: Sendable {
     /// Conditions for starting an attempt, asked in this order. Slots of concurrency limits are held while it runs.
     public var limits: [JobLimit] = []
     /// Up to 16 labels.
-    public var metadata: [String: String] = [:]
+    public var metadata: JobMetadata = [:]
 
     /// - Parameter payload: what the worker gets, as a MessagePack document.
     public init(_ group: String, _ payload: some Encodable) throws {

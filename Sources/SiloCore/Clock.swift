@@ -10,8 +10,15 @@ public protocol Clock: Sendable {
     /// wall time at which the process began, and never goes back. Differences of it mean something, its value does not.
     var steady: Timestamp { get }
 
+    /// How often the process was not there for a second or more while time passed, as when it was stopped by a signal.
+    var absences: Int { get }
+
     /// Returns after `milliseconds`, or throws when the task is cancelled.
     func sleep(milliseconds: Int64) async throws
+}
+
+extension Clock {
+    public var absences: Int { 0 }
 }
 
 /// Wall time that neither jumps nor goes back: it runs with the monotonic clock and drifts towards the system's wall clock
@@ -23,8 +30,11 @@ public final class SystemClock: Clock {
     }
     private let state: Mutex<State>
     private let steadyOffset: Int64
+    private let presence: Presence?
 
-    public init() {
+    /// - Parameter noticesAbsence: a thread watches whether the process runs; see `absences`.
+    public init(noticesAbsence: Bool = false) {
+        presence = noticesAbsence ? Presence { Self.read(CLOCK_BOOTTIME) } : nil
         steadyOffset = Self.read(CLOCK_REALTIME) - Self.read(CLOCK_BOOTTIME)
         state = Mutex(State(last: Self.read(CLOCK_REALTIME), monotonicAtLast: Self.read(CLOCK_BOOTTIME)))
     }
@@ -42,6 +52,8 @@ public final class SystemClock: Clock {
     }
 
     public var steady: Timestamp { Timestamp((Self.read(CLOCK_BOOTTIME) + steadyOffset) / 1_000_000) }
+
+    public var absences: Int { presence?.absences ?? 0 }
 
     public func sleep(milliseconds: Int64) async throws {
         try await Task.sleep(for: .milliseconds(milliseconds))

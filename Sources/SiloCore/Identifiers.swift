@@ -8,7 +8,7 @@ extension Identifier {
     public var description: String { text }
 
     public static func == (left: Self, right: Self) -> Bool {
-        left.text.utf8.elementsEqual(right.text.utf8)
+        left.text.hasSameBytes(as: right.text)
     }
 
     public static func < (left: Self, right: Self) -> Bool {
@@ -19,6 +19,11 @@ extension Identifier {
         var text = text
         text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     }
+}
+
+extension String {
+    /// Whether both have the same bytes, as far as a store or a wire can tell: see `Identifier`.
+    public func hasSameBytes(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }
 
 /// Names a job within its tenant. Chosen by the application, or a random UUID.

@@ -63,6 +63,9 @@ public enum Probe: String, CaseIterable, Sendable {
     case shardReopened
     case clockBehind
     case windowLetGo
+    case queueForgotten
+    case unheardLeaseGivenBack
+    case leasesBegunAnew
     case readyPageLoaded
     case timerPageLoaded
     case jobReadBesideTask
@@ -71,6 +74,9 @@ public enum Probe: String, CaseIterable, Sendable {
     case clientRepeated
     case clientFoundItsOwnJob
     case workerLostLease
+    case workerGaveUpLease
+    case workerConfirmedLease
+    case clientLeftSilentConnection
     case unwantedTasksGivenBack
 
     private static let counts = Mutex<[Probe: Int]>([:])

@@ -28,7 +28,7 @@ public final class Node: Sendable {
 
     /// Reaches the rate limiter, opens every shard, then the port. Throws what keeps it from starting.
     public static func start(
-        _ settings: NodeSettings, in surroundings: Surroundings = .system, logger: Logger
+        _ settings: NodeSettings, in surroundings: Surroundings = .server, logger: Logger
     ) async throws -> Node {
         let begun = surroundings.clock.now
         let limiter = try await connectLimiter(settings.gubernator, clock: surroundings.clock, logger: logger)
@@ -41,10 +41,9 @@ public final class Node: Sendable {
         }
         let core = try await openCore(settings, in: surroundings, limiter: limiter, logger: logger)
 
-        var options = ServerOptions(address: settings.address)
-        options.tls = settings.tls
-        options.maxConcurrentCalls = settings.concurrentCallsMax
-        let server = Server(options)
+        let server = Server(ServerOptions(
+            settings, shards: core.shards.hosts.count, memoryBytes: MachineMemory.bytes, logger: logger.part("grpc")
+        ))
         core.methods.register(on: server)
         core.health.registerWatch(on: server)
         Reflection().register(on: server)
@@ -53,9 +52,11 @@ public final class Node: Sendable {
             let port = try server.start()
             let host = settings.address.prefix(upTo: settings.address.lastIndex(of: ":") ?? settings.address.endIndex)
             let address = "\(host):\(port)"
-            core.identity.address = settings.advertisedAddress ?? address
+            let advertised = AdvertisedAddress(listening: address, given: settings.advertisedAddress)
+            core.identity.address = advertised.text
+            logger.warnOfAccess(settings, advertised)
             logger.info("server started", [
-                "grpc": .init(address), "data": .init(settings.data), "shards": .init(core.shards.hosts.count),
+                "grpc": .init(address), "advertised": .init(advertised.text), "data": .init(settings.data), "shards": .init(core.shards.hosts.count),
                 "start_ms": .init(Int(surroundings.clock.now - begun)),
             ])
             return Node(core, limiter: limiter, server: server, drainTime: settings.drain, address: address, logger: logger)

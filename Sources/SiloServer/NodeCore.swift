@@ -46,7 +46,8 @@ package final class NodeCore: Sendable {
         JobMethods(shards: shards, tenancy: tenancy).register(on: &methods, for: callers)
         LimitMethods(shards: shards, tenancy: tenancy).register(on: &methods, for: callers)
         WorkerMethods(
-            shards: shards, tenancy: tenancy, random: surroundings.random, leaseMilliseconds: settings.engine.leaseMilliseconds
+            shards: shards, tenancy: tenancy, random: surroundings.random, leaseMilliseconds: settings.engine.leaseMilliseconds,
+            isDevelopment: settings.isDevelopment
         ).register(on: &methods, for: callers)
         AdminMethods(
             shards: shards, node: identity, location: location, isDevelopment: settings.isDevelopment,

@@ -109,27 +109,42 @@ final class SimulatedArrival: Sendable {
     private struct State {
         var isOver = false
         var isCancelled = false
+        /// The server is gone: nothing of it runs any more.
+        var isForgotten = false
         var onCancel: [@Sendable () -> Void] = []
     }
+    typealias OnUndelivered = @Sendable () -> Void
+
     let call: SimulatedCall
     private let state = Mutex(State())
-    private let answered: @Sendable (Result<[UInt8], Status>) -> Void
+    private let answered: @Sendable (Result<[UInt8], Status>, _ onUndelivered: @escaping OnUndelivered) -> Void
 
-    /// - Parameter answered: gets the first answer, unless the call is cancelled before.
-    init(_ call: SimulatedCall, answered: @escaping @Sendable (Result<[UInt8], Status>) -> Void) {
+    /// - Parameter answered: gets the first answer, unless the call is cancelled before, and what is to run when the server
+    ///   learns that the answer did not arrive.
+    init(
+        _ call: SimulatedCall, answered: @escaping @Sendable (Result<[UInt8], Status>, @escaping OnUndelivered) -> Void
+    ) {
         self.call = call
         self.answered = answered
     }
 
-    func answer(_ result: Result<[UInt8], Status>) {
-        if finish(isCancelled: false) != nil { answered(result) }
+    func answer(_ result: Result<[UInt8], Status>, onUndelivered: OnUndelivered? = nil) {
+        guard finish(isCancelled: false) == nil else {
+            return answered(result) { if !self.isForgotten { onUndelivered?() } }
+        }
+        if !isForgotten { onUndelivered?() }
     }
+
+    private var isForgotten: Bool { state.withLock { $0.isForgotten } }
 
     func cancel() {
         for body in finish(isCancelled: true) ?? [] { body() }
     }
 
-    func forget() { _ = finish(isCancelled: false) }
+    func forget() {
+        state.withLock { $0.isForgotten = true }
+        _ = finish(isCancelled: false)
+    }
 
     func onCancel(_ body: @escaping @Sendable () -> Void) {
         let isCancelled = state.withLock { state in
@@ -167,7 +182,10 @@ final class SimulatedIncomingCall: IncomingCall {
         try arrival.call.request.withUnsafeBytes(body)
     }
 
-    func respond(_ bytes: [UInt8]) { arrival.answer(.success(bytes)) }
+    func respond(_ bytes: [UInt8], onUndelivered: (@Sendable () -> Void)?) {
+        arrival.answer(.success(bytes), onUndelivered: onUndelivered)
+    }
+
     func fail(_ status: Status) { arrival.answer(.failure(status)) }
     func onCancel(_ body: @escaping @Sendable () -> Void) { arrival.onCancel(body) }
 }

@@ -156,10 +156,14 @@ package final class SimulatedWire: Sendable {
         }
         trace.note("\(call) arrives")
         call.server = server.number
-        let arrival = SimulatedArrival(call) { [self] answer in
+        let arrival = SimulatedArrival(call) { [self] answer, onUndelivered in
             trace.note("\(call) \(answer.label)")
             guard call.server == server.number, state.withLock({ $0.servers[call.address]?.number }) == server.number else { return }
-            guard !isLost(call, faults.lostAnswers) else { return lose(call, "answer") }
+            guard !isLost(call, faults.lostAnswers) else {
+                // Half of the time it was still in the server's hands when the connection broke.
+                if random.happens(0.5) { later(onUndelivered) }
+                return lose(call, "answer")
+            }
             later { self.end(call, answer) }
         }
         guard !server.isClosing else { return arrival.answer(.failure(Status(.unavailable, "the server is shutting down"))) }

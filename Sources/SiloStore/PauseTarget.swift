@@ -45,6 +45,8 @@ public enum PauseTarget: Hashable, Sendable {
 
 extension PauseTarget: Comparable {
     public static func < (left: PauseTarget, right: PauseTarget) -> Bool {
-        (left.kind, left.tenant?.text ?? "", left.name) < (right.kind, right.tenant?.text ?? "", right.name)
+        guard left.kind == right.kind else { return left.kind < right.kind }
+        let (one, other) = (left.tenant ?? Tenant(""), right.tenant ?? Tenant(""))
+        return one == other ? LimitKey(left.name) < LimitKey(right.name) : one < other
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// Writes structured log lines to standard output. Passed down from `main`; parts of the system hold one of their own name.
+/// Writes structured log lines, to standard output unless told otherwise. Nobody waits for whoever reads them. Passed down from `main`; parts of the system hold one of their own name.
 public struct Logger: Sendable {
     public enum Format: String, Sendable {
         /// One readable line.
@@ -28,15 +28,15 @@ public struct Logger: Sendable {
     private let filter: LogFilter
     private let write: @Sendable (String) -> Void
 
-    /// - Parameter write: takes one line without its end; lines of several threads must not mix.
+    /// - Parameter write: takes one line without its end; lines of several threads must not mix. Nil: standard output.
     public init(
         _ part: String, format: Format = .text, filter: LogFilter = LogFilter(),
-        write: @escaping @Sendable (String) -> Void = Logger.standardOutput
+        write: (@Sendable (String) -> Void)? = nil
     ) {
         self.part = part
         self.format = format
         self.filter = filter
-        self.write = write
+        self.write = write ?? { line in (format == .text ? LogWriter.text : LogWriter.json).write(line) }
     }
 
     /// A logger that writes nothing.
@@ -52,30 +52,28 @@ public struct Logger: Sendable {
 
     public func log(_ level: LogLevel, _ message: String, _ fields: Fields = [:]) {
         guard filter.allows(level, part) else { return }
+        write(Self.line(level, part, message, fields, as: format))
+    }
+
+    static func line(_ level: LogLevel, _ part: String, _ message: String, _ fields: Fields, as format: Format) -> String {
         switch format {
-        case .text: write(text(level, message, fields))
-        case .json: write(json(level, message, fields))
+        case .text: text(level, part, message, fields)
+        case .json: json(level, part, message, fields)
         }
     }
 
-    public static let standardOutput: @Sendable (String) -> Void = { line in
-        let bytes = Array((line + "\n").utf8)
-        // One write call a line keeps lines whole.
-        _ = bytes.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-    }
-
-    private func text(_ level: LogLevel, _ message: String, _ fields: Fields) -> String {
-        var line = "\(Self.timestamp()) \(level.name.uppercased()) \(part): \(message)"
+    private static func text(_ level: LogLevel, _ part: String, _ message: String, _ fields: Fields) -> String {
+        var line = "\(Self.timestamp()) \(level.name.uppercased()) \(part.shownInLog): \(message.shownInLog)"
         for (name, value) in fields {
             switch value {
-            case .number(let number): line += " \(name)=\(number)"
-            case .text(let text): line += " \(name)=" + (Self.isPlain(text) ? text : Self.quoted(text))
+            case .number(let number): line += " \(name.shownInLog)=\(number)"
+            case .text(let text): line += " \(name.shownInLog)=" + (Self.isPlain(text) ? text : Self.quoted(text))
             }
         }
         return line
     }
 
-    private func json(_ level: LogLevel, _ message: String, _ fields: Fields) -> String {
+    private static func json(_ level: LogLevel, _ part: String, _ message: String, _ fields: Fields) -> String {
         let inner = [("message", Value.text(message))] + fields.map { ($0.key, $0.value) }
         let body = inner.map { name, value in
             switch value {
@@ -87,7 +85,7 @@ public struct Logger: Sendable {
     }
 
     private static func isPlain(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "=") && $0 != 0x7f }
+        !text.isEmpty && text.unicodeScalars.allSatisfy { $0 != " " && $0 != "\"" && $0 != "=" && !$0.isEscapedInLog }
     }
 
     /// A JSON string.
@@ -100,7 +98,7 @@ public struct Logger: Sendable {
             case "\n": result += "\\n"
             case "\r": result += "\\r"
             case "\t": result += "\\t"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7f: result += String(format: "\\u%04x", scalar.value)
+            case _ where scalar.isEscapedInLog: result += scalar.escapedInLog
             default: result.unicodeScalars.append(scalar)
             }
         }

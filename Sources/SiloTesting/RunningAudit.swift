@@ -31,7 +31,7 @@ public final class RunningAudit {
         var pending: [Bytes: Pending] = [:]
         var finished: [Bytes: (state: UInt8, changedAt: UInt64)] = [:]
         var attempts: [UInt32: StorageV1.Attempt] = [:]
-        var metadata: [String: String] = [:]
+        var metadata: TextMap<String> = [:]
 
         var isEmpty: Bool {
             job == nil && status == nil && lease == nil && pending.isEmpty && finished.isEmpty && attempts.isEmpty && metadata.isEmpty

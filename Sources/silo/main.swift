@@ -12,12 +12,13 @@ let usage = Usage(
     commands: [
         .init("", help: "", options: [
             .init("listen", "l", "host:port", help: "where to listen (127.0.0.1:7450); port 0 takes any free one"),
-            .init("advertise", nil, "host:port", help: "what clients are told to call (where it listens)"),
+            .init("advertise", nil, "host:port", help: "what clients are told to call (where it listens; the host's name when\nit listens on all interfaces)"),
             .init("data", "d", "place", help: "a folder, s3://bucket/prefix, gs://..., az://... or memory:\n(\(DataLocation.standardFolder))"),
             .init("shards", nil, "count", help: "shards of a new data location, 1 to 1024 (1; 8 with --tenancy)"),
             .init("tenancy", nil, nil, help: "requests name tenants"),
-            .init("dev", nil, nil, help: "allow ResetShards, which erases everything"),
-            .init("auth-token", nil, "secret", help: "callers must show it (environment SILO_AUTH_TOKEN)"),
+            .init("dev", nil, nil, help: "allow ResetShards, which erases everything, and LeaseTask, which passes limits"),
+            .init("auth-token-file", nil, "file", help: "callers must show the secret in it; keep it from other users (chmod 600)"),
+            .init("auth-token", nil, "secret", help: "the same on the command line, where ps shows it to everybody on the\nmachine (environment SILO_AUTH_TOKEN, which ps shows to the same user)"),
             .init("tls-cert", nil, "file", help: "certificate chain to serve with, PEM"),
             .init("tls-key", nil, "file", help: "its private key, PEM"),
             .init("tls-client-ca", nil, "file", help: "callers need a certificate of this authority, PEM"),
@@ -49,6 +50,7 @@ await Program.run(usage) { arguments in
     let (events, report) = AsyncStream<Event>.makeStream()
     let signals = StopSignals { report.yield(.signal($0)) }
     defer { withExtendedLifetime(signals) {} }
+    DescriptorLimit.raise()
 
     let format = arguments.text("log-format", default: "text")
     guard let format = Logger.Format(rawValue: format) else {
@@ -64,12 +66,17 @@ await Program.run(usage) { arguments in
         case .warning: .warn
         case .info, .debug, .trace: .debug
         }
-        storageLogger.log(level, message.text, ["target": .init(message.target)])
+        storageLogger.log(level, "storage engine", ["text": .init(message.text), "source": .init(message.target)])
     }
 
     let networkLogger = logger.part("grpc")
+    let networkThrottle = LogThrottle(networkLogger)
     // What the library calls an error is a peer that misbehaved; it is no error of this server.
-    CoreLog.setHandler { severity, text in networkLogger.log(severity == .error ? .warn : .debug, text) }
+    CoreLog.setHandler { line in
+        networkThrottle.log(line.severity == .error ? .warn : .debug, kind: line.place, "grpc core", [
+            "text": .init(line.text), "source": .init(line.place),
+        ])
+    }
 
     var settings = NodeSettings(data: arguments.text("data", default: DataLocation.standardFolder))
     settings.address = arguments.text("listen", default: settings.address)
@@ -77,8 +84,7 @@ await Program.run(usage) { arguments in
     if arguments.has("shards") { settings.shardCount = try arguments.number("shards", default: 1, in: 1...1024) }
     settings.tenancy = arguments.has("tenancy")
     settings.isDevelopment = arguments.has("dev")
-    settings.authToken = arguments.text("auth-token") ?? environment["SILO_AUTH_TOKEN"]
-    if settings.authToken?.isEmpty ?? false { throw Arguments.Mistake("the auth token is empty: name one, or none at all") }
+    settings.authToken = try authToken(arguments, environment, logger)
     settings.cacheBytes = UInt64(try arguments.number("cache-mib", default: 128, in: 1...1_048_576)) << 20
     let gap = settings.data.contains("://") ? 20 : 0
     settings.engine.flushGapMilliseconds = Int64(try arguments.number("flush-gap-ms", default: gap, in: 0...60_000))
@@ -112,6 +118,23 @@ await Program.run(usage) { arguments in
 enum Event: Sendable {
     case started(Result<Node, any Error>)
     case signal(String)
+}
+
+/// The secret that callers must show; nil lets everybody in.
+func authToken(_ arguments: Arguments, _ environment: [String: String], _ logger: Logger) throws -> String? {
+    let token: String?
+    if let path = arguments.text("auth-token-file") {
+        guard !arguments.has("auth-token") else { throw Arguments.Mistake("--auth-token and --auth-token-file are one too many") }
+        let secret = try SecretFile(path)
+        if secret.isReadByOthers {
+            logger.warn("other users of this machine can read the auth token: chmod 600", ["file": .init(path)])
+        }
+        token = secret.text
+    } else {
+        token = arguments.text("auth-token") ?? environment["SILO_AUTH_TOKEN"]
+    }
+    guard token?.isEmpty != true else { throw Arguments.Mistake("the auth token is empty: name one, or none at all") }
+    return token
 }
 
 /// The certificate that the options name; nil without one.

@@ -1,5 +1,6 @@
 import CommandLineTool
 import Foundation
+import Protobuf
 import SiloAPI
 import SiloClient
 import SiloCore
@@ -7,7 +8,10 @@ import SiloCore
 func enqueue(_ arguments: Arguments, _ output: Output) async throws {
     var text = Data(arguments.operands[1].utf8)
     if arguments.operands[1] == "-" { text = try FileHandle.standardInput.readToEnd() ?? Data() }
-    guard let payload = MessagePack(json: text) else { throw Arguments.Mistake("<json> is no JSON document") }
+    let payload: MessagePack
+    do { payload = try MessagePack(json: text) } catch {
+        throw Arguments.Mistake(error == .undecodable("not a JSON document") ? "<json> is no JSON document" : "<json> cannot be stored: \(error)")
+    }
 
     var request = SiloV1.EnqueueRequest()
     request.tenant = arguments.text("tenant")

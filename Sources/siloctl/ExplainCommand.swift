@@ -40,10 +40,10 @@ struct ExplainCommand {
         ]
         guard answer.status == .scheduled else { return lines }
         if let start = answer.earliestStartAtMs {
-            lines.append("Earliest:  \(Words.moment(start)), \(Words.distance(start, from: now))")
+            lines.append("Earliest:  \(Words.momentAndDistance(start, from: now))")
         }
         if let start = answer.estimatedStartAtMs {
-            lines.append("Estimated: \(Words.moment(start)), \(Words.distance(start, from: now)) if things go on as of late")
+            lines.append("Estimated: \(Words.momentAndDistance(start, from: now)) if things go on as of late")
         }
         return lines + ["Workers:   \(workers(answer))"]
     }
@@ -60,13 +60,13 @@ struct ExplainCommand {
 
     private func describe(_ obstacle: SiloV1.Obstacle) -> [String] {
         var lines = ["  - \(obstacle.text)"]
-        if let until = obstacle.untilMs { lines.append("    until \(Words.moment(until)), \(Words.distance(until, from: now))") }
+        if let until = obstacle.untilMs { lines.append("    until \(Words.momentAndDistance(until, from: now))") }
         if let estimate = obstacle.estimateMs { lines.append("    for about \(Words.length(estimate)) more, at the pace of late") }
         guard !obstacle.holders.isEmpty else { return lines }
         let rows = obstacle.holders.map { holder in
             let isRunning = holder.sinceMs > 0
             return [
-                holder.jobId, holder.taskGroup, isRunning ? "runs for \(Words.length(now - holder.sinceMs))" : "waits for a worker",
+                holder.jobId, holder.taskGroup, isRunning ? "runs for \(Words.age(holder.sinceMs, at: now))" : "waits for a worker",
                 isRunning ? holder.workerId : "-",
             ]
         }

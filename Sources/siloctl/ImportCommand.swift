@@ -2,6 +2,7 @@ import CommandLineTool
 import Foundation
 import Protobuf
 import SiloAPI
+import SiloClient
 
 /// `job import`: stores the jobs of a JSON file, each on its own.
 struct ImportCommand {
@@ -47,9 +48,12 @@ struct ImportCommand {
         let isStandardInput = path == "-"
         let file = isStandardInput ? try FileHandle.standardInput.readToEnd() ?? Data() : FileManager.default.contents(atPath: path)
         guard let file else { throw Failure("cannot read \(path)") }
-        guard let document = try? JSONSerialization.jsonObject(with: file), let items = document as? [Any] else {
+        guard !file.contains(0), let document = try? JSONSerialization.jsonObject(with: file), let items = document as? [Any] else {
             let name = isStandardInput ? "standard input" : path
             throw Failure("\(name) is no JSON array of jobs; siloctl job import --help shows what goes in")
+        }
+        if let number = JSONIntegers.unfit(in: file) {
+            throw Failure("the whole number \(number) does not lie between -2^63 and 2^64 - 1; write it as a text, in quotes")
         }
         let server = try Server(arguments)
         let info = try await server.clusterInfo()

@@ -1,4 +1,5 @@
 import Foundation
+import Protobuf
 import SiloAPI
 
 // The jobs of an import file, as ImportCommand.details tells. What breaks a bound is the server's to refuse.

@@ -1,4 +1,5 @@
 import Foundation
+import Protobuf
 import SiloAPI
 import SiloClient
 
@@ -60,8 +61,9 @@ struct JSONFields {
 
     mutating func list(_ name: String) throws(Failure) -> [Any] { try value(name, "an array") { $0 as? [Any] } ?? [] }
 
-    mutating func texts(_ name: String) throws(Failure) -> [String: String] {
-        try value(name, "an object of texts") { $0 as? [String: String] } ?? [:]
+    mutating func texts(_ name: String) throws(Failure) -> TextMap<String> {
+        let texts = try value(name, "an object of texts") { $0 as? [String: String] } ?? [:]
+        return TextMap(texts.lazy.map { (key: $0.key, value: $0.value) })
     }
 
     /// The MessagePack document of any JSON value; none for an absent field.
@@ -69,7 +71,7 @@ struct JSONFields {
         known.append(name)
         guard let value = rest.removeValue(forKey: name) else { return nil }
         guard let json = try? JSONSerialization.data(withJSONObject: value, options: .fragmentsAllowed),
-            let document = MessagePack(json: json)
+            let document = try? MessagePack(json: json)
         else { throw Failure("\(at(name)) has no MessagePack form") }
         return SiloV1.SerializedBytes(document.bytes)
     }

@@ -18,7 +18,18 @@ struct JobCommands {
         request.id = id
         request.tenant = tenant
         request.includeAttempts = arguments.has("attempts")
-        let job = try await Server(arguments).owner(of: shard).call(SiloV1.Silo.getJob, request)
+        // What is large is not shown: it is left out, and attempts, which carry theirs along, are read in parts.
+        request.omitPayload = true
+        request.omitResult = true
+        request.answerBytesMax = 16 << 20
+        let server = try await Server(arguments).owner(of: shard)
+        var job = try await server.call(SiloV1.Silo.getJob, request)
+        while let next = job.nextAttempt {
+            request.attemptsFrom = next
+            let part = try await server.call(SiloV1.Silo.getJob, request)
+            job.attempts += part.attempts
+            job.nextAttempt = part.nextAttempt
+        }
 
         var object: [String: Any] = [
             "id": job.id, "status": job.status.word, "status_code": Int(job.status.rawValue), "priority": Int(job.priority),
@@ -36,7 +47,7 @@ struct JobCommands {
         }
         if !job.metadata.isEmpty {
             lines.append("Metadata:")
-            lines += job.metadata.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value)" }
+            lines += job.metadata.map { "  \($0.key): \($0.value)" }
         }
         if arguments.has("attempts") {
             object["attempts"] = job.attempts.map { attempt -> [String: Any] in
@@ -98,6 +109,8 @@ struct JobCommands {
         if case .msgpack(let content) = message?.encoding { bytes = content }
         switch format {
         case "base64": return Data(bytes).base64EncodedString()
+        // JSON has no word for it.
+        case "msgpack" where MessagePack(bytes)?.isUndefined ?? false: return "undefined"
         case "msgpack": return String(decoding: try Payload(bytes: bytes).json([.withoutEscapingSlashes]), as: UTF8.self)
         default: return bytes.map { String(format: "%02x", $0) }.joined()
         }

@@ -1,29 +1,30 @@
+import CommandLineTool
 import Foundation
 
-/// What a command prints: lines for people, or an object for programs.
+/// What a command prints: lines for people, or an object for programs. Much of it was written by others: nothing in it gets at the
+/// terminal.
 struct Output {
     let isJSON: Bool
 
     /// - Parameter isShort: the object goes on one line.
     func print(_ object: [String: Any], _ lines: [String], isShort: Bool = false) throws {
-        guard isJSON else { return Swift.print(lines.joined(separator: "\n")) }
-        let layout: JSONSerialization.WritingOptions = isShort ? [] : .prettyPrinted
-        let data = try JSONSerialization.data(
-            withJSONObject: object, options: layout.union([.sortedKeys, .withoutEscapingSlashes])
-        )
-        Swift.print(String(decoding: data, as: UTF8.self))
+        guard isJSON else { return Swift.print(lines.map(\.printable).joined(separator: "\n")) }
+        Swift.print(try JSONText(isPretty: !isShort).text(of: object).printableJSON)
     }
 
-    /// Unix seconds, then the exact milliseconds.
-    static func time(_ milliseconds: Int64) -> String { "\(milliseconds / 1000) (\(milliseconds)ms)" }
+    /// Unix seconds, then the exact milliseconds; `never` for what is no time.
+    static func time(_ milliseconds: Int64) -> String {
+        Words.isTime(milliseconds) ? "\(milliseconds / 1000) (\(milliseconds)ms)" : Words.never
+    }
 
     static func pad(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(0, width - text.count))
+        let text = text.printable
+        return text + String(repeating: " ", count: max(0, width - text.count))
     }
 
     /// A table with columns as wide as they need be.
     static func rows(_ rows: [[String]], indent: Int = 0) -> [String] {
-        let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].count }.max() ?? 0 }
+        let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].printable.count }.max() ?? 0 }
         return rows.map { row in
             let cells = zip(row, widths).map { pad($0, $1) }.joined(separator: "  ")
             return String(repeating: " ", count: indent) + cells.trimmingCharacters(in: .whitespaces)

@@ -19,19 +19,53 @@ struct Server {
 
     init(_ arguments: Arguments, address: String? = nil) throws {
         self.arguments = arguments
-        var target = address ?? arguments.text("address", default: "http://localhost:7450")
-        for scheme in ["http://", "https://"] where target.hasPrefix(scheme) { target.removeFirst(scheme.count) }
+        let text = address ?? arguments.text("address", default: "http://localhost:7450")
         var options = ChannelOptions()
-        if let path = arguments.text("tls-ca") {
-            guard let authority = FileManager.default.contents(atPath: path) else { throw Failure("cannot read \(path)") }
-            options.tls = ClientTLS(rootCA: [UInt8](authority))
+        // A server that vanished without a word is noticed.
+        options.keepaliveInterval = .seconds(10)
+        options.keepaliveTimeout = .seconds(5)
+        let place: ServerAddress
+        do throws(ServerAddress.Mistake) {
+            place = try ServerAddress(text)
+            options.tls = try Self.tls(arguments, place, isLearnt: address != nil)
+        } catch {
+            throw Arguments.Mistake(address == nil ? "--address: \(error)" : "a server names itself \(text): \(error)")
         }
-        channel = Channel(target: target, options)
+        channel = Channel(target: place.target, options)
         var headers = Metadata()
-        if let token = arguments.text("auth-token") ?? ProcessInfo.processInfo.environment["SILO_AUTH_TOKEN"] {
-            headers.append("authorization", "Bearer \(token)")
-        }
+        if let token = try Self.token(arguments) { headers.append("authorization", "Bearer \(token)") }
         self.headers = headers
+    }
+
+    /// How to speak to a server: as the command line says; where the first server is spoken to with TLS, so are all others.
+    private static func tls(
+        _ arguments: Arguments, _ place: ServerAddress, isLearnt: Bool
+    ) throws(ServerAddress.Mistake) -> ClientTLS? {
+        var given: ClientTLS?
+        if let path = arguments.text("tls-ca") {
+            guard let authority = FileManager.default.contents(atPath: path) else {
+                throw ServerAddress.Mistake(description: "cannot read \(path), which --tls-ca names")
+            }
+            given = ClientTLS(rootCA: [UInt8](authority))
+        }
+        guard isLearnt else { return try place.tls(given) }
+        let isSecure = place.isSecure == true || (try? ServerAddress(arguments.text("address", default: "")))?.isSecure == true
+        return given ?? (isSecure ? ClientTLS() : nil)
+    }
+
+    /// The secret: of the file, the command line or the environment.
+    private static func token(_ arguments: Arguments) throws -> String? {
+        let given = arguments.text("auth-token")
+        guard let path = arguments.text("auth-token-file") else {
+            return given ?? ProcessInfo.processInfo.environment["SILO_AUTH_TOKEN"]
+        }
+        guard given == nil else { throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other") }
+        guard let content = FileManager.default.contents(atPath: path) else { throw Failure("cannot read \(path), which --auth-token-file names") }
+        let token = String(decoding: content, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
+            throw Failure("\(path) must hold the secret and nothing else: one line of visible ASCII characters")
+        }
+        return token
     }
 
     func call<Request: Message, Response: Message>(_ method: Method<Request, Response>, _ request: Request) async throws -> Response {
@@ -47,7 +81,7 @@ struct Server {
     /// What to do about a refusal, where that is not plain from it.
     private static func advice(on status: Status) -> String {
         switch status.code {
-        case .unauthenticated: "; --auth-token or SILO_AUTH_TOKEN in the environment gives the servers' secret"
+        case .unauthenticated: "; --auth-token-file or SILO_AUTH_TOKEN in the environment gives the servers' secret"
         case .invalidArgument where status.message == "tenant id required": "; name the tenant with --tenant"
         case .failedPrecondition where status.message.hasPrefix("tenant must not be provided"): "; leave --tenant out"
         case .unavailable where status.message.contains("connect"): "; start a server there, or name another with --address"

@@ -8,7 +8,10 @@ let usage = Usage(
             .init("attempts", help: "also its attempts"),
         ]),
         .init("job result", ["shard", "id"], help: "how a finished job ended", options: [
-            .init("format", "f", "hex|base64|msgpack", help: "how bytes are shown (hex); msgpack shows them as JSON"),
+            .init("format", "f", "hex|base64|msgpack", help: """
+                how bytes are shown (hex); msgpack shows them as JSON, its dates in
+                ISO 8601 and JavaScript's undefined as null, or undefined when that is all
+                """),
         ]),
         .init("job explain", ["shard", "id"], help: "why a job is not running now, and what is in its way"),
         .init("job import", ["file"], help: "store jobs that ran elsewhere, with their attempts", details: ImportCommand.details),
@@ -43,9 +46,13 @@ let usage = Usage(
             """),
     ],
     options: [
-        .init("address", "a", "url", help: "any server of the cluster (http://localhost:7450)"),
+        .init("address", "a", "url", help: """
+            any server of the cluster (http://localhost:7450); https:// means TLS,
+            with the system's authorities unless --tls-ca names others
+            """),
         .init("tenant", "t", "id", help: "whose jobs; needed when the servers have tenancy on"),
-        .init("auth-token", nil, "secret", help: "the servers' secret (environment SILO_AUTH_TOKEN)"),
+        .init("auth-token-file", nil, "file", help: "a file with the servers' secret (environment SILO_AUTH_TOKEN holds it itself)"),
+        .init("auth-token", nil, "secret", help: "the secret itself, which other users of this machine can then see, in ps for one"),
         .init("tls-ca", nil, "file", help: "connect with TLS and trust this authority, PEM"),
         .init("json", help: "print JSON"),
     ]

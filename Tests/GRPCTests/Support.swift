@@ -64,6 +64,8 @@ final class Seen: Sendable {
     let cancelled = Atomic<Int>(0)
     let sent = Atomic<Int>(0)
     let ended = Atomic<Int>(0)
+    /// Requests whose answers reached nobody.
+    let untaken = Mutex<[[UInt8]]>([])
 }
 
 /// Waits until `condition` holds, at most `seconds`.
@@ -111,6 +113,11 @@ struct TestServer: Sendable {
         server.register("/test.Test/Deadline") { call in
             let left = call.deadline.map { "\(ContinuousClock.now.duration(to: $0).components.seconds)" }
             call.respond(Array((left ?? "none").utf8))
+        }
+        server.register("/test.Test/Told") { call in
+            seen.waiting.add(1, ordering: .relaxed)
+            let request = call.withRequest { Array($0) }
+            call.respond([1, 2, 3], onUndelivered: { seen.untaken.withLock { $0.append(request) } })
         }
         server.register("/test.Test/Wait") { call in
             seen.waiting.add(1, ordering: .relaxed)

@@ -97,6 +97,23 @@ class TestJobGet:
             "status_changed_at_ms": job.status_changed_at_ms, "metadata": {"k": "v"}, "next_attempt_starts_after_ms": start,
         }
 
+    def test_labels_that_unicode_holds_equal_are_all_there(self, ctl, client):
+        id = as_json(ctl("enqueue", "g", "1", "--json", "--label", "\u00e9=one", "--label", "e\u0301=two"))["id"]
+        assert dict(client.job(id).metadata) == {"\u00e9": "one", "e\u0301": "two"}
+        assert pretty(ctl("job", "get", client.shard, id, "--json"))["metadata"] == {"\u00e9": "one", "e\u0301": "two"}
+        lines = ctl("job", "get", client.shard, id).splitlines()
+        assert {"  \u00e9: one", "  e\u0301: two"} <= set(lines)
+
+    def test_one_that_does_not_fit_an_answer(self, ctl, client):
+        half = pb.SerializedBytes(msgpack=bytes(70 << 20))
+        id = client.enqueue("g", half, retry_policy=policy(2), timeout=120)
+        for _ in range(2):
+            task = client.lease_one(id, timeout=120)
+            client.call("ReportOutcome", shard=task.shard, task_id=task.id, failure=pb.Failure(code="E", data=half), timeout=120)
+        client.succeed(client.lease_one(id, timeout=120))
+        document = pretty(ctl("job", "get", client.shard, id, "--attempts", "--json"))
+        assert [(a["attempt_number"], a["status"]) for a in document["attempts"]] == [(1, "failed"), (2, "failed"), (3, "succeeded")]
+
     @pytest.mark.parametrize("state, word", [(SUCCEEDED, "succeeded"), (FAILED, "failed"), (CANCELLED, "cancelled")])
     def test_words_for_states(self, ctl, client, state, word):
         id = client.enqueue()

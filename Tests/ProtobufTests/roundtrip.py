@@ -21,8 +21,9 @@ from grpc_tools import protoc
 
 PROTO = pathlib.Path(__file__).parents[2] / "proto"
 INTEGERS = [0, 1, -1, 63, 64, 127, 128, 16383, 16384, 2**31 - 1, -2**31, 2**32 - 1, 2**63 - 1, -2**63, 2**64 - 1]
-# Text with one form only, so that every implementation sorts it alike.
-TEXTS = ["", "a", "default", "0b9d3c1e-5f4b-4e57-9a40-2f3fbc1d2a77", "日本", "Zürich", "\0", "🎉" * 40, "x" * 300, "\uffff", "~"]
+# Among it the same in several forms, which must not be taken for each other.
+TEXTS = ["", "a", "default", "0b9d3c1e-5f4b-4e57-9a40-2f3fbc1d2a77", "日本", "Z\u00fcrich", "Zu\u0308rich", "\u00c5", "A\u030a", "\u212b",
+         "\0", "🎉" * 40, "x" * 300, "\uffff", "~"]
 # None begins with another: Python sorts such keys longest first, we do not, and the wire format does not say.
 KEYS = TEXTS[1:]
 

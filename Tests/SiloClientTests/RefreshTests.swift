@@ -1,5 +1,5 @@
 import Foundation
-import SiloClient
+@testable import SiloClient
 import SiloEngine
 import SiloServer
 import Synchronization
@@ -183,11 +183,13 @@ import Testing
         let server = try await TestServer { $0.engine.leaseMilliseconds = 4000 }
         let errors = Box<WorkerError>()
         let cancelled = Box<Bool>()
-        let (_, task) = server.worker("g", { options in
-            // Too late: the lease is gone by then.
-            options.heartbeatInterval = .milliseconds(4000)
-            options.onError = { errors.add($0) }
-        }) { task in
+        let mute = MuteTransport(server.node.address)
+        mute.losesHeartbeats = true
+        let client = Client(ClientOptions(servers: [server.node.address]), in: Lanes.system) { _, _ in mute }
+        var options = WorkerOptions()
+        options.wait = .seconds(1)
+        options.onError = { errors.add($0) }
+        let worker = Worker(client, group: "g", options) { task in
             // It loses its lease as well, and gives up its slot then.
             try? await Task.sleep(for: .seconds(60))
             return .succeeded(.empty)
@@ -197,6 +199,7 @@ import Testing
             cancelled.add(limit.isCancelled)
             return 1_000_000
         }
+        let task = Task { await worker.run() }
         let handles = try await server.client.enqueue((0..<3).map { _ in try job() }).map { try $0.get() }
         try await eventually { errors.all.contains { $0.doing == .holding && $0.limitKey == "api" } }
         try await eventually { cancelled.count == 1 }
@@ -208,6 +211,7 @@ import Testing
         }
         task.cancel()
         await task.value
+        client.close()
         await server.stop()
     }
 }

@@ -1,5 +1,8 @@
 import Foundation
-import SiloClient
+import GRPC
+import Protobuf
+import SiloAPI
+@testable import SiloClient
 import SiloCore
 import SiloServer
 import SiloTelemetry
@@ -65,4 +68,26 @@ final class Gate: Sendable {
     func wait() async {
         while !isOpen.load(ordering: .sequentiallyConsistent), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
     }
+}
+
+/// A real connection that can lose heartbeats.
+final class MuteTransport: Transport {
+    private let channel: Channel
+    private let isMute = Atomic(false)
+
+    init(_ address: String) {
+        channel = Channel(target: address)
+    }
+
+    var losesHeartbeats: Bool {
+        get { isMute.load(ordering: .sequentiallyConsistent) }
+        set { isMute.store(newValue, ordering: .sequentiallyConsistent) }
+    }
+
+    func unary(_ path: String, _ request: [UInt8], metadata: Metadata, timeout: Duration?) async throws(Status) -> [UInt8] {
+        if path == SiloV1.Silo.heartbeat.path, losesHeartbeats { throw Status(.unavailable, "lost") }
+        return try await channel.unary(path, request, metadata: metadata, timeout: timeout)
+    }
+
+    func close() { channel.close() }
 }

@@ -1,5 +1,5 @@
 import Foundation
-import SiloClient
+@testable import SiloClient
 import SiloEngine
 import SiloServer
 import Synchronization
@@ -90,24 +90,32 @@ import Testing
         let server = try await TestServer { $0.engine.leaseMilliseconds = 1500 }
         let errors = Box<WorkerError>()
         let outcomes = Box<UInt32>()
-        let (worker, task) = server.worker("g", { options in
-            // Too late: the lease is gone by then.
-            options.heartbeatInterval = .milliseconds(4000)
-            options.onError = { errors.add($0) }
-        }) { task in
-            if task.attempt == 1 { try? await Task.sleep(for: .seconds(60)) }
+        let mute = MuteTransport(server.node.address)
+        let client = Client(ClientOptions(servers: [server.node.address]), in: Lanes.system) { _, _ in mute }
+        var options = WorkerOptions()
+        options.wait = .milliseconds(500)
+        options.onError = { errors.add($0) }
+        let worker = Worker(client, group: "g", options) { task in
+            // The first attempt loses its heartbeats, and with them its lease.
+            if task.attempt == 1 {
+                mute.losesHeartbeats = true
+                try? await Task.sleep(for: .seconds(60))
+                mute.losesHeartbeats = false
+            }
             outcomes.add(task.attempt)
             return try .success(task.attempt)
         }
+        let running = Task { await worker.run() }
         var job = try NewJob("g", 1)
         job.retry = RetryPolicy(retries: 1, initialInterval: .milliseconds(1), jitter: false)
         let handle = try await server.client.enqueue(job)
         let result = try await handle.awaitResult(every: .milliseconds(20), timeout: .seconds(20))
         #expect(try result == .succeeded(Payload(2)))
-        try await eventually { outcomes.count == 2 }
-        #expect(errors.all.contains { $0.doing == .holding && $0.jobID == handle.id })
+        #expect(outcomes.all == [1, 2])
+        try await eventually { errors.all.contains { $0.doing == .holding && $0.jobID == handle.id } }
         worker.stop()
-        await task.value
+        await running.value
+        client.close()
         await server.stop()
     }
 

@@ -1,3 +1,4 @@
+import Protobuf
 import SiloCore
 import SiloEngine
 import SiloStore
@@ -30,6 +31,42 @@ import Testing
         #expect(bench.violations == [])
         try await bench.cancel("a")
         try await bench.delete("a")
+        #expect(bench.memory.rows.map(\.key) == [ShardKeys.info], "nothing is left of it")
+        try await bench.finish()
+    }
+
+    @Test("J30: metadata keys are bytes: what Unicode holds equal has rows of its own")
+    func metadataKeysAreBytes() async throws {
+        let bench = try await Bench.open()
+        let metadata: TextMap = ["\u{E9}": "one", "e\u{301}": "two", "\u{C5}": "", "\u{212B}": ""]
+        try await bench.enqueue("a", metadata: metadata)
+        #expect(bench.violations == [])
+        let keys = TenantKeys(Bench.tenant)
+        let rows = metadata.map { keys.metadata($0.key, $0.value, JobID("a")) }
+        #expect(Set(rows).count == 4)
+        #expect(bench.memory.rows.filter { rows.contains($0.key) }.count == 4)
+        #expect(try #require(try await bench.job("a")).job.metadata == metadata)
+        try await bench.cancel("a")
+        try await bench.delete("a")
+        #expect(bench.memory.rows.map(\.key) == [ShardKeys.info], "nothing is left of it")
+        try await bench.finish()
+    }
+
+    @Test("a job with thousands of attempts is deleted without reading one of them")
+    func deletesUnread() async throws {
+        let bench = try await Bench.open()
+        let attempts = (0..<3000).map { number in
+            var attempt = StorageV1.Attempt()
+            attempt.outcome = .failed
+            attempt.finishedAtMs = Int64(number)
+            return attempt
+        }
+        #expect(try await bench.shard.run(Import(tenant: Bench.tenant, id: JobID("a"), taskGroup: "g", attempts: attempts)) == .failed)
+        #expect(bench.violations == [])
+        // Its job, its status and whether it has a lease; the batch, and the log.
+        bench.store.set { $0.callsLeft = 5 }
+        try await bench.delete("a")
+        bench.store.set { $0.callsLeft = nil }
         #expect(bench.memory.rows.map(\.key) == [ShardKeys.info], "nothing is left of it")
         try await bench.finish()
     }
@@ -89,7 +126,7 @@ import Testing
 
     @Test("R2: hundreds of enqueues at once all succeed and are all counted")
     func many() async throws {
-        let bench = try await Bench.open { $0.batchCommandsMax = 16 }
+        let bench = try await Bench.open { $0.turnJobsMax = 16 }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<400 { group.addTask { try await bench.enqueue("job \(index)") } }
             try await group.waitForAll()
@@ -112,11 +149,11 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("EnqueueEach stores each on its own")
+    @Test("a batch stores each on its own")
     func each() async throws {
         let bench = try await Bench.open()
         let jobs = ["a", "a", "b"].map { Enqueue(tenant: Bench.tenant, id: JobID($0), taskGroup: "g") }
-        let results = try await bench.shard.run(EnqueueEach(jobs))
+        let results = try await bench.shard.run(Each(jobs))
         #expect(results == [.success(JobID("a")), .failure(.jobAlreadyExists(JobID("a"))), .success(JobID("b"))])
         #expect(try await bench.drain(10) == ["a", "b"])
         try await bench.finish()

@@ -1,4 +1,5 @@
 import Protobuf
+import Protobuf
 import SiloCore
 import SiloStore
 import SiloTesting

@@ -1,3 +1,4 @@
+import Protobuf
 import SiloCore
 import SiloStore
 import SiloTesting

@@ -298,16 +298,17 @@ import Testing
     }
 
     @Test(arguments: [
-        ("localhost:1051", "localhost:1051"), ("http://localhost:1051", "localhost:1051"), ("https://a.b:443", "a.b:443"),
-        ("[::1]:1051", "[::1]:1051"),
+        ("localhost:1051", "localhost:1051", false), ("http://localhost:1051", "localhost:1051", false),
+        ("https://a.b:443", "a.b:443", true), ("[::1]:1051", "[::1]:1051", false),
     ])
-    func anAddressMayHaveAScheme(address: String, target: String) throws {
-        #expect(try GubernatorSettings(address: address).target() == target)
+    func anAddressMayHaveAScheme(address: String, name: String, isSecure: Bool) throws {
+        let target = try GubernatorSettings(address: address).target()
+        #expect(target.name == name && (target.tls != nil) == isSecure)
     }
 
     @Test(arguments: [
         "", "localhost", ":1051", "localhost:", "localhost:0", "localhost:65536", "localhost:x", "http://", "http://http://a:1",
-        "a:1/",
+        "a:1/", "grpc://a:1", "https://a:1/v1",
     ])
     func anAddressThatIsNoneIsRefused(address: String) {
         #expect(throws: StartError.self) { try GubernatorSettings(address: address).target() }

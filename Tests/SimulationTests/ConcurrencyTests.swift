@@ -30,10 +30,12 @@ private struct Crowd {
     func run() async throws {
         let random = SeededRandom(seed: seed)
         var settings = EngineSettings()
+        // An attempt that nobody heard of would be given to another.
+        settings.unheardLeasesMax = 0
         settings.windowMax = 1 + random.below(8)
         settings.pageRows = 1 + random.below(4)
-        settings.windowsTotalMax = 4 + random.below(20)
-        settings.batchCommandsMax = 1 + random.below(16)
+        settings.windowBytesMax = (4 + random.below(20)) * 700
+        settings.turnJobsMax = 1 + random.below(16)
         var memory = MemoryStore()
         for life in 0..<4 {
             let store = FaultyStore(memory)

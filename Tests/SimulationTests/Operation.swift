@@ -19,6 +19,15 @@ enum Operation: Sendable, CustomStringConvertible {
 
     enum Kind: CaseIterable, Sendable { case success, failure, cancelled }
 
+    /// The order in which the shard takes what comes at once.
+    var lane: Int {
+        switch self {
+        case .giveBack: 0
+        case .heartbeat, .report: 1
+        default: 2
+        }
+    }
+
     var description: String {
         switch self {
         case .enqueue(let job): "enqueue \(job)"

@@ -29,10 +29,10 @@ final class Simulation {
         // Small windows, so that paging and letting go happen all the time.
         settings.windowMax = 1 + random.below(5)
         settings.pageRows = 1 + random.below(4)
-        settings.windowsTotalMax = 1 + random.below(12)
+        settings.windowBytesMax = (1 + random.below(12)) * 700
         settings.quantum = 1 + random.below(3)
         settings.idleQueuesMax = random.below(4)
-        settings.batchCommandsMax = 1 + random.below(6)
+        settings.turnJobsMax = 64
         settings.inlineJobBytesMax = random.chance(50) ? 0 : 4096
         model = Model(now: clock.now)
         store = FaultyStore(memory)
@@ -97,6 +97,8 @@ final class Simulation {
     private func together(fails: Bool) async throws {
         var operations = (0..<1 + random.below(fails ? 5 : 10)).map { _ in operation(mayLease: !fails) }
         if random.chance(40) { operations.append(operation(mayLease: true)) }
+        // Those that keep or end leases are taken before new work.
+        operations.sort { $0.lane < $1.lane }
         let dies = fails && random.chance(30)
         let calls = fails && !dies ? random.below(12) : nil
         note(dies ? "the process dies during:" : "the store fails after \(calls.map { "\($0)" } ?? "no") calls, during:")

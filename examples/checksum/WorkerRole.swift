@@ -23,7 +23,8 @@ func work(_ arguments: Arguments) async throws {
         return try .success(FileSummary.of(request.path, attempt: attempt))
     }
     signal(SIGTERM, SIG_IGN)
-    let stop = DispatchSource.makeSignalSource(signal: SIGTERM, queue: .global())
+    // A queue of its own has a thread of its own: the global ones share theirs with handlers.
+    let stop = DispatchSource.makeSignalSource(signal: SIGTERM, queue: DispatchQueue(label: "signals"))
     stop.setEventHandler { worker.stop() }
     stop.resume()
     await worker.run()

@@ -58,7 +58,7 @@ public enum PbGubernator {
         public var behavior: Int32 = 0
         /// of a leaky bucket: hits at once; 0: `limit`
         public var burst: Int64 = 0
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         /// milliseconds since 1970; 0: when the request came
         public var createdAt: Int64 = 0
         public var unknownFields = UnknownFields()
@@ -102,7 +102,7 @@ public enum PbGubernator {
                 writer.int64(self.createdAt)
                 writer.tag(80)
             }
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -156,7 +156,7 @@ public enum PbGubernator {
         public var resetTime: Int64 = 0
         /// not empty: this request was not looked at, and the rest means nothing
         public var error: String = ""
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -190,7 +190,7 @@ public enum PbGubernator {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)

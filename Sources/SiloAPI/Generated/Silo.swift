@@ -175,7 +175,7 @@ public enum SiloV1 {
         /// the least time between refreshes
         public var refreshIntervalMs: Int64 = 0
         /// handed to the worker that refreshes
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -207,7 +207,7 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -429,7 +429,7 @@ public enum SiloV1 {
         public var limits: [SiloV1.Limit] = []
         public var tenant: String?
         /// at most 16; keys below 64 scalars, values below 65535 bytes
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         /// 1 to 64 scalars; which workers may lease it
         public var taskGroup: String = ""
         public var unknownFields = UnknownFields()
@@ -476,7 +476,7 @@ public enum SiloV1 {
                 writer.string(self.taskGroup)
                 writer.tag(82)
             }
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -667,6 +667,16 @@ public enum SiloV1 {
         public var id: String = ""
         public var tenant: String?
         public var includeAttempts: Bool = false
+        /// Reads the job in parts. Absent or 0: the answer has everything that is asked for, or the call ends as OUT_OF_RANGE when that
+        /// is more than 128 MiB. Else the answer stays below so many bytes and says what was left out. Labels and limits always come,
+        /// and one attempt when nothing else does, however large.
+        public var answerBytesMax: UInt64?
+        /// leaves the payload out
+        public var omitPayload: Bool = false
+        /// leaves `result` out; that of an attempt comes with the attempt
+        public var omitResult: Bool = false
+        /// leaves attempts with a lower number out
+        public var attemptsFrom: UInt32 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -678,6 +688,10 @@ public enum SiloV1 {
                 case 18: self.id = try reader.string()
                 case 26: self.tenant = try reader.string()
                 case 32: self.includeAttempts = try reader.bool()
+                case 8000: self.answerBytesMax = try reader.uint64()
+                case 8008: self.omitPayload = try reader.bool()
+                case 8016: self.omitResult = try reader.bool()
+                case 8024: self.attemptsFrom = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -685,6 +699,22 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.attemptsFrom != 0 {
+                writer.uint32(self.attemptsFrom)
+                writer.tag(8024)
+            }
+            if self.omitResult {
+                writer.bool(self.omitResult)
+                writer.tag(8016)
+            }
+            if self.omitPayload {
+                writer.bool(self.omitPayload)
+                writer.tag(8008)
+            }
+            if let value = self.answerBytesMax {
+                writer.uint64(value)
+                writer.tag(8000)
+            }
             if self.includeAttempts {
                 writer.bool(self.includeAttempts)
                 writer.tag(32)
@@ -793,7 +823,7 @@ public enum SiloV1 {
         public var payload: SiloV1.SerializedBytes?
         public var retryPolicy: SiloV1.RetryPolicy?
         public var limits: [SiloV1.Limit] = []
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         public var status = SiloV1.JobStatus()
         public var statusChangedAtMs: Int64 = 0
         /// by attempt number; empty unless asked for
@@ -802,6 +832,12 @@ public enum SiloV1 {
         public var taskGroup: String = ""
         /// of a succeeded job
         public var result: SiloV1.SerializedBytes?
+        /// there is a payload; it was not asked for, or had no room
+        public var payloadOmitted: Bool = false
+        /// the same of `result`
+        public var resultOmitted: Bool = false
+        /// there are more attempts: ask for those from this number on
+        public var nextAttempt: UInt32?
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -841,6 +877,9 @@ public enum SiloV1 {
                 case 88: self.nextAttemptStartsAfterMs = try reader.int64()
                 case 98: self.taskGroup = try reader.string()
                 case 106: try reader.message(&self.result)
+                case 8000: self.payloadOmitted = try reader.bool()
+                case 8008: self.resultOmitted = try reader.bool()
+                case 8016: self.nextAttempt = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -848,6 +887,18 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if let value = self.nextAttempt {
+                writer.uint32(value)
+                writer.tag(8016)
+            }
+            if self.resultOmitted {
+                writer.bool(self.resultOmitted)
+                writer.tag(8008)
+            }
+            if self.payloadOmitted {
+                writer.bool(self.payloadOmitted)
+                writer.tag(8000)
+            }
             if let value = self.result {
                 writer.message(value)
                 writer.tag(106)
@@ -872,7 +923,7 @@ public enum SiloV1 {
                 writer.enumeration(self.status)
                 writer.tag(64)
             }
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -2028,7 +2079,7 @@ public enum SiloV1 {
         public var payload: SiloV1.SerializedBytes?
         public var limits: [SiloV1.Limit] = []
         public var tenant: String?
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         /// required
         public var taskGroup: String = ""
         /// oldest first; all but the last must be FAILED
@@ -2086,7 +2137,7 @@ public enum SiloV1 {
                 writer.string(self.taskGroup)
                 writer.tag(90)
             }
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -2424,7 +2475,7 @@ public enum SiloV1 {
         public var relativeAttemptNumber: UInt32 = 0
         /// a failure will not be tried again
         public var isLastAttempt: Bool = false
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         public var limits: [SiloV1.Limit] = []
         public var payload: SiloV1.SerializedBytes?
         public var priority: UInt32 = 0
@@ -2500,7 +2551,7 @@ public enum SiloV1 {
                 writer.message(value)
                 writer.tag(66)
             }
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -2546,7 +2597,7 @@ public enum SiloV1 {
         public var currentMaxConcurrency: UInt32 = 0
         /// 0: never
         public var lastRefreshedAtMs: Int64 = 0
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         public var leaseMs: Int64 = 0
         public var shard: String = ""
         public var taskGroup: String = ""
@@ -2603,7 +2654,7 @@ public enum SiloV1 {
                 writer.int64(self.leaseMs)
                 writer.tag(48)
             }
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -4714,201 +4765,204 @@ public enum SiloV1 {
         cmQYASABKAlSBXNoYXJkEisKBGpvYnMYAiADKAsyFy5zaWxvLnYxLkVucXVldWVSZXF1ZXN0UgRqb2JzEiQKDmFsbF9vcl9ub3RoaW5nGAMgAS\
         gIUgxhbGxPck5vdGhpbmciSAoURW5xdWV1ZUJhdGNoUmVzcG9uc2USMAoHcmVzdWx0cxgBIAMoCzIWLnNpbG8udjEuRW5xdWV1ZVJlc3VsdFIH\
         cmVzdWx0cyJJCg1FbnF1ZXVlUmVzdWx0Eg4KAmlkGAEgASgJUgJpZBISCgRjb2RlGAIgASgFUgRjb2RlEhQKBWVycm9yGAMgASgJUgVlcnJvci\
-        KIAQoNR2V0Sm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSI\
-        AQESKQoQaW5jbHVkZV9hdHRlbXB0cxgEIAEoCFIPaW5jbHVkZUF0dGVtcHRzQgkKB190ZW5hbnQitwMKCkpvYkF0dGVtcHQSFQoGam9iX2lkGA\
-        EgASgJUgVqb2JJZBIlCg5hdHRlbXB0X251bWJlchgCIAEoDVINYXR0ZW1wdE51bWJlchIXCgd0YXNrX2lkGAMgASgJUgZ0YXNrSWQSLgoGc3Rh\
-        dHVzGAQgASgOMhYuc2lsby52MS5BdHRlbXB0U3RhdHVzUgZzdGF0dXMSIgoNc3RhcnRlZF9hdF9tcxgFIAEoA1ILc3RhcnRlZEF0TXMSKQoOZm\
-        luaXNoZWRfYXRfbXMYBiABKANIAFIMZmluaXNoZWRBdE1ziAEBEjUKBnJlc3VsdBgHIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSAFS\
-        BnJlc3VsdIgBARIiCgplcnJvcl9jb2RlGAggASgJSAJSCWVycm9yQ29kZYgBARI8CgplcnJvcl9kYXRhGAkgASgLMhguc2lsby52MS5TZXJpYW\
-        xpemVkQnl0ZXNIA1IJZXJyb3JEYXRhiAEBQhEKD19maW5pc2hlZF9hdF9tc0IJCgdfcmVzdWx0Qg0KC19lcnJvcl9jb2RlQg0KC19lcnJvcl9k\
-        YXRhIuQFCg5HZXRKb2JSZXNwb25zZRIOCgJpZBgBIAEoCVICaWQSGgoIcHJpb3JpdHkYAiABKA1SCHByaW9yaXR5EiYKD2VucXVldWVfdGltZV\
-        9tcxgDIAEoA1INZW5xdWV1ZVRpbWVNcxIyCgdwYXlsb2FkGAQgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSB3BheWxvYWQSPAoMcmV0\
-        cnlfcG9saWN5GAUgASgLMhQuc2lsby52MS5SZXRyeVBvbGljeUgAUgtyZXRyeVBvbGljeYgBARImCgZsaW1pdHMYBiADKAsyDi5zaWxvLnYxLk\
-        xpbWl0UgZsaW1pdHMSQQoIbWV0YWRhdGEYByADKAsyJS5zaWxvLnYxLkdldEpvYlJlc3BvbnNlLk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEioK\
-        BnN0YXR1cxgIIAEoDjISLnNpbG8udjEuSm9iU3RhdHVzUgZzdGF0dXMSLwoUc3RhdHVzX2NoYW5nZWRfYXRfbXMYCSABKANSEXN0YXR1c0NoYW\
-        5nZWRBdE1zEi8KCGF0dGVtcHRzGAogAygLMhMuc2lsby52MS5Kb2JBdHRlbXB0UghhdHRlbXB0cxJDChxuZXh0X2F0dGVtcHRfc3RhcnRzX2Fm\
-        dGVyX21zGAsgASgDSAFSGG5leHRBdHRlbXB0U3RhcnRzQWZ0ZXJNc4gBARIdCgp0YXNrX2dyb3VwGAwgASgJUgl0YXNrR3JvdXASNQoGcmVzdW\
-        x0GA0gASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAlIGcmVzdWx0iAEBGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkS\
-        FAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIPCg1fcmV0cnlfcG9saWN5Qh8KHV9uZXh0X2F0dGVtcHRfc3RhcnRzX2FmdGVyX21zQgkKB19yZX\
-        N1bHQiYwoTR2V0Sm9iUmVzdWx0UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgA\
-        UgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCKpAgoUR2V0Sm9iUmVzdWx0UmVzcG9uc2USDgoCaWQYASABKAlSAmlkEioKBnN0YXR1cxgCIAEoDjISLn\
-        NpbG8udjEuSm9iU3RhdHVzUgZzdGF0dXMSJAoOZmluaXNoZWRfYXRfbXMYAyABKANSDGZpbmlzaGVkQXRNcxI9CgxzdWNjZXNzX2RhdGEYBCAB\
-        KAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gAUgtzdWNjZXNzRGF0YRIvCgdmYWlsdXJlGAUgASgLMhMuc2lsby52MS5Kb2JGYWlsdXJlSA\
-        BSB2ZhaWx1cmUSNQoJY2FuY2VsbGVkGAYgASgLMhUuc2lsby52MS5Kb2JDYW5jZWxsZWRIAFIJY2FuY2VsbGVkQggKBnJlc3VsdCJkCgpKb2JG\
-        YWlsdXJlEh0KCmVycm9yX2NvZGUYASABKAlSCWVycm9yQ29kZRI3CgplcnJvcl9kYXRhGAIgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZX\
-        NSCWVycm9yRGF0YSI2CgxKb2JDYW5jZWxsZWQSJgoPY2FuY2VsbGVkX2F0X21zGAEgASgDUg1jYW5jZWxsZWRBdE1zImAKEERlbGV0ZUpvYlJl\
-        cXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbn\
-        QiEwoRRGVsZXRlSm9iUmVzcG9uc2UiYAoQQ2FuY2VsSm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsK\
-        BnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCITChFDYW5jZWxKb2JSZXNwb25zZSJhChFSZXN0YXJ0Sm9iUmVxdWVzdBIUCg\
-        VzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCIUChJSZXN0\
-        YXJ0Sm9iUmVzcG9uc2UiYgoSRXhwZWRpdGVKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW\
-        50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhUKE0V4cGVkaXRlSm9iUmVzcG9uc2UiWAoYRHJvcFRlbmFudEhvbGRlcnNSZXF1ZXN0\
-        EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiYAoZRHJvcFRlbmFudEhvbGRlcn\
-        NSZXNwb25zZRInCg9ob2xkZXJzX2Ryb3BwZWQYASABKARSDmhvbGRlcnNEcm9wcGVkSgQIAhADUhRydW5fYXR0ZW1wdHNfZHJvcHBlZCJhChFF\
-        eHBsYWluSm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQ\
-        FCCQoHX3RlbmFudCLeAwoSRXhwbGFpbkpvYlJlc3BvbnNlEg4KAmlkGAEgASgJUgJpZBIqCgZzdGF0dXMYAiABKA4yEi5zaWxvLnYxLkpvYlN0\
-        YXR1c1IGc3RhdHVzEhgKB3N1bW1hcnkYAyABKAlSB3N1bW1hcnkSLwoJb2JzdGFjbGVzGAQgAygLMhEuc2lsby52MS5PYnN0YWNsZVIJb2JzdG\
-        FjbGVzEjQKFGVhcmxpZXN0X3N0YXJ0X2F0X21zGAUgASgDSABSEWVhcmxpZXN0U3RhcnRBdE1ziAEBEjYKFWVzdGltYXRlZF9zdGFydF9hdF9t\
-        cxgGIAEoA0gBUhJlc3RpbWF0ZWRTdGFydEF0TXOIAQESHQoKdGFza19ncm91cBgHIAEoCVIJdGFza0dyb3VwEhgKB2F0dGVtcHQYCCABKA1SB2\
-        F0dGVtcHQSJwoPd29ya2Vyc193YWl0aW5nGAkgASgNUg53b3JrZXJzV2FpdGluZxIqCg9sYXN0X3BvbGxfYXRfbXMYCiABKANIAlIMbGFzdFBv\
-        bGxBdE1ziAEBQhcKFV9lYXJsaWVzdF9zdGFydF9hdF9tc0IYChZfZXN0aW1hdGVkX3N0YXJ0X2F0X21zQhIKEF9sYXN0X3BvbGxfYXRfbXMirQ\
-        QKCE9ic3RhY2xlEioKBGtpbmQYASABKA4yFi5zaWxvLnYxLk9ic3RhY2xlLktpbmRSBGtpbmQSEgoEdGV4dBgCIAEoCVIEdGV4dBIQCgNrZXkY\
-        AyABKAlSA2tleRIQCgNtYXgYBCABKARSA21heBIVCgZpbl91c2UYBSABKARSBWluVXNlEi4KB2hvbGRlcnMYBiADKAsyFC5zaWxvLnYxLkxpbW\
-        l0SG9sZGVyUgdob2xkZXJzEhQKBWFoZWFkGAcgASgEUgVhaGVhZBIkCg5haGVhZF9pc19sZWFzdBgIIAEoCFIMYWhlYWRJc0xlYXN0Eh4KCHVu\
-        dGlsX21zGAkgASgDSABSB3VudGlsTXOIAQESJAoLZXN0aW1hdGVfbXMYCiABKANIAVIKZXN0aW1hdGVNc4gBARIdCgpibG9ja3Nfbm93GAsgAS\
-        gIUglibG9ja3NOb3citwEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfVElNRVIQARIUChBLSU5EX0NPTkNVUlJFTkNZEAIS\
-        EQoNS0lORF9GTE9BVElORxADEg0KCUtJTkRfUkFURRAEEhQKEEtJTkRfUkVBRFlfUVVFVUUQBRISCg5LSU5EX05PX1dPUktFUhAGEg8KC0tJTk\
-        RfUEFVU0VEEAcSFgoSS0lORF9FWFRFUk5BTF9SQVRFEAhCCwoJX3VudGlsX21zQg4KDF9lc3RpbWF0ZV9tcyKUAQoLTGltaXRIb2xkZXISFQoG\
-        am9iX2lkGAEgASgJUgVqb2JJZBIXCgd0YXNrX2lkGAIgASgJUgZ0YXNrSWQSGwoJd29ya2VyX2lkGAMgASgJUgh3b3JrZXJJZBIdCgp0YXNrX2\
-        dyb3VwGAQgASgJUgl0YXNrR3JvdXASGQoIc2luY2VfbXMYBSABKANSB3NpbmNlTXMifAoLUGF1c2VUYXJnZXQSIwoMd2hvbGVfdGVuYW50GAEg\
-        ASgISABSC3dob2xlVGVuYW50Eh8KCnRhc2tfZ3JvdXAYAiABKAlIAFIJdGFza0dyb3VwEh0KCWxpbWl0X2tleRgDIAEoCUgAUghsaW1pdEtleU\
-        IICgZ0YXJnZXQikgEKDFBhdXNlUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBARIsCgZ0\
-        YXJnZXQYAyABKAsyFC5zaWxvLnYxLlBhdXNlVGFyZ2V0UgZ0YXJnZXQSFgoGcmVhc29uGAQgASgJUgZyZWFzb25CCQoHX3RlbmFudCIuCg1QYX\
-        VzZVJlc3BvbnNlEh0KCndhc19wYXVzZWQYASABKAhSCXdhc1BhdXNlZCJ7Cg1SZXN1bWVSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIb\
-        CgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBEiwKBnRhcmdldBgDIAEoCzIULnNpbG8udjEuUGF1c2VUYXJnZXRSBnRhcmdldEIJCgdfdGVuYW\
-        50Ii8KDlJlc3VtZVJlc3BvbnNlEh0KCndhc19wYXVzZWQYASABKAhSCXdhc1BhdXNlZCIpChFMaXN0UGF1c2VzUmVxdWVzdBIUCgVzaGFyZBgB\
-        IAEoCVIFc2hhcmQilAEKCVBhdXNlSW5mbxIbCgZ0ZW5hbnQYASABKAlIAFIGdGVuYW50iAEBEiwKBnRhcmdldBgCIAEoCzIULnNpbG8udjEuUG\
-        F1c2VUYXJnZXRSBnRhcmdldBIWCgZyZWFzb24YAyABKAlSBnJlYXNvbhIZCghzaW5jZV9tcxgEIAEoA1IHc2luY2VNc0IJCgdfdGVuYW50IkAK\
-        Ekxpc3RQYXVzZXNSZXNwb25zZRIqCgZwYXVzZXMYASADKAsyEi5zaWxvLnYxLlBhdXNlSW5mb1IGcGF1c2VzIssCCg1JbXBvcnRBdHRlbXB0Ei\
-        4KBnN0YXR1cxgBIAEoDjIWLnNpbG8udjEuQXR0ZW1wdFN0YXR1c1IGc3RhdHVzEiIKDXN0YXJ0ZWRfYXRfbXMYAiABKANSC3N0YXJ0ZWRBdE1z\
-        EiQKDmZpbmlzaGVkX2F0X21zGAMgASgDUgxmaW5pc2hlZEF0TXMSNQoGcmVzdWx0GAQgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAF\
-        IGcmVzdWx0iAEBEiIKCmVycm9yX2NvZGUYBSABKAlIAVIJZXJyb3JDb2RliAEBEjwKCmVycm9yX2RhdGEYBiABKAsyGC5zaWxvLnYxLlNlcmlh\
-        bGl6ZWRCeXRlc0gCUgllcnJvckRhdGGIAQFCCQoHX3Jlc3VsdEINCgtfZXJyb3JfY29kZUINCgtfZXJyb3JfZGF0YSLEBAoQSW1wb3J0Sm9iUm\
-        VxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhoKCHByaW9yaXR5GAMgASgNUghwcmlvcml0eRImCg9lbnF1ZXVl\
-        X3RpbWVfbXMYBCABKANSDWVucXVldWVUaW1lTXMSHgoLc3RhcnRfYXRfbXMYBSABKANSCXN0YXJ0QXRNcxI8CgxyZXRyeV9wb2xpY3kYBiABKA\
-        syFC5zaWxvLnYxLlJldHJ5UG9saWN5SABSC3JldHJ5UG9saWN5iAEBEjIKB3BheWxvYWQYByABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRl\
-        c1IHcGF5bG9hZBImCgZsaW1pdHMYCCADKAsyDi5zaWxvLnYxLkxpbWl0UgZsaW1pdHMSGwoGdGVuYW50GAkgASgJSAFSBnRlbmFudIgBARJDCg\
-        htZXRhZGF0YRgKIAMoCzInLnNpbG8udjEuSW1wb3J0Sm9iUmVxdWVzdC5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIdCgp0YXNrX2dyb3VwGAsg\
-        ASgJUgl0YXNrR3JvdXASMgoIYXR0ZW1wdHMYDCADKAsyFi5zaWxvLnYxLkltcG9ydEF0dGVtcHRSCGF0dGVtcHRzGjsKDU1ldGFkYXRhRW50cn\
-        kSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIPCg1fcmV0cnlfcG9saWN5QgkKB190ZW5hbnQiQgoRSW1wb3J0\
-        Sm9ic1JlcXVlc3QSLQoEam9icxgBIAMoCzIZLnNpbG8udjEuSW1wb3J0Sm9iUmVxdWVzdFIEam9icyKMAQoPSW1wb3J0Sm9iUmVzdWx0Eg4KAm\
-        lkGAEgASgJUgJpZBIYCgdzdWNjZXNzGAIgASgIUgdzdWNjZXNzEhkKBWVycm9yGAMgASgJSABSBWVycm9yiAEBEioKBnN0YXR1cxgEIAEoDjIS\
-        LnNpbG8udjEuSm9iU3RhdHVzUgZzdGF0dXNCCAoGX2Vycm9yIkgKEkltcG9ydEpvYnNSZXNwb25zZRIyCgdyZXN1bHRzGAEgAygLMhguc2lsby\
-        52MS5JbXBvcnRKb2JSZXN1bHRSB3Jlc3VsdHMifQoQTGVhc2VUYXNrUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlS\
-        AmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQESGwoJd29ya2VyX2lkGAQgASgJUgh3b3JrZXJJZEIJCgdfdGVuYW50IjYKEUxlYXNlVG\
-        Fza1Jlc3BvbnNlEiEKBHRhc2sYASABKAsyDS5zaWxvLnYxLlRhc2tSBHRhc2sigQIKEUxlYXNlVGFza3NSZXF1ZXN0EhkKBXNoYXJkGAEgASgJ\
-        SABSBXNoYXJkiAEBEhsKCXdvcmtlcl9pZBgCIAEoCVIId29ya2VySWQSGwoJbWF4X3Rhc2tzGAMgASgNUghtYXhUYXNrcxIdCgp0YXNrX2dyb3\
-        VwGAQgASgJUgl0YXNrR3JvdXASHQoHd2FpdF9tcxjoByABKA1IAVIGd2FpdE1ziAEBEi4KEGFuc3dlcl9ieXRlc19tYXgY6QcgASgESAJSDmFu\
-        c3dlckJ5dGVzTWF4iAEBQggKBl9zaGFyZEIKCghfd2FpdF9tc0ITChFfYW5zd2VyX2J5dGVzX21heCKBAQoSTGVhc2VUYXNrc1Jlc3BvbnNlEi\
-        MKBXRhc2tzGAEgAygLMg0uc2lsby52MS5UYXNrUgV0YXNrcxJGCg1yZWZyZXNoX3Rhc2tzGAIgAygLMiEuc2lsby52MS5SZWZyZXNoRmxvYXRp\
-        bmdMaW1pdFRhc2tSDHJlZnJlc2hUYXNrcyKiBAoEVGFzaxIOCgJpZBgBIAEoCVICaWQSFQoGam9iX2lkGAIgASgJUgVqb2JJZBIgCgl0ZW5hbn\
-        RfaWQYAyABKAlIAFIIdGVuYW50SWSIAQESJQoOYXR0ZW1wdF9udW1iZXIYBCABKA1SDWF0dGVtcHROdW1iZXISNgoXcmVsYXRpdmVfYXR0ZW1w\
-        dF9udW1iZXIYBSABKA1SFXJlbGF0aXZlQXR0ZW1wdE51bWJlchImCg9pc19sYXN0X2F0dGVtcHQYBiABKAhSDWlzTGFzdEF0dGVtcHQSNwoIbW\
-        V0YWRhdGEYByADKAsyGy5zaWxvLnYxLlRhc2suTWV0YWRhdGFFbnRyeVIIbWV0YWRhdGESJgoGbGltaXRzGAggAygLMg4uc2lsby52MS5MaW1p\
-        dFIGbGltaXRzEjIKB3BheWxvYWQYCSABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc1IHcGF5bG9hZBIaCghwcmlvcml0eRgKIAEoDVIIcH\
-        Jpb3JpdHkSFAoFc2hhcmQYCyABKAlSBXNoYXJkEh0KCnRhc2tfZ3JvdXAYDCABKAlSCXRhc2tHcm91cBIZCghsZWFzZV9tcxgNIAEoA1IHbGVh\
-        c2VNcxo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1ZToCOAFCDAoKX3RlbmFudF9pZCK6Aw\
-        oYUmVmcmVzaEZsb2F0aW5nTGltaXRUYXNrEg4KAmlkGAEgASgJUgJpZBIbCglxdWV1ZV9rZXkYAiABKAlSCHF1ZXVlS2V5EjYKF2N1cnJlbnRf\
-        bWF4X2NvbmN1cnJlbmN5GAMgASgNUhVjdXJyZW50TWF4Q29uY3VycmVuY3kSLwoUbGFzdF9yZWZyZXNoZWRfYXRfbXMYBCABKANSEWxhc3RSZW\
-        ZyZXNoZWRBdE1zEksKCG1ldGFkYXRhGAUgAygLMi8uc2lsby52MS5SZWZyZXNoRmxvYXRpbmdMaW1pdFRhc2suTWV0YWRhdGFFbnRyeVIIbWV0\
-        YWRhdGESGQoIbGVhc2VfbXMYBiABKANSB2xlYXNlTXMSFAoFc2hhcmQYByABKAlSBXNoYXJkEh0KCnRhc2tfZ3JvdXAYCCABKAlSCXRhc2tHcm\
-        91cBIgCgl0ZW5hbnRfaWQYCSABKAlIAFIIdGVuYW50SWSIAQEaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgC\
-        IAEoCVIFdmFsdWU6AjgBQgwKCl90ZW5hbnRfaWQimAIKFFJlcG9ydE91dGNvbWVSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIXCgd0YX\
-        NrX2lkGAIgASgJUgZ0YXNrSWQSNAoHc3VjY2VzcxgDIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSABSB3N1Y2Nlc3MSLAoHZmFpbHVy\
-        ZRgEIAEoCzIQLnNpbG8udjEuRmFpbHVyZUgAUgdmYWlsdXJlEjIKCWNhbmNlbGxlZBgGIAEoCzISLnNpbG8udjEuQ2FuY2VsbGVkSABSCWNhbm\
-        NlbGxlZBIgCgl0ZW5hbnRfaWQYByABKAlIAVIIdGVuYW50SWSIAQFCCQoHb3V0Y29tZUIMCgpfdGVuYW50X2lkIksKB0ZhaWx1cmUSEgoEY29k\
-        ZRgBIAEoCVIEY29kZRIsCgRkYXRhGAIgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSBGRhdGEiCwoJQ2FuY2VsbGVkIhcKFVJlcG9ydE\
-        91dGNvbWVSZXNwb25zZSJoChVSZXBvcnRPdXRjb21lc1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEjkKCG91dGNvbWVzGAIgAygLMh0u\
-        c2lsby52MS5SZXBvcnRPdXRjb21lUmVxdWVzdFIIb3V0Y29tZXMiSgoWUmVwb3J0T3V0Y29tZXNSZXNwb25zZRIwCgdyZXN1bHRzGAEgAygLMh\
-        Yuc2lsby52MS5PdXRjb21lUmVzdWx0UgdyZXN1bHRzIlIKDU91dGNvbWVSZXN1bHQSFwoHdGFza19pZBgBIAEoCVIGdGFza0lkEhIKBGNvZGUY\
-        AiABKAVSBGNvZGUSFAoFZXJyb3IYAyABKAlSBWVycm9yIvEBChtSZXBvcnRSZWZyZXNoT3V0Y29tZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBX\
-        NoYXJkEhcKB3Rhc2tfaWQYAiABKAlSBnRhc2tJZBIzCgdzdWNjZXNzGAQgASgLMhcuc2lsby52MS5SZWZyZXNoU3VjY2Vzc0gAUgdzdWNjZXNz\
-        EjMKB2ZhaWx1cmUYBSABKAsyFy5zaWxvLnYxLlJlZnJlc2hGYWlsdXJlSABSB2ZhaWx1cmUSIAoJdGVuYW50X2lkGAYgASgJSAFSCHRlbmFudE\
-        lkiAEBQgkKB291dGNvbWVCDAoKX3RlbmFudF9pZCJACg5SZWZyZXNoU3VjY2VzcxIuChNuZXdfbWF4X2NvbmN1cnJlbmN5GAEgASgNUhFuZXdN\
-        YXhDb25jdXJyZW5jeSI+Cg5SZWZyZXNoRmFpbHVyZRISCgRjb2RlGAEgASgJUgRjb2RlEhgKB21lc3NhZ2UYAiABKAlSB21lc3NhZ2UiHgocUm\
-        Vwb3J0UmVmcmVzaE91dGNvbWVSZXNwb25zZSKOAQoQSGVhcnRiZWF0UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoJd29ya2VyX2lk\
-        GAIgASgJUgh3b3JrZXJJZBIXCgd0YXNrX2lkGAMgASgJUgZ0YXNrSWQSIAoJdGVuYW50X2lkGAQgASgJSABSCHRlbmFudElkiAEBQgwKCl90ZW\
-        5hbnRfaWQicgoRSGVhcnRiZWF0UmVzcG9uc2USHAoJY2FuY2VsbGVkGAEgASgIUgljYW5jZWxsZWQSKwoPY2FuY2VsbGVkX2F0X21zGAIgASgD\
-        SABSDWNhbmNlbGxlZEF0TXOIAQFCEgoQX2NhbmNlbGxlZF9hdF9tcyILCglRdWVyeU51bGwipgIKDlF1ZXJ5UGFyYW1ldGVyEh8KCmJvb2xfdm\
-        FsdWUYASABKAhIAFIJYm9vbFZhbHVlEiEKC2ludDY0X3ZhbHVlGAIgASgDSABSCmludDY0VmFsdWUSIwoMdWludDY0X3ZhbHVlGAMgASgESABS\
-        C3VpbnQ2NFZhbHVlEiUKDWZsb2F0NjRfdmFsdWUYBCABKAFIAFIMZmxvYXQ2NFZhbHVlEiMKDHN0cmluZ192YWx1ZRgFIAEoCUgAUgtzdHJpbm\
-        dWYWx1ZRIhCgtieXRlc192YWx1ZRgGIAEoDEgAUgpieXRlc1ZhbHVlEjMKCm51bGxfdmFsdWUYByABKAsyEi5zaWxvLnYxLlF1ZXJ5TnVsbEgA\
-        UgludWxsVmFsdWVCBwoFdmFsdWUilwEKDFF1ZXJ5UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSEAoDc3FsGAIgASgJUgNzcWwSGwoGdG\
-        VuYW50GAMgASgJSABSBnRlbmFudIgBARI3CgpwYXJhbWV0ZXJzGAQgAygLMhcuc2lsby52MS5RdWVyeVBhcmFtZXRlclIKcGFyYW1ldGVyc0IJ\
-        CgdfdGVuYW50Ij0KCkNvbHVtbkluZm8SEgoEbmFtZRgBIAEoCVIEbmFtZRIbCglkYXRhX3R5cGUYAiABKAlSCGRhdGFUeXBlIokBCg1RdWVyeV\
-        Jlc3BvbnNlEi0KB2NvbHVtbnMYASADKAsyEy5zaWxvLnYxLkNvbHVtbkluZm9SB2NvbHVtbnMSLAoEcm93cxgCIAMoCzIYLnNpbG8udjEuU2Vy\
-        aWFsaXplZEJ5dGVzUgRyb3dzEhsKCXJvd19jb3VudBgDIAEoBVIIcm93Q291bnQinAEKEVF1ZXJ5QXJyb3dSZXF1ZXN0EhQKBXNoYXJkGAEgAS\
-        gJUgVzaGFyZBIQCgNzcWwYAiABKAlSA3NxbBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEjcKCnBhcmFtZXRlcnMYBCADKAsyFy5zaWxv\
-        LnYxLlF1ZXJ5UGFyYW1ldGVyUgpwYXJhbWV0ZXJzQgkKB190ZW5hbnQiLAoPQXJyb3dJcGNNZXNzYWdlEhkKCGlwY19kYXRhGAEgASgMUgdpcG\
-        NEYXRhIhcKFUdldENsdXN0ZXJJbmZvUmVxdWVzdCLaAQoKU2hhcmRPd25lchIZCghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZBIbCglncnBjX2Fk\
-        ZHIYAiABKAlSCGdycGNBZGRyEhcKB25vZGVfaWQYAyABKAlSBm5vZGVJZBIfCgtyYW5nZV9zdGFydBgEIAEoCVIKcmFuZ2VTdGFydBIbCglyYW\
-        5nZV9lbmQYBSABKAlSCHJhbmdlRW5kEioKDnBsYWNlbWVudF9yaW5nGAYgASgJSABSDXBsYWNlbWVudFJpbmeIAQFCEQoPX3BsYWNlbWVudF9y\
-        aW5nIm4KDUNsdXN0ZXJNZW1iZXISFwoHbm9kZV9pZBgBIAEoCVIGbm9kZUlkEhsKCWdycGNfYWRkchgCIAEoCVIIZ3JwY0FkZHISJwoPcGxhY2\
-        VtZW50X3JpbmdzGAMgAygJUg5wbGFjZW1lbnRSaW5ncyLpAQoWR2V0Q2x1c3RlckluZm9SZXNwb25zZRIdCgpudW1fc2hhcmRzGAEgASgNUglu\
-        dW1TaGFyZHMSNgoMc2hhcmRfb3duZXJzGAIgAygLMhMuc2lsby52MS5TaGFyZE93bmVyUgtzaGFyZE93bmVycxIgCgx0aGlzX25vZGVfaWQYAy\
-        ABKAlSCnRoaXNOb2RlSWQSJAoOdGhpc19ncnBjX2FkZHIYBCABKAlSDHRoaXNHcnBjQWRkchIwCgdtZW1iZXJzGAUgAygLMhYuc2lsby52MS5D\
-        bHVzdGVyTWVtYmVyUgdtZW1iZXJzIhQKEkdldE5vZGVJbmZvUmVxdWVzdCLXAgoOT3duZWRTaGFyZEluZm8SGQoIc2hhcmRfaWQYASABKAlSB3\
-        NoYXJkSWQSHQoKdG90YWxfam9icxgCIAEoA1IJdG90YWxKb2JzEiUKDmNvbXBsZXRlZF9qb2JzGAMgASgDUg1jb21wbGV0ZWRKb2JzEiUKDmNs\
-        ZWFudXBfc3RhdHVzGAQgASgJUg1jbGVhbnVwU3RhdHVzEiIKDWNyZWF0ZWRfYXRfbXMYBSABKANSC2NyZWF0ZWRBdE1zEjUKF2NsZWFudXBfY2\
-        9tcGxldGVkX2F0X21zGAYgASgDUhRjbGVhbnVwQ29tcGxldGVkQXRNcxIkCg1naG9zdF9ob2xkZXJzGOgHIAEoBFIMZ2hvc3RIb2xkZXJzEiMK\
-        DWF1ZGl0ZWRfYXRfbXMY6QcgASgDUgthdWRpdGVkQXRNcxIXCgZhdWRpdHMY6gcgASgEUgZhdWRpdHMikwEKE0dldE5vZGVJbmZvUmVzcG9uc2\
-        USFwoHbm9kZV9pZBgBIAEoCVIGbm9kZUlkEjoKDG93bmVkX3NoYXJkcxgCIAMoCzIXLnNpbG8udjEuT3duZWRTaGFyZEluZm9SC293bmVkU2hh\
-        cmRzEicKD3BsYWNlbWVudF9yaW5ncxgDIAMoCVIOcGxhY2VtZW50UmluZ3MiUQoTUmVxdWVzdFNwbGl0UmVxdWVzdBIZCghzaGFyZF9pZBgBIA\
-        EoCVIHc2hhcmRJZBIfCgtzcGxpdF9wb2ludBgCIAEoCVIKc3BsaXRQb2ludCJ2ChRSZXF1ZXN0U3BsaXRSZXNwb25zZRIiCg1sZWZ0X2NoaWxk\
-        X2lkGAEgASgJUgtsZWZ0Q2hpbGRJZBIkCg5yaWdodF9jaGlsZF9pZBgCIAEoCVIMcmlnaHRDaGlsZElkEhQKBXBoYXNlGAMgASgJUgVwaGFzZS\
-        IyChVHZXRTcGxpdFN0YXR1c1JlcXVlc3QSGQoIc2hhcmRfaWQYASABKAlSB3NoYXJkSWQijgIKFkdldFNwbGl0U3RhdHVzUmVzcG9uc2USHwoL\
-        aW5fcHJvZ3Jlc3MYASABKAhSCmluUHJvZ3Jlc3MSFAoFcGhhc2UYAiABKAlSBXBoYXNlEiIKDWxlZnRfY2hpbGRfaWQYAyABKAlSC2xlZnRDaG\
-        lsZElkEiQKDnJpZ2h0X2NoaWxkX2lkGAQgASgJUgxyaWdodENoaWxkSWQSHwoLc3BsaXRfcG9pbnQYBSABKAlSCnNwbGl0UG9pbnQSKgoRaW5p\
-        dGlhdG9yX25vZGVfaWQYBiABKAlSD2luaXRpYXRvck5vZGVJZBImCg9yZXF1ZXN0ZWRfYXRfbXMYByABKANSDXJlcXVlc3RlZEF0TXMiygEKFU\
-        NvbmZpZ3VyZVNoYXJkUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSKgoOcGxhY2VtZW50X3JpbmcYAiABKAlIAFINcGxhY2VtZW50Umlu\
-        Z4gBARI0ChZhbGxvd191bnBvcHVsYXRlZF9yaW5nGAMgASgIUhRhbGxvd1VucG9wdWxhdGVkUmluZxIbCgZ0ZW5hbnQYZCABKAlIAVIGdGVuYW\
-        50iAEBQhEKD19wbGFjZW1lbnRfcmluZ0IJCgdfdGVuYW50ImAKFkNvbmZpZ3VyZVNoYXJkUmVzcG9uc2USIwoNcHJldmlvdXNfcmluZxgBIAEo\
-        CVIMcHJldmlvdXNSaW5nEiEKDGN1cnJlbnRfcmluZxgCIAEoCVILY3VycmVudFJpbmciFAoSUmVzZXRTaGFyZHNSZXF1ZXN0IjgKE1Jlc2V0U2\
-        hhcmRzUmVzcG9uc2USIQoMc2hhcmRzX3Jlc2V0GAEgASgNUgtzaGFyZHNSZXNldCIwChhGb3JjZVJlbGVhc2VTaGFyZFJlcXVlc3QSFAoFc2hh\
-        cmQYASABKAlSBXNoYXJkIjcKGUZvcmNlUmVsZWFzZVNoYXJkUmVzcG9uc2USGgoIcmVsZWFzZWQYASABKAhSCHJlbGVhc2VkIisKE0NvbXBhY3\
-        RTaGFyZFJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIi4KFENvbXBhY3RTaGFyZFJlc3BvbnNlEhYKBnN0YXR1cxgBIAEoCVIGc3RhdHVz\
-        IikKEUZsdXNoU2hhcmRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCIsChJGbHVzaFNoYXJkUmVzcG9uc2USFgoGc3RhdHVzGAEgASgJUg\
-        ZzdGF0dXMiMgoaR2V0U2hhcmRTdG9yYWdlSW5mb1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkImMKDVNvcnRlZFJ1bkluZm8SDgoCaWQY\
-        ASABKA1SAmlkEhsKCXNzdF9jb3VudBgCIAEoBFIIc3N0Q291bnQSJQoOZXN0aW1hdGVkX3NpemUYAyABKARSDWVzdGltYXRlZFNpemUi+QEKG0\
-        dldFNoYXJkU3RvcmFnZUluZm9SZXNwb25zZRIgCgxsMF9zc3RfY291bnQYASABKARSCmwwU3N0Q291bnQSIgoNdG90YWxfbDBfc2l6ZRgCIAEo\
-        BFILdG90YWxMMFNpemUSKAoQc29ydGVkX3J1bl9jb3VudBgDIAEoBFIOc29ydGVkUnVuQ291bnQSMQoVdG90YWxfc29ydGVkX3J1bl9zaXplGA\
-        QgASgEUhJ0b3RhbFNvcnRlZFJ1blNpemUSNwoLc29ydGVkX3J1bnMYBSADKAsyFi5zaWxvLnYxLlNvcnRlZFJ1bkluZm9SCnNvcnRlZFJ1bnMi\
-        XAoRQ3B1UHJvZmlsZVJlcXVlc3QSKQoQZHVyYXRpb25fc2Vjb25kcxgBIAEoDVIPZHVyYXRpb25TZWNvbmRzEhwKCWZyZXF1ZW5jeRgCIAEoDV\
-        IJZnJlcXVlbmN5InwKEkNwdVByb2ZpbGVSZXNwb25zZRIhCgxwcm9maWxlX2RhdGEYASABKAxSC3Byb2ZpbGVEYXRhEikKEGR1cmF0aW9uX3Nl\
-        Y29uZHMYAiABKA1SD2R1cmF0aW9uU2Vjb25kcxIYCgdzYW1wbGVzGAMgASgEUgdzYW1wbGVzIj8KEkhlYXBQcm9maWxlUmVxdWVzdBIpChBkdX\
-        JhdGlvbl9zZWNvbmRzGAEgASgNUg9kdXJhdGlvblNlY29uZHMiYwoTSGVhcFByb2ZpbGVSZXNwb25zZRIhCgxwcm9maWxlX2RhdGEYASABKAxS\
-        C3Byb2ZpbGVEYXRhEikKEGR1cmF0aW9uX3NlY29uZHMYAiABKA1SD2R1cmF0aW9uU2Vjb25kcyISChBEdW1wVGFza3NSZXF1ZXN0IkYKEUR1bX\
-        BUYXNrc1Jlc3BvbnNlEhIKBGR1bXAYASABKAlSBGR1bXASHQoKdGFza19jb3VudBgCIAEoDVIJdGFza0NvdW50KmMKE0d1YmVybmF0b3JBbGdv\
-        cml0aG0SJQohR1VCRVJOQVRPUl9BTEdPUklUSE1fVE9LRU5fQlVDS0VUEAASJQohR1VCRVJOQVRPUl9BTEdPUklUSE1fTEVBS1lfQlVDS0VUEA\
-        Eq/QEKEkd1YmVybmF0b3JCZWhhdmlvchIgChxHVUJFUk5BVE9SX0JFSEFWSU9SX0JBVENISU5HEAASIwofR1VCRVJOQVRPUl9CRUhBVklPUl9O\
-        T19CQVRDSElORxABEh4KGkdVQkVSTkFUT1JfQkVIQVZJT1JfR0xPQkFMEAISLQopR1VCRVJOQVRPUl9CRUhBVklPUl9EVVJBVElPTl9JU19HUk\
-        VHT1JJQU4QBBInCiNHVUJFUk5BVE9SX0JFSEFWSU9SX1JFU0VUX1JFTUFJTklORxAIEigKJEdVQkVSTkFUT1JfQkVIQVZJT1JfRFJBSU5fT1ZF\
-        Ul9MSU1JVBAQKogBCglKb2JTdGF0dXMSGAoUSk9CX1NUQVRVU19TQ0hFRFVMRUQQABIWChJKT0JfU1RBVFVTX1JVTk5JTkcQARIYChRKT0JfU1\
-        RBVFVTX1NVQ0NFRURFRBACEhUKEUpPQl9TVEFUVVNfRkFJTEVEEAMSGAoUSk9CX1NUQVRVU19DQU5DRUxMRUQQBCqCAQoNQXR0ZW1wdFN0YXR1\
-        cxIaChZBVFRFTVBUX1NUQVRVU19SVU5OSU5HEAASHAoYQVRURU1QVF9TVEFUVVNfU1VDQ0VFREVEEAESGQoVQVRURU1QVF9TVEFUVVNfRkFJTE\
-        VEEAISHAoYQVRURU1QVF9TVEFUVVNfQ0FOQ0VMTEVEEAMyrBQKBFNpbG8SUQoOR2V0Q2x1c3RlckluZm8SHi5zaWxvLnYxLkdldENsdXN0ZXJJ\
-        bmZvUmVxdWVzdBofLnNpbG8udjEuR2V0Q2x1c3RlckluZm9SZXNwb25zZRJICgtHZXROb2RlSW5mbxIbLnNpbG8udjEuR2V0Tm9kZUluZm9SZX\
-        F1ZXN0Ghwuc2lsby52MS5HZXROb2RlSW5mb1Jlc3BvbnNlEjwKB0VucXVldWUSFy5zaWxvLnYxLkVucXVldWVSZXF1ZXN0Ghguc2lsby52MS5F\
-        bnF1ZXVlUmVzcG9uc2USSwoMRW5xdWV1ZUJhdGNoEhwuc2lsby52MS5FbnF1ZXVlQmF0Y2hSZXF1ZXN0Gh0uc2lsby52MS5FbnF1ZXVlQmF0Y2\
-        hSZXNwb25zZRI5CgZHZXRKb2ISFi5zaWxvLnYxLkdldEpvYlJlcXVlc3QaFy5zaWxvLnYxLkdldEpvYlJlc3BvbnNlEksKDEdldEpvYlJlc3Vs\
-        dBIcLnNpbG8udjEuR2V0Sm9iUmVzdWx0UmVxdWVzdBodLnNpbG8udjEuR2V0Sm9iUmVzdWx0UmVzcG9uc2USQgoJRGVsZXRlSm9iEhkuc2lsby\
-        52MS5EZWxldGVKb2JSZXF1ZXN0Ghouc2lsby52MS5EZWxldGVKb2JSZXNwb25zZRJCCglDYW5jZWxKb2ISGS5zaWxvLnYxLkNhbmNlbEpvYlJl\
-        cXVlc3QaGi5zaWxvLnYxLkNhbmNlbEpvYlJlc3BvbnNlEloKEURyb3BUZW5hbnRIb2xkZXJzEiEuc2lsby52MS5Ecm9wVGVuYW50SG9sZGVyc1\
-        JlcXVlc3QaIi5zaWxvLnYxLkRyb3BUZW5hbnRIb2xkZXJzUmVzcG9uc2USRQoKUmVzdGFydEpvYhIaLnNpbG8udjEuUmVzdGFydEpvYlJlcXVl\
-        c3QaGy5zaWxvLnYxLlJlc3RhcnRKb2JSZXNwb25zZRJICgtFeHBlZGl0ZUpvYhIbLnNpbG8udjEuRXhwZWRpdGVKb2JSZXF1ZXN0Ghwuc2lsby\
-        52MS5FeHBlZGl0ZUpvYlJlc3BvbnNlEkUKCkltcG9ydEpvYnMSGi5zaWxvLnYxLkltcG9ydEpvYnNSZXF1ZXN0Ghsuc2lsby52MS5JbXBvcnRK\
-        b2JzUmVzcG9uc2USRQoKRXhwbGFpbkpvYhIaLnNpbG8udjEuRXhwbGFpbkpvYlJlcXVlc3QaGy5zaWxvLnYxLkV4cGxhaW5Kb2JSZXNwb25zZR\
-        I2CgVQYXVzZRIVLnNpbG8udjEuUGF1c2VSZXF1ZXN0GhYuc2lsby52MS5QYXVzZVJlc3BvbnNlEjkKBlJlc3VtZRIWLnNpbG8udjEuUmVzdW1l\
-        UmVxdWVzdBoXLnNpbG8udjEuUmVzdW1lUmVzcG9uc2USRQoKTGlzdFBhdXNlcxIaLnNpbG8udjEuTGlzdFBhdXNlc1JlcXVlc3QaGy5zaWxvLn\
-        YxLkxpc3RQYXVzZXNSZXNwb25zZRJCCglMZWFzZVRhc2sSGS5zaWxvLnYxLkxlYXNlVGFza1JlcXVlc3QaGi5zaWxvLnYxLkxlYXNlVGFza1Jl\
-        c3BvbnNlEkUKCkxlYXNlVGFza3MSGi5zaWxvLnYxLkxlYXNlVGFza3NSZXF1ZXN0Ghsuc2lsby52MS5MZWFzZVRhc2tzUmVzcG9uc2USTgoNUm\
-        Vwb3J0T3V0Y29tZRIdLnNpbG8udjEuUmVwb3J0T3V0Y29tZVJlcXVlc3QaHi5zaWxvLnYxLlJlcG9ydE91dGNvbWVSZXNwb25zZRJRCg5SZXBv\
-        cnRPdXRjb21lcxIeLnNpbG8udjEuUmVwb3J0T3V0Y29tZXNSZXF1ZXN0Gh8uc2lsby52MS5SZXBvcnRPdXRjb21lc1Jlc3BvbnNlEmMKFFJlcG\
-        9ydFJlZnJlc2hPdXRjb21lEiQuc2lsby52MS5SZXBvcnRSZWZyZXNoT3V0Y29tZVJlcXVlc3QaJS5zaWxvLnYxLlJlcG9ydFJlZnJlc2hPdXRj\
-        b21lUmVzcG9uc2USQgoJSGVhcnRiZWF0Ehkuc2lsby52MS5IZWFydGJlYXRSZXF1ZXN0Ghouc2lsby52MS5IZWFydGJlYXRSZXNwb25zZRI2Cg\
-        VRdWVyeRIVLnNpbG8udjEuUXVlcnlSZXF1ZXN0GhYuc2lsby52MS5RdWVyeVJlc3BvbnNlEkQKClF1ZXJ5QXJyb3cSGi5zaWxvLnYxLlF1ZXJ5\
-        QXJyb3dSZXF1ZXN0Ghguc2lsby52MS5BcnJvd0lwY01lc3NhZ2UwARJFCgpDcHVQcm9maWxlEhouc2lsby52MS5DcHVQcm9maWxlUmVxdWVzdB\
-        obLnNpbG8udjEuQ3B1UHJvZmlsZVJlc3BvbnNlEkgKC0hlYXBQcm9maWxlEhsuc2lsby52MS5IZWFwUHJvZmlsZVJlcXVlc3QaHC5zaWxvLnYx\
-        LkhlYXBQcm9maWxlUmVzcG9uc2USSwoMUmVxdWVzdFNwbGl0Ehwuc2lsby52MS5SZXF1ZXN0U3BsaXRSZXF1ZXN0Gh0uc2lsby52MS5SZXF1ZX\
-        N0U3BsaXRSZXNwb25zZRJRCg5HZXRTcGxpdFN0YXR1cxIeLnNpbG8udjEuR2V0U3BsaXRTdGF0dXNSZXF1ZXN0Gh8uc2lsby52MS5HZXRTcGxp\
-        dFN0YXR1c1Jlc3BvbnNlElEKDkNvbmZpZ3VyZVNoYXJkEh4uc2lsby52MS5Db25maWd1cmVTaGFyZFJlcXVlc3QaHy5zaWxvLnYxLkNvbmZpZ3\
-        VyZVNoYXJkUmVzcG9uc2USSAoLUmVzZXRTaGFyZHMSGy5zaWxvLnYxLlJlc2V0U2hhcmRzUmVxdWVzdBocLnNpbG8udjEuUmVzZXRTaGFyZHNS\
-        ZXNwb25zZRJaChFGb3JjZVJlbGVhc2VTaGFyZBIhLnNpbG8udjEuRm9yY2VSZWxlYXNlU2hhcmRSZXF1ZXN0GiIuc2lsby52MS5Gb3JjZVJlbG\
-        Vhc2VTaGFyZFJlc3BvbnNlEksKDENvbXBhY3RTaGFyZBIcLnNpbG8udjEuQ29tcGFjdFNoYXJkUmVxdWVzdBodLnNpbG8udjEuQ29tcGFjdFNo\
-        YXJkUmVzcG9uc2USRQoKRmx1c2hTaGFyZBIaLnNpbG8udjEuRmx1c2hTaGFyZFJlcXVlc3QaGy5zaWxvLnYxLkZsdXNoU2hhcmRSZXNwb25zZR\
-        JgChNHZXRTaGFyZFN0b3JhZ2VJbmZvEiMuc2lsby52MS5HZXRTaGFyZFN0b3JhZ2VJbmZvUmVxdWVzdBokLnNpbG8udjEuR2V0U2hhcmRTdG9y\
-        YWdlSW5mb1Jlc3BvbnNlEkIKCUR1bXBUYXNrcxIZLnNpbG8udjEuRHVtcFRhc2tzUmVxdWVzdBoaLnNpbG8udjEuRHVtcFRhc2tzUmVzcG9uc2\
-        ViBnByb3RvMw==
+        K5AgoNR2V0Sm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSI\
+        AQESKQoQaW5jbHVkZV9hdHRlbXB0cxgEIAEoCFIPaW5jbHVkZUF0dGVtcHRzEi4KEGFuc3dlcl9ieXRlc19tYXgY6AcgASgESAFSDmFuc3dlck\
+        J5dGVzTWF4iAEBEiIKDG9taXRfcGF5bG9hZBjpByABKAhSC29taXRQYXlsb2FkEiAKC29taXRfcmVzdWx0GOoHIAEoCFIKb21pdFJlc3VsdBIk\
+        Cg1hdHRlbXB0c19mcm9tGOsHIAEoDVIMYXR0ZW1wdHNGcm9tQgkKB190ZW5hbnRCEwoRX2Fuc3dlcl9ieXRlc19tYXgitwMKCkpvYkF0dGVtcH\
+        QSFQoGam9iX2lkGAEgASgJUgVqb2JJZBIlCg5hdHRlbXB0X251bWJlchgCIAEoDVINYXR0ZW1wdE51bWJlchIXCgd0YXNrX2lkGAMgASgJUgZ0\
+        YXNrSWQSLgoGc3RhdHVzGAQgASgOMhYuc2lsby52MS5BdHRlbXB0U3RhdHVzUgZzdGF0dXMSIgoNc3RhcnRlZF9hdF9tcxgFIAEoA1ILc3Rhcn\
+        RlZEF0TXMSKQoOZmluaXNoZWRfYXRfbXMYBiABKANIAFIMZmluaXNoZWRBdE1ziAEBEjUKBnJlc3VsdBgHIAEoCzIYLnNpbG8udjEuU2VyaWFs\
+        aXplZEJ5dGVzSAFSBnJlc3VsdIgBARIiCgplcnJvcl9jb2RlGAggASgJSAJSCWVycm9yQ29kZYgBARI8CgplcnJvcl9kYXRhGAkgASgLMhguc2\
+        lsby52MS5TZXJpYWxpemVkQnl0ZXNIA1IJZXJyb3JEYXRhiAEBQhEKD19maW5pc2hlZF9hdF9tc0IJCgdfcmVzdWx0Qg0KC19lcnJvcl9jb2Rl\
+        Qg0KC19lcnJvcl9kYXRhIvAGCg5HZXRKb2JSZXNwb25zZRIOCgJpZBgBIAEoCVICaWQSGgoIcHJpb3JpdHkYAiABKA1SCHByaW9yaXR5EiYKD2\
+        VucXVldWVfdGltZV9tcxgDIAEoA1INZW5xdWV1ZVRpbWVNcxIyCgdwYXlsb2FkGAQgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSB3Bh\
+        eWxvYWQSPAoMcmV0cnlfcG9saWN5GAUgASgLMhQuc2lsby52MS5SZXRyeVBvbGljeUgAUgtyZXRyeVBvbGljeYgBARImCgZsaW1pdHMYBiADKA\
+        syDi5zaWxvLnYxLkxpbWl0UgZsaW1pdHMSQQoIbWV0YWRhdGEYByADKAsyJS5zaWxvLnYxLkdldEpvYlJlc3BvbnNlLk1ldGFkYXRhRW50cnlS\
+        CG1ldGFkYXRhEioKBnN0YXR1cxgIIAEoDjISLnNpbG8udjEuSm9iU3RhdHVzUgZzdGF0dXMSLwoUc3RhdHVzX2NoYW5nZWRfYXRfbXMYCSABKA\
+        NSEXN0YXR1c0NoYW5nZWRBdE1zEi8KCGF0dGVtcHRzGAogAygLMhMuc2lsby52MS5Kb2JBdHRlbXB0UghhdHRlbXB0cxJDChxuZXh0X2F0dGVt\
+        cHRfc3RhcnRzX2FmdGVyX21zGAsgASgDSAFSGG5leHRBdHRlbXB0U3RhcnRzQWZ0ZXJNc4gBARIdCgp0YXNrX2dyb3VwGAwgASgJUgl0YXNrR3\
+        JvdXASNQoGcmVzdWx0GA0gASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAlIGcmVzdWx0iAEBEigKD3BheWxvYWRfb21pdHRlZBjoByAB\
+        KAhSDnBheWxvYWRPbWl0dGVkEiYKDnJlc3VsdF9vbWl0dGVkGOkHIAEoCFINcmVzdWx0T21pdHRlZBInCgxuZXh0X2F0dGVtcHQY6gcgASgNSA\
+        NSC25leHRBdHRlbXB0iAEBGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIPCg1f\
+        cmV0cnlfcG9saWN5Qh8KHV9uZXh0X2F0dGVtcHRfc3RhcnRzX2FmdGVyX21zQgkKB19yZXN1bHRCDwoNX25leHRfYXR0ZW1wdCJjChNHZXRKb2\
+        JSZXN1bHRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAUIJ\
+        CgdfdGVuYW50IqkCChRHZXRKb2JSZXN1bHRSZXNwb25zZRIOCgJpZBgBIAEoCVICaWQSKgoGc3RhdHVzGAIgASgOMhIuc2lsby52MS5Kb2JTdG\
+        F0dXNSBnN0YXR1cxIkCg5maW5pc2hlZF9hdF9tcxgDIAEoA1IMZmluaXNoZWRBdE1zEj0KDHN1Y2Nlc3NfZGF0YRgEIAEoCzIYLnNpbG8udjEu\
+        U2VyaWFsaXplZEJ5dGVzSABSC3N1Y2Nlc3NEYXRhEi8KB2ZhaWx1cmUYBSABKAsyEy5zaWxvLnYxLkpvYkZhaWx1cmVIAFIHZmFpbHVyZRI1Cg\
+        ljYW5jZWxsZWQYBiABKAsyFS5zaWxvLnYxLkpvYkNhbmNlbGxlZEgAUgljYW5jZWxsZWRCCAoGcmVzdWx0ImQKCkpvYkZhaWx1cmUSHQoKZXJy\
+        b3JfY29kZRgBIAEoCVIJZXJyb3JDb2RlEjcKCmVycm9yX2RhdGEYAiABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc1IJZXJyb3JEYXRhIj\
+        YKDEpvYkNhbmNlbGxlZBImCg9jYW5jZWxsZWRfYXRfbXMYASABKANSDWNhbmNlbGxlZEF0TXMiYAoQRGVsZXRlSm9iUmVxdWVzdBIUCgVzaGFy\
+        ZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCITChFEZWxldGVKb2\
+        JSZXNwb25zZSJgChBDYW5jZWxKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJ\
+        SABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhMKEUNhbmNlbEpvYlJlc3BvbnNlImEKEVJlc3RhcnRKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUg\
+        VzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhQKElJlc3RhcnRKb2JSZXNwb25z\
+        ZSJiChJFeHBlZGl0ZUpvYlJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlIAFIGdG\
+        VuYW50iAEBQgkKB190ZW5hbnQiFQoTRXhwZWRpdGVKb2JSZXNwb25zZSJYChhEcm9wVGVuYW50SG9sZGVyc1JlcXVlc3QSFAoFc2hhcmQYASAB\
+        KAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCJgChlEcm9wVGVuYW50SG9sZGVyc1Jlc3BvbnNlEicKD2\
+        hvbGRlcnNfZHJvcHBlZBgBIAEoBFIOaG9sZGVyc0Ryb3BwZWRKBAgCEANSFHJ1bl9hdHRlbXB0c19kcm9wcGVkImEKEUV4cGxhaW5Kb2JSZXF1\
+        ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50It\
+        4DChJFeHBsYWluSm9iUmVzcG9uc2USDgoCaWQYASABKAlSAmlkEioKBnN0YXR1cxgCIAEoDjISLnNpbG8udjEuSm9iU3RhdHVzUgZzdGF0dXMS\
+        GAoHc3VtbWFyeRgDIAEoCVIHc3VtbWFyeRIvCglvYnN0YWNsZXMYBCADKAsyES5zaWxvLnYxLk9ic3RhY2xlUglvYnN0YWNsZXMSNAoUZWFybG\
+        llc3Rfc3RhcnRfYXRfbXMYBSABKANIAFIRZWFybGllc3RTdGFydEF0TXOIAQESNgoVZXN0aW1hdGVkX3N0YXJ0X2F0X21zGAYgASgDSAFSEmVz\
+        dGltYXRlZFN0YXJ0QXRNc4gBARIdCgp0YXNrX2dyb3VwGAcgASgJUgl0YXNrR3JvdXASGAoHYXR0ZW1wdBgIIAEoDVIHYXR0ZW1wdBInCg93b3\
+        JrZXJzX3dhaXRpbmcYCSABKA1SDndvcmtlcnNXYWl0aW5nEioKD2xhc3RfcG9sbF9hdF9tcxgKIAEoA0gCUgxsYXN0UG9sbEF0TXOIAQFCFwoV\
+        X2VhcmxpZXN0X3N0YXJ0X2F0X21zQhgKFl9lc3RpbWF0ZWRfc3RhcnRfYXRfbXNCEgoQX2xhc3RfcG9sbF9hdF9tcyKtBAoIT2JzdGFjbGUSKg\
+        oEa2luZBgBIAEoDjIWLnNpbG8udjEuT2JzdGFjbGUuS2luZFIEa2luZBISCgR0ZXh0GAIgASgJUgR0ZXh0EhAKA2tleRgDIAEoCVIDa2V5EhAK\
+        A21heBgEIAEoBFIDbWF4EhUKBmluX3VzZRgFIAEoBFIFaW5Vc2USLgoHaG9sZGVycxgGIAMoCzIULnNpbG8udjEuTGltaXRIb2xkZXJSB2hvbG\
+        RlcnMSFAoFYWhlYWQYByABKARSBWFoZWFkEiQKDmFoZWFkX2lzX2xlYXN0GAggASgIUgxhaGVhZElzTGVhc3QSHgoIdW50aWxfbXMYCSABKANI\
+        AFIHdW50aWxNc4gBARIkCgtlc3RpbWF0ZV9tcxgKIAEoA0gBUgplc3RpbWF0ZU1ziAEBEh0KCmJsb2Nrc19ub3cYCyABKAhSCWJsb2Nrc05vdy\
+        K3AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9USU1FUhABEhQKEEtJTkRfQ09OQ1VSUkVOQ1kQAhIRCg1LSU5EX0ZMT0FU\
+        SU5HEAMSDQoJS0lORF9SQVRFEAQSFAoQS0lORF9SRUFEWV9RVUVVRRAFEhIKDktJTkRfTk9fV09SS0VSEAYSDwoLS0lORF9QQVVTRUQQBxIWCh\
+        JLSU5EX0VYVEVSTkFMX1JBVEUQCEILCglfdW50aWxfbXNCDgoMX2VzdGltYXRlX21zIpQBCgtMaW1pdEhvbGRlchIVCgZqb2JfaWQYASABKAlS\
+        BWpvYklkEhcKB3Rhc2tfaWQYAiABKAlSBnRhc2tJZBIbCgl3b3JrZXJfaWQYAyABKAlSCHdvcmtlcklkEh0KCnRhc2tfZ3JvdXAYBCABKAlSCX\
+        Rhc2tHcm91cBIZCghzaW5jZV9tcxgFIAEoA1IHc2luY2VNcyJ8CgtQYXVzZVRhcmdldBIjCgx3aG9sZV90ZW5hbnQYASABKAhIAFILd2hvbGVU\
+        ZW5hbnQSHwoKdGFza19ncm91cBgCIAEoCUgAUgl0YXNrR3JvdXASHQoJbGltaXRfa2V5GAMgASgJSABSCGxpbWl0S2V5QggKBnRhcmdldCKSAQ\
+        oMUGF1c2VSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBEiwKBnRhcmdldBgDIAEoCzIU\
+        LnNpbG8udjEuUGF1c2VUYXJnZXRSBnRhcmdldBIWCgZyZWFzb24YBCABKAlSBnJlYXNvbkIJCgdfdGVuYW50Ii4KDVBhdXNlUmVzcG9uc2USHQ\
+        oKd2FzX3BhdXNlZBgBIAEoCFIJd2FzUGF1c2VkInsKDVJlc3VtZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEo\
+        CUgAUgZ0ZW5hbnSIAQESLAoGdGFyZ2V0GAMgASgLMhQuc2lsby52MS5QYXVzZVRhcmdldFIGdGFyZ2V0QgkKB190ZW5hbnQiLwoOUmVzdW1lUm\
+        VzcG9uc2USHQoKd2FzX3BhdXNlZBgBIAEoCFIJd2FzUGF1c2VkIikKEUxpc3RQYXVzZXNSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCKU\
+        AQoJUGF1c2VJbmZvEhsKBnRlbmFudBgBIAEoCUgAUgZ0ZW5hbnSIAQESLAoGdGFyZ2V0GAIgASgLMhQuc2lsby52MS5QYXVzZVRhcmdldFIGdG\
+        FyZ2V0EhYKBnJlYXNvbhgDIAEoCVIGcmVhc29uEhkKCHNpbmNlX21zGAQgASgDUgdzaW5jZU1zQgkKB190ZW5hbnQiQAoSTGlzdFBhdXNlc1Jl\
+        c3BvbnNlEioKBnBhdXNlcxgBIAMoCzISLnNpbG8udjEuUGF1c2VJbmZvUgZwYXVzZXMiywIKDUltcG9ydEF0dGVtcHQSLgoGc3RhdHVzGAEgAS\
+        gOMhYuc2lsby52MS5BdHRlbXB0U3RhdHVzUgZzdGF0dXMSIgoNc3RhcnRlZF9hdF9tcxgCIAEoA1ILc3RhcnRlZEF0TXMSJAoOZmluaXNoZWRf\
+        YXRfbXMYAyABKANSDGZpbmlzaGVkQXRNcxI1CgZyZXN1bHQYBCABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gAUgZyZXN1bHSIAQESIg\
+        oKZXJyb3JfY29kZRgFIAEoCUgBUgllcnJvckNvZGWIAQESPAoKZXJyb3JfZGF0YRgGIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSAJS\
+        CWVycm9yRGF0YYgBAUIJCgdfcmVzdWx0Qg0KC19lcnJvcl9jb2RlQg0KC19lcnJvcl9kYXRhIsQEChBJbXBvcnRKb2JSZXF1ZXN0EhQKBXNoYX\
+        JkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGgoIcHJpb3JpdHkYAyABKA1SCHByaW9yaXR5EiYKD2VucXVldWVfdGltZV9tcxgEIAEo\
+        A1INZW5xdWV1ZVRpbWVNcxIeCgtzdGFydF9hdF9tcxgFIAEoA1IJc3RhcnRBdE1zEjwKDHJldHJ5X3BvbGljeRgGIAEoCzIULnNpbG8udjEuUm\
+        V0cnlQb2xpY3lIAFILcmV0cnlQb2xpY3mIAQESMgoHcGF5bG9hZBgHIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgdwYXlsb2FkEiYK\
+        BmxpbWl0cxgIIAMoCzIOLnNpbG8udjEuTGltaXRSBmxpbWl0cxIbCgZ0ZW5hbnQYCSABKAlIAVIGdGVuYW50iAEBEkMKCG1ldGFkYXRhGAogAy\
+        gLMicuc2lsby52MS5JbXBvcnRKb2JSZXF1ZXN0Lk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEh0KCnRhc2tfZ3JvdXAYCyABKAlSCXRhc2tHcm91\
+        cBIyCghhdHRlbXB0cxgMIAMoCzIWLnNpbG8udjEuSW1wb3J0QXR0ZW1wdFIIYXR0ZW1wdHMaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKA\
+        lSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQg8KDV9yZXRyeV9wb2xpY3lCCQoHX3RlbmFudCJCChFJbXBvcnRKb2JzUmVxdWVzdBIt\
+        CgRqb2JzGAEgAygLMhkuc2lsby52MS5JbXBvcnRKb2JSZXF1ZXN0UgRqb2JzIowBCg9JbXBvcnRKb2JSZXN1bHQSDgoCaWQYASABKAlSAmlkEh\
+        gKB3N1Y2Nlc3MYAiABKAhSB3N1Y2Nlc3MSGQoFZXJyb3IYAyABKAlIAFIFZXJyb3KIAQESKgoGc3RhdHVzGAQgASgOMhIuc2lsby52MS5Kb2JT\
+        dGF0dXNSBnN0YXR1c0IICgZfZXJyb3IiSAoSSW1wb3J0Sm9ic1Jlc3BvbnNlEjIKB3Jlc3VsdHMYASADKAsyGC5zaWxvLnYxLkltcG9ydEpvYl\
+        Jlc3VsdFIHcmVzdWx0cyJ9ChBMZWFzZVRhc2tSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50\
+        GAMgASgJSABSBnRlbmFudIgBARIbCgl3b3JrZXJfaWQYBCABKAlSCHdvcmtlcklkQgkKB190ZW5hbnQiNgoRTGVhc2VUYXNrUmVzcG9uc2USIQ\
+        oEdGFzaxgBIAEoCzINLnNpbG8udjEuVGFza1IEdGFzayKBAgoRTGVhc2VUYXNrc1JlcXVlc3QSGQoFc2hhcmQYASABKAlIAFIFc2hhcmSIAQES\
+        GwoJd29ya2VyX2lkGAIgASgJUgh3b3JrZXJJZBIbCgltYXhfdGFza3MYAyABKA1SCG1heFRhc2tzEh0KCnRhc2tfZ3JvdXAYBCABKAlSCXRhc2\
+        tHcm91cBIdCgd3YWl0X21zGOgHIAEoDUgBUgZ3YWl0TXOIAQESLgoQYW5zd2VyX2J5dGVzX21heBjpByABKARIAlIOYW5zd2VyQnl0ZXNNYXiI\
+        AQFCCAoGX3NoYXJkQgoKCF93YWl0X21zQhMKEV9hbnN3ZXJfYnl0ZXNfbWF4IoEBChJMZWFzZVRhc2tzUmVzcG9uc2USIwoFdGFza3MYASADKA\
+        syDS5zaWxvLnYxLlRhc2tSBXRhc2tzEkYKDXJlZnJlc2hfdGFza3MYAiADKAsyIS5zaWxvLnYxLlJlZnJlc2hGbG9hdGluZ0xpbWl0VGFza1IM\
+        cmVmcmVzaFRhc2tzIqIECgRUYXNrEg4KAmlkGAEgASgJUgJpZBIVCgZqb2JfaWQYAiABKAlSBWpvYklkEiAKCXRlbmFudF9pZBgDIAEoCUgAUg\
+        h0ZW5hbnRJZIgBARIlCg5hdHRlbXB0X251bWJlchgEIAEoDVINYXR0ZW1wdE51bWJlchI2ChdyZWxhdGl2ZV9hdHRlbXB0X251bWJlchgFIAEo\
+        DVIVcmVsYXRpdmVBdHRlbXB0TnVtYmVyEiYKD2lzX2xhc3RfYXR0ZW1wdBgGIAEoCFINaXNMYXN0QXR0ZW1wdBI3CghtZXRhZGF0YRgHIAMoCz\
+        IbLnNpbG8udjEuVGFzay5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRImCgZsaW1pdHMYCCADKAsyDi5zaWxvLnYxLkxpbWl0UgZsaW1pdHMSMgoH\
+        cGF5bG9hZBgJIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgdwYXlsb2FkEhoKCHByaW9yaXR5GAogASgNUghwcmlvcml0eRIUCgVzaG\
+        FyZBgLIAEoCVIFc2hhcmQSHQoKdGFza19ncm91cBgMIAEoCVIJdGFza0dyb3VwEhkKCGxlYXNlX21zGA0gASgDUgdsZWFzZU1zGjsKDU1ldGFk\
+        YXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIMCgpfdGVuYW50X2lkIroDChhSZWZyZXNoRmxvYX\
+        RpbmdMaW1pdFRhc2sSDgoCaWQYASABKAlSAmlkEhsKCXF1ZXVlX2tleRgCIAEoCVIIcXVldWVLZXkSNgoXY3VycmVudF9tYXhfY29uY3VycmVu\
+        Y3kYAyABKA1SFWN1cnJlbnRNYXhDb25jdXJyZW5jeRIvChRsYXN0X3JlZnJlc2hlZF9hdF9tcxgEIAEoA1IRbGFzdFJlZnJlc2hlZEF0TXMSSw\
+        oIbWV0YWRhdGEYBSADKAsyLy5zaWxvLnYxLlJlZnJlc2hGbG9hdGluZ0xpbWl0VGFzay5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIZCghsZWFz\
+        ZV9tcxgGIAEoA1IHbGVhc2VNcxIUCgVzaGFyZBgHIAEoCVIFc2hhcmQSHQoKdGFza19ncm91cBgIIAEoCVIJdGFza0dyb3VwEiAKCXRlbmFudF\
+        9pZBgJIAEoCUgAUgh0ZW5hbnRJZIgBARo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1ZToC\
+        OAFCDAoKX3RlbmFudF9pZCKYAgoUUmVwb3J0T3V0Y29tZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhcKB3Rhc2tfaWQYAiABKAlSBn\
+        Rhc2tJZBI0CgdzdWNjZXNzGAMgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAFIHc3VjY2VzcxIsCgdmYWlsdXJlGAQgASgLMhAuc2ls\
+        by52MS5GYWlsdXJlSABSB2ZhaWx1cmUSMgoJY2FuY2VsbGVkGAYgASgLMhIuc2lsby52MS5DYW5jZWxsZWRIAFIJY2FuY2VsbGVkEiAKCXRlbm\
+        FudF9pZBgHIAEoCUgBUgh0ZW5hbnRJZIgBAUIJCgdvdXRjb21lQgwKCl90ZW5hbnRfaWQiSwoHRmFpbHVyZRISCgRjb2RlGAEgASgJUgRjb2Rl\
+        EiwKBGRhdGEYAiABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc1IEZGF0YSILCglDYW5jZWxsZWQiFwoVUmVwb3J0T3V0Y29tZVJlc3Bvbn\
+        NlImgKFVJlcG9ydE91dGNvbWVzUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSOQoIb3V0Y29tZXMYAiADKAsyHS5zaWxvLnYxLlJlcG9y\
+        dE91dGNvbWVSZXF1ZXN0UghvdXRjb21lcyJKChZSZXBvcnRPdXRjb21lc1Jlc3BvbnNlEjAKB3Jlc3VsdHMYASADKAsyFi5zaWxvLnYxLk91dG\
+        NvbWVSZXN1bHRSB3Jlc3VsdHMiUgoNT3V0Y29tZVJlc3VsdBIXCgd0YXNrX2lkGAEgASgJUgZ0YXNrSWQSEgoEY29kZRgCIAEoBVIEY29kZRIU\
+        CgVlcnJvchgDIAEoCVIFZXJyb3Ii8QEKG1JlcG9ydFJlZnJlc2hPdXRjb21lUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSFwoHdGFza1\
+        9pZBgCIAEoCVIGdGFza0lkEjMKB3N1Y2Nlc3MYBCABKAsyFy5zaWxvLnYxLlJlZnJlc2hTdWNjZXNzSABSB3N1Y2Nlc3MSMwoHZmFpbHVyZRgF\
+        IAEoCzIXLnNpbG8udjEuUmVmcmVzaEZhaWx1cmVIAFIHZmFpbHVyZRIgCgl0ZW5hbnRfaWQYBiABKAlIAVIIdGVuYW50SWSIAQFCCQoHb3V0Y2\
+        9tZUIMCgpfdGVuYW50X2lkIkAKDlJlZnJlc2hTdWNjZXNzEi4KE25ld19tYXhfY29uY3VycmVuY3kYASABKA1SEW5ld01heENvbmN1cnJlbmN5\
+        Ij4KDlJlZnJlc2hGYWlsdXJlEhIKBGNvZGUYASABKAlSBGNvZGUSGAoHbWVzc2FnZRgCIAEoCVIHbWVzc2FnZSIeChxSZXBvcnRSZWZyZXNoT3\
+        V0Y29tZVJlc3BvbnNlIo4BChBIZWFydGJlYXRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgl3b3JrZXJfaWQYAiABKAlSCHdvcmtl\
+        cklkEhcKB3Rhc2tfaWQYAyABKAlSBnRhc2tJZBIgCgl0ZW5hbnRfaWQYBCABKAlIAFIIdGVuYW50SWSIAQFCDAoKX3RlbmFudF9pZCJyChFIZW\
+        FydGJlYXRSZXNwb25zZRIcCgljYW5jZWxsZWQYASABKAhSCWNhbmNlbGxlZBIrCg9jYW5jZWxsZWRfYXRfbXMYAiABKANIAFINY2FuY2VsbGVk\
+        QXRNc4gBAUISChBfY2FuY2VsbGVkX2F0X21zIgsKCVF1ZXJ5TnVsbCKmAgoOUXVlcnlQYXJhbWV0ZXISHwoKYm9vbF92YWx1ZRgBIAEoCEgAUg\
+        lib29sVmFsdWUSIQoLaW50NjRfdmFsdWUYAiABKANIAFIKaW50NjRWYWx1ZRIjCgx1aW50NjRfdmFsdWUYAyABKARIAFILdWludDY0VmFsdWUS\
+        JQoNZmxvYXQ2NF92YWx1ZRgEIAEoAUgAUgxmbG9hdDY0VmFsdWUSIwoMc3RyaW5nX3ZhbHVlGAUgASgJSABSC3N0cmluZ1ZhbHVlEiEKC2J5dG\
+        VzX3ZhbHVlGAYgASgMSABSCmJ5dGVzVmFsdWUSMwoKbnVsbF92YWx1ZRgHIAEoCzISLnNpbG8udjEuUXVlcnlOdWxsSABSCW51bGxWYWx1ZUIH\
+        CgV2YWx1ZSKXAQoMUXVlcnlSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIQCgNzcWwYAiABKAlSA3NxbBIbCgZ0ZW5hbnQYAyABKAlIAF\
+        IGdGVuYW50iAEBEjcKCnBhcmFtZXRlcnMYBCADKAsyFy5zaWxvLnYxLlF1ZXJ5UGFyYW1ldGVyUgpwYXJhbWV0ZXJzQgkKB190ZW5hbnQiPQoK\
+        Q29sdW1uSW5mbxISCgRuYW1lGAEgASgJUgRuYW1lEhsKCWRhdGFfdHlwZRgCIAEoCVIIZGF0YVR5cGUiiQEKDVF1ZXJ5UmVzcG9uc2USLQoHY2\
+        9sdW1ucxgBIAMoCzITLnNpbG8udjEuQ29sdW1uSW5mb1IHY29sdW1ucxIsCgRyb3dzGAIgAygLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNS\
+        BHJvd3MSGwoJcm93X2NvdW50GAMgASgFUghyb3dDb3VudCKcAQoRUXVlcnlBcnJvd1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhAKA3\
+        NxbBgCIAEoCVIDc3FsEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQESNwoKcGFyYW1ldGVycxgEIAMoCzIXLnNpbG8udjEuUXVlcnlQYXJh\
+        bWV0ZXJSCnBhcmFtZXRlcnNCCQoHX3RlbmFudCIsCg9BcnJvd0lwY01lc3NhZ2USGQoIaXBjX2RhdGEYASABKAxSB2lwY0RhdGEiFwoVR2V0Q2\
+        x1c3RlckluZm9SZXF1ZXN0ItoBCgpTaGFyZE93bmVyEhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkEhsKCWdycGNfYWRkchgCIAEoCVIIZ3Jw\
+        Y0FkZHISFwoHbm9kZV9pZBgDIAEoCVIGbm9kZUlkEh8KC3JhbmdlX3N0YXJ0GAQgASgJUgpyYW5nZVN0YXJ0EhsKCXJhbmdlX2VuZBgFIAEoCV\
+        IIcmFuZ2VFbmQSKgoOcGxhY2VtZW50X3JpbmcYBiABKAlIAFINcGxhY2VtZW50UmluZ4gBAUIRCg9fcGxhY2VtZW50X3JpbmcibgoNQ2x1c3Rl\
+        ck1lbWJlchIXCgdub2RlX2lkGAEgASgJUgZub2RlSWQSGwoJZ3JwY19hZGRyGAIgASgJUghncnBjQWRkchInCg9wbGFjZW1lbnRfcmluZ3MYAy\
+        ADKAlSDnBsYWNlbWVudFJpbmdzIukBChZHZXRDbHVzdGVySW5mb1Jlc3BvbnNlEh0KCm51bV9zaGFyZHMYASABKA1SCW51bVNoYXJkcxI2Cgxz\
+        aGFyZF9vd25lcnMYAiADKAsyEy5zaWxvLnYxLlNoYXJkT3duZXJSC3NoYXJkT3duZXJzEiAKDHRoaXNfbm9kZV9pZBgDIAEoCVIKdGhpc05vZG\
+        VJZBIkCg50aGlzX2dycGNfYWRkchgEIAEoCVIMdGhpc0dycGNBZGRyEjAKB21lbWJlcnMYBSADKAsyFi5zaWxvLnYxLkNsdXN0ZXJNZW1iZXJS\
+        B21lbWJlcnMiFAoSR2V0Tm9kZUluZm9SZXF1ZXN0ItcCCg5Pd25lZFNoYXJkSW5mbxIZCghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZBIdCgp0b3\
+        RhbF9qb2JzGAIgASgDUgl0b3RhbEpvYnMSJQoOY29tcGxldGVkX2pvYnMYAyABKANSDWNvbXBsZXRlZEpvYnMSJQoOY2xlYW51cF9zdGF0dXMY\
+        BCABKAlSDWNsZWFudXBTdGF0dXMSIgoNY3JlYXRlZF9hdF9tcxgFIAEoA1ILY3JlYXRlZEF0TXMSNQoXY2xlYW51cF9jb21wbGV0ZWRfYXRfbX\
+        MYBiABKANSFGNsZWFudXBDb21wbGV0ZWRBdE1zEiQKDWdob3N0X2hvbGRlcnMY6AcgASgEUgxnaG9zdEhvbGRlcnMSIwoNYXVkaXRlZF9hdF9t\
+        cxjpByABKANSC2F1ZGl0ZWRBdE1zEhcKBmF1ZGl0cxjqByABKARSBmF1ZGl0cyKTAQoTR2V0Tm9kZUluZm9SZXNwb25zZRIXCgdub2RlX2lkGA\
+        EgASgJUgZub2RlSWQSOgoMb3duZWRfc2hhcmRzGAIgAygLMhcuc2lsby52MS5Pd25lZFNoYXJkSW5mb1ILb3duZWRTaGFyZHMSJwoPcGxhY2Vt\
+        ZW50X3JpbmdzGAMgAygJUg5wbGFjZW1lbnRSaW5ncyJRChNSZXF1ZXN0U3BsaXRSZXF1ZXN0EhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkEh\
+        8KC3NwbGl0X3BvaW50GAIgASgJUgpzcGxpdFBvaW50InYKFFJlcXVlc3RTcGxpdFJlc3BvbnNlEiIKDWxlZnRfY2hpbGRfaWQYASABKAlSC2xl\
+        ZnRDaGlsZElkEiQKDnJpZ2h0X2NoaWxkX2lkGAIgASgJUgxyaWdodENoaWxkSWQSFAoFcGhhc2UYAyABKAlSBXBoYXNlIjIKFUdldFNwbGl0U3\
+        RhdHVzUmVxdWVzdBIZCghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZCKOAgoWR2V0U3BsaXRTdGF0dXNSZXNwb25zZRIfCgtpbl9wcm9ncmVzcxgB\
+        IAEoCFIKaW5Qcm9ncmVzcxIUCgVwaGFzZRgCIAEoCVIFcGhhc2USIgoNbGVmdF9jaGlsZF9pZBgDIAEoCVILbGVmdENoaWxkSWQSJAoOcmlnaH\
+        RfY2hpbGRfaWQYBCABKAlSDHJpZ2h0Q2hpbGRJZBIfCgtzcGxpdF9wb2ludBgFIAEoCVIKc3BsaXRQb2ludBIqChFpbml0aWF0b3Jfbm9kZV9p\
+        ZBgGIAEoCVIPaW5pdGlhdG9yTm9kZUlkEiYKD3JlcXVlc3RlZF9hdF9tcxgHIAEoA1INcmVxdWVzdGVkQXRNcyLKAQoVQ29uZmlndXJlU2hhcm\
+        RSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIqCg5wbGFjZW1lbnRfcmluZxgCIAEoCUgAUg1wbGFjZW1lbnRSaW5niAEBEjQKFmFsbG93\
+        X3VucG9wdWxhdGVkX3JpbmcYAyABKAhSFGFsbG93VW5wb3B1bGF0ZWRSaW5nEhsKBnRlbmFudBhkIAEoCUgBUgZ0ZW5hbnSIAQFCEQoPX3BsYW\
+        NlbWVudF9yaW5nQgkKB190ZW5hbnQiYAoWQ29uZmlndXJlU2hhcmRSZXNwb25zZRIjCg1wcmV2aW91c19yaW5nGAEgASgJUgxwcmV2aW91c1Jp\
+        bmcSIQoMY3VycmVudF9yaW5nGAIgASgJUgtjdXJyZW50UmluZyIUChJSZXNldFNoYXJkc1JlcXVlc3QiOAoTUmVzZXRTaGFyZHNSZXNwb25zZR\
+        IhCgxzaGFyZHNfcmVzZXQYASABKA1SC3NoYXJkc1Jlc2V0IjAKGEZvcmNlUmVsZWFzZVNoYXJkUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hh\
+        cmQiNwoZRm9yY2VSZWxlYXNlU2hhcmRSZXNwb25zZRIaCghyZWxlYXNlZBgBIAEoCFIIcmVsZWFzZWQiKwoTQ29tcGFjdFNoYXJkUmVxdWVzdB\
+        IUCgVzaGFyZBgBIAEoCVIFc2hhcmQiLgoUQ29tcGFjdFNoYXJkUmVzcG9uc2USFgoGc3RhdHVzGAEgASgJUgZzdGF0dXMiKQoRRmx1c2hTaGFy\
+        ZFJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIiwKEkZsdXNoU2hhcmRSZXNwb25zZRIWCgZzdGF0dXMYASABKAlSBnN0YXR1cyIyChpHZX\
+        RTaGFyZFN0b3JhZ2VJbmZvUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQiYwoNU29ydGVkUnVuSW5mbxIOCgJpZBgBIAEoDVICaWQSGwoJ\
+        c3N0X2NvdW50GAIgASgEUghzc3RDb3VudBIlCg5lc3RpbWF0ZWRfc2l6ZRgDIAEoBFINZXN0aW1hdGVkU2l6ZSL5AQobR2V0U2hhcmRTdG9yYW\
+        dlSW5mb1Jlc3BvbnNlEiAKDGwwX3NzdF9jb3VudBgBIAEoBFIKbDBTc3RDb3VudBIiCg10b3RhbF9sMF9zaXplGAIgASgEUgt0b3RhbEwwU2l6\
+        ZRIoChBzb3J0ZWRfcnVuX2NvdW50GAMgASgEUg5zb3J0ZWRSdW5Db3VudBIxChV0b3RhbF9zb3J0ZWRfcnVuX3NpemUYBCABKARSEnRvdGFsU2\
+        9ydGVkUnVuU2l6ZRI3Cgtzb3J0ZWRfcnVucxgFIAMoCzIWLnNpbG8udjEuU29ydGVkUnVuSW5mb1IKc29ydGVkUnVucyJcChFDcHVQcm9maWxl\
+        UmVxdWVzdBIpChBkdXJhdGlvbl9zZWNvbmRzGAEgASgNUg9kdXJhdGlvblNlY29uZHMSHAoJZnJlcXVlbmN5GAIgASgNUglmcmVxdWVuY3kifA\
+        oSQ3B1UHJvZmlsZVJlc3BvbnNlEiEKDHByb2ZpbGVfZGF0YRgBIAEoDFILcHJvZmlsZURhdGESKQoQZHVyYXRpb25fc2Vjb25kcxgCIAEoDVIP\
+        ZHVyYXRpb25TZWNvbmRzEhgKB3NhbXBsZXMYAyABKARSB3NhbXBsZXMiPwoSSGVhcFByb2ZpbGVSZXF1ZXN0EikKEGR1cmF0aW9uX3NlY29uZH\
+        MYASABKA1SD2R1cmF0aW9uU2Vjb25kcyJjChNIZWFwUHJvZmlsZVJlc3BvbnNlEiEKDHByb2ZpbGVfZGF0YRgBIAEoDFILcHJvZmlsZURhdGES\
+        KQoQZHVyYXRpb25fc2Vjb25kcxgCIAEoDVIPZHVyYXRpb25TZWNvbmRzIhIKEER1bXBUYXNrc1JlcXVlc3QiRgoRRHVtcFRhc2tzUmVzcG9uc2\
+        USEgoEZHVtcBgBIAEoCVIEZHVtcBIdCgp0YXNrX2NvdW50GAIgASgNUgl0YXNrQ291bnQqYwoTR3ViZXJuYXRvckFsZ29yaXRobRIlCiFHVUJF\
+        Uk5BVE9SX0FMR09SSVRITV9UT0tFTl9CVUNLRVQQABIlCiFHVUJFUk5BVE9SX0FMR09SSVRITV9MRUFLWV9CVUNLRVQQASr9AQoSR3ViZXJuYX\
+        RvckJlaGF2aW9yEiAKHEdVQkVSTkFUT1JfQkVIQVZJT1JfQkFUQ0hJTkcQABIjCh9HVUJFUk5BVE9SX0JFSEFWSU9SX05PX0JBVENISU5HEAES\
+        HgoaR1VCRVJOQVRPUl9CRUhBVklPUl9HTE9CQUwQAhItCilHVUJFUk5BVE9SX0JFSEFWSU9SX0RVUkFUSU9OX0lTX0dSRUdPUklBThAEEicKI0\
+        dVQkVSTkFUT1JfQkVIQVZJT1JfUkVTRVRfUkVNQUlOSU5HEAgSKAokR1VCRVJOQVRPUl9CRUhBVklPUl9EUkFJTl9PVkVSX0xJTUlUEBAqiAEK\
+        CUpvYlN0YXR1cxIYChRKT0JfU1RBVFVTX1NDSEVEVUxFRBAAEhYKEkpPQl9TVEFUVVNfUlVOTklORxABEhgKFEpPQl9TVEFUVVNfU1VDQ0VFRE\
+        VEEAISFQoRSk9CX1NUQVRVU19GQUlMRUQQAxIYChRKT0JfU1RBVFVTX0NBTkNFTExFRBAEKoIBCg1BdHRlbXB0U3RhdHVzEhoKFkFUVEVNUFRf\
+        U1RBVFVTX1JVTk5JTkcQABIcChhBVFRFTVBUX1NUQVRVU19TVUNDRUVERUQQARIZChVBVFRFTVBUX1NUQVRVU19GQUlMRUQQAhIcChhBVFRFTV\
+        BUX1NUQVRVU19DQU5DRUxMRUQQAzKsFAoEU2lsbxJRCg5HZXRDbHVzdGVySW5mbxIeLnNpbG8udjEuR2V0Q2x1c3RlckluZm9SZXF1ZXN0Gh8u\
+        c2lsby52MS5HZXRDbHVzdGVySW5mb1Jlc3BvbnNlEkgKC0dldE5vZGVJbmZvEhsuc2lsby52MS5HZXROb2RlSW5mb1JlcXVlc3QaHC5zaWxvLn\
+        YxLkdldE5vZGVJbmZvUmVzcG9uc2USPAoHRW5xdWV1ZRIXLnNpbG8udjEuRW5xdWV1ZVJlcXVlc3QaGC5zaWxvLnYxLkVucXVldWVSZXNwb25z\
+        ZRJLCgxFbnF1ZXVlQmF0Y2gSHC5zaWxvLnYxLkVucXVldWVCYXRjaFJlcXVlc3QaHS5zaWxvLnYxLkVucXVldWVCYXRjaFJlc3BvbnNlEjkKBk\
+        dldEpvYhIWLnNpbG8udjEuR2V0Sm9iUmVxdWVzdBoXLnNpbG8udjEuR2V0Sm9iUmVzcG9uc2USSwoMR2V0Sm9iUmVzdWx0Ehwuc2lsby52MS5H\
+        ZXRKb2JSZXN1bHRSZXF1ZXN0Gh0uc2lsby52MS5HZXRKb2JSZXN1bHRSZXNwb25zZRJCCglEZWxldGVKb2ISGS5zaWxvLnYxLkRlbGV0ZUpvYl\
+        JlcXVlc3QaGi5zaWxvLnYxLkRlbGV0ZUpvYlJlc3BvbnNlEkIKCUNhbmNlbEpvYhIZLnNpbG8udjEuQ2FuY2VsSm9iUmVxdWVzdBoaLnNpbG8u\
+        djEuQ2FuY2VsSm9iUmVzcG9uc2USWgoRRHJvcFRlbmFudEhvbGRlcnMSIS5zaWxvLnYxLkRyb3BUZW5hbnRIb2xkZXJzUmVxdWVzdBoiLnNpbG\
+        8udjEuRHJvcFRlbmFudEhvbGRlcnNSZXNwb25zZRJFCgpSZXN0YXJ0Sm9iEhouc2lsby52MS5SZXN0YXJ0Sm9iUmVxdWVzdBobLnNpbG8udjEu\
+        UmVzdGFydEpvYlJlc3BvbnNlEkgKC0V4cGVkaXRlSm9iEhsuc2lsby52MS5FeHBlZGl0ZUpvYlJlcXVlc3QaHC5zaWxvLnYxLkV4cGVkaXRlSm\
+        9iUmVzcG9uc2USRQoKSW1wb3J0Sm9icxIaLnNpbG8udjEuSW1wb3J0Sm9ic1JlcXVlc3QaGy5zaWxvLnYxLkltcG9ydEpvYnNSZXNwb25zZRJF\
+        CgpFeHBsYWluSm9iEhouc2lsby52MS5FeHBsYWluSm9iUmVxdWVzdBobLnNpbG8udjEuRXhwbGFpbkpvYlJlc3BvbnNlEjYKBVBhdXNlEhUuc2\
+        lsby52MS5QYXVzZVJlcXVlc3QaFi5zaWxvLnYxLlBhdXNlUmVzcG9uc2USOQoGUmVzdW1lEhYuc2lsby52MS5SZXN1bWVSZXF1ZXN0Ghcuc2ls\
+        by52MS5SZXN1bWVSZXNwb25zZRJFCgpMaXN0UGF1c2VzEhouc2lsby52MS5MaXN0UGF1c2VzUmVxdWVzdBobLnNpbG8udjEuTGlzdFBhdXNlc1\
+        Jlc3BvbnNlEkIKCUxlYXNlVGFzaxIZLnNpbG8udjEuTGVhc2VUYXNrUmVxdWVzdBoaLnNpbG8udjEuTGVhc2VUYXNrUmVzcG9uc2USRQoKTGVh\
+        c2VUYXNrcxIaLnNpbG8udjEuTGVhc2VUYXNrc1JlcXVlc3QaGy5zaWxvLnYxLkxlYXNlVGFza3NSZXNwb25zZRJOCg1SZXBvcnRPdXRjb21lEh\
+        0uc2lsby52MS5SZXBvcnRPdXRjb21lUmVxdWVzdBoeLnNpbG8udjEuUmVwb3J0T3V0Y29tZVJlc3BvbnNlElEKDlJlcG9ydE91dGNvbWVzEh4u\
+        c2lsby52MS5SZXBvcnRPdXRjb21lc1JlcXVlc3QaHy5zaWxvLnYxLlJlcG9ydE91dGNvbWVzUmVzcG9uc2USYwoUUmVwb3J0UmVmcmVzaE91dG\
+        NvbWUSJC5zaWxvLnYxLlJlcG9ydFJlZnJlc2hPdXRjb21lUmVxdWVzdBolLnNpbG8udjEuUmVwb3J0UmVmcmVzaE91dGNvbWVSZXNwb25zZRJC\
+        CglIZWFydGJlYXQSGS5zaWxvLnYxLkhlYXJ0YmVhdFJlcXVlc3QaGi5zaWxvLnYxLkhlYXJ0YmVhdFJlc3BvbnNlEjYKBVF1ZXJ5EhUuc2lsby\
+        52MS5RdWVyeVJlcXVlc3QaFi5zaWxvLnYxLlF1ZXJ5UmVzcG9uc2USRAoKUXVlcnlBcnJvdxIaLnNpbG8udjEuUXVlcnlBcnJvd1JlcXVlc3Qa\
+        GC5zaWxvLnYxLkFycm93SXBjTWVzc2FnZTABEkUKCkNwdVByb2ZpbGUSGi5zaWxvLnYxLkNwdVByb2ZpbGVSZXF1ZXN0Ghsuc2lsby52MS5DcH\
+        VQcm9maWxlUmVzcG9uc2USSAoLSGVhcFByb2ZpbGUSGy5zaWxvLnYxLkhlYXBQcm9maWxlUmVxdWVzdBocLnNpbG8udjEuSGVhcFByb2ZpbGVS\
+        ZXNwb25zZRJLCgxSZXF1ZXN0U3BsaXQSHC5zaWxvLnYxLlJlcXVlc3RTcGxpdFJlcXVlc3QaHS5zaWxvLnYxLlJlcXVlc3RTcGxpdFJlc3Bvbn\
+        NlElEKDkdldFNwbGl0U3RhdHVzEh4uc2lsby52MS5HZXRTcGxpdFN0YXR1c1JlcXVlc3QaHy5zaWxvLnYxLkdldFNwbGl0U3RhdHVzUmVzcG9u\
+        c2USUQoOQ29uZmlndXJlU2hhcmQSHi5zaWxvLnYxLkNvbmZpZ3VyZVNoYXJkUmVxdWVzdBofLnNpbG8udjEuQ29uZmlndXJlU2hhcmRSZXNwb2\
+        5zZRJICgtSZXNldFNoYXJkcxIbLnNpbG8udjEuUmVzZXRTaGFyZHNSZXF1ZXN0Ghwuc2lsby52MS5SZXNldFNoYXJkc1Jlc3BvbnNlEloKEUZv\
+        cmNlUmVsZWFzZVNoYXJkEiEuc2lsby52MS5Gb3JjZVJlbGVhc2VTaGFyZFJlcXVlc3QaIi5zaWxvLnYxLkZvcmNlUmVsZWFzZVNoYXJkUmVzcG\
+        9uc2USSwoMQ29tcGFjdFNoYXJkEhwuc2lsby52MS5Db21wYWN0U2hhcmRSZXF1ZXN0Gh0uc2lsby52MS5Db21wYWN0U2hhcmRSZXNwb25zZRJF\
+        CgpGbHVzaFNoYXJkEhouc2lsby52MS5GbHVzaFNoYXJkUmVxdWVzdBobLnNpbG8udjEuRmx1c2hTaGFyZFJlc3BvbnNlEmAKE0dldFNoYXJkU3\
+        RvcmFnZUluZm8SIy5zaWxvLnYxLkdldFNoYXJkU3RvcmFnZUluZm9SZXF1ZXN0GiQuc2lsby52MS5HZXRTaGFyZFN0b3JhZ2VJbmZvUmVzcG9u\
+        c2USQgoJRHVtcFRhc2tzEhkuc2lsby52MS5EdW1wVGFza3NSZXF1ZXN0Ghouc2lsby52MS5EdW1wVGFza3NSZXNwb25zZWIGcHJvdG8z
         """
     }
 }

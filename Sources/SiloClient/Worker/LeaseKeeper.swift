@@ -3,56 +3,92 @@ import SiloAPI
 import SiloCore
 import Synchronization
 
-/// Renews the leases of what a worker has in hand, and ends what it lost.
+/// Renews the leases of what a worker has in hand until their outcomes are taken, and ends the handlers of those that it cannot know
+/// to hold.
 final class LeaseKeeper: Sendable {
+    private struct State {
+        var running: [String: Execution] = [:]
+        var isAbandoned = false
+    }
     private let client: Client
     private let workerID: String
-    private let interval: Duration
+    /// Nil: a third of the lease.
+    private let interval: Duration?
     private let tell: @Sendable (WorkerError) -> Void
-    private let running = Mutex<[String: Execution]>([:])
+    private let state = Mutex(State())
+    /// Between two looks, at most. A lease that comes meanwhile has a third of its time left, or was looked at when it came.
+    private static let pauseMax: Int64 = 250
 
-    init(_ client: Client, workerID: String, every interval: Duration, tell: @escaping @Sendable (WorkerError) -> Void) {
+    init(_ client: Client, workerID: String, every interval: Duration?, tell: @escaping @Sendable (WorkerError) -> Void) {
         self.client = client
         self.workerID = workerID
         self.interval = interval
         self.tell = tell
     }
 
+    private var clock: any Clock { client.surroundings.clock }
+
     /// In the order of their tasks' ids.
-    var executions: [Execution] {
-        running.withLock { Array($0.values) }.sorted { $0.lease.taskID < $1.lease.taskID }
+    private var executions: [Execution] {
+        state.withLock { Array($0.running.values) }.sorted { $0.lease.taskID < $1.lease.taskID }
     }
 
-    func begin(_ lease: Lease) -> Execution {
-        let execution = Execution(lease, leasedAt: client.surroundings.clock.now)
-        running.withLock { $0[lease.taskID] = execution }
+    /// - Parameter asked: when the request was sent that brought the lease, on the steady clock.
+    func begin(_ lease: Lease, asked: Timestamp) -> Execution {
+        let now = clock.steady
+        let term = LeaseTerm(length: lease.milliseconds, interval: interval?.milliseconds, asked: asked, now: now)
+        let execution = Execution(lease, term)
+        let isAbandoned = state.withLock { state in
+            state.running[lease.taskID] = execution
+            return state.isAbandoned
+        }
+        if isAbandoned { execution.end(.leaseLost) }
+        if !term.isConfirmed { Probe.workerConfirmedLease.reached() }
+        _ = look(at: execution, now)
         return execution
     }
 
     func end(_ execution: Execution) {
-        running.withLock { running in
+        state.withLock { state in
             // A task that came back after its lease was lost is another execution.
-            if running[execution.lease.taskID] === execution { running[execution.lease.taskID] = nil }
+            if state.running[execution.lease.taskID] === execution { state.running[execution.lease.taskID] = nil }
         }
     }
 
-    /// Renews leases until no work comes and none is left.
-    func run(until poll: Task<Void, Never>) async {
-        let clock = client.surroundings.clock
-        // Looks more often than it renews, so that no lease waits for the next round for long.
-        let pause = max(1, min(interval / 8, .milliseconds(250)).milliseconds)
-        while !poll.isCancelled || running.withLock({ !$0.isEmpty }) {
-            try? await clock.sleep(milliseconds: pause)
-            for execution in executions where execution.takeBeat(every: interval, at: clock.now) {
-                // Ends with its call; a late answer to a settled task does nothing.
-                client.surroundings.start { await self.beat(execution) }
-            }
-            if Task.isCancelled { return }
+    /// Ends what is in hand and what still comes.
+    func abandon() {
+        state.withLock { $0.isAbandoned = true }
+        for execution in executions { execution.end(.leaseLost) }
+    }
+
+    /// Renews leases until the task is cancelled.
+    func run() async {
+        while !Task.isCancelled {
+            let now = clock.steady
+            var next = now + Self.pauseMax
+            for execution in executions { next = min(next, look(at: execution, now)) }
+            try? await clock.sleep(milliseconds: max(1, next - clock.steady))
         }
     }
 
-    private func beat(_ execution: Execution) async {
-        defer { execution.beatEnded() }
+    /// Does what is due for one lease.
+    /// - Returns: when to look again.
+    private func look(at execution: Execution, _ now: Timestamp) -> Timestamp {
+        let due = execution.due(at: now)
+        if due.isOver, execution.end(.leaseLost) {
+            Probe.workerGaveUpLease.reached()
+            let text = "no heartbeat was answered within \(execution.leaseMilliseconds) ms, so another worker may have the task"
+            tell(WorkerError(doing: .holding, execution.lease, .leaseLost(text)))
+        }
+        if let since = due.silentSince {
+            client.connections.suspect(client.connections.address(of: execution.lease.shard), silentSince: since)
+        }
+        // Ends with its call; a late answer to a task that is over does nothing.
+        if due.beats { client.surroundings.start { await self.beat(execution, sent: now) } }
+        return due.next
+    }
+
+    private func beat(_ execution: Execution, sent: Timestamp) async {
         let lease = execution.lease
         var request = SiloV1.HeartbeatRequest()
         request.shard = lease.shard
@@ -60,19 +96,31 @@ final class LeaseKeeper: Sendable {
         request.taskId = lease.taskID
         request.tenantId = lease.tenant
         do throws(Status) {
-            let sent = request
-            let response = try await client.retry.run(.shard(lease.shard)) { _, address, _ throws(Status) in
-                try await client.connections.call(SiloV1.Silo.heartbeat, sent, at: address)
-            }
+            // An answer that takes longer than a lease proves nothing.
+            let response = try await client.connections.call(
+                SiloV1.Silo.heartbeat, request, at: client.connections.address(of: lease.shard),
+                timeout: .milliseconds(execution.leaseMilliseconds)
+            )
+            execution.acknowledge(beatOf: sent)
             if response.cancelled { execution.end(.cancelled) }
         } catch {
-            let cause = ClientError(error, job: lease.jobID ?? "")
-            if case .leaseLost = cause {
-                Probe.workerLostLease.reached()
-                if execution.end(.leaseLost) { tell(WorkerError(doing: .holding, lease, cause)) }
-            } else if !execution.isSettled {
-                tell(WorkerError(doing: .renewing, lease, cause))
-            }
+            await failed(execution, sent, error)
+        }
+    }
+
+    private func failed(_ execution: Execution, _ sent: Timestamp, _ status: Status) async {
+        let lease = execution.lease
+        let cause = ClientError(status, job: lease.jobID ?? "")
+        if case .leaseLost = cause {
+            Probe.workerLostLease.reached()
+            if execution.end(.leaseLost) { tell(WorkerError(doing: .holding, lease, cause)) }
+            return
+        }
+        if execution.fail(beatOf: sent, at: clock.steady) { tell(WorkerError(doing: .renewing, lease, cause)) }
+        if status.isWrongShard, let address = status.trailers["x-silo-shard-owner-addr"] {
+            client.connections.moved(lease.shard, to: address)
+        } else if status.isWorthAnotherTry {
+            _ = try? await client.connections.refresh()
         }
     }
 }

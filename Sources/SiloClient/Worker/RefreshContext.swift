@@ -15,7 +15,7 @@ public struct RefreshContext: Sendable {
     /// When it was last set by a refresh; nil: never.
     public let lastRefreshedAt: Date?
     /// What the first job of the limit brought along.
-    public let metadata: [String: String]
+    public let metadata: JobMetadata
     let execution: Execution
 
     init(_ task: SiloV1.RefreshFloatingLimitTask, _ execution: Execution) {
@@ -25,7 +25,7 @@ public struct RefreshContext: Sendable {
         group = task.taskGroup
         currentMax = task.currentMaxConcurrency
         lastRefreshedAt = task.lastRefreshedAtMs == 0 ? nil : Date(milliseconds: task.lastRefreshedAtMs)
-        metadata = task.metadata
+        metadata = JobMetadata(task.metadata)
         self.execution = execution
     }
 

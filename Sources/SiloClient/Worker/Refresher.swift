@@ -17,31 +17,30 @@ final class Refresher: Sendable {
     }
     private let client: Client
     private let leases: LeaseKeeper
+    private let load: WorkLoad
     private let handler: Worker.RefreshHandler?
     private let tell: @Sendable (WorkerError) -> Void
     private let state = Mutex(State())
-    /// Counts all that are in hand; unlike those of jobs, nobody waits for one to be free.
-    private let inHand = Slots(.max)
     private static let activeMax = 4
 
     init(
-        _ client: Client, _ leases: LeaseKeeper, _ handler: Worker.RefreshHandler?, tell: @escaping @Sendable (WorkerError) -> Void
+        _ client: Client, _ leases: LeaseKeeper, _ load: WorkLoad, _ handler: Worker.RefreshHandler?,
+        tell: @escaping @Sendable (WorkerError) -> Void
     ) {
         self.client = client
         self.leases = leases
+        self.load = load
         self.handler = handler
         self.tell = tell
     }
 
-    func start(_ task: SiloV1.RefreshFloatingLimitTask) {
-        inHand.take()
-        let work = Work(task: task, execution: leases.begin(Lease(task)))
+    /// - Parameter asked: when the request was sent that brought it, on the steady clock.
+    func start(_ task: SiloV1.RefreshFloatingLimitTask, asked: Timestamp) {
+        load.begin()
+        let work = Work(task: task, execution: leases.begin(Lease(task), asked: asked))
         state.withLock { $0.line.append(work) }
         startNext()
     }
-
-    /// Returns when none is in hand.
-    func drained() async { await inHand.drained() }
 
     private func startNext() {
         let next: Work? = state.withLock { state in
@@ -50,29 +49,31 @@ final class Refresher: Sendable {
             return state.line.removeFirst()
         }
         guard let next else { return }
-        // Ends by itself; `drained` waits for it.
-        client.surroundings.start { [self] in
+        // Ends by itself; the worker waits for it.
+        load.outcomes.start { [self] in
             await run(next)
             leases.end(next.execution)
             state.withLock { $0.active -= 1 }
             startNext()
-            inHand.free()
+            load.end()
         }
     }
 
     private func run(_ work: Work) async {
+        await work.execution.confirmed()
         // It was lost before its turn came.
-        guard work.execution.ending == nil else { return }
+        guard work.execution.ending == nil else { return load.handlerEnded() }
         var request = SiloV1.ReportRefreshOutcomeRequest()
         request.shard = work.task.shard
         request.taskId = work.task.id
         request.tenantId = work.task.tenantId
         request.outcome = await outcome(of: work)
         work.execution.settle()
+        load.handlerEnded()
         guard work.execution.ending == nil else { return }
         do throws(Status) {
             let sent = request
-            _ = try await client.retry.run(.shard(work.task.shard)) { _, address, _ throws(Status) in
+            _ = try await client.retry.run(.shard(work.task.shard), triesMax: nil) { _, address, _ throws(Status) in
                 try await client.connections.call(SiloV1.Silo.reportRefreshOutcome, sent, at: address)
             }
         } catch {
@@ -86,8 +87,11 @@ final class Refresher: Sendable {
             return .failure(Self.failure("NO_REFRESH_HANDLER", "the worker that got the refresh has no handler for refreshes"))
         }
         let context = RefreshContext(work.task, work.execution)
-        let running = client.surroundings.start { () -> SiloV1.ReportRefreshOutcomeRequest.OneOfOutcome in
+        let lanes = client.lanes
+        let running = lanes.handlers.start { () -> SiloV1.ReportRefreshOutcomeRequest.OneOfOutcome in
             do {
+                // It was lost while it waited for a thread.
+                guard work.execution.ending == nil else { throw CancellationError() }
                 var success = SiloV1.RefreshSuccess()
                 success.newMaxConcurrency = try await handler(context)
                 return .success(success)
@@ -95,7 +99,7 @@ final class Refresher: Sendable {
                 return .failure(Self.failure("REFRESH_ERROR", "\(error)"))
             }
         }
-        return await work.execution.value(of: running)
+        return await work.execution.value(of: running) { lanes.callbacks.start { running.cancel() } }
     }
 
     private static func failure(_ code: String, _ text: String) -> SiloV1.RefreshFailure {

@@ -16,7 +16,7 @@ public struct TaskContext: Sendable {
     public let priority: UInt32
     /// The limits that the job was enqueued with; while the handler runs it holds a slot of each concurrency limit.
     public let limits: [JobLimit]
-    public let metadata: [String: String]
+    public let metadata: JobMetadata
     public let payload: Payload
     let execution: Execution
 
@@ -30,7 +30,7 @@ public struct TaskContext: Sendable {
         isLastAttempt = task.isLastAttempt
         priority = task.priority
         limits = task.limits.compactMap(JobLimit.init)
-        metadata = task.metadata
+        metadata = JobMetadata(task.metadata)
         payload = Payload(task.payload)
         self.execution = execution
     }

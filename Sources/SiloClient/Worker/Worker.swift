@@ -27,10 +27,11 @@ public final class Worker: Sendable {
     private let options: WorkerOptions
     private let handler: Handler
     private let slots: Slots
+    private let load: WorkLoad
     private let reporter: Reporter
     private let leases: LeaseKeeper
     private let refresher: Refresher
-    private let polling = Mutex<Task<Void, Never>?>(nil)
+    private let tell: @Sendable (WorkerError) -> Void
     private let stopping = Atomic(false)
 
     /// - Parameters:
@@ -50,126 +51,179 @@ public final class Worker: Sendable {
         let random = UUID.random(from: client.surroundings.random).text.prefix(8)
         id = options.id ?? "\(ProcessInfo.processInfo.hostName)-\(ProcessInfo.processInfo.processIdentifier)-\(random)"
         slots = Slots(max(1, options.concurrency))
-        reporter = Reporter(client)
-        leases = LeaseKeeper(client, workerID: id, every: options.heartbeatInterval, tell: options.onError)
-        refresher = Refresher(client, leases, refresh, tell: options.onError)
+        let teller = Teller(client.lanes.callbacks, options.onError)
+        tell = { teller.tell($0) }
+        load = WorkLoad(client.surroundings)
+        reporter = Reporter(client, sending: load.outcomes)
+        leases = LeaseKeeper(client, workerID: id, every: options.heartbeatInterval, tell: tell)
+        refresher = Refresher(client, leases, load, refresh, tell: tell)
     }
 
     /// Works until the worker is stopped. Cancelling the task that runs it stops it at once: what it holds is given up.
     public func run() async {
+        let poll = surroundings.start { await self.poll() }
         await withTaskCancellationHandler {
-            await withDiscardingTaskGroup { group in
-                let poll = surroundings.start { await self.poll() }
-                polling.withLock { $0 = poll }
-                if stopping.load(ordering: .sequentiallyConsistent) { poll.cancel() }
-                group.addTask { await self.leases.run(until: poll) }
-                await poll.value
-                await slots.drained()
-                await refresher.drained()
-            }
+            // On the client's own thread: the caller's may be taken by handlers.
+            await surroundings.start { await self.work(until: poll) }.value
         } onCancel: {
             stop()
-            for execution in leases.executions { execution.end(.leaseLost) }
+            poll.cancel()
+            leases.abandon()
+            load.outcomes.cancelAll()
         }
     }
 
-    /// Takes no more work. `run` returns when the handlers that run have ended and were reported.
+    /// Takes no more work. `run` returns when the handlers that run have ended and their outcomes were taken, or when no server took them
+    /// for `WorkerOptions.outcomePatience`. An answer that is on its way is waited for, and what it brings is run: a request for work waits
+    /// up to `WorkerOptions.wait`.
     public func stop() {
         stopping.store(true, ordering: .sequentiallyConsistent)
-        polling.withLock { $0 }?.cancel()
     }
 
-    /// Tasks that handlers have in hand.
+    /// Tasks in hand: those whose handlers run, and those whose outcomes no server has taken yet.
     public var runningTasks: Int { slots.takenCount }
 
     private var surroundings: Surroundings { client.surroundings }
     private var clock: any Clock { surroundings.clock }
+    private var isStopping: Bool { stopping.load(ordering: .sequentiallyConsistent) }
 
     private func pause(_ duration: Duration) async { try? await clock.sleep(milliseconds: max(1, duration.milliseconds)) }
+
+    private func work(until poll: Task<Void, Never>) async {
+        let keeping = surroundings.start { await self.leases.run() }
+        await poll.value
+        await load.handlersDrained()
+        let giveUp = surroundings.start {
+            do { try await self.clock.sleep(milliseconds: self.options.outcomePatience.milliseconds) } catch { return }
+            self.load.outcomes.cancelAll()
+        }
+        await load.drained()
+        giveUp.cancel()
+        keeping.cancel()
+        await keeping.value
+    }
 
     // MARK: Work
 
     private func poll() async {
         // Every server that holds shards is asked, in turn.
         var turn = 0
-        while !Task.isCancelled {
+        while !isStopping {
             let free = await slots.waitForFree()
-            guard !Task.isCancelled else { return }
-            let begun = clock.now
+            guard !isStopping else { return }
+            let asked = clock.steady
             do throws(Status) {
                 let servers = try await client.connections.topology().addresses
                 guard !servers.isEmpty else { throw Status(.unavailable, "no server holds a shard") }
                 turn += 1
                 // A long wait at one server would starve the others.
                 let wait = servers.count == 1 ? options.wait : min(options.wait, .milliseconds(250))
-                var request = SiloV1.LeaseTasksRequest()
-                request.workerId = id
-                request.maxTasks = UInt32(clamping: free)
-                request.taskGroup = group
-                request.waitMs = UInt32(clamping: wait.milliseconds)
-                let response = try await client.connections.call(
-                    SiloV1.Silo.leaseTasks, request, at: servers[turn % servers.count], wait: wait
-                )
-                for task in response.tasks { start(task) }
-                for refresh in response.refreshTasks { refresher.start(refresh) }
-                if response.tasks.isEmpty, response.refreshTasks.isEmpty, clock.now - begun < (wait / 2).milliseconds {
-                    await pause(options.pollInterval)
-                }
+                let isEmpty = try await lease(free, at: servers[turn % servers.count], wait)
+                if isEmpty, clock.steady - asked < (wait / 2).milliseconds { await pause(options.pollInterval) }
             } catch {
-                guard !Task.isCancelled else { return }
-                options.onError(WorkerError(doing: .leasing, nil, ClientError(error)))
+                guard !isStopping else { return }
+                tell(WorkerError(doing: .leasing, nil, ClientError(error)))
                 _ = try? await client.connections.refresh()
                 await pause(options.pollInterval)
             }
         }
     }
 
-    private func start(_ task: SiloV1.Task) {
+    /// Asks for work once and starts what comes.
+    /// - Returns: whether there was none.
+    private func lease(_ count: Int, at server: String, _ wait: Duration) async throws(Status) -> Bool {
+        var request = SiloV1.LeaseTasksRequest()
+        request.workerId = id
+        request.maxTasks = UInt32(clamping: count)
+        request.taskGroup = group
+        request.waitMs = UInt32(clamping: wait.milliseconds)
+        request.answerBytesMax = Self.answerBytesMax
+        let asked = clock.steady
+        let response = try await client.connections.call(SiloV1.Silo.leaseTasks, request, at: server, wait: wait)
+        for task in response.tasks { start(task, asked: asked) }
+        for refresh in response.refreshTasks { refresher.start(refresh, asked: asked) }
+        return response.tasks.isEmpty && response.refreshTasks.isEmpty
+    }
+
+    /// Of an answer to a request for work. Below what a channel takes, since one task alone may be larger; above the 4 MiB that servers
+    /// keep to when nothing is said.
+    private static let answerBytesMax: UInt64 = 32 << 20
+
+    private func start(_ task: SiloV1.Task, asked: Timestamp) {
         slots.take()
-        let execution = leases.begin(Lease(task))
-        // Ends by itself; `run` waits for its slot.
+        load.begin()
+        let execution = leases.begin(Lease(task), asked: asked)
+        // Ends by itself; `run` waits for it.
         surroundings.start { [self] in
-            let context = TaskContext(task, execution)
-            let work = surroundings.start { [handler] () -> TaskOutcome in
-                do {
-                    return try await handler(context)
-                } catch {
-                    return .failed(code: "HANDLER_ERROR", data: (try? Payload(["message": "\(error)"])) ?? .empty)
-                }
-            }
-            let outcome = await execution.value(of: work)
+            await execution.confirmed()
+            let outcome = await outcome(of: task, execution)
             execution.settle()
+            load.handlerEnded()
             await report(outcome, of: execution)
             leases.end(execution)
             slots.free()
+            load.end()
         }
     }
 
+    private func outcome(of task: SiloV1.Task, _ execution: Execution) async -> TaskOutcome {
+        guard execution.ending == nil else { return .cancelled }
+        let context = TaskContext(task, execution)
+        let lanes = client.lanes
+        let work = lanes.handlers.start { [handler] () -> TaskOutcome in
+            // It may have waited long for a thread.
+            guard execution.ending == nil else { return .cancelled }
+            do {
+                return try await handler(context)
+            } catch {
+                return .failed(code: "HANDLER_ERROR", data: (try? Payload(["message": "\(error)"])) ?? .empty)
+            }
+        }
+        return await execution.value(of: work) { lanes.callbacks.start { work.cancel() } }
+    }
+
     private func report(_ outcome: TaskOutcome, of execution: Execution) async {
-        let lease = execution.lease
         let final: TaskOutcome
         switch execution.ending {
         case .leaseLost: return
         case .cancelled: final = .cancelled
         case nil: final = outcome
         }
-        var request = SiloV1.ReportOutcomeRequest()
-        request.shard = lease.shard
-        request.taskId = lease.taskID
-        request.tenantId = lease.tenant
-        switch final {
-        case .succeeded(let payload): request.outcome = .success(payload.message)
-        case .cancelled: request.outcome = .cancelled(SiloV1.Cancelled())
+        let lease = execution.lease
+        do throws(Status) {
+            try await reporter.report(SiloV1.ReportOutcomeRequest(final, of: lease))
+        } catch {
+            tell(WorkerError(doing: .reporting, lease, ClientError(error, job: lease.jobID ?? "")))
+            guard error.refusesContent else { return }
+            // The attempt fails with the reason, and not as if the worker had died.
+            let data = (try? Payload(["message": "\(error)"])) ?? .empty
+            let request = SiloV1.ReportOutcomeRequest(.failed(code: "OUTCOME_REFUSED", data: data), of: lease)
+            do throws(Status) { try await reporter.report(request) } catch {
+                tell(WorkerError(doing: .reporting, lease, ClientError(error, job: lease.jobID ?? "")))
+            }
+        }
+    }
+}
+
+extension SiloV1.ReportOutcomeRequest {
+    init(_ outcome: TaskOutcome, of lease: Lease) {
+        self.init()
+        shard = lease.shard
+        taskId = lease.taskID
+        tenantId = lease.tenant
+        switch outcome {
+        case .succeeded(let payload): self.outcome = .success(payload.message)
+        case .cancelled: self.outcome = .cancelled(SiloV1.Cancelled())
         case .failed(let code, let data):
             var failure = SiloV1.Failure()
             failure.code = code
             failure.data = data.message
-            request.outcome = .failure(failure)
-        }
-        do throws(Status) {
-            try await reporter.report(request)
-        } catch {
-            options.onError(WorkerError(doing: .reporting, lease, ClientError(error, job: lease.jobID ?? "")))
+            self.outcome = .failure(failure)
         }
     }
+}
+
+extension Status {
+    /// What was sent breaks a bound: something smaller may be taken.
+    fileprivate var refusesContent: Bool { code == .invalidArgument || code == .outOfRange || isTooLarge }
 }

@@ -1,3 +1,4 @@
+import Protobuf
 import SiloCore
 public import SiloStore
 
@@ -69,7 +70,7 @@ extension [StorageV1.Limit] {
     }
 }
 
-extension [String: String] {
+extension TextMap<String> {
     var textBytes: Int { reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count } }
 }
 

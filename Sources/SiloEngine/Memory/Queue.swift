@@ -15,6 +15,9 @@ final class Queue: WindowOwner {
     var ready: Window
     var timers: Window
 
+    /// It stands among those that may be forgotten.
+    var isNotedIdle = false
+
     /// The directory row no longer says what `counts` says.
     var isDirty = false
 
@@ -45,7 +48,11 @@ final class Queue: WindowOwner {
     /// Nothing can happen in the queue without a new request.
     var isIdle: Bool { counts.ready == 0 && counts.timers == 0 && counts.waiting == 0 && counts.leased == 0 }
 
+    /// It has a job that may start.
+    var isServable: Bool { counts.ready > 0 && !isPaused }
+
     var heldRows: Int { ready.count + timers.count }
+    var heldBytes: Int { ready.bytes + timers.bytes }
 
     func letRowsGo() {
         ready.clear()

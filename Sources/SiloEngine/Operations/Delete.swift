@@ -27,8 +27,8 @@ public struct Delete: Command {
         transaction.delete(job.keys.job(id))
         transaction.delete(job.keys.status(id))
         for (name, value) in stored.job.metadata { transaction.delete(job.keys.metadata(name, value, id)) }
-        let attempts = job.keys.attempts(of: id)
-        for row in try await transaction.scanAll(from: attempts.start, to: attempts.end) { transaction.delete(row.key) }
+        // Unread: what attempts carry may be far larger than all else that a batch holds.
+        for number in stored.earlierAttempts { transaction.delete(job.keys.attempt(id, number)) }
         transaction.afterwards { $0.totalJobs -= 1 }
     }
 }

@@ -1,4 +1,4 @@
-import Protobuf
+public import Protobuf
 public import SiloCore
 public import SiloStore
 
@@ -13,13 +13,13 @@ public struct Enqueue: Command {
     public var retryPolicy: StorageV1.RetryPolicy?
     public var payload: Bytes
     public var limits: [StorageV1.Limit]
-    public var metadata: [String: String]
+    public var metadata: TextMap<String>
     public var taskGroup: String
 
     public init(
         tenant: Tenant, id: JobID? = nil, priority: UInt32 = 50, startAtMs: Int64 = 0,
         retryPolicy: StorageV1.RetryPolicy? = nil, payload: Bytes = [], limits: [StorageV1.Limit] = [],
-        metadata: [String: String] = [:], taskGroup: String
+        metadata: TextMap<String> = [:], taskGroup: String
     ) {
         self.tenant = tenant
         self.id = id
@@ -32,7 +32,7 @@ public struct Enqueue: Command {
         self.taskGroup = taskGroup
     }
 
-    public var payloadBytes: Int { payload.count + metadata.textBytes + limits.textBytes }
+    public var contentBytes: Int { payload.count + metadata.textBytes + limits.textBytes }
 
     /// The job's id. Durable when answered. Throws `.jobAlreadyExists`, changing nothing.
     public func run(in transaction: Transaction) async throws -> JobID {
@@ -80,7 +80,8 @@ public struct EnqueueAll: Command {
         self.jobs = jobs
     }
 
-    public var payloadBytes: Int { jobs.reduce(0) { $0 + $1.payloadBytes } }
+    public var jobCount: Int { jobs.count }
+    public var contentBytes: Int { jobs.reduce(0) { $0 + $1.contentBytes } }
 
     /// The jobs' ids, in order. One existing id, or one named twice, refuses all.
     public func run(in transaction: Transaction) async throws -> [JobID] {
@@ -88,21 +89,5 @@ public struct EnqueueAll: Command {
         ids.reserveCapacity(jobs.count)
         for job in jobs { ids.append(try await job.run(in: transaction)) }
         return ids
-    }
-}
-
-/// Stores several new jobs, each on its own: one that is refused does not touch the others.
-public struct EnqueueEach: Command {
-    public var jobs: [Enqueue]
-
-    public init(_ jobs: [Enqueue]) {
-        self.jobs = jobs
-    }
-
-    public var payloadBytes: Int { jobs.reduce(0) { $0 + $1.payloadBytes } }
-
-    /// For each job, in order, its id or why it was refused.
-    public func run(in transaction: Transaction) async throws -> [Result<JobID, SiloError>] {
-        try await transaction.performEach(jobs)
     }
 }

@@ -32,19 +32,20 @@ extension Transaction {
         status.lastAttempt = end.lastAttempt
         put(job.keys.status(job.id), status.serializedBytes(), expiresAt: expiresAt)
         placeFinished(job, end.state, at: changedAt, expiresAt: expiresAt)
-        if expiresAt != nil { try await keepRecords(of: job, until: expiresAt) }
+        if expiresAt != nil { try await keepRecords(of: job, attempts: 1..<max(1, end.attempt), until: expiresAt) }
     }
 
     /// Rewrites the rows that a job keeps through its life so that they expire together, or never.
-    func keepRecords(of job: JobReference, until expiresAt: Timestamp?) async throws(StoreError) {
+    /// - Parameter attempts: those with rows of their own.
+    func keepRecords(of job: JobReference, attempts: Range<UInt32>, until expiresAt: Timestamp?) async throws(StoreError) {
         guard let bytes = try await get(job.keys.job(job.id)) else { return }
         put(job.keys.job(job.id), bytes, expiresAt: expiresAt)
         for (name, value) in (try? StorageV1.Job(serializedBytes: bytes))?.metadata ?? [:] {
             put(job.keys.metadata(name, value, job.id), [], expiresAt: expiresAt)
         }
-        let attempts = job.keys.attempts(of: job.id)
-        for row in try await scanAll(from: attempts.start, to: attempts.end) {
-            put(row.key, row.value, expiresAt: expiresAt)
+        for number in attempts {
+            let key = job.keys.attempt(job.id, number)
+            if let attempt = try await get(key) { put(key, attempt, expiresAt: expiresAt) }
         }
     }
 

@@ -21,6 +21,7 @@ struct FireTimers: Command {
         while left > 0, queue.counts.timers > 0 {
             if queue.timers.isEmpty { try await transaction.loadTimers(queue) }
             guard let first = queue.timers.first else {
+                transaction.memory.healed.note(.timerMissing)
                 queue.counts.timers = 0
                 transaction.memory.markDirty(queue)
                 return
@@ -28,7 +29,7 @@ struct FireTimers: Command {
             guard Timestamp(Int64(clamping: first.position.order)) <= transaction.now else { return }
             transaction.memory.changeWindow(queue) { _ = queue.timers.popFirst() }
             transaction.delete(queue.keys.timer(queue.id.group, first.position.order, first.position.job))
-            queue.counts.timers.countDown()
+            transaction.memory.healed.countDown(&queue.counts.timers)
             transaction.memory.markDirty(queue)
             let job = JobReference(id: first.position.job, queue: queue)
             // It holds something when it waited in vain for an external limiter's answer.

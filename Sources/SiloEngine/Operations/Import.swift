@@ -1,4 +1,4 @@
-import Protobuf
+public import Protobuf
 public import SiloCore
 public import SiloStore
 
@@ -14,7 +14,7 @@ public struct Import: Command {
     public var retryPolicy: StorageV1.RetryPolicy?
     public var payload: Bytes
     public var limits: [StorageV1.Limit]
-    public var metadata: [String: String]
+    public var metadata: TextMap<String>
     public var taskGroup: String
     /// Oldest first, each ended. Numbers and task ids are given here.
     public var attempts: [StorageV1.Attempt]
@@ -22,7 +22,7 @@ public struct Import: Command {
     public init(
         tenant: Tenant, id: JobID, priority: UInt32 = 50, enqueueTimeMs: Int64 = 0, startAtMs: Int64 = 0,
         retryPolicy: StorageV1.RetryPolicy? = nil, payload: Bytes = [], limits: [StorageV1.Limit] = [],
-        metadata: [String: String] = [:], taskGroup: String, attempts: [StorageV1.Attempt] = []
+        metadata: TextMap<String> = [:], taskGroup: String, attempts: [StorageV1.Attempt] = []
     ) {
         self.tenant = tenant
         self.id = id
@@ -37,7 +37,7 @@ public struct Import: Command {
         self.attempts = attempts
     }
 
-    public var payloadBytes: Int {
+    public var contentBytes: Int {
         attempts.reduce(payload.count + metadata.textBytes + limits.textBytes) { $0 + $1.result.count + $1.errorData.count }
     }
 
@@ -86,15 +86,17 @@ public struct Import: Command {
         func refuse(_ reason: String) -> SiloError { .jobRefused(.reimport, id, reason: reason, stored.state) }
         if stored.state == .running { throw refuse("job is currently running") }
         if stored.state == .succeeded { throw refuse("job already succeeded") }
-        let existing = try await transaction.endedAttempts(of: job, stored)
-        guard attempts.count >= existing.count else {
-            throw refuse("reimport has \(attempts.count) attempts but job has \(existing.count) existing attempts")
+        let existing = stored.earlierAttempts.count + (stored.status?.lastAttempt == nil ? 0 : 1)
+        guard attempts.count >= existing else {
+            throw refuse("reimport has \(attempts.count) attempts but job has \(existing) existing attempts")
         }
-        for (index, (old, new)) in zip(existing, attempts).enumerated() where !old.tells(theSameAs: new) {
-            throw refuse("existing attempt \(index + 1) does not match reimport data")
+        for (number, new) in zip(UInt32(1)..., attempts.prefix(existing)) {
+            guard try await transaction.endedAttempt(number, of: job, stored).tells(theSameAs: new) else {
+                throw refuse("existing attempt \(number) does not match reimport data")
+            }
         }
-        guard attempts.count > existing.count else { throw refuse("reimport must include at least one new attempt") }
-        try checkOrder(from: existing.count)
+        guard attempts.count > existing else { throw refuse("reimport must include at least one new attempt") }
+        try checkOrder(from: existing)
 
         (stored.isFinished ? Probe.reimportedFinished : .reimportedPending).reached()
         if let status = stored.status, stored.isFinished {
@@ -107,8 +109,10 @@ public struct Import: Command {
         record.retryPolicy = retryPolicy
         let encoded = record.serializedBytes()
         transaction.put(job.keys.job(id), encoded)
-        if !transaction.keepsRecordsForEver { try await transaction.keepRecords(of: job, until: nil) }
-        return try await settle(job, record, encoded.count, existing: existing.count, in: transaction)
+        if !transaction.keepsRecordsForEver { 
+            try await transaction.keepRecords(of: job, attempts: stored.earlierAttempts, until: nil)
+        }
+        return try await settle(job, record, encoded.count, existing: existing, in: transaction)
     }
 
     // MARK: Parts
@@ -156,35 +160,14 @@ public struct Import: Command {
     }
 }
 
-/// Imports several jobs, each on its own: one that is refused does not touch the others.
-public struct ImportEach: Command {
-    public var jobs: [Import]
-
-    public init(_ jobs: [Import]) {
-        self.jobs = jobs
-    }
-
-    public var payloadBytes: Int { jobs.reduce(0) { $0 + $1.payloadBytes } }
-
-    /// For each job, in order, the state that it is in then, or why it was refused.
-    public func run(in transaction: Transaction) async throws -> [Result<JobStatusName, SiloError>] {
-        try await transaction.performEach(jobs)
-    }
-}
-
 extension Transaction {
-    /// The attempts of a job that ended, oldest first.
-    fileprivate func endedAttempts(of job: JobReference, _ stored: StoredJob) async throws -> [StorageV1.Attempt] {
-        var earlier: [StorageV1.Attempt] = []
-        // By number: a scan would go through all that the batch has written.
-        for number in 0...stored.attempt {
-            guard let bytes = try await get(job.keys.attempt(job.id, number)) else { continue }
-            guard let attempt = try? StorageV1.Attempt(serializedBytes: bytes) else {
-                throw SiloError.corrupt("an attempt of job \(job.id) cannot be read")
-            }
-            earlier.append(attempt)
-        }
-        return earlier + (stored.status?.lastAttempt.map { [$0] } ?? [])
+    /// One attempt of a job that ended. They are looked at one by one: all of them may be too much for memory.
+    fileprivate func endedAttempt(_ number: UInt32, of job: JobReference, _ stored: StoredJob) async throws -> StorageV1.Attempt {
+        if let last = stored.status?.lastAttempt, last.number == number { return last }
+        guard let bytes = try await get(job.keys.attempt(job.id, number)),
+            let attempt = try? StorageV1.Attempt(serializedBytes: bytes)
+        else { throw SiloError.corrupt("attempt \(number) of job \(job.id) cannot be read") }
+        return attempt
     }
 }
 
@@ -192,6 +175,6 @@ extension StorageV1.Attempt {
     /// Whether it is the same attempt, as far as whoever imports it can know.
     fileprivate func tells(theSameAs other: StorageV1.Attempt) -> Bool {
         outcome == other.outcome && startedAtMs == other.startedAtMs && finishedAtMs == other.finishedAtMs
-            && result == other.result && errorCode == other.errorCode && errorData == other.errorData
+            && result == other.result && errorCode.hasSameBytes(as: other.errorCode) && errorData == other.errorData
     }
 }

@@ -54,6 +54,10 @@ public struct StoredJob: Sendable {
     /// The number of the pending attempt; of a finished or running job the last one.
     public var attempt: UInt32 { lease?.attempt ?? status?.attempt ?? 1 }
 
+    /// The numbers of the attempts that have rows of their own: all that ended but the one that ended the job. There are no gaps,
+    /// so that nobody has to look for them.
+    public var earlierAttempts: Range<UInt32> { 1..<max(1, attempt) }
+
     var relativeAttempt: UInt32 { lease?.relativeAttempt ?? status?.relativeAttempt ?? 1 }
 
     /// When cancellation was asked for; nil when it was not.

@@ -1,4 +1,4 @@
-import Protobuf
+public import Protobuf
 public import SiloCore
 import SiloStore
 
@@ -10,8 +10,11 @@ public struct LeasedRefresh: Sendable {
     public let currentMax: UInt32
     /// The epoch when it never was.
     public let lastRefreshedAt: Timestamp
-    public let metadata: [String: String]
+    public let metadata: TextMap<String>
     public let group: TaskGroup
+
+    /// Bytes that it takes in an answer, at most.
+    public var answerBytes: Int { 512 + tenant.name.utf8.count + limit.text.utf8.count + metadata.textBytes + 32 * metadata.count }
 }
 
 extension Transaction {
@@ -90,30 +93,37 @@ extension Transaction {
     // MARK: Working (spec/limits.md 7.3, 7.4)
 
     /// Gives a worker the refreshes that wait for its group.
-    func leaseRefreshes(_ group: TaskGroup, worker: String) async throws(StoreError) -> [LeasedRefresh] {
+    /// - Parameter bytesMax: of an answer; one alone may be larger.
+    func leaseRefreshes(_ group: TaskGroup, worker: String, bytesMax: Int) async throws(StoreError) -> [LeasedRefresh] {
         var leased: [LeasedRefresh] = []
-        while leased.count < settings.refreshesPerLeaseMax, let refresh = memory.limits.refreshes.take(group) {
+        var bytes = 0
+        while leased.count < settings.refreshesPerLeaseMax, let refresh = memory.limits.refreshes.first(of: group) {
             let limit = try await slot(refresh.limit.key, of: refresh.limit.tenant)
             guard let floating = limit.floating else {
                 remove(refresh)
                 continue
             }
+            let given = LeasedRefresh(
+                id: refresh.taskID, tenant: refresh.limit.tenant, limit: limit.key, currentMax: floating.currentMax,
+                lastRefreshedAt: Timestamp(floating.lastRefreshedAtMs), metadata: floating.metadata, group: group
+            )
+            bytes += given.answerBytes
+            guard leased.isEmpty || bytes <= bytesMax else { break }
+            memory.limits.refreshes.take(refresh)
             refresh.record.workerId = worker
             refresh.record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
             put(refresh.key, refresh.record.serializedBytes())
             memory.limits.refreshes.changed(refresh)
-            leased.append(LeasedRefresh(
-                id: refresh.taskID, tenant: refresh.limit.tenant, limit: limit.key, currentMax: floating.currentMax,
-                lastRefreshedAt: Timestamp(floating.lastRefreshedAtMs), metadata: floating.metadata, group: group
-            ))
+            leased.append(given)
         }
+        if !leased.isEmpty { memory.noteTaken(of: group) }
         return leased
     }
 
     /// Extends a worker's claim on a refresh; false when the task is none.
     func renew(_ task: TaskID, of tenant: Tenant, worker: String) throws(SiloError) -> Bool {
         guard let refresh = memory.limits.refreshes[task], refresh.isLeased, refresh.limit.tenant == tenant else { return false }
-        guard refresh.record.workerId == worker else { throw .leaseOwnerMismatch }
+        guard refresh.record.workerId.hasSameBytes(as: worker) else { throw .leaseOwnerMismatch }
         refresh.record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
         put(refresh.key, refresh.record.serializedBytes())
         memory.limits.refreshes.changed(refresh)
@@ -178,6 +188,8 @@ public struct ReportRefresh: Command {
         self.task = task
         self.outcome = outcome
     }
+
+    public static var lane: Lane { .renewal }
 
     /// Durable when answered. Throws `.leaseNotFound`, or `.invalidArgument` for the task of a job.
     public func run(in transaction: Transaction) async throws {

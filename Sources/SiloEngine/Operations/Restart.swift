@@ -27,7 +27,9 @@ public struct Restart: Command {
             transaction.put(job.keys.attempt(id, last.number), last.serializedBytes())
             attempt += 1
         }
-        if !transaction.keepsRecordsForEver { try await transaction.keepRecords(of: job, until: nil) }
+        if !transaction.keepsRecordsForEver { 
+            try await transaction.keepRecords(of: job, attempts: stored.earlierAttempts, until: nil)
+        }
         let start = max(transaction.now, Timestamp(stored.job.enqueueTimeMs))
         Probe.restarted.reached()
         try await transaction.schedule(job, stored.job, stored.jobBytes, attempt: max(1, attempt), relative: 1, start: start)

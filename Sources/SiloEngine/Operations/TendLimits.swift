@@ -8,6 +8,9 @@ struct TendLimits: Command {
     /// Things done in one go.
     static let countMax = 512
 
+    /// In steady time; see `ExpireLeases`.
+    let judging: Timestamp
+
     func run(in transaction: Transaction) async throws {
         let limits = transaction.memory.limits
         var left = Self.countMax
@@ -20,7 +23,8 @@ struct TendLimits: Command {
                 limits.markFreed(limit)
             }
         }
-        while left > 0, let refresh = limits.refreshes.popAlarm(by: transaction.now) {
+        let judged = transaction.now + (judging - transaction.steady)
+        while left > 0, let refresh = limits.refreshes.popAlarm(by: judged) {
             left -= 1
             try await transaction.tend(refresh)
         }

@@ -120,8 +120,6 @@ final class Committer: Sendable {
 
     private func release(_ work: [any PendingWork]) {
         guard !work.isEmpty else { return }
-        mailbox.answered(
-            work.count { $0.takeSlot() }, bytes: work.reduce(0) { $0 + $1.payloadBytes }
-        )
+        mailbox.answered(work)
     }
 }

@@ -13,12 +13,14 @@ final class ShardLoop {
     private let transaction: Transaction
     private let gauge: ShardGauge
     private let rateLimiter: (any RateLimiter)?
+    private let onHealed: @Sendable (HealedFault) -> Void
+    private var absencesSeen: Int
     private var alarm: (at: Timestamp, task: Task<Void, Never>)?
 
     init(
         memory: ShardMemory, store: any KeyValueStore, mailbox: Mailbox, committer: Committer,
         clock: any Clock, random: any RandomSource, executor: (any TaskExecutor)?, gauge: ShardGauge,
-        rateLimiter: (any RateLimiter)?
+        rateLimiter: (any RateLimiter)?, onHealed: @escaping @Sendable (HealedFault) -> Void
     ) {
         self.memory = memory
         self.store = store
@@ -28,80 +30,121 @@ final class ShardLoop {
         self.executor = executor
         self.gauge = gauge
         self.rateLimiter = rateLimiter
-        transaction = Transaction(store: store, memory: memory, now: clock.now, random: random)
+        self.onHealed = onHealed
+        absencesSeen = clock.absences
+        transaction = Transaction(store: store, memory: memory, clock: clock, random: random)
     }
 
     /// Serves until the mailbox is stopped and empty. Throws when the store fails: memory is worth nothing then.
     func run() async throws(StoreError) {
         defer { alarm?.task.cancel() }
-        while true {
+        while !mailbox.isFinished {
             setAlarm()
-            let (work, isStopped) = await mailbox.take(memory.settings.batchCommandsMax)
+            await mailbox.waitForWork()
             do {
-                try await turn(work)
+                try await turn()
             } catch {
                 for waiter in memory.waiters.popAll() { waiter.fail(.unavailable(error.message)) }
                 throw error
             }
-            if isStopped, work.isEmpty { break }
         }
         finish(memory.waiters.popAll(), wrote: false)
     }
 
     /// One batch.
-    private func turn(_ work: [any PendingWork]) async throws(StoreError) {
+    private func turn() async throws(StoreError) {
+        let waiting = mailbox.beginTurn()
+        memory.waiters.left(mailbox.takeAbandoned())
         var answers: [any PendingWork] = []
-        answers.reserveCapacity(work.count)
-        var begun = 0
         do {
-            for item in work {
-                transaction.begin(at: clock.now)
-                if let lease = item as? PendingLease {
-                    try await serveWaiters(&answers)
-                    try await lease.run(in: transaction)
-                    if let deadline = lease.deadline, lease.waits(at: transaction.now) {
-                        memory.waiters.append(lease, until: deadline)
-                    } else {
-                        answers.append(lease)
-                    }
-                } else {
-                    try await item.run(in: transaction)
-                    answers.append(item)
-                    if item is DismissWaiters { answers += memory.waiters.popAll() as [any PendingWork] }
-                }
-                begun += 1
-            }
-            transaction.begin(at: clock.now)
-            _ = try await transaction.perform(ExpireLeases())
+            try await serveLanes(waiting, &answers)
+            transaction.begin()
+            noticeAbsence()
+            let horizon = min(transaction.steady, mailbox.oldestRenewal ?? transaction.steady)
+            _ = try await transaction.perform(ExpireLeases(endedBy: horizon))
             _ = try await transaction.perform(FireTimers())
-            _ = try await transaction.perform(TendLimits())
+            _ = try await transaction.perform(TendLimits(judging: horizon))
             // What a command left over, of very many lines.
             if memory.limits.hasFreed { try await transaction.grantFreed() }
             try await serveWaiters(&answers)
-            answers += memory.waiters.popOverdue(at: transaction.now) as [any PendingWork]
+            answers += memory.waiters.popOverdue(at: transaction.steady) as [any PendingWork]
 
             let batch = transaction.takeBatch()
             if !batch.isEmpty { try await store.write(batch) }
             memory.forgetIdle()
             askRateLimiter()
             gauge.update(from: memory)
+            for fault in memory.healed.takeNew() { onHealed(fault) }
             finish(answers, wrote: !batch.isEmpty)
         } catch {
             Probe.writeFailed.reached()
-            for item in answers + work[begun...] { item.fail(.unavailable(error.message)) }
+            for item in answers { item.fail(.unavailable(error.message)) }
             throw error
         }
+    }
+
+    /// Workers could not renew their leases while this process was not there: they begin anew, as when a shard is opened.
+    private func noticeAbsence() {
+        let absences = clock.absences
+        guard absences != absencesSeen else { return }
+        absencesSeen = absences
+        Probe.leasesBegunAnew.reached()
+        memory.beginLeasesAnew(at: transaction.now, steady: transaction.steady)
+    }
+
+    /// Runs what waits, as much as one turn may do: what the shard sent itself, then renewals, then the rest in order.
+    private func serveLanes(
+        _ waiting: (renewals: Int, ordinary: Int), _ answers: inout [any PendingWork]
+    ) async throws(StoreError) {
+        var left = waiting
+        transaction.begin()
+        let room = TurnRoom(memory.settings, from: transaction.steady)
+        var spent = room.forRenewals
+        var ordinary = room
+        // Always some, so that a turn that is late from its beginning gets on.
+        while left.renewals > 0, let work = mailbox.take(.own) ?? mailbox.take(.renewal) {
+            left.renewals -= 1
+            try await serve(work, &spent, &answers)
+            if spent.isSpent(at: transaction.steady) { break }
+        }
+        ordinary.take(spent.taken)
+        while left.ordinary > 0, let work = mailbox.take(.ordinary) {
+            left.ordinary -= 1
+            try await serve(work, &ordinary, &answers)
+            if ordinary.isSpent(at: transaction.steady) { break }
+        }
+    }
+
+    private func serve(_ work: any PendingWork, _ room: inout TurnRoom, _ answers: inout [any PendingWork]) async throws(StoreError) {
+        transaction.begin()
+        do {
+            if work is PendingLease { try await serveWaiters(&answers) }
+            guard try await work.run(in: transaction, &room) else { return mailbox.putBack(work) }
+        } catch {
+            work.fail(.unavailable(error.message))
+            throw error
+        }
+        if let lease = work as? PendingLease, let deadline = lease.deadline, lease.waits(at: transaction.steady), lease.beginWaiting() {
+            return memory.waiters.append(lease, until: deadline)
+        }
+        answers.append(work)
+        if work is DismissWaiters { answers += memory.waiters.popAll() as [any PendingWork] }
     }
 
     /// Gives what became ready to those who wait for it, in the same batch and before anybody who came later.
     private func serveWaiters(_ answers: inout [any PendingWork]) async throws(StoreError) {
         let ready = memory.takeNewlyReady()
-        guard memory.waiters.count > 0 else { return }
+        guard !memory.waiters.isEmpty else { return }
+        var room = TurnRoom(memory.settings, from: transaction.steady)
         for group in ready.sorted() {
             while memory.hasWork(for: group), let waiter = memory.waiters.first(of: group) {
-                try await waiter.run(in: transaction)
+                guard !room.isSpent(at: transaction.steady) else {
+                    memory.lookAgain(for: group)
+                    break
+                }
+                _ = try await waiter.run(in: transaction, &room)
                 // What is ready is not for it, such as a task that is too large for its answer.
-                if waiter.waits(at: transaction.now) { break }
+                if waiter.waits(at: transaction.steady), waiter.beginWaiting() { break }
                 memory.waiters.removeFirst(of: group)
                 answers.append(waiter)
             }
@@ -126,22 +169,24 @@ final class ShardLoop {
 
     /// Wakes the loop when the next lease expires, timer is due or waiting ends.
     private func setAlarm() {
-        let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.unserved.isEmpty && memory.waiters.count > 0
+        let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.unserved.isEmpty && !memory.waiters.isEmpty
         if isBehind { return mailbox.wake() }
-        let next = [memory.leaseAlarms.first?.at, memory.timerAlarms.first?.at, memory.waiters.nextDeadline, memory.limits.nextAlarm]
-            .compactMap { $0 }.min()
-        guard let next else { return }
-        let now = clock.now
-        guard next > now else { return mailbox.wake() }
-        let at = min(next, now + Self.alarmMillisecondsMax)
+        let (now, steady) = (clock.now, clock.steady)
+        let rests = [
+            [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline].map { $0.map { $0 - steady } },
+            [memory.timerAlarms.first?.at, memory.limits.nextAlarm].map { $0.map { $0 - now } },
+        ]
+        guard let rest = rests.joined().compactMap({ $0 }).min() else { return }
+        guard rest > 0 else { return mailbox.wake() }
+        let at = steady + min(rest, Self.alarmMillisecondsMax)
         if let alarm {
-            guard at < alarm.at || alarm.at <= now else { return }
+            guard at < alarm.at || alarm.at <= steady else { return }
             alarm.task.cancel()
         }
         // Belongs to the loop, which cancels it when it ends; it only rings.
         let task = Task(executorPreference: executor) { [clock, mailbox] in
             // The clock may run slower than sleeps do.
-            while case let rest = at - clock.now, rest > 0 {
+            while case let rest = at - clock.steady, rest > 0 {
                 do { try await clock.sleep(milliseconds: rest) } catch { return }
             }
             mailbox.wake()

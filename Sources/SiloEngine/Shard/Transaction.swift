@@ -8,8 +8,10 @@ public final class Transaction {
     let memory: ShardMemory
     let random: any RandomSource
 
-    /// The time of the command that runs.
+    /// The time of the command that runs: the wall clock's, for dates, and steady time, for lengths.
     private(set) var now: Timestamp
+    private(set) var steady: Timestamp
+    private let clock: any Clock
     private let store: any StoreReader
 
     private var writes: [Write] = []
@@ -24,10 +26,12 @@ public final class Transaction {
     /// How to undo the changes of memory that the command has made.
     private var memoryUndo: [(ShardMemory) -> Void] = []
 
-    init(store: any StoreReader, memory: ShardMemory, now: Timestamp, random: any RandomSource) {
+    init(store: any StoreReader, memory: ShardMemory, clock: any Clock, random: any RandomSource) {
         self.store = store
         self.memory = memory
-        self.now = now
+        self.clock = clock
+        now = clock.now
+        steady = clock.steady
         self.random = random
     }
 
@@ -35,8 +39,10 @@ public final class Transaction {
 
     // MARK: Commands
 
-    func begin(at now: Timestamp) {
-        self.now = now
+    /// A command begins now.
+    func begin() {
+        now = clock.now
+        steady = clock.steady
     }
 
     /// The command succeeded.

@@ -24,8 +24,10 @@ final class GubernatorConnection: Sendable {
 
     /// Connects at the first call.
     init(_ settings: GubernatorSettings) throws(StartError) {
-        target = try settings.target()
+        let (target, tls) = try settings.target()
+        self.target = target
         var options = ChannelOptions()
+        options.tls = tls
         options.maxMessageBytes = Self.answerBytesMax
         options.connectTimeout = .milliseconds(settings.connectTimeoutMilliseconds)
         self.options = options

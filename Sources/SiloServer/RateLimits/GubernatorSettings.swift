@@ -1,7 +1,9 @@
+import GRPC
+
 /// Where the external rate limiter is and how it is asked (spec/limits.md 2). Numbers outside their range are taken to its
 /// nearest end.
 public struct GubernatorSettings: Sendable, Equatable {
-    /// `host:port`; `http://` or `https://` before it says nothing, for it is called in plain text.
+    /// `host:port`, called in plain text; with `https://` before it, with TLS and the system's authorities.
     public var address: String
     /// How long the first check of a batch waits for others.
     public var coalesceMilliseconds = 5
@@ -30,18 +32,21 @@ public struct GubernatorSettings: Sendable, Equatable {
         return bounded
     }
 
-    /// The address without a scheme, in the form that a channel takes.
-    func target() throws(StartError) -> String {
-        var target = address[...]
-        for scheme in ["http://", "https://"] where target.hasPrefix(scheme) {
-            target = target.dropFirst(scheme.count)
-            break
+    /// Where it is, in the form that a channel takes, and the TLS to call it with; nil: plain text.
+    func target() throws(StartError) -> (name: String, tls: ClientTLS?) {
+        let place: ServerAddress
+        let tls: ClientTLS?
+        do throws(ServerAddress.Mistake) {
+            place = try ServerAddress(address)
+            tls = try place.tls(nil)
+        } catch {
+            throw StartError("the address of gubernator: \(error)")
         }
-        let colon = target.lastIndex(of: ":") ?? target.startIndex
-        guard colon > target.startIndex, let port = UInt16(target[colon...].dropFirst()), port > 0, !target.contains("/") else {
+        let colon = place.target.lastIndex(of: ":") ?? place.target.startIndex
+        guard colon > place.target.startIndex, let port = UInt16(place.target[colon...].dropFirst()), port > 0, !place.target.contains("/") else {
             throw StartError("the address of gubernator must be host:port with a port from 1 to 65535, not \(address)")
         }
-        return String(target)
+        return (place.target, tls)
     }
 }
 

@@ -1,4 +1,5 @@
 import GRPC
+import Protobuf
 
 /// Checks the fields of one part of a request. What breaks a bound is refused with the field's name and the bound.
 struct BoundCheck {
@@ -33,7 +34,7 @@ struct BoundCheck {
         guard number.isFinite, number >= 0 else { throw field(name).refusal("must be a finite number of at least 0, not \(number)") }
     }
 
-    func metadata(_ entries: [String: String]) throws(Status) {
+    func metadata(_ entries: TextMap<String>) throws(Status) {
         do {
             try Bounds.checkMetadata(entries)
         } catch {

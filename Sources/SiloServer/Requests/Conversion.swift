@@ -22,11 +22,12 @@ extension SiloV1.SerializedBytes? {
 }
 
 extension SiloV1.RetryPolicy {
-    /// The record of a policy. Throws for a factor that is no number; all else counts as it is.
+    /// The record of a policy. Throws for what makes no wait; all else counts as it is, zeros among it: a wait of nothing.
     func record() throws(Status) -> StorageV1.RetryPolicy {
-        guard !backoffFactor.isNaN else {
-            throw Status(.invalidArgument, "retry_policy.backoff_factor must be a number, not NaN")
-        }
+        let check = BoundCheck("retry_policy")
+        try check.range(initialIntervalMs, 0...Int64.max, "initial_interval_ms")
+        try check.range(maxIntervalMs, 0...Int64.max, "max_interval_ms")
+        try check.multiplier(backoffFactor, "backoff_factor")
         var record = StorageV1.RetryPolicy()
         record.retryCount = retryCount
         record.initialIntervalMs = initialIntervalMs
@@ -116,7 +117,8 @@ extension SiloV1.JobAttempt {
 }
 
 extension SiloV1.GetJobResponse {
-    init(_ stored: StoredJob, attempts: [SiloV1.JobAttempt]) {
+    /// A job without its attempts.
+    init(_ stored: StoredJob) {
         self.init()
         let job = stored.job
         id = job.id
@@ -128,7 +130,6 @@ extension SiloV1.GetJobResponse {
         metadata = job.metadata
         status = SiloV1.JobStatus(stored.state)
         statusChangedAtMs = stored.changedAt.milliseconds
-        self.attempts = attempts
         nextAttemptStartsAfterMs = stored.nextStart?.milliseconds
         taskGroup = job.taskGroup
         if stored.state == .succeeded, let last = stored.status?.lastAttempt { result = SiloV1.SerializedBytes(last.result) }

@@ -26,7 +26,7 @@ extension Status {
 
     /// A message may quote what the caller sent; clients refuse answers with long headers.
     var shortened: Status {
-        guard message.utf8.count > 1024 else { return self }
+        guard message.utf8.count > Bounds.statusBytesMax else { return self }
         let scalars = message.unicodeScalars
         return Status(code, "\(String(scalars.prefix(256)))…\(String(scalars.suffix(256)))", trailers: trailers)
     }

@@ -15,8 +15,7 @@ struct Tenancy: Sendable {
             return .none
         }
         guard !name.isEmpty else { throw Status(.invalidArgument, "tenant id required") }
-        guard name.unicodeScalars.count <= Tenant.nameScalarsMax else { throw Status(.invalidArgument, "invalid tenant id") }
-        return try checked(Tenant(name), in: shard)
+        return try checked(name, in: shard)
     }
 
     /// The tenant of a worker's request. Without tenancy whatever it says is ignored.
@@ -25,13 +24,15 @@ struct Tenancy: Sendable {
         guard let name, !name.isEmpty else {
             throw Status(.invalidArgument, "tenant_id is required for worker operations when tenancy is enabled")
         }
-        return try checked(Tenant(name), in: shard)
+        return try checked(name, in: shard)
     }
 
     /// The tenant as workers see it: absent without tenancy.
     func shown(_ tenant: Tenant) -> String? { isEnabled ? tenant.name : nil }
 
-    private func checked(_ tenant: Tenant, in shard: ShardHost) throws(Status) -> Tenant {
+    private func checked(_ name: String, in shard: ShardHost) throws(Status) -> Tenant {
+        guard Bounds.hasScalars(name, atMost: Tenant.nameScalarsMax) else { throw Status(.invalidArgument, "invalid tenant id") }
+        let tenant = Tenant(name)
         guard shard.range.contains(tenant.hash) else {
             throw Status(
                 .failedPrecondition,

@@ -10,12 +10,16 @@ struct Call<Response: Message>: Sendable {
         self.call = call
     }
 
-    func answer(_ response: Response) { call.respond(response.serializedBytes()) }
+    /// - Parameter onUndelivered: runs at most once, when it is known that the caller did not get this answer.
+    func answer(_ response: Response, onUndelivered: (@Sendable () -> Void)? = nil) {
+        call.respond(response.serializedBytes(), onUndelivered: onUndelivered)
+    }
+
     func fail(_ error: any Error) { call.fail(Status(wrapping: error).shortened) }
 
-    func answer(_ result: Result<Response, some Error>) {
+    func answer(_ result: Result<Response, some Error>, onUndelivered: (@Sendable () -> Void)? = nil) {
         switch result {
-        case .success(let response): answer(response)
+        case .success(let response): answer(response, onUndelivered: onUndelivered)
         case .failure(let error): fail(error)
         }
     }
@@ -26,18 +30,20 @@ struct Call<Response: Message>: Sendable {
 
 extension MethodTable {
     /// Serves a method: checks who calls, decodes, and hands over. What the handler throws is the answer.
+    /// - Parameters:
+    ///   - isServedWhileClosing: see `Server.register`.
+    ///   - limit: see `Server.register`.
     mutating func serve<Request: Message, Response: Message>(
         _ method: Method<Request, Response>, for callers: Callers, isServedWhileClosing: Bool = false,
-        _ handler: @escaping @Sendable (Request, Call<Response>) throws -> Void
+        limit: CallLimit? = nil, _ handler: @escaping @Sendable (Request, Call<Response>) throws -> Void
     ) {
-        add(method.path, isServedWhileClosing: isServedWhileClosing) { raw in
+        add(method.path, isServedWhileClosing: isServedWhileClosing, limit: limit, screen: callers.screen) { raw in
             let call = Call<Response>(raw)
             do {
-                try callers.check(raw)
                 let request: Request
                 do {
                     request = try raw.withRequest { bytes throws(DecodingError) in 
-                        try Request(decoding: bytes, nestedMax: Bounds.nestedMax)
+                        try Request(decoding: bytes, nestedMax: Bounds.nestedMax(in: bytes.count))
                     }
                 } catch {
                     throw Status(.invalidArgument, "the request is no valid \(Request.messageName): \(error)")

@@ -11,24 +11,33 @@ struct Callers: Sendable {
 
     static let anybody = Callers(token: nil)
 
-    func check(_ call: any IncomingCall) throws(Status) {
-        guard let token else { return }
-        guard let header = call.metadata["authorization"] else {
-            throw Status(.unauthenticated, "missing authorization header")
-        }
-        guard header.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) else {
-            throw Status(.unauthenticated, "invalid authorization header")
-        }
-        let prefix = "Bearer "
-        guard header.hasPrefix(prefix), Self.equal(Array(header.utf8.dropFirst(prefix.utf8.count)), token) else {
-            throw Status(.unauthenticated, "invalid auth token")
-        }
+    /// Looks at a call's headers before its request is read; nil lets everybody in.
+    var screen: Server.Screen? {
+        guard let token else { return nil }
+        return { headers in Self.refusal(headers, token) }
     }
 
+    private static func refusal(_ headers: any CallHeaders, _ token: [UInt8]) -> Status? {
+        guard let header = headers.header("authorization") else {
+            return Status(.unauthenticated, "missing authorization header")
+        }
+        guard header.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) else {
+            return Status(.unauthenticated, "invalid authorization header")
+        }
+        guard header.starts(with: prefix), equal(header.dropFirst(prefix.count), token) else {
+            return Status(.unauthenticated, "invalid auth token")
+        }
+        return nil
+    }
+
+    private static let prefix = Array("Bearer ".utf8)
+
     /// Takes as long for a nearly right secret as for a wrong one.
-    private static func equal(_ given: [UInt8], _ secret: [UInt8]) -> Bool {
+    private static func equal(_ given: ArraySlice<UInt8>, _ secret: [UInt8]) -> Bool {
         var difference = given.count ^ secret.count
-        for index in secret.indices { difference |= Int(secret[index] ^ (index < given.count ? given[index] : 0)) }
+        for index in secret.indices {
+            difference |= Int(secret[index] ^ (index < given.count ? given[given.startIndex + index] : 0))
+        }
         return difference == 0
     }
 }

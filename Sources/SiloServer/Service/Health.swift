@@ -28,6 +28,9 @@ final class Health: Sendable {
         }
     }
     private let state: Mutex<State>
+    // Anybody may ask, with no token: limits of their own keep that from taking the place of others' calls.
+    private let checks = CallLimit(total: 1024, perPeer: 256)
+    private let watches = CallLimit(total: 1024, perPeer: 128)
 
     /// None of the shards serves yet.
     init(_ shards: [ShardID]) {
@@ -35,7 +38,7 @@ final class Health: Sendable {
     }
 
     func register(on methods: inout MethodTable) {
-        methods.serve(GRPCHealthV1.Health.check, for: .anybody, isServedWhileClosing: true) { request, call in
+        methods.serve(GRPCHealthV1.Health.check, for: .anybody, isServedWhileClosing: true, limit: checks) { request, call in
             guard let isServing = self.state.withLock({ $0.isServing(request.service) }) else {
                 throw Status(.notFound, "unknown service \(request.service)")
             }
@@ -45,7 +48,7 @@ final class Health: Sendable {
 
     /// Watches are streams, which a method table does not hold.
     func registerWatch(on server: Server) {
-        server.register(GRPCHealthV1.Health.watch.path) { call in self.watch(call) }
+        server.register(GRPCHealthV1.Health.watch.path, limit: watches) { call in self.watch(call) }
     }
 
     /// A shard begins to serve, or stops.

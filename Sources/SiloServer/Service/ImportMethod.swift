@@ -4,114 +4,55 @@ import SiloAPI
 import SiloCore
 import SiloEngine
 import SiloStore
-import Synchronization
 
-/// ImportJobs: jobs that ran elsewhere, of any shards and tenants. Each has its own result (spec/api.md 6.15).
+/// ImportJobs: jobs that ran elsewhere, of any shards and tenants, as many as fit into a message. Each has its own result
+/// (spec/api.md 6.15).
 struct ImportMethod: Sendable {
     let shards: ShardSet
     let tenancy: Tenancy
+    private let inHand = ImportsInHand()
 
-    /// Where an entry goes, or why it goes nowhere.
-    private enum Entry: Sendable {
-        case command(Import, Shard)
-        case refused(Status)
+    init(shards: ShardSet, tenancy: Tenancy) {
+        self.shards = shards
+        self.tenancy = tenancy
     }
 
     func run(_ request: SiloV1.ImportJobsRequest, _ call: Call<SiloV1.ImportJobsResponse>) throws {
-        guard request.jobs.count <= Bounds.batchMax else {
-            throw Status(.invalidArgument, "jobs has too many entries (max \(Bounds.batchMax))")
-        }
-        let entries = request.jobs.map(entry)
-        var places: [ObjectIdentifier: (shard: Shard, indices: [Int])] = [:]
-        for (index, entry) in entries.enumerated() {
-            guard case .command(_, let shard) = entry else { continue }
-            places[ObjectIdentifier(shard), default: (shard, [])].indices.append(index)
-        }
-        let refusals: [Status?] = entries.map { if case .refused(let status) = $0 { status } else { nil } }
-        let gathering = Gathering(request.jobs.map(\.id), refusals, groups: places.count) { call.answer($0) }
-        guard !places.isEmpty else { return gathering.finish() }
-        for (shard, indices) in places.values {
-            let commands = indices.compactMap { index in if case .command(let command, _) = entries[index] { command } else { nil } }
-            shard.submit(ImportEach(commands)) { result in gathering.take(result, for: indices) }
-        }
-    }
-
-    private func entry(_ job: SiloV1.ImportJobRequest) -> Entry {
-        do throws(Status) {
-            let host = try shards.host(job.shard)
-            let command = try job.command(tenancy.tenant(job.tenant, of: host))
-            return .command(command, try shards.resolve(job.shard).shard)
-        } catch {
-            return .refused(error)
-        }
-    }
-
-    /// Puts the shards' results in the request's order and answers when all are there.
-    private final class Gathering: Sendable {
-        private struct State {
-            var results: [SiloV1.ImportJobResult]
-            var refusals: [Status?]
-            var groupsLeft: Int
-        }
-        private let state: Mutex<State>
-        private let completion: @Sendable (Result<SiloV1.ImportJobsResponse, Status>) -> Void
-
-        init(
-            _ ids: [String], _ refusals: [Status?], groups: Int,
-            _ completion: @escaping @Sendable (Result<SiloV1.ImportJobsResponse, Status>) -> Void
-        ) {
-            let results = ids.map { id in
-                var result = SiloV1.ImportJobResult()
-                result.id = id
-                result.status = .failed
-                return result
-            }
-            state = Mutex(State(results: results, refusals: refusals, groupsLeft: groups))
-            self.completion = completion
-        }
-
-        func take(_ result: Result<[Result<JobStatusName, SiloError>], SiloError>, for indices: [Int]) {
-            let isLast = state.withLock { state in
-                for (position, index) in indices.enumerated() {
-                    switch result.flatMap({ $0[position] }) {
-                    case .success(let status):
-                        state.results[index].success = true
-                        state.results[index].status = SiloV1.JobStatus(status)
-                    case .failure(let error):
-                        state.refusals[index] = Status(error)
-                    }
+        var queues: [ImportRun.Queue] = []
+        var places: [ObjectIdentifier: Int] = [:]
+        var refusals: [Status?] = []
+        var bytes = 0
+        for (index, job) in request.jobs.enumerated() {
+            do throws(Status) {
+                let host = try shards.host(job.shard)
+                let command = try job.command(tenancy.tenant(job.tenant, of: host))
+                let shard = try shards.resolve(job.shard).shard
+                let place = places[ObjectIdentifier(shard), default: queues.count]
+                if place == queues.count {
+                    places[ObjectIdentifier(shard)] = place
+                    queues.append((shard, []))
                 }
-                state.groupsLeft -= 1
-                return state.groupsLeft == 0
+                queues[place].entries.append((index, command))
+                bytes += command.memoryBytes
+                refusals.append(nil)
+            } catch {
+                refusals.append(error)
             }
-            if isLast { finish() }
         }
-
-        func finish() {
-            let (results, refusals) = state.withLock { ($0.results, $0.refusals) }
-            // As other servers of the protocol answer the import of a running job; here it stops nobody else's.
-            if let first = refusals.first ?? nil, refusals.allSatisfy({ $0?.isOfRunningJob ?? false }) { return completion(.failure(first)) }
-            var response = SiloV1.ImportJobsResponse()
-            response.results = zip(results, refusals).map { result, refusal in
-                var result = result
-                result.error = refusal.map { "\($0.codeName): \($0.message)" }
-                return result
-            }
-            completion(.success(response))
+        let size = bytes
+        try inHand.enter(size)
+        let run = ImportRun(request.jobs.map(\.id), refusals, queues: queues.count) { [inHand] result in
+            inHand.leave(size)
+            call.answer(result)
         }
+        call.onCancel { run.abandon() }
+        run.begin(queues)
     }
 }
 
-extension Status {
-    /// As other languages write it: `INVALID_ARGUMENT`.
-    fileprivate var codeName: String {
-        "\(code)".reduce("") { $0 + ($1.isUppercase ? "_" : "") + $1.uppercased() }
-    }
-
-    /// Names an import over a running job, whose refusal is the whole call's when nothing else was asked.
-    fileprivate var isOfRunningJob: Bool {
-        code == .failedPrecondition && message.hasPrefix("cannot reimport job") && message.hasSuffix("(status: Running)")
-    }
+extension Import {
+    /// What it takes in memory, about.
+    fileprivate var memoryBytes: Int { contentBytes + 512 + 128 * attempts.count }
 }
 
 extension SiloV1.ImportJobRequest {
@@ -119,23 +60,15 @@ extension SiloV1.ImportJobRequest {
     func command(_ tenant: Tenant) throws(Status) -> Import {
         guard !id.isEmpty else { throw Status(.invalidArgument, "job id is required for import") }
         let id = try JobID(checking: id)
-        guard !taskGroup.isEmpty else { throw Status(.invalidArgument, "task_group is required") }
-        guard taskGroup.unicodeScalars.count <= Bounds.taskGroupScalarsMax else {
-            throw Status(.invalidArgument, "task_group too long (must be <= 64 chars)")
-        }
-        guard priority <= Bounds.priorityMax else { throw Status(.invalidArgument, "priority must be between 0 and 99") }
+        try Bounds.checkTaskGroup(taskGroup)
+        try Bounds.checkPriority(priority)
         try Bounds.checkMetadata(metadata)
         let limits = try limits.records()
         let policy = try retryPolicy?.record()
-        guard attempts.count <= Bounds.importAttemptsMax else {
-            throw Status(.invalidArgument, "attempts has too many entries (max \(Bounds.importAttemptsMax))")
-        }
+        try Bounds.checkPayload(payload.bytes, "payload")
         var records: [StorageV1.Attempt] = []
-        for attempt in attempts { records.append(try attempt.record()) }
-        let bytes = records.reduce(payload.bytes.count) { $0 + $1.result.count + $1.errorData.count }
-        guard bytes <= Bounds.payloadBytesMax else {
-            throw Status(.invalidArgument, "payload and results too large (must be <= \(Bounds.payloadBytesMax) bytes together)")
-        }
+        records.reserveCapacity(attempts.count)
+        for (index, attempt) in attempts.enumerated() { records.append(try attempt.record(index)) }
         return Import(
             tenant: tenant, id: id, priority: priority, enqueueTimeMs: enqueueTimeMs, startAtMs: startAtMs, retryPolicy: policy,
             payload: payload.bytes, limits: limits, metadata: metadata, taskGroup: taskGroup, attempts: records
@@ -144,14 +77,17 @@ extension SiloV1.ImportJobRequest {
 }
 
 extension SiloV1.ImportAttempt {
-    fileprivate func record() throws(Status) -> StorageV1.Attempt {
+    fileprivate func record(_ index: Int) throws(Status) -> StorageV1.Attempt {
         var record = StorageV1.Attempt()
         switch status {
         case .succeeded:
             record.outcome = .succeeded
+            try Bounds.checkPayload(result.bytes, "attempts[\(index)].result")
             record.result = result.bytes
         case .failed:
             record.outcome = .failed
+            try Bounds.checkText(errorCode ?? "", Bounds.errorCodeBytesMax, "attempts[\(index)].error_code")
+            try Bounds.checkPayload(errorData.bytes, "attempts[\(index)].error_data")
             record.errorCode = errorCode ?? ""
             record.errorData = errorData.bytes
         case .cancelled:

@@ -23,9 +23,8 @@ struct JobMethods: Sendable {
             }
         }
         server.serve(SiloV1.Silo.enqueueBatch, for: callers) { request, call in try enqueueBatch(request, call) }
-        server.serve(SiloV1.Silo.importJobs, for: callers) { request, call in
-            try ImportMethod(shards: shards, tenancy: tenancy).run(request, call)
-        }
+        let importing = ImportMethod(shards: shards, tenancy: tenancy)
+        server.serve(SiloV1.Silo.importJobs, for: callers) { request, call in try importing.run(request, call) }
         server.serve(SiloV1.Silo.getJob, for: callers) { request in try await job(request) }
         server.serve(SiloV1.Silo.getJobResult, for: callers) { request in
             let (stored, _, _) = try await read(request.shard, request.id, request.tenant)
@@ -84,7 +83,7 @@ struct JobMethods: Sendable {
                 })
             }
         } else {
-            shard.submit(EnqueueEach(commands)) { result in
+            shard.submit(Each(commands)) { result in
                 call.answer(result.map { SiloV1.EnqueueBatchResponse($0, refusals: refused) })
             }
         }
@@ -92,23 +91,38 @@ struct JobMethods: Sendable {
 
     private func job(_ request: SiloV1.GetJobRequest) async throws -> SiloV1.GetJobResponse {
         let (stored, keys, reader) = try await read(request.shard, request.id, request.tenant)
-        var attempts: [SiloV1.JobAttempt] = []
-        if request.includeAttempts {
-            let range = keys.attempts(of: JobID(stored.job.id))
-            do {
-                try await reader.scanAll(from: range.start, to: range.end) { row throws(StoreError) in
-                    guard let attempt = try? StorageV1.Attempt(serializedBytes: row.value) else {
-                        throw .corrupt("an attempt of job \(stored.job.id) cannot be read")
-                    }
-                    attempts.append(SiloV1.JobAttempt(attempt, of: stored.job.id))
-                }
-            } catch {
-                throw SiloError(reading: error)
-            }
-            if let last = stored.status?.lastAttempt { attempts.append(SiloV1.JobAttempt(last, of: stored.job.id)) }
-            if let lease = stored.lease { attempts.append(SiloV1.JobAttempt(lease, of: stored.job.id)) }
+        var answer = try JobAnswer(stored, request)
+        guard request.includeAttempts else { return answer.response }
+        // One by one, until the answer is full: all of them may be too much for memory.
+        for number in stored.earlierAttempts where number >= request.attemptsFrom {
+            guard let attempt = try await attempt(number, of: stored, keys, reader) else { continue }
+            guard try answer.add(attempt) else { return answer.response }
         }
-        return SiloV1.GetJobResponse(stored, attempts: attempts)
+        let rest = [
+            stored.status?.lastAttempt.map { SiloV1.JobAttempt($0, of: stored.job.id) },
+            stored.lease.map { SiloV1.JobAttempt($0, of: stored.job.id) },
+        ]
+        for case let attempt? in rest where attempt.attemptNumber >= request.attemptsFrom {
+            guard try answer.add(attempt) else { break }
+        }
+        return answer.response
+    }
+
+    /// An attempt with a row of its own.
+    private func attempt(
+        _ number: UInt32, of stored: StoredJob, _ keys: TenantKeys, _ reader: any StoreReader
+    ) async throws(SiloError) -> SiloV1.JobAttempt? {
+        let bytes: Bytes?
+        do {
+            bytes = try await reader.get(keys.attempt(JobID(stored.job.id), number))
+        } catch {
+            throw SiloError(reading: error)
+        }
+        guard let bytes else { return nil }
+        guard let attempt = try? StorageV1.Attempt(serializedBytes: bytes) else {
+            throw .corrupt("attempt \(number) of job \(stored.job.id) cannot be read")
+        }
+        return SiloV1.JobAttempt(attempt, of: stored.job.id)
     }
 
     /// A job's rows on one consistent, durable view.
@@ -146,7 +160,7 @@ extension SiloV1.EnqueueBatchResponse {
             case .success(let id): entry.id = id.text
             case .failure(let status):
                 entry.code = status.code.rawValue
-                entry.error = status.message
+                entry.error = status.shortened.message
             case nil: break
             }
             return entry

@@ -34,9 +34,7 @@ struct LimitMethods: Sendable {
         server.serve(SiloV1.Silo.pause, for: callers) { request, call in
             let (host, shard) = try shards.resolve(request.shard)
             let target = try target(request.target, request.tenant, of: host)
-            guard request.reason.utf8.count <= Bounds.reasonBytesMax else {
-                throw Status(.invalidArgument, "reason too long (must be <= \(Bounds.reasonBytesMax) bytes)")
-            }
+            try Bounds.checkText(request.reason, Bounds.reasonBytesMax, "reason")
             shard.submit(Pause(target, reason: request.reason)) { result in
                 call.answer(result.map { wasPaused in
                     var response = SiloV1.PauseResponse()
@@ -75,10 +73,7 @@ struct LimitMethods: Sendable {
             guard isWhole else { throw Status(.invalidArgument, "target.whole_tenant must be true, or name a task_group or limit_key") }
             return .tenant(try tenancy.tenant(tenant, of: host))
         case .taskGroup(let group):
-            guard !group.isEmpty else { throw Status(.invalidArgument, "target.task_group is required") }
-            guard group.unicodeScalars.count <= Bounds.taskGroupScalarsMax else {
-                throw Status(.invalidArgument, "target.task_group too long (must be <= \(Bounds.taskGroupScalarsMax) chars)")
-            }
+            try Bounds.checkTaskGroup(group, "target.task_group")
             guard let tenant, !tenant.isEmpty else { return .group(TaskGroup(group), of: nil) }
             return .group(TaskGroup(group), of: try tenancy.tenant(tenant, of: host))
         case .limitKey(let key):

@@ -20,6 +20,15 @@ struct Reflection: Sendable {
         }
     }
 
+    /// Anybody may ask, with no token; see `Health`.
+    private let limit = CallLimit(total: 64, perPeer: 16)
+    private let idleMax: Duration
+
+    /// - Parameter idleMax: how long a stream may stay without a request, or without reading an answer.
+    init(idleMax: Duration = .seconds(60)) {
+        self.idleMax = idleMax
+    }
+
     private let files = [
         File(SiloV1.fileName, SiloV1.symbols, [SiloV1.Silo.name], SiloV1.fileDescriptor),
         File(GRPCHealthV1.fileName, GRPCHealthV1.symbols, [GRPCHealthV1.Health.name], GRPCHealthV1.fileDescriptor),
@@ -30,25 +39,35 @@ struct Reflection: Sendable {
     ]
 
     func register(on server: Server) {
-        server.registerStream(GRPCReflectionV1.ServerReflection.serverReflectionInfo.path) { stream in
+        server.registerStream(GRPCReflectionV1.ServerReflection.serverReflectionInfo.path, limit: limit) { stream in
             // Bound to the stream: it ends with it.
             Task {
                 do throws(Status) {
-                    while let bytes = await stream.receive() {
-                        let request: GRPCReflectionV1.ServerReflectionRequest
-                        do {
-                            request = try .init(serializedBytes: bytes)
-                        } catch {
-                            throw Status(.invalidArgument, "the request is no valid ServerReflectionRequest: \(error)")
-                        }
-                        try await stream.send(answer(request).serializedBytes())
-                    }
+                    while try await serveOne(stream) {}
                     stream.finish(trailers: Metadata())
                 } catch {
                     stream.fail(error)
                 }
             }
         }
+    }
+
+    /// Answers the next request; false when there is none any more.
+    private func serveOne(_ stream: ServerStream) async throws(Status) -> Bool {
+        let alarm = Task {
+            try await Task.sleep(for: idleMax)
+            stream.abort(Status(.deadlineExceeded, "the stream was idle for \(idleMax)"))
+        }
+        defer { alarm.cancel() }
+        guard let bytes = await stream.receive() else { return false }
+        let request: GRPCReflectionV1.ServerReflectionRequest
+        do {
+            request = try .init(serializedBytes: bytes)
+        } catch {
+            throw Status(.invalidArgument, "the request is no valid ServerReflectionRequest: \(error)")
+        }
+        try await stream.send(answer(request).serializedBytes())
+        return true
     }
 
     private func answer(_ request: GRPCReflectionV1.ServerReflectionRequest) -> GRPCReflectionV1.ServerReflectionResponse {

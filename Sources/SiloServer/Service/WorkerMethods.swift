@@ -10,26 +10,30 @@ struct WorkerMethods: Sendable {
     let tenancy: Tenancy
     let random: any RandomSource
     let leaseMilliseconds: Int64
+    /// Whether `LeaseTask`, which passes limits, may be called.
+    let isDevelopment: Bool
 
     func register(on server: inout MethodTable, for callers: Callers) {
         server.serve(SiloV1.Silo.leaseTask, for: callers) { request, call in
+            guard isDevelopment else { throw Status(.permissionDenied, "LeaseTask is only available in dev mode") }
             let (host, shard) = try shards.resolve(request.shard)
             let tenant = try tenancy.tenant(request.tenant, of: host)
             guard !request.workerId.isEmpty else { throw Status(.invalidArgument, "worker_id is required") }
-            try checkWorker(request.workerId)
+            try Bounds.checkWorker(request.workerId)
             let command = LeaseJob(tenant: tenant, id: try JobID(checking: request.id), worker: request.workerId)
             shard.submit(command) { result in
                 call.answer(result.map { task in
                     var response = SiloV1.LeaseTaskResponse()
                     response.task = message(task, shard: request.shard)
                     return response
-                })
+                }, onUndelivered: { if case .success(let task) = result { shard.submit(GiveBack([task.id])) { _ in } } })
             }
         }
         server.serve(SiloV1.Silo.leaseTasks, for: callers) { request, call in try lease(request, call) }
         server.serve(SiloV1.Silo.heartbeat, for: callers) { request, call in
             let (host, shard) = try shards.resolve(request.shard)
             let tenant = try tenancy.workerTenant(request.tenantId, of: host)
+            try Bounds.checkWorker(request.workerId)
             let command = Heartbeat(tenant: tenant, task: try taskID(request.taskId), worker: request.workerId)
             shard.submit(command) { result in
                 call.answer(result.map { cancelledAt in
@@ -52,7 +56,10 @@ struct WorkerMethods: Sendable {
             let outcome: ReportRefresh.Outcome
             switch request.outcome {
             case .success(let success): outcome = .success(newMax: success.newMaxConcurrency)
-            case .failure: outcome = .failure
+            case .failure(let failure):
+                try Bounds.checkText(failure.code, Bounds.errorCodeBytesMax, "failure.code")
+                try Bounds.checkText(failure.message, Bounds.refreshMessageBytesMax, "failure.message")
+                outcome = .failure
             case nil: throw Status(.invalidArgument, "missing outcome")
             }
             shard.submit(ReportRefresh(tenant: tenant, task: try taskID(request.taskId), outcome: outcome)) { result in
@@ -63,11 +70,11 @@ struct WorkerMethods: Sendable {
     }
 
     private func lease(_ request: SiloV1.LeaseTasksRequest, _ call: Call<SiloV1.LeaseTasksResponse>) throws {
-        guard !request.taskGroup.isEmpty else { throw Status(.invalidArgument, "task_group is required") }
-        try checkWorker(request.workerId)
+        try Bounds.checkTaskGroup(request.taskGroup)
+        try Bounds.checkWorker(request.workerId)
         let lease = Lease(
             worker: request.workerId, group: request.taskGroup,
-            taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax)), payloadBytesMax: Bounds.leasePayloadBytesMax
+            taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax)), answerBytesMax: Bounds.leaseAnswerBytes(request.answerBytesMax)
         )
         let wait = Int64(min(request.waitMs ?? 0, Bounds.waitMillisecondsMax))
         var open: [(ShardHost, Shard)] = []
@@ -89,7 +96,7 @@ struct WorkerMethods: Sendable {
                     )
                 }
                 return response
-            })
+            }, onUndelivered: { if case .success(let found) = result { found.giveBack() } })
         }
         call.onCancel { sweep.abandon() }
         sweep.begin()
@@ -116,16 +123,16 @@ struct WorkerMethods: Sendable {
             }
         }
         let refused = refusals
-        shard.submit(ReportOutcomes(reports)) { result in
-            call.answer(result.map { errors in
-                var rest = errors[...]
+        shard.submit(Each(reports)) { result in
+            call.answer(result.map { results in
+                var rest = results[...]
                 var response = SiloV1.ReportOutcomesResponse()
                 response.results = zip(request.outcomes, refused).map { outcome, refusal in
                     var entry = SiloV1.OutcomeResult()
                     entry.taskId = outcome.taskId
-                    if let status = refusal ?? rest.popFirst().flatMap({ $0 }).map(Status.init) {
+                    if let status = refusal ?? rest.popFirst().flatMap({ $0.refusal }).map(Status.init) {
                         entry.code = status.code.rawValue
-                        entry.error = status.message
+                        entry.error = status.shortened.message
                     }
                     return entry
                 }
@@ -138,8 +145,14 @@ struct WorkerMethods: Sendable {
         let tenant = try tenancy.workerTenant(request.tenantId, of: host)
         let outcome: ReportOutcome.Outcome
         switch request.outcome {
-        case .success(let result): outcome = .success(result: SiloV1.SerializedBytes?(result).bytes)
-        case .failure(let failure): outcome = .failure(code: failure.code, data: failure.data.bytes)
+        case .success(let result):
+            let bytes = SiloV1.SerializedBytes?(result).bytes
+            try Bounds.checkPayload(bytes, "success")
+            outcome = .success(result: bytes)
+        case .failure(let failure):
+            try Bounds.checkText(failure.code, Bounds.errorCodeBytesMax, "failure.code")
+            try Bounds.checkPayload(failure.data.bytes, "failure.data")
+            outcome = .failure(code: failure.code, data: failure.data.bytes)
         case .cancelled: outcome = .cancelled
         case nil: throw Status(.invalidArgument, "missing outcome")
         }
@@ -150,12 +163,6 @@ struct WorkerMethods: Sendable {
     private func taskID(_ text: String) throws(Status) -> TaskID {
         guard let uuid = UUID(text) else { throw Status(SiloError.leaseNotFound) }
         return TaskID(uuid)
-    }
-
-    private func checkWorker(_ id: String) throws(Status) {
-        guard id.utf8.count <= Bounds.workerIDBytesMax else {
-            throw Status(.invalidArgument, "worker_id too long (must be <= \(Bounds.workerIDBytesMax) bytes)")
-        }
     }
 
     private func message(_ task: LeasedTask, shard: String) -> SiloV1.Task {

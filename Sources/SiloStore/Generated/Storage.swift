@@ -27,7 +27,7 @@ public enum StorageV1 {
         public var startMs: Int64 = 0
         public var retryPolicy: StorageV1.RetryPolicy?
         public var limits: [StorageV1.Limit] = []
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         public var payload: [UInt8] = []
         /// when it was enqueued
         public var createdAtMs: Int64 = 0
@@ -79,7 +79,7 @@ public enum StorageV1 {
                 writer.bytes(self.payload)
                 writer.tag(74)
             }
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -261,7 +261,7 @@ public enum StorageV1 {
         public var key: String = ""
         public var defaultMaxConcurrency: UInt32 = 0
         public var refreshIntervalMs: Int64 = 0
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -293,7 +293,7 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -436,6 +436,8 @@ public enum StorageV1 {
         public var reserved: Bool = false
         /// how many of the job's rate limits an external limiter has let it pass, from the first
         public var ratesPassed: UInt32 = 0
+        /// how often the attempt was leased and nothing heard of it, which is not counted against it
+        public var unheard: UInt32 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -457,6 +459,7 @@ public enum StorageV1 {
                 case 64: self.rateChecks = try reader.uint32()
                 case 88: self.reserved = try reader.bool()
                 case 72: self.ratesPassed = try reader.uint32()
+                case 96: self.unheard = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -464,6 +467,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.unheard != 0 {
+                writer.uint32(self.unheard)
+                writer.tag(96)
+            }
             if self.reserved {
                 writer.bool(self.reserved)
                 writer.tag(88)
@@ -534,6 +541,10 @@ public enum StorageV1 {
         public var hold: UInt32?
         /// its start used hits of its rate limits
         public var used: Bool = false
+        /// its worker has renewed it
+        public var heard: Bool = false
+        /// as in Task
+        public var unheard: UInt32 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -554,6 +565,8 @@ public enum StorageV1 {
                 case 90: self.slots.append(try reader.string())
                 case 96: self.hold = try reader.uint32()
                 case 104: self.used = try reader.bool()
+                case 112: self.heard = try reader.bool()
+                case 120: self.unheard = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -561,6 +574,14 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.unheard != 0 {
+                writer.uint32(self.unheard)
+                writer.tag(120)
+            }
+            if self.heard {
+                writer.bool(self.heard)
+                writer.tag(112)
+            }
             if self.used {
                 writer.bool(self.used)
                 writer.tag(104)
@@ -940,7 +961,7 @@ public enum StorageV1 {
         /// failures since the last success
         public var retryCount: UInt32 = 0
         public var nextRetryAtMs: Int64?
-        public var metadata: [String: String] = [:]
+        public var metadata: TextMap<String> = [:]
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -975,7 +996,7 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            for (key, value) in self.metadata.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.metadata.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)
@@ -1122,7 +1143,7 @@ public enum StorageV1 {
         }
     }
 
-    /// What a shard remembers of a tenant besides its jobs.
+    /// What a shard remembers of a tenant besides its jobs. Every tenant that has, or had, slots of limits has this row.
     public struct TenantState: Message {
         public static var messageName: String { "silo.storage.v1.TenantState" }
 

@@ -109,8 +109,9 @@ def large(channel):
     assert len(unary(channel, "Echo")(payload)) == len(payload)
     error = failure(lambda: unary(channel, "Echo")(bytes(128 * MIB + 1)))
     assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
+    # Clients repeat what is RESOURCE_EXHAUSTED.
     error = failure(lambda: unary(channel, "TooLarge")(b""))
-    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
+    assert error.code() == grpc.StatusCode.OUT_OF_RANGE and "ask for less" in error.details(), error
     assert unary(channel, "Echo")(b"after") == b"after"
 
 
@@ -166,6 +167,48 @@ def garbage(channel, port):
     echo(channel)
 
 
+def frame(type, flags, stream, body=b""):
+    return len(body).to_bytes(3, "big") + bytes([type, flags]) + stream.to_bytes(4, "big") + body
+
+
+def stuck(channel, port, ending, count="20"):
+    """Calls that can not take their answers: they give the server no window for data. Once the headers of the answers are
+    there, so that the messages wait, the calls are reset or the connection is closed."""
+
+    def header(name, value):
+        return bytes([0, len(name)]) + name + bytes([len(value)]) + value
+
+    headers = header(b":method", b"POST") + header(b":scheme", b"http") + header(b":path", b"/test.Test/Told") + header(
+        b":authority", b"x") + header(b"te", b"trailers") + header(b"content-type", b"application/grpc")
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+        no_window = (4).to_bytes(2, "big") + bytes(4)
+        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, no_window) + frame(4, 1, 0))
+        streams = range(1, 2 * int(count), 2)
+        for stream in streams:
+            peer.sendall(frame(1, 4, stream, headers) + frame(0, 1, stream, bytes(5)))
+        answered, source = set(), peer.makefile("rb")
+        while len(answered) < int(count):
+            head = source.read(9)
+            source.read(int.from_bytes(head[:3], "big"))
+            assert head[3] != 0, "data without a window"
+            if head[3] == 1:
+                answered.add(int.from_bytes(head[5:9], "big"))
+        if ending == "reset":
+            peer.sendall(b"".join(frame(3, 0, stream, (8).to_bytes(4, "big")) for stream in streams))
+            print(sys.stdin.readline())
+
+
+def silent(channel, port):
+    """Answers nothing after the settings: the server asks with a ping, and closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(4, 1, 0))
+        begun, source, pings = time.monotonic(), peer.makefile("rb"), 0
+        while len(head := source.read(9)) == 9:
+            source.read(int.from_bytes(head[:3], "big"))
+            pings += head[3] == 6
+        assert pings == 1 and 1 < time.monotonic() - begun < 15, (pings, time.monotonic() - begun)
+
+
 def hold(channel):
     """Waits in a call until killed."""
     print("calling", flush=True)
@@ -199,7 +242,7 @@ def main():
     # A fixed receive window, so that what a slow reader has coming does not depend on grpcio's guesses.
     options = UNLIMITED + ([("grpc.http2.bdp_probe", 0)] if case == "slow_reader" else [])
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
-        takes_port = case in ("pings", "raw_pings", "garbage", "tls")
+        takes_port = case in ("pings", "raw_pings", "garbage", "tls", "stuck", "silent")
         run(channel, *([port] if takes_port else []), *rest)
 
 

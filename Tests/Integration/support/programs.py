@@ -43,11 +43,17 @@ def run(name, *arguments, extra=None, timeout=PATIENCE, stdin=None):
 class Server:
     """One `silo` process on a data folder of its own. It can be stopped, killed and started again on the same data."""
 
-    def __init__(self, folder, *flags, data=None, listen="127.0.0.1:0", extra=None):
+    def __init__(self, folder, *flags, data=None, listen="127.0.0.1:0", extra=None, dev=True, under=(), output=None):
+        """`dev`: with LeaseTask and ResetShards. `under`: a command that runs it, such as prlimit. `output`: where its log goes
+        instead of a file."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = str(data or self.folder / "data")
         self.flags = [str(flag) for flag in flags]
+        if dev and "--dev" not in self.flags:
+            self.flags.append("--dev")
+        self.under = [str(word) for word in under]
+        self.output = output
         self.listen = listen
         self.extra = extra or {}
         self.process = None
@@ -70,8 +76,10 @@ class Server:
         self.errors_path = self.folder / f"errors-{self.starts}.txt"
         with open(self.log_path, "wb") as log, open(self.errors_path, "wb") as errors:
             self.process = subprocess.Popen(
-                [program("silo"), "--listen", self.listen, "--data", self.data, "--log-format", "json", *self.flags],
-                stdout=log, stderr=errors, env=environment(self.extra), cwd=self.folder,
+                [
+                    *self.under, program("silo"), "--listen", self.listen, "--data", self.data, "--log-format", "json", *self.flags,
+                ],
+                stdout=self.output or log, stderr=errors, env=environment(self.extra), cwd=self.folder,
             )
 
     def _started(self):

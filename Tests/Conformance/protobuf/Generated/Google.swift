@@ -457,7 +457,7 @@ extension GoogleProtobuf {
         public static var messageName: String { "google.protobuf.Struct" }
 
         /// Unordered map of dynamically typed values.
-        public var fields: [String: GoogleProtobuf.Value] = [:]
+        public var fields: TextMap<GoogleProtobuf.Value> = [:]
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -486,7 +486,7 @@ extension GoogleProtobuf {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            for (key, value) in self.fields.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.fields.reversed() {
                 writer.delimited { writer in
                     writer.message(value)
                     writer.tag(18)

@@ -191,12 +191,12 @@ public enum TestMessages {
         public var mapInt32Float: [Int32: Float] = [:]
         public var mapInt32Double: [Int32: Double] = [:]
         public var mapBoolBool: [Bool: Bool] = [:]
-        public var mapStringString: [String: String] = [:]
-        public var mapStringBytes: [String: [UInt8]] = [:]
-        public var mapStringNestedMessage: [String: TestMessages.TestAllTypesProto3.NestedMessage] = [:]
-        public var mapStringForeignMessage: [String: TestMessages.ForeignMessage] = [:]
-        public var mapStringNestedEnum: [String: TestMessages.TestAllTypesProto3.NestedEnum] = [:]
-        public var mapStringForeignEnum: [String: TestMessages.ForeignEnum] = [:]
+        public var mapStringString: TextMap<String> = [:]
+        public var mapStringBytes: TextMap<[UInt8]> = [:]
+        public var mapStringNestedMessage: TextMap<TestMessages.TestAllTypesProto3.NestedMessage> = [:]
+        public var mapStringForeignMessage: TextMap<TestMessages.ForeignMessage> = [:]
+        public var mapStringNestedEnum: TextMap<TestMessages.TestAllTypesProto3.NestedEnum> = [:]
+        public var mapStringForeignEnum: TextMap<TestMessages.ForeignEnum> = [:]
         public var oneofField: OneOfOneofField?
         /// Well-known types
         public var optionalBoolWrapper: GoogleProtobuf.BoolValue?
@@ -1159,7 +1159,7 @@ public enum TestMessages {
                 }
                 writer.tag(602)
             }
-            for (key, value) in self.mapStringForeignEnum.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.mapStringForeignEnum.reversed() {
                 writer.delimited { writer in
                     writer.enumeration(value)
                     writer.tag(16)
@@ -1168,7 +1168,7 @@ public enum TestMessages {
                 }
                 writer.tag(594)
             }
-            for (key, value) in self.mapStringNestedEnum.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.mapStringNestedEnum.reversed() {
                 writer.delimited { writer in
                     writer.enumeration(value)
                     writer.tag(16)
@@ -1177,7 +1177,7 @@ public enum TestMessages {
                 }
                 writer.tag(586)
             }
-            for (key, value) in self.mapStringForeignMessage.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.mapStringForeignMessage.reversed() {
                 writer.delimited { writer in
                     writer.message(value)
                     writer.tag(18)
@@ -1186,7 +1186,7 @@ public enum TestMessages {
                 }
                 writer.tag(578)
             }
-            for (key, value) in self.mapStringNestedMessage.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.mapStringNestedMessage.reversed() {
                 writer.delimited { writer in
                     writer.message(value)
                     writer.tag(18)
@@ -1195,7 +1195,7 @@ public enum TestMessages {
                 }
                 writer.tag(570)
             }
-            for (key, value) in self.mapStringBytes.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.mapStringBytes.reversed() {
                 writer.delimited { writer in
                     writer.bytes(value)
                     writer.tag(18)
@@ -1204,7 +1204,7 @@ public enum TestMessages {
                 }
                 writer.tag(562)
             }
-            for (key, value) in self.mapStringString.sorted(by: { $0.key < $1.key }).reversed() {
+            for (key, value) in self.mapStringString.reversed() {
                 writer.delimited { writer in
                     writer.string(value)
                     writer.tag(18)

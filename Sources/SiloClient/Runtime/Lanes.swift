@@ -1,0 +1,29 @@
+package import SiloCore
+
+/// Where the parts of a client run, apart from each other so that none holds up another.
+package struct Lanes: Sendable {
+    /// The client's own work: polls, heartbeats, reports, and the pauses between them.
+    let own: Surroundings
+    /// Handlers, which may compute for hours.
+    let handlers: Surroundings
+    /// Everything else that is not the client's own and may block: `onError`, and what applications do when a task is cancelled.
+    let callbacks: Surroundings
+
+    /// All in the same place: for simulations.
+    package init(_ surroundings: Surroundings) {
+        own = surroundings
+        handlers = surroundings
+        callbacks = surroundings
+    }
+
+    private init(own: OwnThread, callbacks: OwnThread) {
+        let clock = ClientClock(own)
+        let random = SystemRandom()
+        self.own = Surroundings(clock: clock, random: random, executor: own)
+        handlers = Surroundings(clock: clock, random: random)
+        self.callbacks = Surroundings(clock: clock, random: random, executor: callbacks)
+    }
+
+    /// Two threads for all clients of the process, and Swift's shared pool for handlers.
+    static let system = Lanes(own: OwnThread("silo-client"), callbacks: OwnThread("silo-callbacks"))
+}

@@ -1,0 +1,135 @@
+import Foundation
+import Synchronization
+import Testing
+
+@testable import GRPC
+
+/// Who is let in: calls with limits of their own, callers that are looked at before their request is read, connections.
+@Suite(.timeLimit(.minutes(2))) struct AdmissionTests {
+    private func code(_ body: () async throws -> [UInt8]) async -> Status.Code? {
+        do {
+            _ = try await body()
+            return nil
+        } catch {
+            return (error as? Status)?.code
+        }
+    }
+
+    @Test func callsWithALimitOfTheirOwnTakeNothingFromOthers() async throws {
+        var options = ServerOptions(address: "127.0.0.1:0")
+        options.maxConcurrentCalls = 1
+        let server = Server(options)
+        let waiting = Atomic<Int>(0)
+        server.register("/test.Test/Open", limit: CallLimit(total: 10, perPeer: 3)) { call in
+            waiting.add(1, ordering: .relaxed)
+            call.onCancel {
+                waiting.subtract(1, ordering: .relaxed)
+                call.respond([])
+            }
+        }
+        server.register("/test.Test/Echo") { call in call.respond(call.withRequest { Array($0) }) }
+        let channel = Channel(target: "127.0.0.1:\(try server.start())")
+        let open = (0..<3).map { _ in Task { try await channel.unary("/test.Test/Open", []) } }
+        #expect(await eventually { waiting.load(ordering: .relaxed) == 3 })
+        #expect(await code { try await channel.unary("/test.Test/Open", []) } == .resourceExhausted, "the peer's share is used")
+        for _ in 0..<10 { #expect(try await channel.unary("/test.Test/Echo", [1]) == [1]) }
+        open.forEach { $0.cancel() }
+        #expect(await eventually { server.runningCalls == 0 })
+        let again = Task { try await channel.unary("/test.Test/Open", []) }
+        #expect(await eventually { waiting.load(ordering: .relaxed) == 1 }, "what they held is free again")
+        again.cancel()
+        channel.close()
+        await server.shutdown(grace: .seconds(2))
+    }
+
+    @Test func theLimitIsForAMachineNotForAConnection() {
+        let limit = CallLimit(total: 3, perPeer: 2)
+        #expect(CallLimit.host(of: "ipv4:10.0.0.1:5000") == "ipv4:10.0.0.1")
+        #expect(CallLimit.host(of: "ipv6:%5B::1%5D:5000") == "ipv6:%5B::1%5D")
+        #expect(CallLimit.host(of: "unix:") == "unix:")
+        #expect(limit.enter("a") && limit.enter("a") && !limit.enter("a"))
+        #expect(limit.enter("b") && !limit.enter("c"), "the total holds too")
+        limit.leave("a")
+        #expect(limit.enter("c"))
+    }
+
+    @Test func aRefusedCallersRequestIsNotRead() async throws {
+        let server = Server(ServerOptions(address: "127.0.0.1:0"))
+        let screen: Server.Screen = { $0.header("x-pass").map { $0 == [UInt8(ascii: "1")] } == true ? nil : Status(.unauthenticated, "no") }
+        server.register("/test.Test/Echo", screen: screen) { call in call.respond(call.withRequest { Array($0) }) }
+        let channel = Channel(target: "127.0.0.1:\(try server.start())")
+        #expect(await code { try await channel.unary("/test.Test/Echo", [1]) } == .unauthenticated)
+        #expect(await code { try await channel.unary("/test.Test/Echo", [UInt8](repeating: 7, count: 100 << 20)) } == .unauthenticated)
+        for count in [0, 1, 100_000, 5 << 20] {
+            let request = [UInt8](repeating: 7, count: count)
+            #expect(try await channel.unary("/test.Test/Echo", request, metadata: ["x-pass": "1"]) == request)
+        }
+        #expect(await eventually { server.runningCalls == 0 })
+        channel.close()
+        await server.shutdown(grace: .seconds(2))
+    }
+
+    @Test func aScreenedCallMayEndWhileItsRequestIsRead() async throws {
+        let server = Server(ServerOptions(address: "127.0.0.1:0"))
+        server.register("/test.Test/Echo", screen: { _ in nil }, { call in call.respond(call.withRequest { Array($0) }) })
+        let channel = Channel(target: "127.0.0.1:\(try server.start())")
+        for _ in 0..<20 {
+            let calls = (0..<4).map { _ in Task { try await channel.unary("/test.Test/Echo", [UInt8](repeating: 7, count: 2 << 20)) } }
+            await Task.yield()
+            calls.forEach { $0.cancel() }
+            for call in calls { _ = try? await call.value }
+        }
+        #expect(try await channel.unary("/test.Test/Echo", [1]) == [1])
+        #expect(await eventually { server.runningCalls == 0 })
+        channel.close()
+        await server.shutdown(grace: .seconds(2))
+    }
+
+    @Test func everyKindOfAddressIsServed() async throws {
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("grpc-\(UUID().uuidString.prefix(8)).sock").path
+        for address in ["127.0.0.1:0", "localhost:0", "0.0.0.0:0", "[::]:0", "[::1]:0", "unix:\(file)"] {
+            let server = try TestServer { $0.address = address }
+            let target = address.hasPrefix("unix:") ? address : server.target
+            let channel = Channel(target: address == "[::1]:0" ? "[::1]:\(server.port)" : target)
+            #expect(try await channel.unary("/test.Test/Echo", [1]) == [1], "\(address)")
+            #expect(throws: ListenError.self) { _ = try TestServer { $0.address = address.replacing(":0", with: ":\(server.port)") } }
+            channel.close()
+            await server.shutdown()
+        }
+        #expect(!FileManager.default.fileExists(atPath: file))
+    }
+
+    @Test(arguments: ["", "nonsense", "127.0.0.1", ":7", "127.0.0.1:70000", "192.0.2.1:0", "no.such.host.invalid:0", "unix:"])
+    func aWrongAddressIsRefused(_ address: String) {
+        #expect(throws: ListenError.self) { _ = try Server(ServerOptions(address: address)).start() }
+    }
+
+    /// A peer that vanished without a word must not hold its connection, nor its descriptor, for ever.
+    @Test func aPeerThatDoesNotAnswerPingsIsDropped() async throws {
+        let server = try TestServer { options in
+            options.keepaliveInterval = .seconds(1)
+            options.keepaliveTimeout = .seconds(1)
+        }
+        #expect(try await python("silent", server.port) == "")
+        await server.shutdown()
+    }
+
+    @Test(arguments: [("x ", "x"), (" x\t\n", "x"), ("", ""), (" ", ""), ("a b", "a b"), ("\u{a0}ü\u{2028}", "ü"), ("\0x\u{85}", "x")])
+    func messagesHaveNoWhiteSpaceAtTheirEnds(_ message: String, _ sent: String) {
+        #expect(Status(.aborted, message).wireMessage == sent)
+    }
+
+    @Test func aServerThatIsShutDownWhileItStartsDoesNotComeUp() async throws {
+        for _ in 0..<200 {
+            let server = Server(ServerOptions(address: "127.0.0.1:0"))
+            server.register("/test.Test/Echo") { call in call.respond([]) }
+            let start = Task.detached { try? server.start() }
+            await server.shutdown(grace: .zero)
+            guard let port = await start.value else { continue }
+            // It had come up before; then nobody listens there any more.
+            let again = Server(ServerOptions(address: "127.0.0.1:\(port)"))
+            #expect(throws: Never.self) { try again.start() }
+            await again.shutdown(grace: .zero)
+        }
+    }
+}

@@ -1,0 +1,193 @@
+import GRPC
+import Protobuf
+import SiloAPI
+@testable import SiloClient
+import SiloCore
+import SiloTesting
+import Synchronization
+
+/// A server in the hand of a test, on simulated time: it gives what the test says, and answers, hangs or fails when it says so.
+final class ScriptedServer: Sendable {
+    enum Behaviour: Sendable {
+        case answer
+        /// So many milliseconds later.
+        case late(Int64)
+        /// Never: the caller's time-out ends the call.
+        case hang
+        case fail(Status)
+    }
+    struct Call: Sendable {
+        let path: String
+        let at: Timestamp
+        let timeout: Duration?
+        let request: [UInt8]
+    }
+    private struct State {
+        var tasks: [SiloV1.Task] = []
+        var refreshes: [SiloV1.RefreshFloatingLimitTask] = []
+        var calls: [Call] = []
+        var connections: [String] = []
+        var behaviour: @Sendable (Call, _ number: Int) -> Behaviour = { _, _ in .answer }
+    }
+    static let shard = "00000000-0000-0000-0000-000000000001"
+    private let state = Mutex(State())
+    let clock: SimulatedClock
+    let surroundings: Surroundings
+
+    init(_ clock: SimulatedClock, _ surroundings: Surroundings) {
+        self.clock = clock
+        self.surroundings = surroundings
+    }
+
+    /// Runs a test on simulated time, which jumps whenever everybody waits.
+    static func simulate<Value: Sendable>(
+        seed: UInt64 = 1, _ body: @escaping @Sendable (ScriptedServer) async throws -> Value
+    ) throws -> Value {
+        let clock = SimulatedClock(seed: seed)
+        let executor = SeededExecutor(seed: seed, clock: clock)
+        let surroundings = Surroundings(clock: clock, random: SeededRandom(seed: seed), executor: executor)
+        return try executor.run(timeMax: 3_600_000) { try await body(ScriptedServer(clock, surroundings)) }
+    }
+
+    func client(_ change: (inout ClientOptions) -> Void = { _ in }) -> Client {
+        var options = ClientOptions(servers: ["a:1"])
+        change(&options)
+        return Client(options, in: surroundings) { address in self.connect(address) }
+    }
+
+    func connect(_ address: String) -> any Transport {
+        state.withLock { $0.connections.append(address) }
+        return ScriptedTransport(self)
+    }
+
+    // MARK: What the test says
+
+    /// - Parameter behave: gets the call and how many of its method came before.
+    func behave(_ behave: @escaping @Sendable (Call, _ number: Int) -> Behaviour) { state.withLock { $0.behaviour = behave } }
+
+    func give(_ id: String, lease: Int64 = 10_000) {
+        var task = SiloV1.Task()
+        task.id = id
+        task.jobId = "job-\(id)"
+        task.shard = Self.shard
+        task.attemptNumber = 1
+        task.relativeAttemptNumber = 1
+        task.leaseMs = lease
+        let given = task
+        state.withLock { $0.tasks.append(given) }
+    }
+
+    func giveRefresh(_ id: String, lease: Int64 = 10_000) {
+        var task = SiloV1.RefreshFloatingLimitTask()
+        task.id = id
+        task.queueKey = "limit"
+        task.shard = Self.shard
+        task.leaseMs = lease
+        let given = task
+        state.withLock { $0.refreshes.append(given) }
+    }
+
+    func changeTask(_ id: String, _ change: (inout SiloV1.Task) -> Void) {
+        state.withLock { state in
+            for index in state.tasks.indices where state.tasks[index].id == id { change(&state.tasks[index]) }
+        }
+    }
+
+    // MARK: What it saw
+
+    func calls(_ name: String) -> [Call] { state.withLock { $0.calls.filter { $0.path.hasSuffix("/\(name)") } } }
+    var connections: [String] { state.withLock { $0.connections } }
+
+    /// Ids of the tasks whose outcomes were sent, call by call.
+    var reports: [[String]] {
+        state.withLock { $0.calls }.compactMap { call in
+            if call.path == SiloV1.Silo.reportOutcome.path {
+                return (try? SiloV1.ReportOutcomeRequest(serializedBytes: call.request)).map { [$0.taskId] }
+            }
+            guard call.path == SiloV1.Silo.reportOutcomes.path else { return nil }
+            return (try? SiloV1.ReportOutcomesRequest(serializedBytes: call.request))?.outcomes.map(\.taskId)
+        }
+    }
+
+    /// The code with which a task's attempt was said to have failed, in a call of its own.
+    func lastFailureCode(_ task: String) -> String? {
+        calls("ReportOutcome").compactMap { try? SiloV1.ReportOutcomeRequest(serializedBytes: $0.request) }
+            .last { $0.taskId == task }.flatMap { if case .failure(let failure) = $0.outcome { failure.code } else { nil } }
+    }
+
+    // MARK: Calls
+
+    fileprivate func call(_ path: String, _ request: [UInt8], _ timeout: Duration?) async throws(Status) -> [UInt8] {
+        let call = Call(path: path, at: clock.steady, timeout: timeout, request: request)
+        let (behaviour, number) = state.withLock { state in
+            defer { state.calls.append(call) }
+            return (state.behaviour, state.calls.count { $0.path == path })
+        }
+        switch behaviour(call, number) {
+        case .answer: break
+        case .late(let milliseconds): try await pass(milliseconds, timeout)
+        case .hang: try await pass(.max, timeout)
+        case .fail(let status): throw status
+        }
+        do { return try await answer(path, request, timeout) } catch let status as Status { throw status } catch {
+            throw Status(.internalError, "\(error)")
+        }
+    }
+
+    private func pass(_ milliseconds: Int64, _ timeout: Duration?) async throws(Status) {
+        let patience = timeout?.milliseconds ?? .max
+        do { try await clock.sleep(milliseconds: min(milliseconds, patience)) } catch { throw Status(.cancelled) }
+        if patience <= milliseconds { throw Status(.deadlineExceeded, "Deadline Exceeded") }
+    }
+
+    private func answer(_ path: String, _ request: [UInt8], _ timeout: Duration?) async throws -> [UInt8] {
+        switch path {
+        case SiloV1.Silo.getClusterInfo.path:
+            var owner = SiloV1.ShardOwner()
+            owner.shardId = Self.shard
+            owner.grpcAddr = "a:1"
+            var info = SiloV1.GetClusterInfoResponse()
+            info.shardOwners = [owner]
+            return info.serializedBytes()
+        case SiloV1.Silo.leaseTasks.path:
+            let wait = Int64(try SiloV1.LeaseTasksRequest(serializedBytes: request).waitMs ?? 0)
+            let response = takeTasks()
+            guard response.tasks.isEmpty, response.refreshTasks.isEmpty else { return response.serializedBytes() }
+            // Work that came while the call waited goes with it at the end of the wait.
+            try await pass(wait, timeout)
+            return takeTasks().serializedBytes()
+        case SiloV1.Silo.reportOutcomes.path:
+            let outcomes = try SiloV1.ReportOutcomesRequest(serializedBytes: request).outcomes
+            var response = SiloV1.ReportOutcomesResponse()
+            response.results = outcomes.map { _ in SiloV1.OutcomeResult() }
+            return response.serializedBytes()
+        default: return []
+        }
+    }
+
+    private func takeTasks() -> SiloV1.LeaseTasksResponse {
+        state.withLock { state in
+            var response = SiloV1.LeaseTasksResponse()
+            response.tasks = state.tasks
+            response.refreshTasks = state.refreshes
+            state.tasks = []
+            state.refreshes = []
+            return response
+        }
+    }
+}
+
+/// One connection to it.
+private final class ScriptedTransport: Transport {
+    private let server: ScriptedServer
+
+    init(_ server: ScriptedServer) {
+        self.server = server
+    }
+
+    func unary(_ path: String, _ request: [UInt8], metadata: Metadata, timeout: Duration?) async throws(Status) -> [UInt8] {
+        try await server.call(path, request, timeout)
+    }
+
+    func close() {}
+}

@@ -41,6 +41,7 @@ let package = Package(
         .systemLibrary(name: "CMsgPack"),
         .systemLibrary(name: "CGRPC"),
         .systemLibrary(name: "CCrypto"),
+        .systemLibrary(name: "CMalloc"),
         .target(
             name: "CSlateDB",
             linkerSettings: [
@@ -68,7 +69,7 @@ let package = Package(
         module("CommandLineTool", []),
 
         // Programs.
-        program("silo", ["SiloServer", "SiloEngine", "SiloCore", "SiloTelemetry", "SlateDB", "GRPC", "CommandLineTool"]),
+        program("silo", ["SiloServer", "SiloEngine", "SiloCore", "SiloTelemetry", "SlateDB", "GRPC", "CommandLineTool", "CMalloc"]),
         program("siloctl", ["SiloClient", "SiloAPI", "SiloCore", "GRPC", "Protobuf", "CommandLineTool"]),
         program("silo-bench", ["SiloClient", "SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool"]),
         program("silo-simulate", ["SiloSimulation", "SiloTesting", "SiloCore", "CommandLineTool"]),

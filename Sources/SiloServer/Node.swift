@@ -2,6 +2,7 @@ import GRPC
 public import SiloCore
 import SiloEngine
 public import SiloTelemetry
+import SlateDB
 
 /// A server: its shards, and the port that they are served through.
 public final class Node: Sendable {
@@ -75,7 +76,8 @@ public final class Node: Sendable {
             logger.warn("other users of this machine can read the data folder", ["close_it_with": .init(command)])
         }
         var storage = SlateStorage(location, settings.storage, logger: logger.part("storage"))
-        let waiting = Waiting("the shard map", logger, in: surroundings) { [settings.data] }
+        StorageLog.forgetTrouble()
+        let waiting = Waiting("the shard map", logger, in: surroundings) { [settings.data] } trouble: { StorageLog.trouble }
         defer { waiting.end() }
         let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: surroundings.random)
         waiting.end()

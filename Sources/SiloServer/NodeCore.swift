@@ -1,6 +1,7 @@
 package import SiloCore
 package import SiloEngine
 package import SiloTelemetry
+import SlateDB
 import Synchronization
 
 /// Who this server is among others. The address is known once the port is open.
@@ -81,7 +82,9 @@ package final class NodeCore: Sendable {
         })
         let core = NodeCore(shards, health, settings, location: location, surroundings: surroundings, logger: logger)
         let waiting = Waiting("shards to open", logger, in: surroundings) {
-            shards.hosts.filter { !$0.wasTried }.map { "shard \($0.id)" }
+            shards.hosts.filter { !$0.wasTried }.map(\.id.description)
+        } trouble: {
+            StorageLog.trouble
         }
         for host in shards.hosts { await host.untilTried() }
         waiting.end()

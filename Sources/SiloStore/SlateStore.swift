@@ -5,6 +5,8 @@ public import SlateDB
 public final class SlateStore: KeyValueStore {
     /// The database itself, for what is not reading and writing: metrics, and how it is durable.
     public let database: Database
+    /// What was deleted and is still in the files.
+    public let deletedBytes = DeletedBytes()
 
     public init(_ database: Database) {
         self.database = database
@@ -30,6 +32,7 @@ public final class SlateStore: KeyValueStore {
                 }
             }
             try await database.write(changes)
+            deletedBytes.count(batch)
         } catch {
             throw StoreError(error)
         }

@@ -45,19 +45,33 @@ public struct Admin: Sendable {
     }
 
     /// Asks the compactor to merge everything into one sorted run. It works on its own.
-    /// - Returns: false when there is nothing to merge.
-    public func submitFullCompaction() async throws(StorageError) -> Bool {
+    /// - Returns: its id; nil when there is nothing to merge.
+    @discardableResult
+    public func submitFullCompaction() async throws(StorageError) -> String? {
         guard let manifest = try await lifting({ try await admin.readManifest(id: nil) }) else {
             throw .missing("there is no database at \(path) in \(store.url)")
         }
         let sources = manifest.l0.map { SourceId.sstView($0.id) } + manifest.compacted.map { SourceId.sortedRun($0.id) }
-        guard sources.count > 1 || manifest.l0.count == 1 else { return false }
+        guard sources.count > 1 || manifest.l0.count == 1 else { return nil }
         // The merged run takes the place of the lowest.
         let destination = manifest.compacted.map(\.id).min() ?? 0
-        _ = try await lifting {
+        return try await lifting {
             try await admin.submitCompaction(spec: .tiered(segment: Data(), sources: sources, destination: destination))
+        }.id
+    }
+
+    public enum Progress: Sendable {
+        case underWay, done, failed
+    }
+
+    /// How far a compaction has come. One that is not known any more has ended.
+    public func progress(of compaction: String) async throws(StorageError) -> Progress {
+        let found = try await lifting { try await admin.readCompaction(compactionId: compaction, compactionsId: nil) }
+        switch found?.status {
+        case .submitted, .scheduled, .running, .compacted: return .underWay
+        case .failed: return .failed
+        case .completed, nil: return .done
         }
-        return true
     }
 
     /// Keeps the database as it is now, for `lifetimeMilliseconds` or, when nil, until it is deleted. Returns its id.
@@ -137,6 +151,8 @@ public struct Manifest: Sendable {
     public let flushedFiles: Int
     public let flushedSize: UInt64
     public let sortedRuns: [SortedRun]
+    /// Bytes in all files but the log's.
+    public var size: UInt64 { sortedRuns.reduce(flushedSize) { $0 + $1.size } }
     public let nextLogFile: UInt64
     public let replayAfterLogFile: UInt64
     /// The greatest stamp of a write in sorted files, in milliseconds since the Unix epoch; 0 when there is none.

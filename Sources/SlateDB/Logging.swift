@@ -1,4 +1,5 @@
 import SlateDBBinding
+import Synchronization
 
 /// Messages of the storage engine.
 public enum StorageLog {
@@ -11,6 +12,22 @@ public enum StorageLog {
         /// The part of the engine that speaks.
         public let target: String
         public let text: String
+    }
+
+    /// What the object store did not answer well lately: such calls are repeated, and nothing else is heard of them until they fail
+    /// for good. Nil when all is well, or `forward` was not told to send messages of level `info`.
+    public static var trouble: String? { lastTrouble.withLock { $0 } }
+
+    /// Forgets what was wrong before.
+    public static func forgetTrouble() { lastTrouble.withLock { $0 = nil } }
+
+    private static let lastTrouble = Mutex<String?>(nil)
+    private static let troubleScalarsMax = 300
+
+    fileprivate static func note(_ message: Message) {
+        guard message.target == "object_store::client::retry" || message.target == "slatedb::retrying_object_store" else { return }
+        let text = String(message.text.unicodeScalars.prefix(troubleScalarsMax))
+        lastTrouble.withLock { $0 = text }
     }
 
     /// Sends messages of `level` and graver to `receive`, on the engine's threads. Once for a process.
@@ -34,6 +51,8 @@ private final class Receiver: LogCallback {
         case .debug: level = .debug
         case .trace: level = .trace
         }
-        receive(StorageLog.Message(level: level, target: record.target, text: record.message))
+        let message = StorageLog.Message(level: level, target: record.target, text: record.message)
+        StorageLog.note(message)
+        receive(message)
     }
 }

@@ -4,9 +4,10 @@ import Glibc
 /// cut short, and SlateDB then refuses to open. Such files were never acknowledged: an answer waits until its file is on the disk.
 ///
 /// Only the newest files are looked at, and only until the first whole one: a torn file before a whole one is damage of
-/// another kind, and is left for somebody to look at.
+/// another kind, and is left for somebody to look at. A file of no bytes is how SlateDB fences the writer before off: it says nothing
+/// of what is torn, and SlateDB reads it as one without rows, also when power loss left it so.
 public struct TornLog: Equatable, Sendable {
-    /// The release of SlateDB whose files `isTorn` was tried on. Another one may end its files otherwise, and whole files would be
+    /// The release of SlateDB whose files `condition` was tried on. Another one may end its files otherwise, and whole files would be
     /// taken for torn: when the release changes, the test of this file has to pass with it first.
     public static let triedRelease = "0.17.0"
 
@@ -22,7 +23,11 @@ public struct TornLog: Equatable, Sendable {
         let target = "\(database)/torn"
         var torn: [String] = []
         for name in LocalFolder.fileNames(log).sorted(by: >) {
-            guard isTorn("\(log)/\(name)") else { break }
+            switch condition(of: "\(log)/\(name)") {
+            case .empty: continue
+            case .whole: return torn.isEmpty ? nil : TornLog(files: torn, folder: target)
+            case .torn: break
+            }
             mkdir(target, 0o700)
             guard rename("\(log)/\(name)", "\(target)/\(name)") == 0 else {
                 throw .unavailable("cannot set the torn log file \(name) aside: \(String(cString: strerror(errno)))")
@@ -32,18 +37,24 @@ public struct TornLog: Equatable, Sendable {
         return torn.isEmpty ? nil : TornLog(files: torn, folder: target)
     }
 
+    enum Condition: Equatable {
+        case whole, empty, torn
+    }
+
     /// A sorted file ends with the offset of its metadata (8 bytes, big-endian) and the format's version (2 bytes); a file
     /// whose end says anything impossible was cut short.
-    static func isTorn(_ path: String) -> Bool {
-        guard let file = fopen(path, "rb") else { return false }
+    static func condition(of path: String) -> Condition {
+        guard let file = fopen(path, "rb") else { return .whole }
         defer { fclose(file) }
-        guard fseek(file, 0, SEEK_END) == 0 else { return false }
+        guard fseek(file, 0, SEEK_END) == 0 else { return .whole }
         let size = ftell(file)
-        guard size >= 10 else { return true }
+        guard size > 0 else { return .empty }
+        guard size >= 10 else { return .torn }
         var tail = [UInt8](repeating: 0, count: 10)
-        guard fseek(file, size - 10, SEEK_SET) == 0, fread(&tail, 1, 10, file) == 10 else { return false }
+        guard fseek(file, size - 10, SEEK_SET) == 0, fread(&tail, 1, 10, file) == 10 else { return .whole }
         let offset = tail[0..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         let version = UInt16(tail[8]) << 8 | UInt16(tail[9])
-        return version == 0 || version > 64 || offset == 0 || offset >= UInt64(size - 10)
+        let isPossible = version > 0 && version <= 64 && offset > 0 && offset < UInt64(size - 10)
+        return isPossible ? .whole : .torn
     }
 }

@@ -41,6 +41,8 @@ let usage = Usage(
 )
 
 await Program.run(usage) { arguments in
+    let memory = Memory()
+    defer { withExtendedLifetime(memory) {} }
     // What it writes is nobody else's to read.
     umask(0o077)
     // The first SIGPIPE of a closed connection must not end the server.
@@ -58,10 +60,13 @@ await Program.run(usage) { arguments in
     let filter = environment["SILO_LOG"] ?? (arguments.has("verbose") ? "debug" : "info")
     let logger = Logger("silo", format: format, filter: LogFilter(filter))
     let storageLogger = logger.part("storage")
-    try? StorageLog.forward(.warning) { message in
-        storageLogger.log(message.level == .error ? .error : .warn, "storage engine", [
-            "text": .init(message.text), "source": .init(message.target),
-        ])
+    try? StorageLog.forward(.info) { message in
+        let level: LogLevel = switch message.level {
+        case .error: .error
+        case .warning: .warn
+        case .info, .debug, .trace: .debug
+        }
+        storageLogger.log(level, "storage engine", ["text": .init(message.text), "source": .init(message.target)])
     }
 
     let networkLogger = logger.part("grpc")

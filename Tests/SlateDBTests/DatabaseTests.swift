@@ -49,7 +49,7 @@ import Testing
         var options = OpenOptions()
         options.mustExist = true
         await #expect { _ = try await Database.open("db", in: folder.store(), options) } throws: { error in
-            guard case .invalid(let text) = error as? StorageError else { return false }
+            guard case .missing(let text) = error as? StorageError else { return false }
             return text.contains("no database")
         }
         #expect(folder.files("db") == [])

@@ -62,7 +62,8 @@ import Testing
         #expect(try await db.get([1]) == [1])
         #expect(try await db.get([2]) == [2])
         #expect(try await db.get([3]) == nil)
-        #expect(folder.files("db/torn") == [name])
+        // A file of no bytes is one without rows.
+        #expect(folder.files("db/torn") == (length == 0 ? [] : [name]))
         try await db.put([([4], [4])])
         try await db.close()
         let again = try await Database.open("db", in: folder.store(), options)

@@ -13,23 +13,34 @@ package protocol NodeStorage: Sendable {
     /// Moves whenever somebody opens the database, or writes to it and makes that durable; nil when there is none. Looking fences
     /// nobody.
     func activity(of name: String) async throws -> StoreActivity?
+
+    /// Keeps an open database in order, until the task is cancelled.
+    func tend(_ name: String, _ store: any KeyValueStore) async
+}
+
+extension NodeStorage {
+    package func tend(_ name: String, _ store: any KeyValueStore) async {}
 }
 
 /// Databases of SlateDB in a data location.
 struct SlateStorage: NodeStorage {
     let location: DataLocation
+    private let logger: Logger
     private var options = OpenOptions()
 
     /// - Parameter settings: SlateDB's own, as the operator wants them.
     init(_ location: DataLocation, _ settings: [String: String], logger: Logger) {
         self.location = location
+        self.logger = logger
         options.onTornLog = { torn in
             logger.error(
                 "log files that were cut short are set aside: the machine lost power, and nothing in them was acknowledged",
                 ["files": .init(torn.files.joined(separator: " ")), "now_in": .init(torn.folder)]
             )
         }
-        options.settings = Self.defaults.merging(settings) { $1 }
+        // Looking for garbage lists objects, which a bucket charges for.
+        let collection = location.isFolder ? Self.garbageSettings(interval: 30) : Self.garbageSettings(interval: 300)
+        options.settings = Self.defaults.merging(collection) { $1 }.merging(settings) { $1 }
         if location.isFolder {
             // They keep a writer that was fenced long ago from bringing deleted files back. SlateDB's local store cannot write
             // them, and there the folder's lock keeps such a writer out.
@@ -56,6 +67,11 @@ struct SlateStorage: NodeStorage {
         try await location.admin(name).activity().map { StoreActivity(openings: $0.writerEpoch, flushes: $0.lastLogFile) }
     }
 
+    func tend(_ name: String, _ store: any KeyValueStore) async {
+        guard let store = store as? SlateStore, let admin = try? location.admin(name) else { return }
+        await FreeSpace(store: store, admin: admin, logger: logger, shard: name).run()
+    }
+
     /// What SlateDB is told unless the operator says otherwise.
     private static let defaults = [
         // Left alone, a call on a store that is gone waits for ever; here it fails, and the shard is opened anew.
@@ -71,5 +87,17 @@ struct SlateStorage: NodeStorage {
         "compactor_options.worker.max_sst_size": "67108864",
         "compactor_options.worker.max_fetch_tasks": "2",
         "compactor_options.worker.max_subcompactions": "1",
+        // Files that were merged into others stay so long, for reads that began before. No read of ours takes a minute.
+        "compactor_options.checkpoint_lifetime": "\"120s\"",
     ]
+
+    /// - Parameter interval: seconds between two looks for files that nothing needs any more, and their least age.
+    private static func garbageSettings(interval: Int) -> [String: String] {
+        var settings: [String: String] = [:]
+        for kind in ["manifest", "wal", "compacted", "compactions"] {
+            settings["garbage_collector_options.\(kind)_options.interval"] = "\"\(interval)s\""
+            settings["garbage_collector_options.\(kind)_options.min_age"] = "\"\(max(60, interval))s\""
+        }
+        return settings
+    }
 }

@@ -207,7 +207,10 @@ final class ShardHost: Sendable {
             ])
             life.withLock { $0.servesSince = clock.steady }
             tried(nil)
-            if let failure = await shard.untilStopped() { throw failure }
+            let tending = surroundings.start { [storage, id] in await storage.tend(id.description, store) }
+            let failure = await shard.untilStopped()
+            tending.cancel()
+            if let failure { throw failure }
             await life.withLock { $0.closing }?.value
         } catch {
             try? await store.close()

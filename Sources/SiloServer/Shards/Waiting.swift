@@ -9,18 +9,22 @@ struct Waiting {
     private static let firstMilliseconds: Int64 = 1000
     private static let laterMilliseconds: Int64 = 5000
 
-    /// - Parameter details: what is left to come, and what went wrong with it so far.
+    /// - Parameters:
+    ///   - details: what is left to come.
+    ///   - trouble: what went wrong so far.
     init(
-        _ what: String, _ logger: Logger, in surroundings: Surroundings, details: @escaping @Sendable () -> [String]
+        _ what: String, _ logger: Logger, in surroundings: Surroundings, details: @escaping @Sendable () -> [String],
+        trouble: @escaping @Sendable () -> String?
     ) {
         // Ended by `end`.
         telling = surroundings.start {
             let begun = surroundings.clock.steady
             var pause = Self.firstMilliseconds
             while (try? await surroundings.clock.sleep(milliseconds: pause)) != nil {
-                logger.info("waiting for \(what)", [
+                let trouble = trouble()
+                logger.log(trouble == nil ? .info : .warn, "waiting for \(what)", [
                     "seconds": .init(Int((surroundings.clock.steady - begun) / 1000)),
-                    "for": .init(details().joined(separator: "; ")),
+                    "for": .init(details().joined(separator: " ")), "trouble": .init(trouble ?? "none"),
                 ])
                 pause = Self.laterMilliseconds
             }

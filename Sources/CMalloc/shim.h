@@ -1,0 +1,3 @@
+#pragma once
+/* mallopt(3): not in Swift's module of glibc. */
+#include <malloc.h>

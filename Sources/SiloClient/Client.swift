@@ -79,11 +79,11 @@ public final class Client: Sendable {
     public func enqueue(_ jobs: [NewJob]) async throws(ClientError) -> [Result<JobHandle, ClientError>] {
         let ids = jobs.map { $0.id ?? UUID.random(from: surroundings.random).text }
         var results: [Result<JobHandle, ClientError>?] = Array(repeating: nil, count: jobs.count)
-        let tenants = Dictionary(grouping: jobs.indices, by: { jobs[$0].tenant })
+        let tenants = Dictionary(grouping: jobs.indices, by: { jobs[$0].tenant.map(Tenant.init) })
         for (tenant, places) in tenants.sorted(by: { $0.value[0] < $1.value[0] }) {
             for batch in Self.batches(of: places, bytes: { jobs[$0].payload.bytes.count }) {
                 do throws(Status) {
-                    let answers = try await retry.run(.tenant(tenant)) { shard, address, tries throws(Status) in
+                    let answers = try await retry.run(.tenant(tenant?.name)) { shard, address, tries throws(Status) in
                         var request = SiloV1.EnqueueBatchRequest()
                         request.shard = shard
                         request.jobs = batch.map { jobs[$0].request(id: ids[$0], shard: "") }
@@ -100,7 +100,7 @@ public final class Client: Sendable {
                     }
                     for (place, status) in zip(batch, answers) {
                         results[place] = status.map { .failure(ClientError($0, job: ids[place])) }
-                            ?? .success(JobHandle(id: ids[place], tenant: tenant, client: self))
+                            ?? .success(JobHandle(id: ids[place], tenant: tenant?.name, client: self))
                     }
                 } catch {
                     for place in batch { results[place] = .failure(ClientError(error, job: ids[place])) }

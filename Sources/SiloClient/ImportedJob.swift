@@ -1,6 +1,7 @@
 public import Foundation
 import GRPC
 import SiloAPI
+import SiloCore
 
 /// A job that ran, or waited, somewhere else, with what became of it there.
 public struct ImportedJob: Sendable {
@@ -44,11 +45,11 @@ extension Client {
     /// - Returns: in the jobs' order, the status that each is in now, or why it was refused.
     public func importJobs(_ jobs: [ImportedJob]) async throws(ClientError) -> [Result<JobStatus, ClientError>] {
         var results: [Result<JobStatus, ClientError>?] = Array(repeating: nil, count: jobs.count)
-        let tenants = Dictionary(grouping: jobs.indices, by: { jobs[$0].job.tenant })
+        let tenants = Dictionary(grouping: jobs.indices, by: { jobs[$0].job.tenant.map(Tenant.init) })
         for (tenant, places) in tenants.sorted(by: { $0.value[0] < $1.value[0] }) {
             for batch in Self.batches(of: places, bytes: { jobs[$0].payloadBytes }) {
                 do throws(Status) {
-                    let answers = try await retry.run(.tenant(tenant)) { shard, address, _ throws(Status) in
+                    let answers = try await retry.run(.tenant(tenant?.name)) { shard, address, _ throws(Status) in
                         var request = SiloV1.ImportJobsRequest()
                         request.jobs = batch.map { jobs[$0].request(shard: shard) }
                         let response = try await connections.call(SiloV1.Silo.importJobs, request, at: address)

@@ -15,18 +15,38 @@ public struct JobHandle: Sendable {
     }
 
     /// The job as it is now. Throws `.jobNotFound`.
+    ///
+    /// Attempts that do not fit into one answer are asked for until all are there; an attempt may end meanwhile.
     public func info(attempts: Bool = false) async throws(ClientError) -> JobInfo {
-        JobInfo(try await client.send(SiloV1.Silo.getJob, job: id, tenant: tenant) { shard in
-            var request = SiloV1.GetJobRequest()
-            request.shard = shard
-            request.id = id
-            request.tenant = tenant
-            request.includeAttempts = attempts
-            return request
-        })
+        var job = try await read { $0.includeAttempts = attempts }
+        while let next = job.nextAttempt {
+            let part = try await read { request in
+                request.includeAttempts = true
+                request.attemptsFrom = next
+                request.omitPayload = true
+            }
+            job.attempts += part.attempts
+            job.nextAttempt = part.nextAttempt
+        }
+        return JobInfo(job)
     }
 
-    public func status() async throws(ClientError) -> JobStatus { try await info().status }
+    public func status() async throws(ClientError) -> JobStatus { JobStatus(try await read { $0.omitPayload = true }.status) }
+
+    /// As much of the job as fits into an answer. Its result is among its attempts, or asked for by itself.
+    private func read(_ ask: (inout SiloV1.GetJobRequest) -> Void) async throws(ClientError) -> SiloV1.GetJobResponse {
+        var request = SiloV1.GetJobRequest()
+        request.id = id
+        request.tenant = tenant
+        request.omitResult = true
+        request.answerBytesMax = .max
+        ask(&request)
+        return try await client.send(SiloV1.Silo.getJob, job: id, tenant: tenant) { [request] shard in
+            var request = request
+            request.shard = shard
+            return request
+        }
+    }
 
     /// How the job ended. Throws `.jobNotFinished`.
     public func result() async throws(ClientError) -> JobResult {

@@ -87,6 +87,50 @@ import Testing
         await server.stop()
     }
 
+    @Test func metadataNamesThatUnicodeHoldsEqualAreNotMerged() async throws {
+        let server = try await TestServer()
+        let metadata: JobMetadata = ["\u{E9}": "one", "e\u{301}": "two", "\u{C5}": "three", "\u{212B}": "four"]
+        #expect(metadata.count == 4)
+        var job = try NewJob("g", 1)
+        job.metadata = metadata
+        let handle = try await server.client.enqueue(job)
+        #expect(try await handle.info().metadata == metadata)
+        let seen = Box<JobMetadata>()
+        let (worker, running) = server.worker("g", handler: { task in
+            seen.add(task.metadata)
+            return try .success(0)
+        })
+        _ = try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(20))
+        worker.stop()
+        await running.value
+        #expect(seen.all == [metadata])
+        await server.stop()
+    }
+
+    @Test func aJobThatDoesNotFitAnAnswerIsReadInParts() async throws {
+        let server = try await TestServer()
+        let large = Payload(bytes: Array(repeating: 7, count: 60 << 20))
+        var job = NewJob("g", payload: large)
+        job.retry = RetryPolicy(retries: 2, initialInterval: .zero)
+        let moment = Date(timeIntervalSince1970: 1)
+        let failed = ImportedJob.Attempt(startedAt: moment, finishedAt: moment, .failed(code: "E", data: large))
+        #expect(try await server.client.importJobs([ImportedJob(id: "large", job, attempts: [failed])])[0].get() == .scheduled)
+        let (worker, running) = server.worker("g", handler: { task in
+            task.isLastAttempt ? .succeeded(large) : .failed(code: "E", data: large)
+        })
+        let handle = server.client.job("large")
+        #expect(try await handle.awaitResult(every: .milliseconds(50), timeout: .seconds(60)) == .succeeded(large))
+        worker.stop()
+        await running.value
+        let info = try await handle.info(attempts: true)
+        #expect(info.payload == large)
+        #expect(info.attempts.map(\.number) == [1, 2, 3])
+        #expect(info.attempts.map(\.outcome) == [.failed(code: "E", data: large), .failed(code: "E", data: large), .succeeded(large)])
+        #expect(try await handle.info().attempts.isEmpty)
+        #expect(try await handle.status() == .succeeded)
+        await server.stop()
+    }
+
     @Test func aServerThatIsAwayIsTriedAgainUntilItIsBack() async throws {
         let first = try await TestServer()
         let address = first.node.address
@@ -131,6 +175,19 @@ import Testing
             let handle = try result.get()
             #expect(try await handle.status() == .scheduled)
         }
+        // Unicode holds these two equal; they are two tenants, on whatever shards.
+        let accents = try ["\u{E9}", "e\u{301}"].map { tenant in
+            var job = try NewJob("g", "accent")
+            job.tenant = tenant
+            return job
+        }
+        for (job, result) in zip(accents, try await client.enqueue(accents)) {
+            let handle = try result.get()
+            #expect(try #require(handle.tenant).utf8.elementsEqual(try #require(job.tenant).utf8))
+            #expect(try await handle.status() == .scheduled)
+        }
+        let imported = try await client.importJobs(accents.map { ImportedJob(id: "imported", $0) })
+        #expect(try imported.map { try $0.get() } == [.scheduled, .scheduled])
         await #expect(throws: ClientError.invalidArgument("tenant id required")) { try await client.enqueue(NewJob("g", 1)) }
         client.close()
         await server.stop()

@@ -4,8 +4,8 @@ import SiloTelemetry
 extension ServerOptions {
     /// Two of the largest requests fit, and no more memory than serves anybody.
     private static let bufferedRange = 256 << 20...2 << 30
-    /// What an idle connection costs, with a margin (measured: 25 KiB, with TLS 60).
-    private static let connectionBytes = 64 << 10
+    /// What an idle connection costs (measured: 20 KiB, with TLS 87).
+    private static let connectionBytes = 96 << 10
     private static let connectionsRange = 1024...65_536
 
     /// The options of a node with so many shards.

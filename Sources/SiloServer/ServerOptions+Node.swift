@@ -17,7 +17,9 @@ extension ServerOptions {
         maxConnections = Self.connectionsRange.nearest(memoryBytes / 8 / Self.connectionBytes)
         reservedDescriptors = DescriptorLimit.reserve(shards: shards)
         let throttle = LogThrottle(logger, linesMax: 1)
-        connectionRefused = { throttle.log(.warn, kind: "", "connection refused: there are too many, or too few descriptors left") }
+        connectionRefused = {
+            throttle.log(.warn, kind: "", "connection refused: there are too many, or too few descriptors left")
+        }
     }
 }
 

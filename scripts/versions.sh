@@ -11,5 +11,5 @@ SEAWEEDFS_VERSION=4.48
 
 # Debian packages: what a build needs, what the tests need besides, and what the written model needs.
 BUILD_PACKAGES="libgrpc-dev libxxhash-dev libmsgpack-dev"
-TEST_PACKAGES="protobuf-compiler nghttp2-client openssl"
+TEST_PACKAGES="protobuf-compiler nghttp2-client openssl nodejs"
 MODEL_PACKAGES="spin gcc libc6-dev"

@@ -16,8 +16,6 @@ final class CallState: @unchecked Sendable {
         var isServedWhileClosing: Bool {
             if case .registered(let method, _) = self { method.isServedWhileClosing } else { false }
         }
-
-        var limit: CallLimit? { if case .registered(let method, _) = self { method.limit } else { nil } }
     }
 
     private let target: Target
@@ -25,7 +23,9 @@ final class CallState: @unchecked Sendable {
     private let queue: CompletionQueue
     private let memory: UnsafeMutablePointer<cgrpc_server_call>
     private let progress = Mutex(CallProgress())
-    private var place: RunningCalls.Place?
+    private var slot = 0
+    /// Nil: it was refused.
+    private var admission: RunningCalls.Admission?
     /// Where its method has a limit of its own: what it holds of that.
     private var share: (limit: CallLimit, host: String)?
 
@@ -63,7 +63,7 @@ final class CallState: @unchecked Sendable {
     private func requested(_ ok: Bool) {
         // Not ok: the server is going down, and with it this request.
         guard ok else { return server.requestEnded() }
-        let isAdmitted = admit()
+        slot = server.calls.insert(self)
         // This call keeps the server from being destroyed.
         server.request(target, on: queue)
         let isCancelled = progress.withLock { progress in
@@ -74,25 +74,29 @@ final class CallState: @unchecked Sendable {
         guard case .registered(let method, _) = target else {
             return answer(Answer(status: Status(.unimplemented, "unknown method \(path)")))
         }
-        guard isAdmitted else {
+        // Strangers take nothing of what others may run, though they do not take their answers.
+        if let refusal = method.screen?(self) { return answer(Answer(status: refusal)) }
+        guard admit(method) else {
             return answer(Answer(status: Status(.resourceExhausted, "the server is running as many calls as it may")))
         }
         if let left = memory.pointee.deadline.remaining, left <= .zero {
             return answer(Answer(status: Status(.deadlineExceeded, "Deadline Exceeded")))
         }
         switch method.handler {
-        case .request: if let screen = method.screen { read(screen) } else { serve() }
+        case .request: if method.screen == nil { serve() } else { readRequest() }
         case .stream(let handler): handler(ServerStream(self))
         }
     }
 
-    private func admit() -> Bool {
-        let place = server.calls.insert(self, isCounted: target.limit == nil)
-        self.place = place
-        guard let limit = target.limit else { return place.isAdmitted }
-        let host = CallLimit.host(of: peer)
-        guard limit.enter(host) else { return false }
-        share = (limit, host)
+    private func admit(_ method: Method) -> Bool {
+        let admission: RunningCalls.Admission = method.limit == nil ? .limited : .apart
+        if let limit = method.limit {
+            let host = CallLimit.host(of: peer)
+            guard limit.enter(host) else { return false }
+            share = (limit, host)
+        }
+        guard server.calls.admit(admission) else { return false }
+        self.admission = admission
         return true
     }
 
@@ -106,9 +110,8 @@ final class CallState: @unchecked Sendable {
         handler(ServerCall(self))
     }
 
-    /// Reads the request of a call that `screen` lets in.
-    private func read(_ screen: Server.Screen) {
-        if let refusal = screen(self) { return answer(Answer(status: refusal)) }
+    /// Reads the request of a call whose headers were looked at first.
+    private func readRequest() {
         let isStarted = progress.withLock { progress in
             guard progress.isOpen else { return true }
             Tag.arm(&memory.pointee.received, self) { owner, _ in takeOwner(owner, as: CallState.self).requestRead() }
@@ -360,7 +363,7 @@ final class CallState: @unchecked Sendable {
         guard let ended else { return }
         grpc_call_unref(ended.pointer)
         if let share { share.limit.leave(share.host) }
-        if let place { server.callEnded(place) }
+        server.callEnded(slot, admission)
         if !isDelivered { onUndelivered?() }
     }
 }

@@ -8,10 +8,10 @@ final class RunningCalls: Sendable {
     private struct State {
         var slots: [CallState?] = []
         var free: [Int] = []
-        /// Those refused for the limit are in slots too until their answer is out, and not counted here.
+        /// Admitted ones; those that were refused are in slots too until their answer is out.
         var running = 0
         /// Of the running ones those that the limit is for.
-        var counted = 0
+        var limited = 0
         /// Calls that are waited for, and those that came and are not over.
         var open = 0
         /// How many are looking through the calls to cancel them.
@@ -46,37 +46,45 @@ final class RunningCalls: Sendable {
         }
     }
 
-    /// Where a call stands here.
-    struct Place {
-        let slot: Int
-        /// False when it is past the limit.
-        let isAdmitted: Bool
-        let isCounted: Bool
+    /// What lets a call run.
+    enum Admission {
+        /// The limit of all calls.
+        case limited
+        /// A limit of its method.
+        case apart
     }
 
-    /// Notes a call that came.
-    /// - Parameter isCounted: false when it has another limit.
-    func insert(_ call: CallState, isCounted: Bool) -> Place {
+    /// Notes a call that came; gives its slot.
+    func insert(_ call: CallState) -> Int {
         state.withLock { state in
-            let isAdmitted = !isCounted || state.counted < limit
-            if isAdmitted { state.running += 1 }
-            if isAdmitted, isCounted { state.counted += 1 }
             if let slot = state.free.popLast() {
                 state.slots[slot] = call
-                return Place(slot: slot, isAdmitted: isAdmitted, isCounted: isCounted)
+                return slot
             }
             state.slots.append(call)
-            return Place(slot: state.slots.count - 1, isAdmitted: isAdmitted, isCounted: isCounted)
+            return state.slots.count - 1
+        }
+    }
+
+    /// Counts a call as running; false when it is past the limit.
+    func admit(_ admission: Admission) -> Bool {
+        state.withLock { state in
+            if admission == .limited {
+                guard state.limited < limit else { return false }
+                state.limited += 1
+            }
+            state.running += 1
+            return true
         }
     }
 
     /// The call is over and released. True: the server is the caller's to destroy.
-    func remove(_ place: Place) -> Bool {
+    func remove(_ slot: Int, _ admission: Admission?) -> Bool {
         state.withLock { state in
-            state.slots[place.slot] = nil
-            state.free.append(place.slot)
-            if place.isAdmitted { state.running -= 1 }
-            if place.isAdmitted, place.isCounted { state.counted -= 1 }
+            state.slots[slot] = nil
+            state.free.append(slot)
+            if admission != nil { state.running -= 1 }
+            if admission == .limited { state.limited -= 1 }
             state.open -= 1
             return state.takeServer()
         }

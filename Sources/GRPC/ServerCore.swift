@@ -129,8 +129,8 @@ final class ServerCore: @unchecked Sendable {
     }
 
     /// A call is over and the core's part of it released.
-    func callEnded(_ place: RunningCalls.Place) {
-        if calls.remove(place) { destroy() }
+    func callEnded(_ slot: Int, _ admission: RunningCalls.Admission?) {
+        if calls.remove(slot, admission) { destroy() }
     }
 
     // MARK: Going down

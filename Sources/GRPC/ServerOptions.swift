@@ -30,18 +30,20 @@ public struct ServerOptions: Sendable {
     /// Descriptors that connections leave to files and whatever else the process opens. Connections that come when no
     /// more than these are free are closed at once.
     public var reservedDescriptors = 64
-    /// Runs for each connection that was closed for want of descriptors. Must not block.
+    /// Connections at once, roughly: what else the process has open beyond the reserve counts too. Idle ones cost memory.
+    public var maxConnections = 65_536
+    /// Runs for each connection that was closed because there is no room for it. Must not block.
     public var connectionRefused: @Sendable () -> Void = {}
 
     public init(address: String) { self.address = address }
 
-    /// Connections get descriptors below this number: all that the process may have but for the reserve, which is at most
-    /// half of them.
+    /// Connections get descriptors below this number: as many as there may be connections besides the reserve, and not of the
+    /// reserve itself, which is at most half of what the process may have.
     var connectionDescriptorsMax: Int32 {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
         let all = Int(clamping: limit.rlim_cur)
-        return Int32(clamping: all - min(reservedDescriptors, all / 2))
+        return Int32(clamping: min(all - min(reservedDescriptors, all / 2), maxConnections + reservedDescriptors))
     }
 
     var arguments: Arguments {

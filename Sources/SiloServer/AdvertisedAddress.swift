@@ -62,7 +62,9 @@ struct MachineNames {
         guard getifaddrs(&first) == 0 else { return [] }
         defer { freeifaddrs(first) }
         return sequence(first: first, next: { $0?.pointee.ifa_next }).prefix { $0 != nil }.compactMap { entry in
-            guard let entry = entry?.pointee, let address = entry.ifa_addr, entry.ifa_flags & UInt32(IFF_UP) != 0 else { return nil }
+            guard let entry = entry?.pointee, let address = entry.ifa_addr, entry.ifa_flags & UInt32(IFF_UP) != 0 else {
+                return nil
+            }
             let length: Int
             switch Int32(address.pointee.sa_family) {
             case AF_INET: length = MemoryLayout<sockaddr_in>.size

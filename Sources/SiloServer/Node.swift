@@ -56,8 +56,8 @@ public final class Node: Sendable {
             core.identity.address = advertised.text
             logger.warnOfAccess(settings, advertised)
             logger.info("server started", [
-                "grpc": .init(address), "advertised": .init(advertised.text), "data": .init(settings.data), "shards": .init(core.shards.hosts.count),
-                "start_ms": .init(Int(surroundings.clock.now - begun)),
+                "grpc": .init(address), "advertised": .init(advertised.text), "data": .init(settings.data),
+                "shards": .init(core.shards.hosts.count), "start_ms": .init(Int(surroundings.clock.now - begun)),
             ])
             return Node(core, limiter: limiter, server: server, drainTime: settings.drain, address: address, logger: logger)
         } catch {

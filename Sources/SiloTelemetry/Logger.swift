@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Writes structured log lines, to standard output unless told otherwise. Nobody waits for whoever reads them. Passed down from `main`; parts of the system hold one of their own name.
+/// Writes structured log lines, to standard output unless told otherwise. Nobody waits for whoever reads them. Passed down
+/// from `main`; parts of the system hold one of their own name.
 public struct Logger: Sendable {
     public enum Format: String, Sendable {
         /// One readable line.

@@ -12,13 +12,19 @@ let usage = Usage(
     commands: [
         .init("", help: "", options: [
             .init("listen", "l", "host:port", help: "where to listen (127.0.0.1:7450); port 0 takes any free one"),
-            .init("advertise", nil, "host:port", help: "what clients are told to call (where it listens; the host's name when\nit listens on all interfaces)"),
+            .init(
+                "advertise", nil, "host:port",
+                help: "what clients are told to call (where it listens; the host's name when\nit listens on all interfaces)"
+            ),
             .init("data", "d", "place", help: "a folder, s3://bucket/prefix, gs://..., az://... or memory:\n(\(DataLocation.standardFolder))"),
             .init("shards", nil, "count", help: "shards of a new data location, 1 to 1024 (1; 8 with --tenancy)"),
             .init("tenancy", nil, nil, help: "requests name tenants"),
             .init("dev", nil, nil, help: "allow ResetShards, which erases everything, and LeaseTask, which passes limits"),
-            .init("auth-token-file", nil, "file", help: "callers must show the secret in it; keep it from other users (chmod 600)"),
-            .init("auth-token", nil, "secret", help: "the same on the command line, where ps shows it to everybody on the\nmachine (environment SILO_AUTH_TOKEN, which ps shows to the same user)"),
+            .init("auth-token-file", nil, "file", help: "callers must show the secret in it; keep it from others (chmod 600)"),
+            .init(
+                "auth-token", nil, "secret",
+                help: "the same on the command line, where ps shows it to everybody on the\nmachine (environment SILO_AUTH_TOKEN)"
+            ),
             .init("tls-cert", nil, "file", help: "certificate chain to serve with, PEM"),
             .init("tls-key", nil, "file", help: "its private key, PEM"),
             .init("tls-client-ca", nil, "file", help: "callers need a certificate of this authority, PEM"),

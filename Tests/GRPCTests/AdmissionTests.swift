@@ -55,11 +55,12 @@ import Testing
 
     @Test func aRefusedCallersRequestIsNotRead() async throws {
         let server = Server(ServerOptions(address: "127.0.0.1:0"))
-        let screen: Server.Screen = { $0.header("x-pass").map { $0 == [UInt8(ascii: "1")] } == true ? nil : Status(.unauthenticated, "no") }
+        let screen: Server.Screen = { $0.header("x-pass") == [UInt8(ascii: "1")] ? nil : Status(.unauthenticated, "no") }
         server.register("/test.Test/Echo", screen: screen) { call in call.respond(call.withRequest { Array($0) }) }
         let channel = Channel(target: "127.0.0.1:\(try server.start())")
         #expect(await code { try await channel.unary("/test.Test/Echo", [1]) } == .unauthenticated)
-        #expect(await code { try await channel.unary("/test.Test/Echo", [UInt8](repeating: 7, count: 100 << 20)) } == .unauthenticated)
+        let large = [UInt8](repeating: 7, count: 100 << 20)
+        #expect(await code { try await channel.unary("/test.Test/Echo", large) } == .unauthenticated)
         for count in [0, 1, 100_000, 5 << 20] {
             let request = [UInt8](repeating: 7, count: count)
             #expect(try await channel.unary("/test.Test/Echo", request, metadata: ["x-pass": "1"]) == request)
@@ -69,12 +70,28 @@ import Testing
         await server.shutdown(grace: .seconds(2))
     }
 
+    /// Though they may not take their answers, and so stay for long.
+    @Test func strangersAreNotCounted() async throws {
+        var options = ServerOptions(address: "127.0.0.1:0")
+        options.maxConcurrentCalls = 0
+        let server = Server(options)
+        let screen: Server.Screen = { $0.header("x-pass") == nil ? Status(.unauthenticated, "no") : nil }
+        server.register("/test.Test/Echo", screen: screen) { call in call.respond([]) }
+        let channel = Channel(target: "127.0.0.1:\(try server.start())")
+        #expect(await code { try await channel.unary("/test.Test/Echo", []) } == .unauthenticated)
+        #expect(await code { try await channel.unary("/test.Test/None", []) } == .unimplemented)
+        #expect(await code { try await channel.unary("/test.Test/Echo", [], metadata: ["x-pass": "1"]) } == .resourceExhausted)
+        channel.close()
+        await server.shutdown(grace: .seconds(2))
+    }
+
     @Test func aScreenedCallMayEndWhileItsRequestIsRead() async throws {
         let server = Server(ServerOptions(address: "127.0.0.1:0"))
         server.register("/test.Test/Echo", screen: { _ in nil }, { call in call.respond(call.withRequest { Array($0) }) })
         let channel = Channel(target: "127.0.0.1:\(try server.start())")
         for _ in 0..<20 {
-            let calls = (0..<4).map { _ in Task { try await channel.unary("/test.Test/Echo", [UInt8](repeating: 7, count: 2 << 20)) } }
+            let request = [UInt8](repeating: 7, count: 2 << 20)
+            let calls = (0..<4).map { _ in Task { try await channel.unary("/test.Test/Echo", request) } }
             await Task.yield()
             calls.forEach { $0.cancel() }
             for call in calls { _ = try? await call.value }
@@ -92,7 +109,8 @@ import Testing
             let target = address.hasPrefix("unix:") ? address : server.target
             let channel = Channel(target: address == "[::1]:0" ? "[::1]:\(server.port)" : target)
             #expect(try await channel.unary("/test.Test/Echo", [1]) == [1], "\(address)")
-            #expect(throws: ListenError.self) { _ = try TestServer { $0.address = address.replacing(":0", with: ":\(server.port)") } }
+            let same = address.replacing(":0", with: ":\(server.port)")
+            #expect(throws: ListenError.self) { _ = try TestServer { $0.address = same } }
             channel.close()
             await server.shutdown()
         }
@@ -114,7 +132,9 @@ import Testing
         await server.shutdown()
     }
 
-    @Test(arguments: [("x ", "x"), (" x\t\n", "x"), ("", ""), (" ", ""), ("a b", "a b"), ("\u{a0}ü\u{2028}", "ü"), ("\0x\u{85}", "x")])
+    @Test(arguments: [
+        ("x ", "x"), (" x\t\n", "x"), ("", ""), (" ", ""), ("a b", "a b"), ("\u{a0}ü\u{2028}", "ü"), ("\0x\u{85}", "x"),
+    ])
     func messagesHaveNoWhiteSpaceAtTheirEnds(_ message: String, _ sent: String) {
         #expect(Status(.aborted, message).wireMessage == sent)
     }

@@ -63,7 +63,7 @@ class TestShardIDs:
     @pytest.mark.parametrize("method", ROUTED)
     @pytest.mark.parametrize("text", ["", "nonsense", "12345678-1234-1234-1234-12345678901", "1-2-3-4-5", "ж" * 36])
     def test_text_that_is_no_uuid_is_refused_and_named(self, client, method, text):
-        with refused(INVALID_ARGUMENT, f"invalid shard ID: {text}"):
+        with refused(INVALID_ARGUMENT, f"invalid shard ID: {text}".strip()):
             client.call(method, shard=text, **ROUTED[method])
 
     @pytest.mark.parametrize("method", LOCAL)

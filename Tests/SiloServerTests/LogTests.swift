@@ -13,7 +13,8 @@ import Testing
         func add(_ line: String) { lines.withLock { $0.append(line) } }
     }
 
-    private static let forged = "x\n2026-01-01T00:00:00.000000Z ERROR silo: forged\r\u{1b}[31m\u{7f}\u{85}\u{9b}2J\u{2028}\u{202e}end"
+    private static let forged = "x\n2026-01-01T00:00:00.000000Z ERROR silo: forged\r"
+        + "\u{1b}[31m\u{7f}\u{85}\u{9b}2J\u{2028}\u{202e}end"
 
     @Test(arguments: [Logger.Format.text, .json])
     func foreignTextStaysInItsPlace(_ format: Logger.Format) throws {
@@ -24,7 +25,9 @@ import Testing
         #expect(lines.all.count == 1)
         #expect(!line.unicodeScalars.contains { $0.isEscapedInLog })
         #expect(line.contains("größe🙂"), "what is harmless is left alone")
-        for escaped in ["\\u001b[31m", "\\u007f", "\\u0085", "\\u009b2J", "\\u2028", "\\u202e"] { #expect(line.contains(escaped)) }
+        for escaped in ["\\u001b[31m", "\\u007f", "\\u0085", "\\u009b2J", "\\u2028", "\\u202e"] {
+            #expect(line.contains(escaped))
+        }
         guard format == .json else { return }
         let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
         let fields = try #require(object["fields"] as? [String: String])

@@ -77,7 +77,8 @@ class Server:
         with open(self.log_path, "wb") as log, open(self.errors_path, "wb") as errors:
             self.process = subprocess.Popen(
                 [
-                    *self.under, program("silo"), "--listen", self.listen, "--data", self.data, "--log-format", "json", *self.flags,
+                    *self.under, program("silo"), "--listen", self.listen, "--data", self.data, "--log-format", "json",
+                    *self.flags,
                 ],
                 stdout=self.output or log, stderr=errors, env=environment(self.extra), cwd=self.folder,
             )

@@ -10,8 +10,15 @@ public protocol Clock: Sendable {
     /// wall time at which the process began, and never goes back. Differences of it mean something, its value does not.
     var steady: Timestamp { get }
 
+    /// How often the process was not there for a second or more while time passed, as when it was stopped by a signal.
+    var absences: Int { get }
+
     /// Returns after `milliseconds`, or throws when the task is cancelled.
     func sleep(milliseconds: Int64) async throws
+}
+
+extension Clock {
+    public var absences: Int { 0 }
 }
 
 /// The system's clocks. Small corrections of the wall clock, as time servers and leap seconds make them, are spread: it gains or
@@ -21,8 +28,11 @@ public final class SystemClock: Clock {
     /// What the wall clock is ahead of the steady one.
     private let ahead: Mutex<Slew>
     private let steadyOffset: Int64
+    private let presence: Presence?
 
-    public init() {
+    /// - Parameter noticesAbsence: a thread watches whether the process runs; see `absences`.
+    public init(noticesAbsence: Bool = false) {
+        presence = noticesAbsence ? Presence { Self.read(CLOCK_BOOTTIME) } : nil
         steadyOffset = Self.read(CLOCK_REALTIME) - Self.read(CLOCK_BOOTTIME)
         ahead = Mutex(Slew(0, at: 0))
         _ = now
@@ -35,6 +45,8 @@ public final class SystemClock: Clock {
     }
 
     public var steady: Timestamp { Timestamp((Self.read(CLOCK_BOOTTIME) + steadyOffset) / 1_000_000) }
+
+    public var absences: Int { presence?.absences ?? 0 }
 
     public func sleep(milliseconds: Int64) async throws {
         try await Task.sleep(for: .milliseconds(milliseconds))

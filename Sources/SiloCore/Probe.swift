@@ -64,6 +64,9 @@ public enum Probe: String, CaseIterable, Sendable {
     case fenced
     case shardReopened
     case windowLetGo
+    case queueForgotten
+    case unheardLeaseGivenBack
+    case leasesBegunAnew
     case readyPageLoaded
     case timerPageLoaded
     case jobReadBesideTask

@@ -31,3 +31,8 @@ public enum JobStatusName: String, Sendable {
     case failed = "Failed"
     case cancelled = "Cancelled"
 }
+
+extension Result where Failure == SiloError {
+    /// Why the command was refused; nil when it was not.
+    public var refusal: SiloError? { if case .failure(let error) = self { error } else { nil } }
+}

@@ -15,6 +15,11 @@ public struct Surroundings: Sendable {
     /// The system's time and chance.
     public static var system: Surroundings { Surroundings(clock: SystemClock(), random: SystemRandom()) }
 
+    /// The same for a server, which judges others by the time that passes and must know when it was away itself.
+    public static var server: Surroundings {
+        Surroundings(clock: SystemClock(noticesAbsence: true), random: SystemRandom())
+    }
+
     /// Starts a task that nobody's scope awaits. Child tasks need no help: they run where their parent does.
     @discardableResult
     public func start<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) -> Task<Value, Never> {

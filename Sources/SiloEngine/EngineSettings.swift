@@ -14,8 +14,8 @@ public struct EngineSettings: Sendable {
     /// Ready or timer rows of one queue that memory holds.
     public var windowMax = 8192
 
-    /// The same over all queues.
-    public var windowsTotalMax = 65_536
+    /// Bytes of such rows over all queues and all shards of a server.
+    public var windowBytesMax = 128 << 20
 
     /// Rows read at once when a window runs empty.
     public var pageRows = 512
@@ -63,17 +63,33 @@ public struct EngineSettings: Sendable {
         return settings
     }
 
-    /// Commands that share one write batch.
-    public var batchCommandsMax = 512
+    /// Jobs that one turn of the loop, and so one write batch, is about at most.
+    public var turnJobsMax = 512
 
-    /// Commands that wait, or whose answers wait to be durable. Past it requests are refused.
+    /// Bytes of the commands of one turn, and of the tasks that it leases, unless one alone is larger.
+    public var turnBytesMax = 16 << 20
+
+    /// How long a turn goes on before it is written.
+    public var turnMillisecondsMax: Int64 = 100
+
+    /// Calls of one lane that wait, or whose answers wait to be durable. Past it requests are refused.
     public var unansweredMax = 32_768
 
-    /// Bytes of payload among those commands. Past it requests are refused.
+    /// Bytes of requests that wait, or whose answers wait to be durable, over all shards of a server. Past it requests are refused.
     public var unansweredBytesMax = 512 << 20
+
+    /// Bytes of what renews and ends leases among those, results included. Past it requests are refused.
+    public var renewalBytesMax = 256 << 20
+
+    /// How often a lease that was never renewed nor reported is given back without being counted as an attempt: its worker may
+    /// never have heard of it.
+    public var unheardLeasesMax: UInt32 = 3
 
     /// The least time between two log flushes: 0 on a local disk; on an object store it bounds the cost of requests.
     public var flushGapMilliseconds: Int64 = 0
+
+    /// Task groups whose workers are remembered, for explanations and refreshes.
+    public var pollGroupsMax = 1024
 
     /// Idle queues kept in memory.
     public var idleQueuesMax = 16_384

@@ -27,7 +27,7 @@ public final class Node: Sendable {
 
     /// Reaches the rate limiter, opens every shard, then the port. Throws what keeps it from starting.
     public static func start(
-        _ settings: NodeSettings, in surroundings: Surroundings = .system, logger: Logger
+        _ settings: NodeSettings, in surroundings: Surroundings = .server, logger: Logger
     ) async throws -> Node {
         let begun = surroundings.clock.now
         let limiter = try await connectLimiter(settings.gubernator, clock: surroundings.clock, logger: logger)

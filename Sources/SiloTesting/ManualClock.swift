@@ -15,6 +15,7 @@ public final class ManualClock: Clock {
         var sleepers: [Sleeper] = []
         var cancelled: Set<Int> = []
         var nextID = 0
+        var absences = 0
     }
     private let state: Mutex<State>
 
@@ -24,6 +25,14 @@ public final class ManualClock: Clock {
 
     public var now: Timestamp { state.withLock { $0.steady + $0.ahead } }
     public var steady: Timestamp { state.withLock { $0.steady } }
+
+    public var absences: Int { state.withLock { $0.absences } }
+
+    /// Time passes while the process is not there.
+    public func absent(milliseconds: Int64) {
+        state.withLock { $0.absences += 1 }
+        advance(milliseconds: milliseconds)
+    }
 
     /// The moments until which somebody sleeps, by steady time.
     public var sleepers: [Timestamp] { state.withLock { $0.sleepers.map(\.until) } }

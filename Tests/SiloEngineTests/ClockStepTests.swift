@@ -242,7 +242,7 @@ import Testing
     func cost() async throws {
         let bench = try await Bench.open()
         let policy = policy(1, initial: 1_000_000)
-        _ = try await bench.shard.run(EnqueueEach((0..<500).map {
+        _ = try await bench.shard.run(Each((0..<500).map {
             Enqueue(tenant: Bench.tenant, id: JobID("retry \($0)"), retryPolicy: policy, taskGroup: "g")
         }))
         for task in try await bench.lease(500) { try await bench.fail(task) }

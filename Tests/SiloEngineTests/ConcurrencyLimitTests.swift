@@ -419,7 +419,7 @@ import Testing
         let bench = try await Bench.open()
         try await bench.enqueue("old")
         let jobs = ["a", "old", "b", "c"].map { newJob($0, limits: [slots("x", 2)]) }
-        let results = try await bench.shard.run(EnqueueEach(jobs))
+        let results = try await bench.shard.run(Each(jobs))
         #expect(results.map { (try? $0.get())?.text } == ["a", nil, "b", "c"])
         #expect(try await bench.held("x") == 2)
         #expect(try await bench.places("a", "b", "c") == [.ready, .ready, .waiting])

@@ -7,28 +7,6 @@ import Testing
 @testable import SiloEngine
 
 /// Answers as they arrive: `name ok`, or `name` and why it was refused.
-private final class Log: Sendable {
-    private let lines = Mutex<[String]>([])
-    var all: [String] { lines.withLock { $0 } }
-
-    func submit<C: Command>(_ name: String, _ command: C, to bench: Bench) {
-        bench.shard.submit(command) { result in
-            let line: String
-            switch result {
-            case .success: line = "\(name) ok"
-            case .failure(.unavailable(let text)): line = "\(name) \(text)"
-            case .failure(let error): line = "\(name) \(error)"
-            }
-            self.lines.withLock { $0.append(line) }
-        }
-    }
-
-    func expect(_ expected: [String], _ location: SourceLocation = #_sourceLocation) async throws {
-        try await eventually("\(expected)", location) { all.count >= expected.count }
-        #expect(all.sorted() == expected.sorted(), sourceLocation: location)
-    }
-}
-
 private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id: JobID(id), taskGroup: "g") }
 
 @Suite struct DurabilityTests {
@@ -213,7 +191,7 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
 
     @Test("the mailbox is bounded by bytes, but takes any one request")
     func bytes() async throws {
-        let bench = try await Bench.open { $0.unansweredBytesMax = 1000 }
+        let bench = try await Bench.open { $0.unansweredBytesMax = 5000 }
         try await bench.enqueue("large", payload: Bytes(repeating: 0, count: 5000))
         bench.store.set { $0.holdFlushes = true }
         for id in ["a", "b", "c"] {

@@ -89,7 +89,7 @@ import Testing
 
     @Test("R2: hundreds of enqueues at once all succeed and are all counted")
     func many() async throws {
-        let bench = try await Bench.open { $0.batchCommandsMax = 16 }
+        let bench = try await Bench.open { $0.turnJobsMax = 16 }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<400 { group.addTask { try await bench.enqueue("job \(index)") } }
             try await group.waitForAll()
@@ -112,11 +112,11 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("EnqueueEach stores each on its own")
+    @Test("a batch stores each on its own")
     func each() async throws {
         let bench = try await Bench.open()
         let jobs = ["a", "a", "b"].map { Enqueue(tenant: Bench.tenant, id: JobID($0), taskGroup: "g") }
-        let results = try await bench.shard.run(EnqueueEach(jobs))
+        let results = try await bench.shard.run(Each(jobs))
         #expect(results == [.success(JobID("a")), .failure(.jobAlreadyExists(JobID("a"))), .success(JobID("b"))])
         #expect(try await bench.drain(10) == ["a", "b"])
         try await bench.finish()

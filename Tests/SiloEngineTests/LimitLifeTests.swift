@@ -85,11 +85,11 @@ import Testing
             let (first, old, gone) = (count, someID(), someID())
             count += 2
             try await bench.together {
-                bench.shard.submit(ReportOutcomes(reports)) { _ in }
+                bench.shard.submit(Each(reports)) { _ in }
                 bench.shard.submit(newJob("\(first)", limits: limits[0])) { _ in }
                 bench.shard.submit(EnqueueAll([newJob("n\(first)", limits: limits[1]), newJob("\(first)", limits: [])])) { _ in }
                 bench.shard.submit(Cancel(tenant: Bench.tenant, id: JobID(gone))) { _ in }
-                bench.shard.submit(EnqueueEach([newJob("\(first + 1)", limits: limits[2]), newJob(old, limits: limits[3])])) {
+                bench.shard.submit(Each([newJob("\(first + 1)", limits: limits[2]), newJob(old, limits: limits[3])])) {
                     _ in
                 }
                 bench.shard.submit(Cancel(tenant: Bench.tenant, id: JobID("\(first)"))) { _ in }

@@ -12,7 +12,7 @@ import Testing
     func batch(apart: Bool) async throws {
         let bench = try await Bench.open()
         let jobs = Self.steps.map { Enqueue(tenant: Bench.tenant, id: JobID($0), taskGroup: "g") }
-        if apart { _ = try await bench.shard.run(EnqueueEach(jobs)) } else { _ = try await bench.shard.run(EnqueueAll(jobs)) }
+        if apart { _ = try await bench.shard.run(Each(jobs)) } else { _ = try await bench.shard.run(EnqueueAll(jobs)) }
         for id in ["b", "a"] { try await bench.enqueue(id) }
         #expect(try await bench.drain(20) == Self.steps + ["b", "a"])
         try await bench.finish()

@@ -105,9 +105,9 @@ enum Reported: CaseIterable, Sendable {
         }
         let forged = ReportOutcome(tenant: Bench.tenant, task: TaskID(UUID(high: 0, low: 0)), outcome: .cancelled)
         let results = try await bench.shard.run(
-            ReportOutcomes([report(0, .success), report(0, .failure), forged, report(1, .failure), report(2, .failure)])
+            Each([report(0, .success), report(0, .failure), forged, report(1, .failure), report(2, .failure)])
         )
-        #expect(results == [nil, .leaseNotFound, .leaseNotFound, nil, nil])
+        #expect(results.map(\.refusal) == [nil, .leaseNotFound, .leaseNotFound, nil, nil])
         #expect(try await bench.state("a") == .succeeded)
         #expect(try await bench.state("b") == .failed)
         #expect(try await bench.state("c") == .scheduled)

@@ -629,7 +629,7 @@ import Testing
     func oneCall() async throws {
         let bench = try await bench(1, rate("k", 3, hits: 2))
         let jobs = [newJob("200", limits: [rate("k", 3, hits: 2)]), newJob("201", limits: [rate("k", 3)])]
-        _ = try await bench.shard.run(EnqueueEach(jobs))
+        _ = try await bench.shard.run(Each(jobs))
         #expect(try await bench.places("100", "200", "201") == [.ready, .waiting, .waiting])
         try await bench.finish()
     }

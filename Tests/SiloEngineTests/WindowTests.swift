@@ -11,8 +11,8 @@ import Testing
     private func small(_ settings: inout EngineSettings) {
         settings.windowMax = 4
         settings.pageRows = 3
-        settings.windowsTotalMax = 6
-        settings.batchCommandsMax = 5
+        settings.windowBytesMax = 6 * 700
+        settings.turnJobsMax = 5
     }
 
     @Test("J22 J23: more jobs than memory holds come in order, each once, paged in from the store", arguments: [1, 2, 7, 100])
@@ -135,7 +135,7 @@ import Testing
 
     @Test("what memory notes of a queue that fills and empties does not grow")
     func loadOrder() async throws {
-        let memory = ShardMemory(settings: EngineSettings())
+        let memory = ShardMemory(settings: EngineSettings(), windows: MemoryBudget(1 << 20))
         let queue = Queue(Queue.ID(tenant: Bench.tenant, group: "g"), counts: StorageV1.QueueCounts())
         for index in 0..<100 {
             memory.addReady(PendingTask(Position(order: UInt64(index), arrival: 0, job: JobID("a")), StorageV1.Task()), to: queue)

@@ -32,8 +32,8 @@ private struct Crowd {
         var settings = EngineSettings()
         settings.windowMax = 1 + random.below(8)
         settings.pageRows = 1 + random.below(4)
-        settings.windowsTotalMax = 4 + random.below(20)
-        settings.batchCommandsMax = 1 + random.below(16)
+        settings.windowBytesMax = (4 + random.below(20)) * 700
+        settings.turnJobsMax = 1 + random.below(16)
         var memory = MemoryStore()
         for life in 0..<4 {
             let store = FaultyStore(memory)

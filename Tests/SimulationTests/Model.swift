@@ -5,6 +5,7 @@ import SiloStore
 /// What a shard should do, in plain dictionaries and without regard to cost: the specification that the engine is held to.
 struct Model {
     static let leaseMilliseconds: Int64 = 10_000
+    static let unheardMax = 3
 
     struct Job {
         var new: NewJob
@@ -16,6 +17,8 @@ struct Model {
         var place: Place
         /// Attempts that ended, in order.
         var ended: [Ended] = []
+        /// How often the attempt was leased and its worker not heard of.
+        var unheard = 0
     }
     struct Ended: Equatable {
         let number: UInt32
@@ -41,6 +44,7 @@ struct Model {
         /// What the row says; a reopened shard grants more.
         var storedExpiresAt: Timestamp
         var cancelledAt: Timestamp?
+        var isHeard = false
     }
 
     var now: Timestamp
@@ -70,7 +74,12 @@ struct Model {
     /// The clock moved and the loop looked at it.
     mutating func expire() {
         for (key, lease) in running where lease.expiresAt <= now {
-            end(key, lease, lease.cancelledAt != nil ? .cancelled : .failure, code: "WORKER_CRASHED")
+            if lease.cancelledAt == nil, !lease.isHeard, let unheard = jobs[key]?.unheard, unheard < Self.unheardMax {
+                jobs[key]?.unheard = unheard + 1
+                jobs[key]?.place = .scheduled(attempt: lease.attempt, relative: lease.relative, start: lease.start)
+            } else {
+                end(key, lease, lease.cancelledAt != nil ? .cancelled : .failure, code: "WORKER_CRASHED")
+            }
         }
     }
 
@@ -192,6 +201,7 @@ struct Model {
         guard lease.worker == worker else { return .refused(.leaseOwnerMismatch) }
         lease.expiresAt = now + Self.leaseMilliseconds
         lease.storedExpiresAt = lease.expiresAt
+        lease.isHeard = true
         jobs[key]?.place = .running(lease)
         return .cancelledAt(lease.cancelledAt)
     }
@@ -256,6 +266,7 @@ struct Model {
 
     private mutating func schedule(_ key: JobKey, _ attempt: UInt32, _ relative: UInt32, _ start: Timestamp) {
         jobs[key]?.scheduledAt = now
+        jobs[key]?.unheard = 0
         jobs[key]?.place = .scheduled(attempt: attempt, relative: relative, start: start)
     }
 

@@ -29,10 +29,10 @@ final class Simulation {
         // Small windows, so that paging and letting go happen all the time.
         settings.windowMax = 1 + random.below(5)
         settings.pageRows = 1 + random.below(4)
-        settings.windowsTotalMax = 1 + random.below(12)
+        settings.windowBytesMax = (1 + random.below(12)) * 700
         settings.quantum = 1 + random.below(3)
         settings.idleQueuesMax = random.below(4)
-        settings.batchCommandsMax = 1 + random.below(6)
+        settings.turnJobsMax = 1 + random.below(6)
         settings.inlineJobBytesMax = random.chance(50) ? 0 : 4096
         model = Model(now: clock.now)
         store = FaultyStore(memory)

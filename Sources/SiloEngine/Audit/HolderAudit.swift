@@ -31,23 +31,17 @@ public struct HolderAudit: Sendable {
     /// Between two pages, so that an audit takes little of the machine.
     let pauseMilliseconds: Int64
 
-    /// Audits every tenant once. Throws when the store cannot be read, or when the task is cancelled.
+    /// Audits every tenant that ever had slots, once; others cost nothing. Throws when the store cannot be read, or when the task is
+    /// cancelled.
     func run() async throws -> Report {
         var report = Report()
-        var start = ShardKeys.tenants.start
-        while let tenant = try await nextTenant(from: start) {
+        try await pages(of: ShardKeys.tenantStates, store) { row in
+            guard let tenant = ShardKeys.parseTenant(row.key) else { return }
             try await audit(tenant, &report)
-            start = TenantKeys(tenant).all.end
             try await breathe()
         }
         report.endedAt = clock.now
         return report
-    }
-
-    private func nextTenant(from start: Bytes) async throws -> Tenant? {
-        let snapshot = try await store.snapshot()
-        let row = try await snapshot.scan(from: start, to: ShardKeys.tenants.end, limit: 1).first
-        return row.flatMap { ShardKeys.parseTenant($0.key) }
     }
 
     private func audit(_ tenant: Tenant, _ report: inout Report) async throws {
@@ -83,11 +77,11 @@ public struct HolderAudit: Sendable {
         }
     }
 
-    private func pages(of range: (start: Bytes, end: Bytes), _ view: any StoreReader, _ body: (Row) -> Void) async throws {
+    private func pages(of range: (start: Bytes, end: Bytes), _ view: any StoreReader, _ body: (Row) async throws -> Void) async throws {
         var start = range.start
         while true {
             let rows = try await view.scan(from: start, to: range.end, limit: Self.page)
-            for row in rows { body(row) }
+            for row in rows { try await body(row) }
             guard rows.count == Self.page, let last = rows.last else { return }
             start = last.key + [0]
             try await breathe()

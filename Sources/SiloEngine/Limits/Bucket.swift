@@ -97,7 +97,7 @@ struct Bucket: Equatable {
 
     /// The attempt will not start.
     mutating func unreserve(_ rate: StorageV1.RateLimit) {
-        record.reserved.countDown(by: UInt64(max(0, rate.hits)))
+        record.reserved -= min(record.reserved, UInt64(max(0, rate.hits)))
     }
 
     /// The attempt starts: its promised hits are used.

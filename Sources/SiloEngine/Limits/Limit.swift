@@ -39,6 +39,10 @@ class Limit {
     var isStored: Bool
     /// It stands in the list of limits whose lines are to be looked at.
     var isFreed = false
+    /// It stands among those that may be forgotten.
+    var isNotedIdle = false
+    /// A slot of it is kept for a line that has been passed over for long.
+    var isKept: Bool { false }
     /// When it is looked at next; nil when nothing is planned.
     var alarm = PerAxis<Timestamp?>(nil)
 
@@ -66,6 +70,7 @@ final class SlotLimit: Limit {
     var isPaused = false
     /// One slot that comes free is kept for this line, which has been passed over for long.
     weak var keptFor: Line?
+    override var isKept: Bool { keptFor != nil }
     /// How fast slots have come free lately.
     var releases = Pace()
 

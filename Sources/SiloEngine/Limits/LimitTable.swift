@@ -11,6 +11,8 @@ final class LimitTable {
 
     /// Counts of dropped holders, of the tenants that have one.
     private(set) var drops: [Tenant: UInt32] = [:]
+    /// Tenants whose rows say that they have slots.
+    private var limited: Recent<Tenant, Void>
 
     /// Outstanding refreshes of floating limits, and where their tasks lead.
     var refreshes = RefreshTable()
@@ -29,12 +31,22 @@ final class LimitTable {
     /// From where on the stored lines have not been read yet; nil when all are in memory.
     var unreadLines: Bytes?
 
-    /// Slots that were freed when none was held, since the shard was opened. Anything but 0 is a bug.
-    var ghostReleases = 0
+    /// Limits that nobody waited for when they were noted, longest ago first.
+    private var idle = FIFO<Limit>()
+    private let healed: Healed
 
-    init(pauses: PauseTable) {
+    /// - Parameter limitedMax: tenants that are remembered as having slots.
+    init(pauses: PauseTable, healed: Healed, limitedMax: Int) {
         self.pauses = pauses
+        self.healed = healed
+        limited = Recent(limitedMax)
     }
+
+    func isNotedLimited(_ tenant: Tenant) -> Bool { limited[tenant] != nil }
+    func noteLimited(_ tenant: Tenant) { limited.set(tenant, ()) }
+
+    /// A slot was freed that nobody held.
+    func noteGhostRelease() { healed.note(.ghostRelease) }
 
     // MARK: Limits
 
@@ -51,9 +63,13 @@ final class LimitTable {
     func add(_ tenant: Tenant, _ limit: SlotLimit) {
         limit.isPaused = pauses.isPaused(limit.key, of: tenant)
         slots[SlotLimit.Name(tenant: tenant, key: limit.key)] = limit
+        noteIdle(limit)
     }
 
-    func add(_ limit: BucketLimit) { buckets[limit.id] = limit }
+    func add(_ limit: BucketLimit) {
+        buckets[limit.id] = limit
+        noteIdle(limit)
+    }
 
     /// A tenant's limits in memory, in order of their keys.
     func slots(of tenant: Tenant) -> [SlotLimit] {
@@ -75,18 +91,23 @@ final class LimitTable {
     /// Nobody waits in the line any more.
     func forget(_ line: Line) {
         stopKeeping(for: line)
-        line.blockedAt?.lines.remove(line)
+        leave(line)
         lines[line.id] = nil
         // Until its row is written it is the one that a newcomer begins again: no row may be written twice in a batch.
         if line.isDirty { ended[line.id] = line }
     }
 
+    /// The line waits at no limit any more.
+    private func leave(_ line: Line) {
+        guard let limit = line.blockedAt else { return }
+        limit.lines.remove(line)
+        noteIdle(limit)
+    }
+
     /// The line waits at a limit from now on, until it is looked at again.
     func park(_ line: Line, at demand: Demand) {
-        if let other = line.blockedAt {
-            if other !== demand.limit { Probe.lineMovedToOtherLimit.reached() }
-            other.lines.remove(line)
-        }
+        if let other = line.blockedAt, other !== demand.limit { Probe.lineMovedToOtherLimit.reached() }
+        leave(line)
         demand.limit.lines.add(line, max: demand.max, at: demand.limit)
         if case .slot(let limit, _) = demand { planRefresh(of: limit) }
     }
@@ -190,11 +211,13 @@ final class LimitTable {
             limit.isDirty = false
             if limit.floating != nil { storesDelays = true }
             add(limit.row(TenantKeys(limit.id.tenant)), to: &batch, &limit.isStored)
+            noteIdle(limit)
         }
         for limit in dirtyBuckets {
             limit.isDirty = false
             if !limit.bucket.isEmpty { storesDelays = true }
             add(limit.row(TenantKeys(limit.id.tenant), at: now), to: &batch, &limit.isStored)
+            noteIdle(limit)
         }
         for line in dirtyLines {
             line.isDirty = false
@@ -218,17 +241,31 @@ final class LimitTable {
 
     var count: Int { slots.count + buckets.count }
 
-    /// Forgets limits that nobody waits for, when there are many: their rows say all there is to know.
-    func forgetIdle(above countMax: Int) {
-        guard count > countMax + idleFloor else { return }
-        Probe.limitForgotten.reached()
-        slots = slots.filter {
-            $0.value.isDirty || $0.value.isFreed || !$0.value.lines.isEmpty || $0.value.keptFor != nil
-        }
-        buckets = buckets.filter { $0.value.isDirty || $0.value.isFreed || !$0.value.lines.isEmpty }
-        idleFloor = count
+    private func noteIdle(_ limit: Limit) {
+        guard limit.lines.isEmpty, !limit.isNotedIdle else { return }
+        limit.isNotedIdle = true
+        idle.append(limit)
     }
-    private var idleFloor = 0
+
+    /// Forgets limits that nobody waits for, those that were idle first, when there are many: their rows say all there is to know.
+    func forgetIdle(above countMax: Int) {
+        var looks = idle.count - countMax
+        while looks > 0, let limit = idle.popFirst() {
+            looks -= 1
+            limit.isNotedIdle = false
+            guard limit.lines.isEmpty else { continue }
+            guard !limit.isDirty, !limit.isFreed, !limit.isKept else {
+                noteIdle(limit)
+                continue
+            }
+            Probe.limitForgotten.reached()
+            if let slots = limit as? SlotLimit {
+                self.slots[SlotLimit.Name(tenant: limit.id.tenant, key: slots.key)] = nil
+            } else {
+                buckets[limit.id] = nil
+            }
+        }
+    }
 }
 
 /// When to look at a limit.

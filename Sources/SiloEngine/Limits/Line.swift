@@ -44,10 +44,11 @@ final class Line: WindowOwner {
     var head: Position { window.first?.position ?? window.frontier ?? Position(from: .max) }
 
     func counted(in count: UInt64) { waiting += count }
-    func countedOut(_ count: UInt64 = 1) { waiting.countDown(by: count) }
+    func countedOut(_ count: UInt64 = 1, _ healed: Healed) { healed.countDown(&waiting, by: count, .lineCount) }
     func countedOutAll() { waiting = 0 }
 
     var heldRows: Int { window.count }
+    var heldBytes: Int { window.bytes }
     func letRowsGo() { window.clear() }
 
     /// The row that says what memory says; no value when nobody waits.

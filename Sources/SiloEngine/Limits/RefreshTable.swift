@@ -59,6 +59,14 @@ struct RefreshTable {
         alarms.insert(Alarm(at: refresh.alarm, task: refresh.taskID))
     }
 
+    /// No lease of a refresh ends before a time.
+    mutating func beginLeasesAnew(until time: Timestamp) {
+        for refresh in byTask.values where refresh.isLeased {
+            refresh.record.expiresAtMs = max(refresh.record.expiresAtMs, time.milliseconds)
+            changed(refresh)
+        }
+    }
+
     var nextAlarm: Timestamp? { alarms.first?.at }
 
     /// The next refresh that is due or whose offer or lease ended by `now`.
@@ -78,11 +86,13 @@ struct RefreshTable {
     }
 
     /// The next refresh for a worker of the group.
-    mutating func take(_ group: TaskGroup) -> LiveRefresh? {
-        let refresh = due[group]?.popFirst()
-        if due[group]?.isEmpty ?? false { due[group] = nil }
-        refresh?.offeredUntil = nil
-        return refresh
+    func first(of group: TaskGroup) -> LiveRefresh? { due[group]?.first }
+
+    /// A worker has it.
+    mutating func take(_ refresh: LiveRefresh) {
+        _ = due[refresh.group]?.popFirst()
+        if due[refresh.group]?.isEmpty ?? false { due[refresh.group] = nil }
+        refresh.offeredUntil = nil
     }
 
     func hasOffer(_ group: TaskGroup) -> Bool { due[group] != nil }

@@ -8,9 +8,18 @@ extension Transaction {
     func slot(_ key: LimitKey, of tenant: Tenant) async throws(StoreError) -> SlotLimit {
         if let limit = memory.limits.slot(tenant, key) { return limit }
         let record: StorageV1.Slots? = try await record(TenantKeys(tenant).slots(key))
+        if record == nil { try await noteLimited(tenant) }
         let limit = SlotLimit(tenant, key, record, drops: memory.limits.dropCount(of: tenant))
         memory.limits.add(tenant, limit)
         return limit
+    }
+
+    /// The tenant has a row that says that it has slots, so that audits find it without looking at others.
+    private func noteLimited(_ tenant: Tenant) async throws(StoreError) {
+        guard !memory.limits.isNotedLimited(tenant) else { return }
+        let key = ShardKeys.tenantState(tenant)
+        if try await get(key) == nil { put(key, StorageV1.TenantState().serializedBytes()) }
+        afterwards { $0.limits.noteLimited(tenant) }
     }
 
     private func bucket(_ rate: StorageV1.RateLimit, of tenant: Tenant) async throws(StoreError) -> BucketLimit {
@@ -147,7 +156,7 @@ extension Transaction {
             let limit = try await slot(key, of: tenant)
             let before = limit.held
             guard limit.free() else {
-                memory.limits.ghostReleases += 1
+                memory.limits.noteGhostRelease()
                 continue
             }
             onRollBack { _ in limit.restore(before) }

@@ -11,8 +11,20 @@ struct FIFO<Element> {
         items[head...].lazy.compactMap { $0 }.count { matches($0) }
     }
 
+    func forEach(_ body: (Element) -> Void) { items[head...].lazy.compactMap { $0 }.forEach(body) }
+
     mutating func append(_ element: Element) {
         items.append(element)
+    }
+
+    /// Puts an element before all others.
+    mutating func prepend(_ element: Element) {
+        if head > 0 {
+            head -= 1
+            items[head] = element
+        } else {
+            items.insert(element, at: 0)
+        }
     }
 
     mutating func popFirst() -> Element? {

@@ -7,20 +7,22 @@ final class LiveLease {
     let job: JobID
     let queue: Queue
     var record: StorageV1.Lease
+    /// When it ends unless it is renewed, in steady time. The record says it in the wall clock's, for people.
+    var expiresAt: Timestamp
 
-    init(taskID: TaskID, job: JobID, queue: Queue, record: StorageV1.Lease) {
+    init(taskID: TaskID, job: JobID, queue: Queue, record: StorageV1.Lease, expiresAt: Timestamp) {
         self.taskID = taskID
         self.job = job
         self.queue = queue
         self.record = record
+        self.expiresAt = expiresAt
     }
 
     var key: Bytes { queue.keys.lease(job) }
-    var expiresAt: Timestamp { Timestamp(record.expiresAtMs) }
     var cancelledAt: Timestamp? { record.cancelledAtMs.map { Timestamp($0) } }
 }
 
-/// When to look at a lease. A renewed lease is looked at in vain once, and again at its new time.
+/// When to look at a lease, in steady time. A renewed lease is looked at in vain once, and again at its new time.
 struct LeaseAlarm: Comparable {
     let at: Timestamp
     let taskID: TaskID

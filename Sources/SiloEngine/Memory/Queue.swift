@@ -15,6 +15,9 @@ final class Queue: WindowOwner {
     var ready: Window
     var timers: PerAxis<Timers>
 
+    /// It stands among those that may be forgotten.
+    var isNotedIdle = false
+
     /// The directory row no longer says what `counts` says.
     var isDirty = false
 
@@ -52,7 +55,12 @@ final class Queue: WindowOwner {
     /// Nothing can happen in the queue without a new request.
     var isIdle: Bool { counts.ready == 0 && counts.dates == 0 && counts.delays == 0 && counts.waiting == 0 && counts.leased == 0 }
 
-    var heldRows: Int { ready.count + timers.wall.window.count + timers.steady.window.count }
+    /// It has a job that may start.
+    var isServable: Bool { counts.ready > 0 && !isPaused }
+
+    private var windows: [Window] { [ready, timers.wall.window, timers.steady.window] }
+    var heldRows: Int { windows.reduce(0) { $0 + $1.count } }
+    var heldBytes: Int { windows.reduce(0) { $0 + $1.bytes } }
 
     func letRowsGo() {
         ready.clear()

@@ -5,10 +5,16 @@ import SiloStore
 final class PendingTask {
     let position: Position
     let record: StorageV1.Task
+    /// What it takes in memory, about.
+    let bytes: Int
+
+    /// The object, its record and that of its job, without their content.
+    private static let fixedBytes = 640
 
     init(_ position: Position, _ record: StorageV1.Task) {
         self.position = position
         self.record = record
+        bytes = Self.fixedBytes + (record.job?.answerBytes ?? record.limits.textBytes)
     }
 }
 
@@ -16,6 +22,7 @@ final class PendingTask {
 protocol WindowOwner: AnyObject {
     /// Rows that its windows hold.
     var heldRows: Int { get }
+    var heldBytes: Int { get }
     /// It stands in the line of those whose windows may be let go.
     var isInLoadOrder: Bool { get set }
     func letRowsGo()
@@ -30,6 +37,8 @@ struct Window {
     private var tasks: [PendingTask] = []
     private var head = 0
     private(set) var frontier: Position?
+    /// What its rows take in memory.
+    private(set) var bytes = 0
 
     /// - Parameter frontier: what the store holds is not known from here on.
     init(frontier: Position?) {
@@ -53,18 +62,23 @@ struct Window {
             return
         }
         tasks.insert(task, at: index(of: task.position))
-        if count > capacity, let last = tasks.popLast() { frontier = last.position }
+        bytes += task.bytes
+        if count > capacity, let last = tasks.popLast() {
+            frontier = last.position
+            bytes -= last.bytes
+        }
     }
 
     /// Takes note that a row was deleted.
     mutating func remove(_ position: Position) {
         let index = index(of: position)
         guard index < tasks.count, !(position < tasks[index].position) else { return }
-        if index == head { _ = popFirst() } else { tasks.remove(at: index) }
+        if index == head { _ = popFirst() } else { bytes -= tasks.remove(at: index).bytes }
     }
 
     mutating func popFirst() -> PendingTask? {
         guard let first else { return nil }
+        bytes -= first.bytes
         head += 1
         if head == tasks.count {
             tasks.removeAll(keepingCapacity: head < 1024)
@@ -80,6 +94,7 @@ struct Window {
     /// - Parameter next: where reading goes on; nil when the store holds no more.
     mutating func load(_ page: [PendingTask], next: Position?) {
         tasks.append(contentsOf: page)
+        bytes += page.reduce(0) { $0 + $1.bytes }
         frontier = next
     }
 
@@ -89,6 +104,7 @@ struct Window {
         frontier = first.position
         tasks = []
         head = 0
+        bytes = 0
     }
 
     private var last: PendingTask? { isEmpty ? nil : tasks[tasks.count - 1] }

@@ -41,6 +41,8 @@ struct RateAnswered: Command {
     let question: PendingCheck
     let answer: RateAnswer
 
+    static var lane: Lane { .own }
+
     func run(in transaction: Transaction) async throws {
         let found: (stored: StoredJob, job: JobReference)
         do {

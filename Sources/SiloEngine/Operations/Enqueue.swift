@@ -32,7 +32,7 @@ public struct Enqueue: Command {
         self.taskGroup = taskGroup
     }
 
-    public var payloadBytes: Int { payload.count + metadata.textBytes + limits.textBytes }
+    public var contentBytes: Int { payload.count + metadata.textBytes + limits.textBytes }
 
     /// The job's id. Durable when answered. Throws `.jobAlreadyExists`, changing nothing.
     public func run(in transaction: Transaction) async throws -> JobID {
@@ -81,7 +81,8 @@ public struct EnqueueAll: Command {
         self.jobs = jobs
     }
 
-    public var payloadBytes: Int { jobs.reduce(0) { $0 + $1.payloadBytes } }
+    public var jobCount: Int { jobs.count }
+    public var contentBytes: Int { jobs.reduce(0) { $0 + $1.contentBytes } }
 
     /// The jobs' ids, in order. One existing id, or one named twice, refuses all.
     public func run(in transaction: Transaction) async throws -> [JobID] {
@@ -89,21 +90,5 @@ public struct EnqueueAll: Command {
         ids.reserveCapacity(jobs.count)
         for job in jobs { ids.append(try await job.run(in: transaction)) }
         return ids
-    }
-}
-
-/// Stores several new jobs, each on its own: one that is refused does not touch the others.
-public struct EnqueueEach: Command {
-    public var jobs: [Enqueue]
-
-    public init(_ jobs: [Enqueue]) {
-        self.jobs = jobs
-    }
-
-    public var payloadBytes: Int { jobs.reduce(0) { $0 + $1.payloadBytes } }
-
-    /// For each job, in order, its id or why it was refused.
-    public func run(in transaction: Transaction) async throws -> [Result<JobID, SiloError>] {
-        try await transaction.performEach(jobs)
     }
 }

@@ -24,6 +24,7 @@ struct FireTimers: Command {
         while left > 0, queue.counts[axis] > 0 {
             if queue.timers[axis].window.isEmpty { try await transaction.loadTimers(queue, axis) }
             guard let first = queue.timers[axis].window.first else {
+                transaction.memory.healed.note(.timerMissing)
                 queue.counts[axis] = 0
                 transaction.memory.markDirty(queue)
                 return
@@ -31,7 +32,7 @@ struct FireTimers: Command {
             guard Timestamp(Int64(clamping: first.position.order)) <= transaction.moment[axis] else { return }
             transaction.memory.changeWindow(queue) { _ = queue.timers[axis].window.popFirst() }
             transaction.delete(queue.keys.timer(axis, queue.id.group, first.position))
-            queue.counts[axis].countDown()
+            transaction.memory.healed.countDown(&queue.counts[axis])
             transaction.memory.markDirty(queue)
             let job = JobReference(id: first.position.job, queue: queue)
             // It holds something when it waited in vain for an external limiter's answer.

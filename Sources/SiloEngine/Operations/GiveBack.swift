@@ -9,56 +9,63 @@ public struct GiveBack: Command {
         self.tasks = tasks
     }
 
+    public static var lane: Lane { .own }
+
     public func run(in transaction: Transaction) async throws {
         var seen: Set<TaskID> = []
         for id in tasks where seen.insert(id).inserted {
             if let lease = transaction.memory.leases[id] {
-                try await giveBack(lease, in: transaction)
+                try await transaction.release(lease, unheard: lease.record.unheard)
             } else if let refresh = transaction.memory.limits.refreshes[id] {
                 transaction.giveBack(refresh)
             }
         }
     }
+}
 
-    private func giveBack(_ lease: LiveLease, in transaction: Transaction) async throws {
+extension Transaction {
+    /// Puts a leased task back where it came from.
+    /// - Parameter unheard: how often it was leased then without a word from its worker.
+    func release(_ lease: LiveLease, unheard: UInt32) async throws {
         let record = lease.record
         let slots = record.slots.map { LimitKey($0) }
         let found: (stored: StoredJob, job: JobReference)
         do {
-            found = try await transaction.find(lease.queue.id.tenant, lease.job)
+            found = try await find(lease.queue.id.tenant, lease.job)
         } catch is SiloError {
             // There is nothing to give back to; the others are not held up.
-            transaction.removeLease(lease)
-            try await transaction.free(slots, hold: record.hold, of: lease.queue.id.tenant)
+            removeLease(lease)
+            try await free(slots, hold: record.hold, of: lease.queue.id.tenant)
             return
         }
         let (stored, job) = found
-        transaction.removeLease(lease)
+        removeLease(lease)
         if let cancelledAt = lease.cancelledAt {
             Probe.cancelledLeaseGivenBack.reached()
-            try await transaction.free(slots, hold: record.hold, of: job.tenant)
+            try await free(slots, hold: record.hold, of: job.tenant)
             let end = JobEnd(
                 state: .cancelled, attempt: record.attempt, relative: record.relativeAttempt, cancelledAt: cancelledAt
             )
-            return try await transaction.finish(job, end)
+            return try await finish(job, end)
         }
         Probe.leaseGivenBack.reached()
-        var task = transaction.task(
+        var task = task(
             stored.job, attempt: record.attempt, relative: record.relativeAttempt, start: Timestamp(record.startMs),
             scheduledAt: stored.scheduledAt, encodedBytes: stored.jobBytes
         )
-        guard record.hold != nil else { return try await transaction.admit(job, task, after: stored.delay) }
+        task.unheard = unheard
+        guard record.hold != nil else { return try await admit(job, task, after: stored.delay) }
         if record.used {
             // Its hits may be of a window that has passed: it is admitted anew.
             let start = Moment(wall: Timestamp(record.startedAtMs), steady: Timestamp(record.startedSteadyMs))
-            let now = transaction.moment
-            try await transaction.changeBuckets(stored.job.limits.rates, of: job.tenant) { $0.refund($1, startedAt: start, now: now) }
-            try await transaction.free(slots, hold: record.hold, of: job.tenant)
-            return try await transaction.admitAgain(job, task)
+            let now = moment
+            try await changeBuckets(stored.job.limits.rates, of: job.tenant) { $0.refund($1, startedAt: start, now: now) }
+            try await free(slots, hold: record.hold, of: job.tenant)
+            return try await admitAgain(job, task)
         }
         // It keeps its slots; an external limiter is not asked twice.
         task.hold = record.hold
         task.ratesPassed = UInt32(stored.job.limits.rates.count)
-        transaction.placeReady(job, task)
+        placeReady(job, task)
     }
 }

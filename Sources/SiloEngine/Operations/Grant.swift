@@ -57,6 +57,7 @@ extension Transaction {
     func head(of line: Line) async throws(StoreError) -> PendingTask? {
         if line.window.isEmpty { try await loadWaiting(line) }
         guard let head = line.window.first else {
+            memory.healed.note(.waitingMissing)
             line.countedOutAll()
             memory.limits.markDirty(line)
             memory.limits.forget(line)

@@ -15,6 +15,10 @@ public struct Heartbeat: Command {
         self.worker = worker
     }
 
+    public static var lane: Lane { .renewal }
+
+    public var contentBytes: Int { worker.utf8.count }
+
     /// When cancellation was asked for; nil when it was not. Durable when answered.
     /// Throws `.leaseNotFound` or `.leaseOwnerMismatch`: stop the work.
     public func run(in transaction: Transaction) async throws -> Timestamp? {
@@ -26,8 +30,7 @@ public struct Heartbeat: Command {
             Probe.heartbeatOfStranger.reached()
             throw SiloError.leaseOwnerMismatch
         }
-        let expiresAt = transaction.steady + transaction.settings.leaseMilliseconds
-        transaction.rewrite(lease) { $0.expiresAtMs = expiresAt.milliseconds }
+        transaction.renew(lease)
         return lease.cancelledAt
     }
 }

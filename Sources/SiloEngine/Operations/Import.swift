@@ -37,7 +37,7 @@ public struct Import: Command {
         self.attempts = attempts
     }
 
-    public var payloadBytes: Int {
+    public var contentBytes: Int {
         attempts.reduce(payload.count + metadata.textBytes + limits.textBytes) { $0 + $1.result.count + $1.errorData.count }
     }
 
@@ -156,22 +156,6 @@ public struct Import: Command {
             try await transaction.schedule(job, record, recordBytes, attempt: count + 1, relative: count + 1, start: start)
         }
         return .scheduled
-    }
-}
-
-/// Imports several jobs, each on its own: one that is refused does not touch the others.
-public struct ImportEach: Command {
-    public var jobs: [Import]
-
-    public init(_ jobs: [Import]) {
-        self.jobs = jobs
-    }
-
-    public var payloadBytes: Int { jobs.reduce(0) { $0 + $1.payloadBytes } }
-
-    /// For each job, in order, the state that it is in then, or why it was refused.
-    public func run(in transaction: Transaction) async throws -> [Result<JobStatusName, SiloError>] {
-        try await transaction.performEach(jobs)
     }
 }
 

@@ -10,6 +10,19 @@ public struct LeasedTask: Sendable {
     public let attempt: UInt32
     public let relativeAttempt: UInt32
 
+    /// Bytes that it takes in an answer, at most.
+    public var answerBytes: Int { Self.answerBytes(job, of: tenant) }
+
+    static func answerBytes(_ job: StorageV1.Job, of tenant: Tenant) -> Int {
+        fixedBytes + job.answerBytes + job.id.utf8.count + job.taskGroup.utf8.count + tenant.name.utf8.count
+            + entryBytes * (job.metadata.count + job.limits.count)
+    }
+
+    /// Ids, numbers and the marks of fields.
+    private static let fixedBytes = 256
+    /// The same of one limit or one entry of metadata.
+    private static let entryBytes = 128
+
     /// A failure of this attempt would not be retried.
     public var isLastAttempt: Bool { relativeAttempt > job.retryPolicy?.retryCount ?? 0 }
 }
@@ -31,26 +44,28 @@ public struct Lease: Command {
     public let worker: String
     public let group: TaskGroup
     public let taskCountMax: Int
-    /// Payloads of one answer together.
-    public let payloadBytesMax: Int
+    /// Of the answer.
+    public let answerBytesMax: Int
     /// The first task may be larger than that by itself, for else nobody would ever get it.
     public let takesOversized: Bool
 
     public init(
-        worker: String, group: String, taskCountMax: Int, payloadBytesMax: Int = .max, takesOversized: Bool = true
+        worker: String, group: String, taskCountMax: Int, answerBytesMax: Int = .max, takesOversized: Bool = true
     ) {
         self.worker = worker
         self.group = TaskGroup(group)
         self.taskCountMax = taskCountMax
-        self.payloadBytesMax = payloadBytesMax
+        self.answerBytesMax = answerBytesMax
         self.takesOversized = takesOversized
     }
+
+    public var contentBytes: Int { worker.utf8.count + group.text.utf8.count }
 
     public func run(in transaction: Transaction) async throws -> Leased {
         var leased = Leased()
         guard taskCountMax > 0 else { return leased }
-        leased.refreshes = try await transaction.leaseRefreshes(group, worker: worker)
-        var payloadBytes = 0
+        leased.refreshes = try await transaction.leaseRefreshes(group, worker: worker, bytesMax: answerBytesMax)
+        var answerBytes = leased.refreshes.reduce(0) { $0 + $1.answerBytes }
         var turnedBack = 0
         while leased.tasks.count < taskCountMax, let queue = transaction.memory.nextQueue(in: group) {
             guard let pending = try await transaction.takeReady(queue) else { continue }
@@ -67,8 +82,8 @@ public struct Lease: Command {
                 }
                 continue
             }
-            payloadBytes += job.answerBytes
-            if payloadBytes > payloadBytesMax, !leased.tasks.isEmpty || !takesOversized {
+            answerBytes += LeasedTask.answerBytes(job, of: reference.tenant)
+            if answerBytes > answerBytesMax, !leased.isEmpty || !takesOversized {
                 Probe.oversizedTaskPutBack.reached()
                 transaction.placeReady(reference, pending.record)
                 break
@@ -76,7 +91,7 @@ public struct Lease: Command {
             queue.deficit -= 1
             leased.tasks.append(try await transaction.lease(job, reference, pending.record, worker))
         }
-        transaction.memory.polled(group, tasks: leased.tasks.count, at: transaction.steady)
+        transaction.memory.polls.note(group, tasks: leased.tasks.count, at: transaction.steady)
         return leased
     }
 }
@@ -105,12 +120,13 @@ extension Transaction {
         var taken: PendingTask?
         memory.changeWindow(queue) { taken = queue.ready.popFirst() }
         guard let pending = taken else {
+            memory.healed.note(.readyMissing)
             queue.counts.ready = 0
             memory.markDirty(queue)
             return nil
         }
         delete(queue.keys.ready(queue.id.group, pending.position))
-        queue.counts.ready.countDown()
+        memory.healed.countDown(&queue.counts.ready)
         memory.markDirty(queue)
         return pending
     }
@@ -124,6 +140,7 @@ extension Transaction {
             if let job = try? StorageV1.Job(serializedBytes: bytes) { return job }
             setAside(Row(key: key, value: bytes))
         }
+        memory.healed.note(.jobMissing)
         _ = try await releasing(pending.record, JobReference(id: pending.position.job, queue: queue))
         memory.totalJobs -= 1
         return nil

@@ -11,7 +11,7 @@ extension Transaction {
         let page = try await loadPage(range, stored: queue.counts.ready, merging: queue.hasUnwrittenRows, queue.keys.parseOrdered)
         memory.changeWindow(queue) { queue.ready.load(page.tasks, next: page.next) }
         if page.setAside > 0 {
-            queue.counts.ready.countDown(by: page.setAside)
+            memory.healed.countDown(&queue.counts.ready, by: page.setAside)
             queue.hasUnwrittenRows = true
             memory.markDirty(queue)
         }
@@ -26,7 +26,7 @@ extension Transaction {
         let page = try await loadPage(range, stored: queue.counts[axis], merging: queue.hasUnwrittenRows, queue.keys.parseOrdered)
         memory.changeWindow(queue) { queue.timers[axis].window.load(page.tasks, next: page.next) }
         if page.setAside > 0 {
-            queue.counts[axis].countDown(by: page.setAside)
+            memory.healed.countDown(&queue.counts[axis], by: page.setAside)
             queue.hasUnwrittenRows = true
             memory.markDirty(queue)
         }
@@ -43,7 +43,7 @@ extension Transaction {
         }
         memory.changeWindow(line) { line.window.load(page.tasks, next: page.next) }
         if page.setAside > 0 {
-            line.countedOut(page.setAside)
+            line.countedOut(page.setAside, memory.healed)
             line.hasUnwrittenRows = true
             memory.limits.markDirty(line)
         }

@@ -91,10 +91,10 @@ extension Transaction {
     func takeFirst(of line: Line, _ pending: PendingTask, _ queue: Queue) {
         delete(line.keys.waiting(line.id.line, pending.position))
         memory.changeWindow(line) { _ = line.window.popFirst() }
-        line.countedOut()
+        line.countedOut(1, memory.healed)
         line.hasUnwrittenRows = true
         memory.limits.markDirty(line)
-        queue.counts.waiting.countDown()
+        memory.healed.countDown(&queue.counts.waiting)
         memory.markDirty(queue)
         if line.waiting == 0 {
             Probe.lineEndedWithItsLastJob.reached()
@@ -112,7 +112,7 @@ extension Transaction {
         if let task = try await takeRow(job.keys.ready(group, position), stored) {
             afterwards { memory in
                 memory.changeWindow(job.queue) { job.queue.ready.remove(position) }
-                job.queue.counts.ready.countDown()
+                memory.healed.countDown(&job.queue.counts.ready)
                 job.queue.hasUnwrittenRows = true
                 memory.markDirty(job.queue)
             }
@@ -129,11 +129,11 @@ extension Transaction {
         Probe.takenFromLine.reached()
         afterwards { memory in
             memory.changeWindow(line) { line.window.remove(position) }
-            line.countedOut()
+            line.countedOut(1, memory.healed)
             line.hasUnwrittenRows = true
             memory.limits.markDirty(line)
             if line.waiting == 0 { memory.limits.forget(line) }
-            job.queue.counts.waiting.countDown()
+            memory.healed.countDown(&job.queue.counts.waiting)
             memory.markDirty(job.queue)
         }
         return task
@@ -146,7 +146,7 @@ extension Transaction {
         guard let task = try await takeRow(job.keys.timer(due.axis, job.queue.id.group, timer), stored) else { return nil }
         afterwards { memory in
             memory.changeWindow(job.queue) { job.queue.timers[due.axis].window.remove(timer) }
-            job.queue.counts[due.axis].countDown()
+            memory.healed.countDown(&job.queue.counts[due.axis])
             job.queue.hasUnwrittenRows = true
             memory.markDirty(job.queue)
         }
@@ -185,13 +185,16 @@ extension Transaction {
         record.relativeAttempt = task.relativeAttempt
         record.startedAtMs = now.milliseconds
         record.startedSteadyMs = steady.milliseconds
-        record.expiresAtMs = (steady + settings.leaseMilliseconds).milliseconds
+        record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
         record.startMs = task.startMs
         record.priority = task.priority
         record.slots = slots.map(\.text)
         record.hold = task.hold
         record.used = task.reserved
-        let lease = LiveLease(taskID: taskID, job: job.id, queue: job.queue, record: record)
+        record.unheard = task.unheard
+        let lease = LiveLease(
+            taskID: taskID, job: job.id, queue: job.queue, record: record, expiresAt: steady + settings.leaseMilliseconds
+        )
         put(lease.key, record.serializedBytes())
         afterwards { memory in
             memory.addLease(lease)
@@ -208,11 +211,21 @@ extension Transaction {
         afterwards { _ in lease.record = record }
     }
 
+    /// The worker that has it was heard: it lasts as long again.
+    func renew(_ lease: LiveLease) {
+        let expiresAt = steady + settings.leaseMilliseconds
+        rewrite(lease) { record in
+            record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
+            record.heard = true
+        }
+        afterwards { _ in lease.expiresAt = expiresAt }
+    }
+
     func removeLease(_ lease: LiveLease) {
         delete(lease.key)
         afterwards { memory in
             memory.leases[lease.taskID] = nil
-            lease.queue.counts.leased.countDown()
+            memory.healed.countDown(&lease.queue.counts.leased)
             memory.markDirty(lease.queue)
         }
     }
@@ -221,7 +234,7 @@ extension Transaction {
     func placeFinished(_ job: JobReference, _ state: StorageV1.JobState, at time: Timestamp, expiresAt: Timestamp?) {
         put(job.keys.finished(UInt8(state.rawValue), time, job.id), [], expiresAt: expiresAt)
         afterwards { memory in
-            job.queue.counts.change(state, by: 1)
+            job.queue.counts[state] += 1
             memory.completedJobs += 1
             memory.markDirty(job.queue)
         }
@@ -230,7 +243,7 @@ extension Transaction {
     func removeFinished(_ job: JobReference, _ status: StorageV1.Status) {
         delete(job.keys.finished(UInt8(status.state.rawValue), Timestamp(status.changedAtMs), job.id))
         afterwards { memory in
-            job.queue.counts.change(status.state, by: -1)
+            memory.healed.countDown(&job.queue.counts[status.state])
             memory.completedJobs -= 1
             memory.markDirty(job.queue)
         }
@@ -238,19 +251,23 @@ extension Transaction {
 }
 
 extension StorageV1.QueueCounts {
-    /// Counts a job into or out of a finished state. Never below zero: rows that expired by themselves were not counted out.
-    mutating func change(_ state: StorageV1.JobState, by difference: Int64) {
-        func changed(_ count: UInt64) -> UInt64 { UInt64(max(0, Int64(clamping: count) + difference)) }
-        switch state {
-        case .succeeded: succeeded = changed(succeeded)
-        case .failed: failed = changed(failed)
-        case .cancelled: cancelled = changed(cancelled)
-        default: break
+    /// Jobs in a finished state.
+    subscript(_ state: StorageV1.JobState) -> UInt64 {
+        get {
+            switch state {
+            case .succeeded: succeeded
+            case .failed: failed
+            case .cancelled: cancelled
+            default: 0
+            }
+        }
+        set {
+            switch state {
+            case .succeeded: succeeded = newValue
+            case .failed: failed = newValue
+            case .cancelled: cancelled = newValue
+            default: break
+            }
         }
     }
-}
-
-extension UInt64 {
-    /// Counts down, never below zero: a stored count that is wrong must not stop the process.
-    mutating func countDown(by amount: UInt64 = 1) { self -= Swift.min(self, amount) }
 }

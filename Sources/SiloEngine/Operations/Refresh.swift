@@ -12,6 +12,9 @@ public struct LeasedRefresh: Sendable {
     public let lastRefreshedAt: Timestamp
     public let metadata: [String: String]
     public let group: TaskGroup
+
+    /// Bytes that it takes in an answer, at most.
+    public var answerBytes: Int { 512 + tenant.name.utf8.count + limit.text.utf8.count + metadata.textBytes + 32 * metadata.count }
 }
 
 extension Transaction {
@@ -91,23 +94,30 @@ extension Transaction {
     // MARK: Working (spec/limits.md 7.3, 7.4)
 
     /// Gives a worker the refreshes that wait for its group.
-    func leaseRefreshes(_ group: TaskGroup, worker: String) async throws(StoreError) -> [LeasedRefresh] {
+    /// - Parameter bytesMax: of an answer; one alone may be larger.
+    func leaseRefreshes(_ group: TaskGroup, worker: String, bytesMax: Int) async throws(StoreError) -> [LeasedRefresh] {
         var leased: [LeasedRefresh] = []
-        while leased.count < settings.refreshesPerLeaseMax, let refresh = memory.limits.refreshes.take(group) {
+        var bytes = 0
+        while leased.count < settings.refreshesPerLeaseMax, let refresh = memory.limits.refreshes.first(of: group) {
             let limit = try await slot(refresh.limit.key, of: refresh.limit.tenant)
             guard let floating = limit.floating else {
                 remove(refresh)
                 continue
             }
+            let given = LeasedRefresh(
+                id: refresh.taskID, tenant: refresh.limit.tenant, limit: limit.key, currentMax: floating.currentMax,
+                lastRefreshedAt: Timestamp(floating.lastRefreshedAtMs), metadata: floating.metadata, group: group
+            )
+            bytes += given.answerBytes
+            guard leased.isEmpty || bytes <= bytesMax else { break }
+            memory.limits.refreshes.take(refresh)
             refresh.record.workerId = worker
             refresh.record.expiresAtMs = (steady + settings.leaseMilliseconds).milliseconds
             put(refresh.key, refresh.record.serializedBytes())
             memory.limits.refreshes.changed(refresh)
-            leased.append(LeasedRefresh(
-                id: refresh.taskID, tenant: refresh.limit.tenant, limit: limit.key, currentMax: floating.currentMax,
-                lastRefreshedAt: Timestamp(floating.lastRefreshedAtMs), metadata: floating.metadata, group: group
-            ))
+            leased.append(given)
         }
+        if !leased.isEmpty { memory.noteTaken(of: group) }
         return leased
     }
 
@@ -180,6 +190,8 @@ public struct ReportRefresh: Command {
         self.task = task
         self.outcome = outcome
     }
+
+    public static var lane: Lane { .renewal }
 
     /// Durable when answered. Throws `.leaseNotFound`, or `.invalidArgument` for the task of a job.
     public func run(in transaction: Transaction) async throws {

@@ -22,10 +22,12 @@ public struct ReportOutcome: Command {
         self.outcome = outcome
     }
 
-    public var payloadBytes: Int {
+    public static var lane: Lane { .renewal }
+
+    public var contentBytes: Int {
         switch outcome {
         case .success(let result): result.count
-        case .failure(_, let data): data.count
+        case .failure(let code, let data): code.utf8.count + data.count
         case .cancelled: 0
         }
     }
@@ -43,49 +45,45 @@ public struct ReportOutcome: Command {
     }
 }
 
-/// Takes several outcomes, each on its own.
-public struct ReportOutcomes: Command {
-    public let reports: [ReportOutcome]
-
-    public init(_ reports: [ReportOutcome]) {
-        self.reports = reports
-    }
-
-    public var payloadBytes: Int { reports.reduce(0) { $0 + $1.payloadBytes } }
-
-    /// For each report, in order, why it was refused; nil when it was taken.
-    public func run(in transaction: Transaction) async throws -> [SiloError?] {
-        try await transaction.performEach(reports).map { result in
-            if case .failure(let error) = result { error } else { nil }
-        }
-    }
-}
-
 /// Ends the leases that expired: their workers are taken for dead (spec/jobs.md 6.6).
 struct ExpireLeases: Command {
     /// Leases ended in one go.
     static let countMax = 256
 
+    /// In steady time. Not later than the oldest renewal that waits to be read: it may be for any of them.
+    let endedBy: Timestamp
+
     func run(in transaction: Transaction) async throws {
         var left = Self.countMax
-        while left > 0, let alarm = transaction.memory.leaseAlarms.first, alarm.at <= transaction.steady {
+        while left > 0, let alarm = transaction.memory.leaseAlarms.first, alarm.at <= endedBy {
             transaction.memory.leaseAlarms.popFirst()
             guard let lease = transaction.memory.leases[alarm.taskID] else { continue }
-            guard lease.expiresAt <= transaction.steady else {
+            guard lease.expiresAt <= endedBy else {
                 transaction.memory.leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
                 continue
             }
             left -= 1
-            if lease.cancelledAt != nil {
-                Probe.cancelledLeaseExpired.reached()
-                try await transaction.end(lease, .cancelled)
-            } else {
-                Probe.leaseExpired.reached()
-                let expiredAt = transaction.moment.date(of: lease.expiresAt)
-                let text = "lease expired at \(expiredAt) (now \(transaction.now)), worker=\(lease.record.workerId)"
-                try await transaction.end(lease, .failure(code: "WORKER_CRASHED", data: messagePack(text)))
-            }
+            try await transaction.expire(lease)
+            // Memory must know of what became ready before the next one is looked at.
+            transaction.keep()
         }
+    }
+}
+
+extension Transaction {
+    /// Nobody renewed a lease in time.
+    fileprivate func expire(_ lease: LiveLease) async throws {
+        if lease.cancelledAt != nil {
+            Probe.cancelledLeaseExpired.reached()
+            return try await end(lease, .cancelled)
+        }
+        if !lease.record.heard, lease.record.unheard < settings.unheardLeasesMax {
+            Probe.unheardLeaseGivenBack.reached()
+            return try await release(lease, unheard: lease.record.unheard + 1)
+        }
+        Probe.leaseExpired.reached()
+        let text = "lease expired at \(Timestamp(lease.record.expiresAtMs)) (now \(now)), worker=\(lease.record.workerId)"
+        try await end(lease, .failure(code: "WORKER_CRASHED", data: messagePack(text)))
     }
 }
 

@@ -8,6 +8,9 @@ struct TendLimits: Command {
     /// Things done in one go.
     static let countMax = 512
 
+    /// In steady time; see `ExpireLeases`.
+    let judging: Timestamp
+
     func run(in transaction: Transaction) async throws {
         let limits = transaction.memory.limits
         var left = Self.countMax
@@ -22,7 +25,7 @@ struct TendLimits: Command {
                 }
             }
         }
-        while left > 0, let refresh = limits.refreshes.popAlarm(by: transaction.steady) {
+        while left > 0, let refresh = limits.refreshes.popAlarm(by: judging) {
             left -= 1
             try await transaction.tend(refresh)
         }

@@ -43,7 +43,7 @@ final class Committer: Sendable {
         var lastFlush: Timestamp?
         while await waitForWork() {
             if flushGapMilliseconds > 0, let last = lastFlush {
-                let rest = flushGapMilliseconds - (clock.now - last)
+                let rest = flushGapMilliseconds - (clock.steady - last)
                 if rest > 0 { try? await clock.sleep(milliseconds: rest) }
             }
             let (work, isDurable) = state.withLock { state in
@@ -58,7 +58,7 @@ final class Committer: Sendable {
                 continue
             }
             do {
-                lastFlush = clock.now
+                lastFlush = clock.steady
                 try await store.flush()
             } catch {
                 Probe.flushFailed.reached()
@@ -120,8 +120,6 @@ final class Committer: Sendable {
 
     private func release(_ work: [any PendingWork]) {
         guard !work.isEmpty else { return }
-        mailbox.answered(
-            work.count { $0.takeSlot() }, bytes: work.reduce(0) { $0 + $1.payloadBytes }
-        )
+        mailbox.answered(work)
     }
 }

@@ -25,6 +25,7 @@ struct ContinuedClock: Clock {
 
     var now: Timestamp { clock.now }
     var steady: Timestamp { clock.steady + ahead }
+    var absences: Int { clock.absences }
     func sleep(milliseconds: Int64) async throws { try await clock.sleep(milliseconds: milliseconds) }
 }
 

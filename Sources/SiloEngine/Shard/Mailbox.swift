@@ -1,36 +1,61 @@
 import SiloCore
 import Synchronization
 
-/// Where requests wait for the loop of their shard. Bounded: past the bound a request is refused, not queued.
+/// Where requests wait for the loop of their shard, in lanes. Bounded: past the bound a request is refused, not queued.
 final class Mailbox: Sendable {
     fileprivate struct State {
-        var items: [any PendingWork] = []
+        var own = FIFO<any PendingWork>()
+        var renewals = FIFO<any PendingWork>()
+        var ordinary = FIFO<any PendingWork>()
         var isWoken = false
         var stop: SiloError?
         var sleeper: CheckedContinuation<Void, Never>?
-        var unanswered = 0
-        var unansweredBytes = 0
+        var calls = InHand()
+        var renewalCalls = InHand()
+        var abandoned = 0
+    }
+    /// Calls that were taken in and are not answered.
+    fileprivate struct InHand {
+        var count = 0
+        var bytes = 0
     }
     private let state = Mutex(State())
+    private let clock: any Clock
     private let countMax: Int
-    private let bytesMax: Int
+    private let budget: MemoryBudget
+    private let renewalBytesMax: Int
 
-    init(countMax: Int, bytesMax: Int) {
+    /// - Parameters:
+    ///   - budget: bytes of ordinary work in hand, shared with other shards.
+    ///   - renewalBytesMax: of what renews and ends leases, besides.
+    init(clock: any Clock, countMax: Int, budget: MemoryBudget, renewalBytesMax: Int) {
+        self.clock = clock
         self.countMax = countMax
-        self.bytesMax = bytesMax
+        self.budget = budget
+        self.renewalBytesMax = renewalBytesMax
     }
 
     /// Takes work in, or fails it at once.
     func post(_ work: any PendingWork) {
-        let bytes = work.payloadBytes
+        if work.lane == .renewal { work.arrivedAt = clock.steady }
         let (refusal, sleeper): (SiloError?, CheckedContinuation<Void, Never>?) = state.withLock { state in
             if let stop = state.stop { return (stop, nil) }
-            guard state.unanswered < countMax, state.unansweredBytes + bytes <= bytesMax || state.unanswered == 0 else {
-                return (.exhausted("the shard has \(state.unanswered) requests in hand; back off and repeat"), nil)
+            switch work.lane {
+            case .own:
+                state.own.append(work)
+            case .renewal:
+                guard state.renewalCalls.count < countMax,
+                    state.renewalCalls.bytes + work.weight.bytes <= renewalBytesMax || state.renewalCalls.count == 0
+                else { return (.tooMuchInHand(state.renewalCalls.count), nil) }
+                state.renewalCalls.add(work)
+                state.renewals.append(work)
+            case .ordinary:
+                guard state.calls.count < countMax, budget.take(work.weight.bytes, atLeastOne: state.calls.count == 0) else {
+                    return (.tooMuchInHand(state.calls.count), nil)
+                }
+                state.calls.add(work)
+                state.ordinary.append(work)
             }
-            state.unanswered += 1
-            state.unansweredBytes += bytes
-            state.items.append(work)
             return (nil, state.takeSleeper())
         }
         sleeper?.resume()
@@ -56,47 +81,117 @@ final class Mailbox: Sendable {
         }?.resume()
     }
 
-    /// The work that waits, oldest first, as soon as there is some or somebody wakes the loop. `isStopped`: no more comes.
-    func take(_ countMax: Int) async -> (work: [any PendingWork], isStopped: Bool) {
-        while true {
-            let taken: (work: [any PendingWork], isStopped: Bool)? = state.withLock { state in
-                guard state.isReady else { return nil }
-                state.isWoken = false
-                guard state.items.count > countMax else {
-                    defer { state.items.removeAll(keepingCapacity: true) }
-                    return (state.items, state.stop != nil)
-                }
-                defer { state.items.removeFirst(countMax) }
-                return (Array(state.items.prefix(countMax)), false)
+    /// Returns as soon as there is work, or somebody wakes the loop, or no more work comes.
+    func waitForWork() async {
+        await withCheckedContinuation { continuation in
+            let ready = state.withLock { state in
+                if state.isReady { return true }
+                state.sleeper = continuation
+                return false
             }
-            if let taken { return taken }
-            await withCheckedContinuation { continuation in
-                let ready = state.withLock { state in
-                    if state.isReady { return true }
-                    state.sleeper = continuation
-                    return false
-                }
-                if ready { continuation.resume() }
+            if ready { continuation.resume() }
+        }
+    }
+
+    /// A turn begins: whoever wakes the loop from now on wants another.
+    func beginTurn() { state.withLock { $0.isWoken = false } }
+
+    /// The oldest work of a lane; nil when none waits there.
+    func take(_ lane: Lane) -> (any PendingWork)? {
+        state.withLock { state in
+            switch lane {
+            case .own: state.own.popFirst()
+            case .renewal: state.renewals.popFirst()
+            case .ordinary: state.ordinary.popFirst()
             }
         }
     }
 
-    /// Work was answered: there is room for more.
-    func answered(_ count: Int, bytes: Int) {
+    /// Work that is to be taken before all others of its lane: it has begun, and goes on in the next turn.
+    func putBack(_ work: any PendingWork) {
         state.withLock { state in
-            state.unanswered -= count
-            state.unansweredBytes -= bytes
+            switch work.lane {
+            case .own: state.own.prepend(work)
+            case .renewal: state.renewals.prepend(work)
+            case .ordinary: state.ordinary.prepend(work)
+            }
+        }
+    }
+
+    /// When the oldest renewal that still waits came in: what leases expired since then may be renewed by it.
+    var oldestRenewal: Timestamp? { state.withLock { $0.renewals.first?.arrivedAt } }
+
+    /// No work waits and none comes any more.
+    var isFinished: Bool { state.withLock { $0.stop != nil && $0.isEmpty } }
+
+    /// Everything, when the shard has failed.
+    func takeAll() -> [any PendingWork] {
+        var all: [any PendingWork] = []
+        for lane in [Lane.own, .renewal, .ordinary] {
+            while let work = take(lane) { all.append(work) }
+        }
+        return all
+    }
+
+    /// Work was answered: there is room for more.
+    func answered(_ work: [any PendingWork]) {
+        var renewals = InHand()
+        var calls = InHand()
+        for item in work where item.takeSlot() {
+            switch item.lane {
+            case .own: break
+            case .renewal: renewals.add(item)
+            case .ordinary: calls.add(item)
+            }
+        }
+        budget.give(calls.bytes)
+        state.withLock { state in
+            state.renewalCalls.subtract(renewals)
+            state.calls.subtract(calls)
         }
     }
 
     var isStopped: Bool { state.withLock { $0.stop != nil } }
+
+    /// A worker that waited is gone.
+    func noteAbandoned() { state.withLock { $0.abandoned += 1 } }
+
+    /// Workers that are gone and that the loop has not heard of.
+    var abandonedCount: Int { state.withLock { $0.abandoned } }
+
+    /// Workers that are gone, since the last call.
+    func takeAbandoned() -> Int {
+        state.withLock { state in
+            defer { state.abandoned = 0 }
+            return state.abandoned
+        }
+    }
 }
 
 extension Mailbox.State {
-    fileprivate var isReady: Bool { isWoken || stop != nil || !items.isEmpty }
+    fileprivate var isEmpty: Bool { own.isEmpty && renewals.isEmpty && ordinary.isEmpty }
+    fileprivate var isReady: Bool { isWoken || stop != nil || !isEmpty }
 
     fileprivate mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {
         defer { sleeper = nil }
         return sleeper
+    }
+}
+
+extension Mailbox.InHand {
+    fileprivate mutating func add(_ work: any PendingWork) {
+        count += 1
+        bytes += work.weight.bytes
+    }
+
+    fileprivate mutating func subtract(_ other: Self) {
+        count -= other.count
+        bytes -= other.bytes
+    }
+}
+
+extension SiloError {
+    fileprivate static func tooMuchInHand(_ count: Int) -> SiloError {
+        .exhausted("the shard has \(count) requests in hand; back off and repeat")
     }
 }

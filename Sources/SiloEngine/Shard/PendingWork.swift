@@ -6,10 +6,15 @@ import Synchronization
 ///
 /// The loop runs it; when what it wrote is durable, the committer answers. Exactly one of `answer` and `fail` is called.
 protocol PendingWork: AnyObject, Sendable {
-    var payloadBytes: Int { get }
+    var lane: Lane { get }
+    var weight: Weight { get }
+    /// In steady time; of renewals.
+    var arrivedAt: Timestamp { get set }
 
     /// Runs and keeps the result. A refusal is a result too; a store error stops the shard.
-    func run(in transaction: Transaction) async throws(StoreError)
+    /// - Parameter room: what the turn may still do; pays for what was done.
+    /// - Returns: false when there is more to do, in another turn.
+    func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool
     func answer()
     func fail(_ error: SiloError)
 
@@ -21,24 +26,64 @@ extension PendingWork {
     func takeSlot() -> Bool { true }
 }
 
-// Safety: the loop alone touches `result` until it hands the object to the committer, which alone touches it from then on.
+// Safety: `arrivedAt` is the mailbox's while it is inside; the loop alone touches `command` and `result` until it hands the object to the committer, which alone touches them from
+// then on.
 final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
-    private let command: C
+    private var command: C?
     private let completion: @Sendable (Result<C.Answer, SiloError>) -> Void
     private var result: Result<C.Answer, SiloError>?
+    let weight: Weight
+    var arrivedAt = Timestamp(0)
 
     init(_ command: C, _ completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void) {
         self.command = command
         self.completion = completion
+        weight = command.weight
     }
 
-    var payloadBytes: Int { command.payloadBytes }
+    var lane: Lane { C.lane }
 
-    func run(in transaction: Transaction) async throws(StoreError) {
+    func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool {
+        room.take(weight)
+        guard let command else { return true }
         result = try await transaction.perform(command)
+        // What it carries is in the batch.
+        self.command = nil
+        return true
     }
 
     func answer() { completion(result ?? .failure(.unavailable("the command did not run"))) }
+    func fail(_ error: SiloError) { completion(.failure(error)) }
+}
+
+// Safety: as for `PendingCommand`.
+final class PendingEach<C: Command>: PendingWork, @unchecked Sendable {
+    private let commands: [C]
+    private let completion: @Sendable (Result<[Result<C.Answer, SiloError>], SiloError>) -> Void
+    private var results: [Result<C.Answer, SiloError>] = []
+    let weight: Weight
+    var arrivedAt = Timestamp(0)
+
+    init(_ each: Each<C>, _ completion: @escaping @Sendable (Result<[Result<C.Answer, SiloError>], SiloError>) -> Void) {
+        commands = each.commands
+        self.completion = completion
+        weight = commands.reduce(Weight(jobs: 0, bytes: Weight.commandBytes)) { $0 + $1.weight }
+    }
+
+    var lane: Lane { C.lane }
+
+    func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool {
+        if results.isEmpty { results.reserveCapacity(commands.count) }
+        while results.count < commands.count, !room.isSpent(at: transaction.steady) {
+            let command = commands[results.count]
+            room.take(command.weight)
+            transaction.begin()
+            results.append(try await transaction.perform(command))
+        }
+        return results.count == commands.count
+    }
+
+    func answer() { completion(.success(results)) }
     func fail(_ error: SiloError) { completion(.failure(error)) }
 }
 
@@ -59,71 +104,15 @@ extension Transaction {
             throw .corrupt("unexpected error: \(error)")
         }
     }
-
-    /// Runs commands one after another, each on its own: each meets what those before it did, and one that is refused does not
-    /// touch the others.
-    func performEach<C: Command>(_ commands: [C]) async throws(StoreError) -> [Result<C.Answer, SiloError>] {
-        var results: [Result<C.Answer, SiloError>] = []
-        results.reserveCapacity(commands.count)
-        for command in commands { results.append(try await perform(command)) }
-        return results
-    }
 }
 
 /// Lets every worker that waits go, with nothing.
-final class DismissWaiters: PendingWork {
-    var payloadBytes: Int { 0 }
-    func run(in transaction: Transaction) async throws(StoreError) {}
+// Safety: nobody touches `arrivedAt`, which means nothing for it.
+final class DismissWaiters: PendingWork, @unchecked Sendable {
+    var lane: Lane { .own }
+    var weight: Weight { .zero }
+    var arrivedAt = Timestamp(0)
+    func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool { true }
     func answer() {}
     func fail(_ error: SiloError) {}
-}
-
-/// A worker's request for tasks, which may wait for work.
-// Safety: as for `PendingCommand`; `abandoned` is atomic.
-public final class PendingLease: PendingWork, @unchecked Sendable {
-    let lease: Lease
-    /// Until when it waits for a first task; nil: it does not.
-    let deadline: Timestamp?
-    private let abandoned = Atomic(false)
-    private let hasSlot = Atomic(true)
-    private let freed: @Sendable () -> Void
-    private let completion: @Sendable (Result<Leased, SiloError>) -> Void
-    private var result: Result<Leased, SiloError> = .success(Leased())
-
-    /// - Parameter freed: it no longer counts as work in hand, because nobody waits for it.
-    init(
-        _ lease: Lease, deadline: Timestamp?, freed: @escaping @Sendable () -> Void,
-        _ completion: @escaping @Sendable (Result<Leased, SiloError>) -> Void
-    ) {
-        self.freed = freed
-        self.lease = lease
-        self.deadline = deadline
-        self.completion = completion
-    }
-
-    var payloadBytes: Int { 0 }
-
-    /// The caller is gone: nothing is leased for it from now on. What is on its way still reaches the completion.
-    public func abandon() {
-        abandoned.store(true, ordering: .relaxed)
-        if takeSlot() { freed() }
-    }
-
-    func takeSlot() -> Bool { hasSlot.exchange(false, ordering: .relaxed) }
-
-    var isAbandoned: Bool { abandoned.load(ordering: .relaxed) }
-
-    /// It ran and found nothing, and the worker is willing to wait.
-    func waits(at now: Timestamp) -> Bool {
-        guard let deadline, deadline > now, lease.taskCountMax > 0, !isAbandoned else { return false }
-        return (try? result.get().isEmpty) ?? false
-    }
-
-    func run(in transaction: Transaction) async throws(StoreError) {
-        guard !isAbandoned else { return }
-        result = try await transaction.perform(lease)
-    }
-
-    func answer() { completion(result) }
-    func fail(_ error: SiloError) { completion(.failure(error)) }
 }

@@ -6,12 +6,12 @@ extension ShardMemory {
     /// Rebuilds memory from a shard's database: the directory of queues, and the leases of those that have some.
     /// Ready jobs and timers are read when their turn comes.
     static func recover(
-        from store: any KeyValueStore, _ info: StorageV1.ShardInfo, settings: EngineSettings, at now: Moment
+        from store: any KeyValueStore, _ info: StorageV1.ShardInfo, settings: EngineSettings, windows: MemoryBudget, clock: any Clock
     ) async throws(StoreError) -> ShardMemory {
-        let memory = ShardMemory(settings: settings, pauses: try await pauses(in: store))
+        let memory = ShardMemory(settings: settings, windows: windows, pauses: try await pauses(in: store))
         memory.info = info
         memory.nextArrival = info.arrivalsFrom
-        try await memory.recoverLimits(from: store, at: now.steady)
+        try await memory.recoverLimits(from: store, at: clock.steady)
 
         var withLeases: [Queue] = []
         let directory = ShardKeys.queues
@@ -29,7 +29,7 @@ extension ShardMemory {
             // Queues come in order of their tenants: one of each.
             if queue.counts.leased > 0, withLeases.last?.keys.prefix != queue.keys.prefix { withLeases.append(queue) }
         }
-        for queue in withLeases { try await memory.recoverLeases(of: queue.id.tenant, from: store, at: now) }
+        for queue in withLeases { try await memory.recoverLeases(of: queue.id.tenant, from: store, clock) }
         // What was read may have been written but not flushed by whoever served the shard before, and is answered from now on.
         try await store.flush()
         return memory
@@ -50,7 +50,8 @@ extension ShardMemory {
         let states = ShardKeys.tenantStates
         try await store.scanAll(from: states.start, to: states.end) { row throws(StoreError) in
             guard let tenant = ShardKeys.parseTenant(row.key) else { return }
-            limits.setDropCount(of: tenant, try StorageV1.TenantState(stored: row.value).drops)
+            let drops = try StorageV1.TenantState(stored: row.value).drops
+            if drops > 0 { limits.setDropCount(of: tenant, drops) }
         }
         let refreshes = ShardKeys.refreshes
         try await store.scanAll(from: refreshes.start, to: refreshes.end) { row throws(StoreError) in
@@ -67,7 +68,7 @@ extension ShardMemory {
 
     /// A worker could not renew its lease while nobody served the shard, so every lease starts anew, whatever the clock of the
     /// machine before said. A lease that cannot be read is set aside: it must not keep the shard from opening.
-    private func recoverLeases(of tenant: Tenant, from store: any KeyValueStore, at now: Moment) async throws(StoreError) {
+    private func recoverLeases(of tenant: Tenant, from store: any KeyValueStore, _ clock: any Clock) async throws(StoreError) {
         let keys = TenantKeys(tenant)
         var unreadable: [Write] = []
         try await store.scanAll(from: keys.leases.start, to: keys.leases.end) { row throws(StoreError) in
@@ -78,8 +79,10 @@ extension ShardMemory {
                 unreadable.append(Write(key: row.key, value: nil))
                 return
             }
-            record.expiresAtMs = (now.steady + settings.leaseMilliseconds).milliseconds
-            let lease = LiveLease(taskID: TaskID(uuid), job: job, queue: queue, record: record)
+            record.expiresAtMs = (clock.now + settings.leaseMilliseconds).milliseconds
+            let lease = LiveLease(
+                taskID: TaskID(uuid), job: job, queue: queue, record: record, expiresAt: clock.steady + settings.leaseMilliseconds
+            )
             leases[lease.taskID] = lease
             leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
         }
@@ -88,7 +91,7 @@ extension ShardMemory {
             queue.counts.leased = UInt64(leases.values.filter { $0.queue === queue }.count)
             markDirty(queue)
         }
-        takeDirtyRows(into: &unreadable, at: now)
+        takeDirtyRows(into: &unreadable, at: clock.moment)
         try await store.write(unreadable)
     }
 

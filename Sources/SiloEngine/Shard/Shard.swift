@@ -12,19 +12,21 @@ public final class Shard: Sendable {
     private let store: any KeyValueStore
     private let clock: any Clock
     private let gauge: ShardGauge
+    private let polls: Polls
     private let running: Task<StoreError?, Never>
 
     /// When the database was made.
     public let createdAt: Timestamp
 
     private init(
-        mailbox: Mailbox, store: any KeyValueStore, clock: any Clock, gauge: ShardGauge,
+        mailbox: Mailbox, store: any KeyValueStore, clock: any Clock, gauge: ShardGauge, polls: Polls,
         createdAt: Timestamp, running: Task<StoreError?, Never>
     ) {
         self.mailbox = mailbox
         self.store = store
         self.clock = clock
         self.gauge = gauge
+        self.polls = polls
         self.createdAt = createdAt
         self.running = running
     }
@@ -33,18 +35,28 @@ public final class Shard: Sendable {
     /// - Parameters:
     ///   - executor: where its tasks run; nil: Swift's shared pool.
     ///   - rateLimiter: is asked instead of the shard's own buckets.
+    ///   - budgets: memory that it shares with other shards; nil: it has its own, as large as the settings say.
+    ///   - onHealed: is told once of each kind of broken invariant that was mended in passing; see `ShardCounts.healed`.
     ///   - onAudit: is told what each audit of the limits found; see `EngineSettings.auditMilliseconds`.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
         clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), executor: (any TaskExecutor)? = nil,
-        rateLimiter: (any RateLimiter)? = nil, onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in }
+        rateLimiter: (any RateLimiter)? = nil, budgets: MemoryBudgets? = nil,
+        onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in },
+        onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
     ) async throws(StoreError) -> Shard {
         let settings = settings.asking(rateLimiter)
+        let budgets = budgets ?? MemoryBudgets(settings)
         let info = try await ShardMemory.info(of: store, now: clock.now)
         let clock = ContinuedClock(clock, after: info)
-        nonisolated(unsafe) let memory = try await ShardMemory.recover(from: store, info, settings: settings, at: clock.moment)
-        let mailbox = Mailbox(countMax: settings.unansweredMax, bytesMax: settings.unansweredBytesMax)
+        nonisolated(unsafe) let memory = try await ShardMemory.recover(
+            from: store, info, settings: settings, windows: budgets.windows, clock: clock
+        )
+        let mailbox = Mailbox(
+            clock: clock, countMax: settings.unansweredMax, budget: budgets.inHand, renewalBytesMax: settings.renewalBytesMax
+        )
         let gauge = ShardGauge()
+        let polls = memory.polls
         gauge.update(from: memory)
         let committer = Committer(
             store: store, mailbox: mailbox, clock: clock, flushGapMilliseconds: settings.flushGapMilliseconds
@@ -75,7 +87,7 @@ public final class Shard: Sendable {
             do throws(StoreError) {
                 let loop = ShardLoop(
                     memory: memory, store: store, mailbox: mailbox, committer: committer,
-                    clock: clock, random: random, executor: executor, gauge: gauge, rateLimiter: rateLimiter
+                    clock: clock, random: random, executor: executor, gauge: gauge, rateLimiter: rateLimiter, onHealed: onHealed
                 )
                 try await loop.run()
                 committer.stop()
@@ -87,12 +99,12 @@ public final class Shard: Sendable {
             let flushFailure = await flushing
             if let error = failure ?? flushFailure {
                 committer.abort(error)
-                for work in await mailbox.take(.max).work { work.fail(.unavailable(error.message)) }
+                for work in mailbox.takeAll() { work.fail(.unavailable(error.message)) }
             }
             return failure ?? flushFailure
         }
         return Shard(
-            mailbox: mailbox, store: store, clock: clock, gauge: gauge,
+            mailbox: mailbox, store: store, clock: clock, gauge: gauge, polls: polls,
             createdAt: Timestamp(info.createdAtMs), running: running
         )
     }
@@ -101,6 +113,21 @@ public final class Shard: Sendable {
     /// why it was refused.
     public func submit<C: Command>(_ command: C, completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void) {
         mailbox.post(PendingCommand(command, completion))
+    }
+
+    /// Hands several commands to the loop, which may spread them over several turns. Each is done or refused on its own.
+    public func submit<C: Command>(
+        _ each: Each<C>, completion: @escaping @Sendable (Result<[Result<C.Answer, SiloError>], SiloError>) -> Void
+    ) {
+        mailbox.post(PendingEach(each, completion))
+    }
+
+    /// As `submit`, for callers that wait.
+    public func run<C: Command>(_ each: Each<C>) async throws(SiloError) -> [Result<C.Answer, SiloError>] {
+        let result = await withCheckedContinuation { continuation in
+            submit(each) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
     }
 
     /// As `submit`, for callers that wait.
@@ -118,10 +145,23 @@ public final class Shard: Sendable {
         completion: @escaping @Sendable (Result<Leased, SiloError>) -> Void
     ) -> PendingLease {
         let deadline = waitMilliseconds > 0 ? clock.steady + waitMilliseconds : nil
-        let pending = PendingLease(lease, deadline: deadline, freed: { [mailbox] in mailbox.answered(1, bytes: 0) }, completion)
+        let pending = PendingLease(
+            lease, deadline: deadline,
+            abandoned: { [mailbox] pending, wasWaiting in
+                mailbox.answered([pending])
+                if wasWaiting { mailbox.noteAbandoned() }
+            },
+            completion
+        )
         mailbox.post(pending)
         return pending
     }
+
+    /// Whether a worker of the group would be given something; true in time for whoever heard that a job was stored.
+    public func hasWork(for group: TaskGroup) -> Bool { gauge.hasWork(for: group) }
+
+    /// A worker would have taken work of the group, and was not sent here because there is none.
+    public func notePoll(_ group: TaskGroup) { polls.note(group, tasks: 0, at: clock.steady) }
 
     /// As `lease`, for callers that wait.
     public func lease(_ lease: Lease, waitMilliseconds: Int64 = 0) async throws(SiloError) -> Leased {
@@ -137,7 +177,12 @@ public final class Shard: Sendable {
     /// The wall clock, and the shard's steady time, which is its own.
     public var moment: Moment { clock.moment }
 
-    public var counts: ShardCounts { gauge.current }
+    public var counts: ShardCounts {
+        var counts = gauge.current
+        // The loop hears in its next turn of those who went away.
+        counts.waitingWorkers = max(0, counts.waitingWorkers - mailbox.abandonedCount)
+        return counts
+    }
 
     /// How many audits of the limits have ended since the shard was opened, and what the last one found.
     public var audit: (count: Int, last: HolderAudit.Report) { gauge.audit }

@@ -14,6 +14,8 @@ final class ShardLoop {
     private let transaction: Transaction
     private let gauge: ShardGauge
     private let rateLimiter: (any RateLimiter)?
+    private let onHealed: @Sendable (HealedFault) -> Void
+    private var absencesSeen: Int
     private var alarm: (bell: Bell, task: Task<Void, Never>)?
     /// Says of an alarm that it has rung: one that rang at a date that was set back is over all the same.
     private final class Bell: Sendable {
@@ -29,7 +31,7 @@ final class ShardLoop {
     init(
         memory: ShardMemory, store: any KeyValueStore, mailbox: Mailbox, committer: Committer,
         clock: any Clock, random: any RandomSource, executor: (any TaskExecutor)?, gauge: ShardGauge,
-        rateLimiter: (any RateLimiter)?
+        rateLimiter: (any RateLimiter)?, onHealed: @escaping @Sendable (HealedFault) -> Void
     ) {
         self.memory = memory
         self.store = store
@@ -39,53 +41,40 @@ final class ShardLoop {
         self.executor = executor
         self.gauge = gauge
         self.rateLimiter = rateLimiter
-        transaction = Transaction(store: store, memory: memory, at: clock.moment, random: random)
+        self.onHealed = onHealed
+        absencesSeen = clock.absences
+        transaction = Transaction(store: store, memory: memory, clock: clock, random: random)
     }
 
     /// Serves until the mailbox is stopped and empty. Throws when the store fails: memory is worth nothing then.
     func run() async throws(StoreError) {
         defer { alarm?.task.cancel() }
-        while true {
+        while !mailbox.isFinished {
             setAlarm()
-            let (work, isStopped) = await mailbox.take(memory.settings.batchCommandsMax)
+            await mailbox.waitForWork()
             do {
-                try await turn(work)
+                try await turn()
             } catch {
                 for waiter in memory.waiters.popAll() { waiter.fail(.unavailable(error.message)) }
                 throw error
             }
-            if isStopped, work.isEmpty { break }
         }
         finish(memory.waiters.popAll(), wrote: false)
     }
 
     /// One batch.
-    private func turn(_ work: [any PendingWork]) async throws(StoreError) {
+    private func turn() async throws(StoreError) {
+        mailbox.beginTurn()
+        memory.waiters.left(mailbox.takeAbandoned())
         var answers: [any PendingWork] = []
-        answers.reserveCapacity(work.count)
-        var begun = 0
         do {
-            for item in work {
-                transaction.begin(at: clock.moment)
-                if let lease = item as? PendingLease {
-                    try await serveWaiters(&answers)
-                    try await lease.run(in: transaction)
-                    if let deadline = lease.deadline, lease.waits(at: transaction.steady) {
-                        memory.waiters.append(lease, until: deadline)
-                    } else {
-                        answers.append(lease)
-                    }
-                } else {
-                    try await item.run(in: transaction)
-                    answers.append(item)
-                    if item is DismissWaiters { answers += memory.waiters.popAll() as [any PendingWork] }
-                }
-                begun += 1
-            }
-            transaction.begin(at: clock.moment)
-            _ = try await transaction.perform(ExpireLeases())
+            try await serveLanes(&answers)
+            transaction.begin()
+            noticeAbsence()
+            let horizon = min(transaction.steady, mailbox.oldestRenewal ?? transaction.steady)
+            _ = try await transaction.perform(ExpireLeases(endedBy: horizon))
             _ = try await transaction.perform(FireTimers())
-            _ = try await transaction.perform(TendLimits())
+            _ = try await transaction.perform(TendLimits(judging: horizon))
             // What a command left over, of very many lines.
             if memory.limits.hasFreed { try await transaction.grantFreed() }
             try await serveWaiters(&answers)
@@ -96,23 +85,72 @@ final class ShardLoop {
             memory.forgetIdle()
             askRateLimiter()
             gauge.update(from: memory)
+            for fault in memory.healed.takeNew() { onHealed(fault) }
             finish(answers, wrote: !batch.isEmpty)
         } catch {
             Probe.writeFailed.reached()
-            for item in answers + work[begun...] { item.fail(.unavailable(error.message)) }
+            for item in answers { item.fail(.unavailable(error.message)) }
             throw error
         }
+    }
+
+    /// Workers could not renew their leases while this process was not there: they begin anew, as when a shard is opened.
+    private func noticeAbsence() {
+        let absences = clock.absences
+        guard absences != absencesSeen else { return }
+        absencesSeen = absences
+        Probe.leasesBegunAnew.reached()
+        memory.beginLeasesAnew(at: transaction.steady)
+    }
+
+    /// Runs what waits, as much as one turn may do: what the shard sent itself, then renewals, then the rest in order.
+    private func serveLanes(_ answers: inout [any PendingWork]) async throws(StoreError) {
+        transaction.begin()
+        let room = TurnRoom(memory.settings, from: transaction.steady)
+        var spent = room.forRenewals
+        var ordinary = room
+        // Always some, so that a turn that is late from its beginning gets on.
+        repeat {
+            guard let work = mailbox.take(.own) ?? mailbox.take(.renewal) else { break }
+            try await serve(work, &spent, &answers)
+        } while !spent.isSpent(at: transaction.steady)
+        ordinary.take(spent.taken)
+        repeat {
+            guard let work = mailbox.take(.ordinary) else { break }
+            try await serve(work, &ordinary, &answers)
+        } while !ordinary.isSpent(at: transaction.steady)
+    }
+
+    private func serve(_ work: any PendingWork, _ room: inout TurnRoom, _ answers: inout [any PendingWork]) async throws(StoreError) {
+        transaction.begin()
+        do {
+            if work is PendingLease { try await serveWaiters(&answers) }
+            guard try await work.run(in: transaction, &room) else { return mailbox.putBack(work) }
+        } catch {
+            work.fail(.unavailable(error.message))
+            throw error
+        }
+        if let lease = work as? PendingLease, let deadline = lease.deadline, lease.waits(at: transaction.steady), lease.beginWaiting() {
+            return memory.waiters.append(lease, until: deadline)
+        }
+        answers.append(work)
+        if work is DismissWaiters { answers += memory.waiters.popAll() as [any PendingWork] }
     }
 
     /// Gives what became ready to those who wait for it, in the same batch and before anybody who came later.
     private func serveWaiters(_ answers: inout [any PendingWork]) async throws(StoreError) {
         let ready = memory.takeNewlyReady()
-        guard memory.waiters.count > 0 else { return }
+        guard !memory.waiters.isEmpty else { return }
+        var room = TurnRoom(memory.settings, from: transaction.steady)
         for group in ready.sorted() {
             while memory.hasWork(for: group), let waiter = memory.waiters.first(of: group) {
-                try await waiter.run(in: transaction)
+                guard !room.isSpent(at: transaction.steady) else {
+                    memory.lookAgain(for: group)
+                    break
+                }
+                _ = try await waiter.run(in: transaction, &room)
                 // What is ready is not for it, such as a task that is too large for its answer.
-                if waiter.waits(at: transaction.steady) { break }
+                if waiter.waits(at: transaction.steady), waiter.beginWaiting() { break }
                 memory.waiters.removeFirst(of: group)
                 answers.append(waiter)
             }
@@ -134,7 +172,7 @@ final class ShardLoop {
 
     /// Wakes the loop when a date comes, or when the next lease expires, length of time has passed or waiting ends.
     private func setAlarm() {
-        let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.unserved.isEmpty && memory.waiters.count > 0
+        let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.unserved.isEmpty && !memory.waiters.isEmpty
         if isBehind { return mailbox.wake() }
         let date = memory.nextDate ?? .distantFuture
         let delay = [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline, memory.nextDelay].compactMap { $0 }.min() ?? .distantFuture

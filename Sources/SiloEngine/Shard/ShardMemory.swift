@@ -28,42 +28,60 @@ final class ShardMemory {
     var totalJobs: Int64 = 0
     var completedJobs: Int64 = 0
 
-    /// Pending tasks held in all windows.
-    var windowed = 0
+    /// Broken invariants that were mended in passing.
+    let healed = Healed()
 
-    /// Whose windows hold rows, longest held first. May name one that holds nothing any more.
+    /// Pending tasks held in all windows, and their bytes, which count against what the shards of the server hold together.
+    private(set) var windowed = 0
+    private(set) var windowedBytes = 0
+    private let windows: MemoryBudget
+
+    /// Owners of windows that hold rows, in the order of their first load. May name some that hold nothing any more.
     private var loadOrder = FIFO<any WindowOwner>()
+    private var ownersWithRows = 0
     var queuesInLoadOrder: Int { loadOrder.count }
 
+    /// Queues in which nothing could happen when they were noted, longest ago first.
+    private var idleQueues = FIFO<Queue>()
+
     private var dirtyQueues: [Queue] = []
+    /// Task groups where work came or went since the gauge was told.
+    private var changedGroups: Set<TaskGroup> = []
     private var newlyReady: Set<TaskGroup> = []
     /// Task groups of workers that were cut short before they found anything.
     private(set) var unserved: Set<TaskGroup> = []
 
     /// How workers ask for each group.
-    private(set) var polls: [TaskGroup: Poll] = [:]
-    struct Poll {
-        var last: Timestamp
-        var leases = Pace()
+    let polls: Polls
+
+    init(settings: EngineSettings, windows: MemoryBudget, pauses: PauseTable = PauseTable()) {
+        self.settings = settings
+        self.windows = windows
+        polls = Polls(groupsMax: settings.pollGroupsMax)
+        limits = LimitTable(pauses: pauses, healed: healed, limitedMax: settings.idleQueuesMax)
     }
 
-    init(settings: EngineSettings, pauses: PauseTable = PauseTable()) {
-        self.settings = settings
-        limits = LimitTable(pauses: pauses)
-    }
+    /// Rows that were held are held no more.
+    deinit { windows.give(windowedBytes) }
 
     func add(_ queue: Queue) {
         queue.isPaused = limits.pauses.isPaused(queue.id)
         queues[queue.id] = queue
+        noteIdle(queue)
     }
 
     func activate(_ queue: Queue) {
-        guard queue.turn == .none, queue.counts.ready > 0, !queue.isPaused else { return }
+        guard queue.turn == .none, queue.isServable else { return }
         groups[queue.id.group, default: ReadyGroup(quantum: settings.quantum)].activate(queue)
+        changedGroups.insert(queue.id.group)
     }
 
     func nextQueue(in group: TaskGroup) -> Queue? {
-        groups[group]?.next()
+        guard let queue = groups[group]?.next() else {
+            groups[group] = nil
+            return nil
+        }
+        return queue
     }
 
     func markDirty(_ queue: Queue) {
@@ -78,6 +96,8 @@ final class ShardMemory {
             queue.isDirty = false
             queue.hasUnwrittenRows = false
             batch.append(queue.directoryRow())
+            changedGroups.insert(queue.id.group)
+            noteIdle(queue)
         }
         dirtyQueues.removeAll(keepingCapacity: true)
         if limits.takeDirtyRows(into: &batch, at: now) { storesDelays = true }
@@ -98,7 +118,13 @@ final class ShardMemory {
     }
 
     /// Workers that wait for a group are looked at in this turn.
-    func wakeWaiters(of group: TaskGroup) { newlyReady.insert(group) }
+    func wakeWaiters(of group: TaskGroup) {
+        newlyReady.insert(group)
+        changedGroups.insert(group)
+    }
+
+    /// A worker took what was not a job.
+    func noteTaken(of group: TaskGroup) { changedGroups.insert(group) }
 
     /// Workers that wait for a group are looked at again in the next turn, which comes at once.
     func lookAgain(for group: TaskGroup) { unserved.insert(group) }
@@ -108,17 +134,16 @@ final class ShardMemory {
         nextQueue(in: group) != nil || limits.refreshes.hasOffer(group)
     }
 
+    /// Whether there is work now for workers of each group where that may have changed since the last call.
+    func takeChangedGroups() -> [(group: TaskGroup, hasWork: Bool)] {
+        defer { changedGroups.removeAll(keepingCapacity: true) }
+        return changedGroups.map { ($0, hasWork(for: $0)) }
+    }
+
     func takeChecks() -> [PendingCheck] {
         guard !checks.isEmpty else { return [] }
         defer { checks = [] }
         return checks
-    }
-
-    func polled(_ group: TaskGroup, tasks: Int, at now: Timestamp) {
-        polls[group, default: Poll(last: now)].last = now
-        polls[group]?.leases.record(tasks, at: now)
-        guard polls.count > settings.idleQueuesMax + 64 else { return }
-        polls = polls.filter { now - $0.value.last < 60_000 }
     }
 
     /// A pause began or ended.
@@ -133,6 +158,7 @@ final class ShardMemory {
             let isPaused = limits.pauses.isPaused(queue.id)
             guard isPaused != queue.isPaused else { continue }
             queue.isPaused = isPaused
+            changedGroups.insert(queue.id.group)
             guard !isPaused, queue.counts.ready > 0 else { continue }
             activate(queue)
             newlyReady.insert(queue.id.group)
@@ -140,7 +166,10 @@ final class ShardMemory {
     }
 
     /// Room for one more pending task in the queue's window.
-    private var windowCapacity: Int { windowed < settings.windowsTotalMax ? settings.windowMax : 0 }
+    private var windowCapacity: Int { windows.isOver ? 0 : settings.windowMax }
+
+    /// The shard holds more than its part of what is too much. Each may hold a little, also when others hold all there is.
+    private var holdsTooMuch: Bool { windows.isOver && windowedBytes > windows.bytesMax / 64 }
 
     func addReady(_ task: PendingTask, to queue: Queue) {
         changeWindow(queue) { queue.ready.insert(task, capacity: windowCapacity) }
@@ -195,12 +224,22 @@ final class ShardMemory {
         leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
     }
 
+    /// No lease ends before a whole one has passed.
+    func beginLeasesAnew(at steady: Timestamp) {
+        for lease in leases.values { lease.expiresAt = max(lease.expiresAt, steady + settings.leaseMilliseconds) }
+        limits.refreshes.beginLeasesAnew(until: steady + settings.leaseMilliseconds)
+    }
+
     /// Changes windows and keeps count of what all windows hold.
     func changeWindow(_ owner: some WindowOwner, _ change: () -> Void) {
-        let before = owner.heldRows
+        let (rows, bytes) = (owner.heldRows, owner.heldBytes)
         change()
         let after = owner.heldRows
-        windowed += after - before
+        windowed += after - rows
+        windowedBytes += owner.heldBytes - bytes
+        windows.change(by: owner.heldBytes - bytes)
+        if rows == 0, after > 0 { ownersWithRows += 1 }
+        if rows > 0, after == 0 { ownersWithRows -= 1 }
         if after > 0, !owner.isInLoadOrder {
             owner.isInLoadOrder = true
             loadOrder.append(owner)
@@ -210,35 +249,48 @@ final class ShardMemory {
     /// Lets windows go, longest held first, until what is held fits or only `kept` holds some.
     func shrinkWindows(keeping kept: some WindowOwner) {
         var left = loadOrder.count
-        while left > 0, windowed > settings.windowsTotalMax, let owner = loadOrder.popFirst() {
+        while left > 0, holdsTooMuch, let owner = loadOrder.popFirst() {
             left -= 1
             guard owner !== kept else {
                 loadOrder.append(owner)
                 continue
             }
             owner.isInLoadOrder = false
-            let before = owner.heldRows
-            owner.letRowsGo()
             Probe.windowLetGo.reached()
-            windowed += owner.heldRows - before
+            changeWindow(owner) { owner.letRowsGo() }
         }
+        forgetEmptyOwners()
     }
 
-    /// Forgets queues in which nothing can happen and limits that nobody waits for, when there are many.
-    func forgetIdle() {
-        limits.forgetIdle(above: settings.idleLimitsMax)
-        guard queues.count > settings.idleQueuesMax + idleFloor else { return }
-        groups = groups.filter { group in
-            var group = group.value
-            return group.next() != nil
-        }
-        queues = queues.filter { !$0.value.isIdle || $0.value.turn != .none }
+    /// Owners that hold nothing are taken out of the load order when they are more than the others.
+    private func forgetEmptyOwners() {
+        guard loadOrder.count > 2 * ownersWithRows + 64 else { return }
         loadOrder.removeAll { owner in
             guard owner.heldRows == 0 else { return false }
             owner.isInLoadOrder = false
             return true
         }
-        idleFloor = queues.count
     }
-    private var idleFloor = 0
+
+    // MARK: What may be forgotten
+
+    private func noteIdle(_ queue: Queue) {
+        guard queue.isIdle, !queue.isNotedIdle else { return }
+        queue.isNotedIdle = true
+        idleQueues.append(queue)
+    }
+
+    /// Forgets queues in which nothing can happen and limits that nobody waits for, those that were idle first, when there are many.
+    func forgetIdle() {
+        limits.forgetIdle(above: settings.idleLimitsMax)
+        while idleQueues.count > settings.idleQueuesMax, let queue = idleQueues.popFirst() {
+            queue.isNotedIdle = false
+            guard queue.isIdle, !queue.isDirty else { continue }
+            Probe.queueForgotten.reached()
+            queues[queue.id] = nil
+            groups[queue.id.group]?.forget(queue)
+            if groups[queue.id.group]?.isEmpty ?? false { groups[queue.id.group] = nil }
+        }
+        forgetEmptyOwners()
+    }
 }

@@ -14,6 +14,7 @@ public final class Transaction {
     var now: Timestamp { moment.wall }
     /// The shard's steady time: what lengths are measured with.
     var steady: Timestamp { moment.steady }
+    private let clock: any Clock
     private let store: any StoreReader
 
     private var writes: [Write] = []
@@ -28,10 +29,11 @@ public final class Transaction {
     /// How to undo the changes of memory that the command has made.
     private var memoryUndo: [(ShardMemory) -> Void] = []
 
-    init(store: any StoreReader, memory: ShardMemory, at moment: Moment, random: any RandomSource) {
+    init(store: any StoreReader, memory: ShardMemory, clock: any Clock, random: any RandomSource) {
         self.store = store
         self.memory = memory
-        self.moment = moment
+        self.clock = clock
+        moment = clock.moment
         self.random = random
     }
 
@@ -39,8 +41,9 @@ public final class Transaction {
 
     // MARK: Commands
 
-    func begin(at moment: Moment) {
-        self.moment = moment
+    /// A command begins now.
+    func begin() {
+        moment = clock.moment
     }
 
     /// The command succeeded.

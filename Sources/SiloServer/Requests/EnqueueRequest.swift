@@ -41,8 +41,17 @@ enum Bounds {
     static let nestedMax = 1_000_000
     /// * Tasks that one call leases at most; asking for more is no error.
     static let leaseMax: UInt32 = 10_000
-    /// * Payload of the tasks that one call leases, unless a single one is larger: an answer must stay below 128 MiB.
-    static let leasePayloadBytesMax = 32 << 20
+    /// * Bytes of an answer with leased tasks, unless a single one is larger: what gRPC's clients take by default.
+    static let leaseAnswerBytes: UInt64 = 4 << 20
+    /// * The same where the caller says that it takes more; it must stay below 128 MiB.
+    static let leaseAnswerBytesMax: UInt64 = 32 << 20
+
+    /// How large an answer may be.
+    /// - Parameter asked: what the caller takes; nil or 0 when it does not say.
+    static func leaseAnswerBytes(_ asked: UInt64?) -> Int {
+        let asked = asked ?? 0
+        return Int(min(asked == 0 ? leaseAnswerBytes : asked, leaseAnswerBytesMax))
+    }
 }
 
 extension SiloV1.EnqueueRequest {

@@ -32,7 +32,7 @@ struct ImportMethod: Sendable {
         guard !places.isEmpty else { return gathering.finish() }
         for (shard, indices) in places.values {
             let commands = indices.compactMap { index in if case .command(let command, _) = entries[index] { command } else { nil } }
-            shard.submit(ImportEach(commands)) { result in gathering.take(result, for: indices) }
+            shard.submit(Each(commands)) { result in gathering.take(result, for: indices) }
         }
     }
 

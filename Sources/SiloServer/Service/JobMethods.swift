@@ -84,7 +84,7 @@ struct JobMethods: Sendable {
                 })
             }
         } else {
-            shard.submit(EnqueueEach(commands)) { result in
+            shard.submit(Each(commands)) { result in
                 call.answer(result.map { SiloV1.EnqueueBatchResponse($0, refusals: refused) })
             }
         }

@@ -5,8 +5,8 @@ import Synchronization
 
 /// One worker's request for tasks over several shards.
 ///
-/// It visits the shards one after another until it has enough. When none has work and the worker waits, it waits at all of
-/// them, and the first to have some answers. Tasks that come when nobody takes them any more are given back.
+/// It visits the shards that have work for the group, one after another until it has enough. When none has and the worker waits,
+/// it waits at all of them, and the first to have some answers. Tasks that come when nobody takes them any more are given back.
 final class LeaseSweep: Sendable {
     /// What the shards gave, each with where it came from.
     struct Found: Sendable {
@@ -20,9 +20,14 @@ final class LeaseSweep: Sendable {
             refreshes += leased.refreshes.map { (id, shard, $0) }
         }
 
-        fileprivate func giveBack() {
+        /// Nobody was told of them, and nobody will be.
+        func giveBack() {
             for (_, shard, task) in tasks { shard.submit(GiveBack([task.id])) { _ in } }
             for (_, shard, refresh) in refreshes { shard.submit(GiveBack([refresh.id])) { _ in } }
+        }
+
+        fileprivate var answerBytes: Int {
+            tasks.reduce(refreshes.reduce(0) { $0 + $1.refresh.answerBytes }) { $0 + $1.task.answerBytes }
         }
     }
 
@@ -44,6 +49,8 @@ final class LeaseSweep: Sendable {
     }
     private let state = Mutex(State())
     private let shards: [(host: ShardHost, shard: Shard)]
+    /// Those of them that have work.
+    private let withWork: [(host: ShardHost, shard: Shard)]
     private let lease: Lease
     private let waitMilliseconds: Int64
     private let completion: @Sendable (Result<Found, SiloError>) -> Void
@@ -53,6 +60,7 @@ final class LeaseSweep: Sendable {
         _ completion: @escaping @Sendable (Result<Found, SiloError>) -> Void
     ) {
         self.shards = shards
+        withWork = shards.filter { $0.1.hasWork(for: lease.group) }
         self.lease = lease
         self.waitMilliseconds = waitMilliseconds
         self.completion = completion
@@ -60,7 +68,12 @@ final class LeaseSweep: Sendable {
 
     func begin() {
         // Where there is but one shard, looking and waiting are one request.
-        if shards.count == 1 { waitEverywhere() } else { visit(0) }
+        guard shards.count > 1 else { return waitEverywhere() }
+        if waitMilliseconds == 0 {
+            for (_, shard) in shards where !shard.hasWork(for: lease.group) { shard.notePoll(lease.group) }
+        }
+        state.withLock { $0.healthy = shards.count - withWork.count }
+        visit(0)
     }
 
     /// The worker is gone: nothing more is leased for it.
@@ -78,16 +91,15 @@ final class LeaseSweep: Sendable {
             Lease(
                 worker: lease.worker, group: lease.group.text,
                 taskCountMax: state.isOver ? 0 : lease.taskCountMax - state.found.tasks.count,
-                payloadBytesMax: lease.payloadBytesMax - state.found.tasks.reduce(0) { $0 + $1.task.job.answerBytes },
-                takesOversized: state.found.tasks.isEmpty
+                answerBytesMax: lease.answerBytesMax - state.found.answerBytes, takesOversized: state.found.isEmpty
             )
         }
-        guard index < shards.count, rest.taskCountMax > 0, rest.payloadBytesMax > 0 else {
+        guard index < withWork.count, rest.taskCountMax > 0, rest.answerBytesMax > 0 else {
             let isEmpty = state.withLock { $0.found.isEmpty && $0.healthy > 0 && !$0.isOver }
             if isEmpty, waitMilliseconds > 0 { waitEverywhere() } else { finish() }
             return
         }
-        let (host, shard) = shards[index]
+        let (host, shard) = withWork[index]
         shard.lease(rest) { result in
             self.take(result, from: host, shard) { _ in true }
             self.visit(index + 1)
@@ -129,7 +141,7 @@ final class LeaseSweep: Sendable {
                 return Leased()
             }
         }
-        // Nobody waits for this to be done; if it fails, the leases expire.
+        // Never refused while the shard serves. If it stops serving, the leases begin anew and expire unheard.
         if !unwanted.isEmpty {
             Probe.unwantedTasksGivenBack.reached()
             shard.submit(GiveBack(unwanted.ids)) { _ in }

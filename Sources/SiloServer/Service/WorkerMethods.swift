@@ -67,7 +67,7 @@ struct WorkerMethods: Sendable {
         try checkWorker(request.workerId)
         let lease = Lease(
             worker: request.workerId, group: request.taskGroup,
-            taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax)), payloadBytesMax: Bounds.leasePayloadBytesMax
+            taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax)), answerBytesMax: Bounds.leaseAnswerBytes(request.answerBytesMax)
         )
         let wait = Int64(min(request.waitMs ?? 0, Bounds.waitMillisecondsMax))
         var open: [(ShardHost, Shard)] = []
@@ -116,14 +116,14 @@ struct WorkerMethods: Sendable {
             }
         }
         let refused = refusals
-        shard.submit(ReportOutcomes(reports)) { result in
-            call.answer(result.map { errors in
-                var rest = errors[...]
+        shard.submit(Each(reports)) { result in
+            call.answer(result.map { results in
+                var rest = results[...]
                 var response = SiloV1.ReportOutcomesResponse()
                 response.results = zip(request.outcomes, refused).map { outcome, refusal in
                     var entry = SiloV1.OutcomeResult()
                     entry.taskId = outcome.taskId
-                    if let status = refusal ?? rest.popFirst().flatMap({ $0 }).map(Status.init) {
+                    if let status = refusal ?? rest.popFirst().flatMap({ $0.refusal }).map(Status.init) {
                         entry.code = status.code.rawValue
                         entry.error = status.message
                     }

@@ -62,12 +62,12 @@ package struct Scenario: Sendable, CustomStringConvertible {
         guard features.contains(.smallMemory) else { return }
         engine.windowMax = 1 + numbers[1] % 6
         engine.pageRows = 1 + numbers[2] % 5
-        engine.windowsTotalMax = 1 + numbers[3] % 16
+        engine.windowBytesMax = (1 + numbers[3] % 16) * 700
         engine.quantum = 1 + numbers[4] % 3
         engine.idleQueuesMax = numbers[5] % 4
         engine.idleLimitsMax = numbers[6] % 4
         engine.grantsMax = 1 + numbers[7] % 4
-        engine.batchCommandsMax = 1 + numbers[8] % 8
+        engine.turnJobsMax = 1 + numbers[8] % 8
         engine.inlineJobBytesMax = numbers[9] % 2 == 0 ? 0 : 4096
     }
 

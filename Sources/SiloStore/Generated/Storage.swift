@@ -443,6 +443,8 @@ public enum StorageV1 {
         public var reserved: Bool = false
         /// how many of the job's rate limits an external limiter has let it pass, from the first
         public var ratesPassed: UInt32 = 0
+        /// how often the attempt was leased and nothing heard of it, which is not counted against it
+        public var unheard: UInt32 = 0
         /// of the job, when `job` is absent
         public var arrival: UInt64 = 0
         /// when this attempt was scheduled: a start before that gives no better rank
@@ -468,8 +470,9 @@ public enum StorageV1 {
                 case 64: self.rateChecks = try reader.uint32()
                 case 88: self.reserved = try reader.bool()
                 case 72: self.ratesPassed = try reader.uint32()
-                case 96: self.arrival = try reader.uint64()
-                case 104: self.scheduledAtMs = try reader.int64()
+                case 96: self.unheard = try reader.uint32()
+                case 104: self.arrival = try reader.uint64()
+                case 112: self.scheduledAtMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -479,10 +482,14 @@ public enum StorageV1 {
             writer.unknown(unknownFields)
             if self.scheduledAtMs != 0 {
                 writer.int64(self.scheduledAtMs)
-                writer.tag(104)
+                writer.tag(112)
             }
             if self.arrival != 0 {
                 writer.uint64(self.arrival)
+                writer.tag(104)
+            }
+            if self.unheard != 0 {
+                writer.uint32(self.unheard)
                 writer.tag(96)
             }
             if self.reserved {
@@ -543,7 +550,7 @@ public enum StorageV1 {
         public var attempt: UInt32 = 0
         public var relativeAttempt: UInt32 = 0
         public var startedAtMs: Int64 = 0
-        /// steady
+        /// for people: whoever opens the shard begins it anew
         public var expiresAtMs: Int64 = 0
         /// when cancellation was asked for
         public var cancelledAtMs: Int64?
@@ -556,6 +563,10 @@ public enum StorageV1 {
         public var hold: UInt32?
         /// its start used hits of its rate limits
         public var used: Bool = false
+        /// its worker has renewed it
+        public var heard: Bool = false
+        /// as in Task
+        public var unheard: UInt32 = 0
         /// when it started, steady
         public var startedSteadyMs: Int64 = 0
         public var unknownFields = UnknownFields()
@@ -578,7 +589,9 @@ public enum StorageV1 {
                 case 90: self.slots.append(try reader.string())
                 case 96: self.hold = try reader.uint32()
                 case 104: self.used = try reader.bool()
-                case 112: self.startedSteadyMs = try reader.int64()
+                case 112: self.heard = try reader.bool()
+                case 120: self.unheard = try reader.uint32()
+                case 128: self.startedSteadyMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -588,6 +601,14 @@ public enum StorageV1 {
             writer.unknown(unknownFields)
             if self.startedSteadyMs != 0 {
                 writer.int64(self.startedSteadyMs)
+                writer.tag(128)
+            }
+            if self.unheard != 0 {
+                writer.uint32(self.unheard)
+                writer.tag(120)
+            }
+            if self.heard {
+                writer.bool(self.heard)
                 writer.tag(112)
             }
             if self.used {
@@ -1183,7 +1204,7 @@ public enum StorageV1 {
         }
     }
 
-    /// What a shard remembers of a tenant besides its jobs.
+    /// What a shard remembers of a tenant besides its jobs. Every tenant that has, or had, slots of limits has this row.
     public struct TenantState: Message {
         public static var messageName: String { "silo.storage.v1.TenantState" }
 

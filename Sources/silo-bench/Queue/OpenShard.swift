@@ -55,10 +55,9 @@ final class OpenShard: JobQueue {
         if reports.count == 1 {
             shard.submit(reports[0]) { completion($0.mapError { Failure("report: \($0)") }) }
         } else {
-            shard.submit(ReportOutcomes(reports)) { result in
-                completion(result.mapError { Failure("report: \($0)") }.flatMap { errors in
-                    errors.lazy.compactMap { $0 }.first.map { .failure(Failure("report: \($0)")) } ?? .success(())
-                })
+            shard.submit(Each(reports)) { result in
+                completion(result.flatMap { results in Result { for result in results { try result.get() } }.mapError { $0 as? SiloError ?? .corrupt("\($0)") } }
+                    .mapError { Failure("report: \($0)") })
             }
         }
     }

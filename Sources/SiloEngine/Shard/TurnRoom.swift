@@ -1,0 +1,33 @@
+import SiloCore
+
+/// How much one turn of the loop may still do. What does not fit waits for the next turn, so that renewals, expired leases and
+/// timers are looked at in between.
+struct TurnRoom {
+    private var jobs: Int
+    private var bytes: Int
+    /// What was done.
+    private(set) var taken = Weight.zero
+    private let end: Timestamp
+
+    init(_ settings: EngineSettings, from steady: Timestamp) {
+        jobs = settings.turnJobsMax
+        bytes = settings.turnBytesMax
+        end = steady + settings.turnMillisecondsMax
+    }
+
+    /// The part of it that renewals may take: new work gets somewhere too.
+    var forRenewals: TurnRoom {
+        var room = self
+        room.jobs -= jobs / 4
+        room.bytes -= bytes / 4
+        return room
+    }
+
+    mutating func take(_ weight: Weight) {
+        jobs -= weight.jobs
+        bytes -= weight.bytes
+        taken += weight
+    }
+
+    func isSpent(at steady: Timestamp) -> Bool { jobs <= 0 || bytes <= 0 || steady >= end }
+}

@@ -1,0 +1,157 @@
+import Protobuf
+import SiloCore
+import SiloStore
+import SiloTesting
+import Synchronization
+import Testing
+
+@testable import SiloEngine
+
+/// Renewals against the clock: nothing ends that a command which has arrived might renew.
+@Suite struct LaneTests {
+    private let log = Log()
+
+    /// Holds the loop in the middle of a turn, by a read that does not return.
+    private func hang(_ bench: Bench) async throws {
+        bench.store.set { $0.holdReads = true }
+        bench.shard.submit(Cancel(tenant: Bench.tenant, id: JobID("nobody"))) { _ in }
+        try await eventually("a read hangs") { bench.store.heldCount == 1 }
+    }
+
+    @Test("B1: a heartbeat that arrived in time keeps its lease, however long a read hangs")
+    func hungRead() async throws {
+        let bench = try await Bench.open()
+        try await bench.enqueue("a", retries: 1)
+        let task = try await bench.leaseOne()
+        try await hang(bench)
+        bench.clock.advance(milliseconds: 9000)
+        log.submit("beat", Heartbeat(tenant: Bench.tenant, task: task.id, worker: "w"), to: bench)
+        bench.clock.advance(milliseconds: 9000)
+        bench.store.set { $0.holdReads = false }
+        try await eventually("it is answered") { log.all == ["beat ok"] }
+        #expect(try await bench.state("a") == .running)
+        try await bench.succeed(task)
+        #expect(try await bench.attempts("a").count == 1)
+        try await bench.finish()
+    }
+
+    @Test("B1: the same for a report, and for many of them in one call that takes several turns")
+    func reports() async throws {
+        let bench = try await Bench.open { $0.turnJobsMax = 4 }
+        for id in 0..<20 { try await bench.enqueue("\(id)") }
+        let tasks = try await bench.lease(20)
+        try await hang(bench)
+        bench.clock.advance(milliseconds: 9000)
+        let reports = tasks.map { ReportOutcome(tenant: Bench.tenant, task: $0.id, outcome: .success(result: [])) }
+        let results = Mutex<[SiloError?]>([])
+        bench.shard.submit(Each(reports)) { result in
+            results.withLock { $0 = (try? result.get().map(\.refusal)) ?? [.corrupt("all refused")] }
+        }
+        bench.clock.advance(milliseconds: 9000)
+        bench.store.set { $0.holdReads = false }
+        try await eventually("all are answered") { results.withLock { $0.count } == 20 }
+        #expect(results.withLock { $0.allSatisfy { $0 == nil } })
+        #expect(bench.shard.counts.completed == 20)
+        try await bench.finish()
+    }
+
+    @Test("a server that was stopped for longer than a lease takes nobody's job")
+    func absence() async throws {
+        let bench = try await Bench.open()
+        try await bench.enqueue("a")
+        let task = try await bench.leaseOne()
+        bench.clock.absent(milliseconds: 14_000)
+        try await bench.poke()
+        #expect(try await bench.state("a") == .running)
+        try await bench.pass(9999)
+        #expect(try await bench.state("a") == .running)
+        try await bench.heartbeat(task)
+        try await bench.pass(10_000)
+        #expect(try await bench.state("a") == .failed)
+        try await bench.finish()
+    }
+
+    @Test("a lease that ended before the oldest renewal came ends all the same")
+    func late() async throws {
+        let bench = try await Bench.open()
+        for id in ["a", "b"] { try await bench.enqueue(id) }
+        _ = try await bench.leaseOne()
+        try await bench.pass(5000)
+        let kept = try await bench.leaseOne()
+        try await hang(bench)
+        bench.clock.advance(milliseconds: 5001)
+        log.submit("beat", Heartbeat(tenant: Bench.tenant, task: kept.id, worker: "w"), to: bench)
+        bench.clock.advance(milliseconds: 6000)
+        bench.store.set { $0.holdReads = false }
+        try await eventually("the first ends") { try await bench.state("a") == .failed }
+        try await eventually("the second is renewed") { log.all == ["beat ok"] }
+        #expect(try await bench.state("b") == .running)
+        try await bench.finish()
+    }
+
+    @Test("a mailbox that is full of new work takes heartbeats, reports and what the shard sends itself")
+    func full() async throws {
+        let bench = try await Bench.open { $0.unansweredMax = 4 }
+        for id in ["a", "b", "c"] { try await bench.enqueue(id) }
+        let tasks = try await bench.lease(3)
+        try await hang(bench)
+        for index in 0..<6 {
+            log.submit("new \(index)", Enqueue(tenant: Bench.tenant, id: JobID("n\(index)"), taskGroup: "g"), to: bench)
+        }
+        try await eventually("it is full") { log.all.count == 3 }
+        #expect(log.all.allSatisfy { $0.contains("exhausted") })
+        let kept = Log()
+        kept.submit("beat", Heartbeat(tenant: Bench.tenant, task: tasks[0].id, worker: "w"), to: bench)
+        kept.submit("report", ReportOutcome(tenant: Bench.tenant, task: tasks[1].id, outcome: .success(result: [])), to: bench)
+        kept.submit("back", GiveBack([tasks[2].id]), to: bench)
+        bench.store.set { $0.holdReads = false }
+        try await eventually("they are done") { kept.all.count == 3 }
+        #expect(kept.all.sorted() == ["back ok", "beat ok", "report ok"])
+        try await bench.finish()
+    }
+
+    @Test("renewals have a bound of their own")
+    func renewalsBounded() async throws {
+        let bench = try await Bench.open { $0.unansweredMax = 4; $0.renewalBytesMax = 20_000 }
+        try await bench.enqueue("a")
+        let task = try await bench.leaseOne()
+        try await hang(bench)
+        let large = ReportOutcome(tenant: Bench.tenant, task: task.id, outcome: .success(result: Bytes(repeating: 1, count: 30_000)))
+        log.submit("large", large, to: bench)
+        log.submit("second", large, to: bench)
+        try await eventually("the second is refused, the first is one alone") { log.all.count == 1 }
+        #expect(log.all[0].hasPrefix("second exhausted"))
+        bench.store.set { $0.holdReads = false }
+        try await eventually("the first is taken") { log.all.count == 2 }
+        #expect(log.all[1] == "large ok")
+        try await bench.finish()
+    }
+
+    @Test("a batch of thousands is spread over turns, and heartbeats are answered in between")
+    func turns() async throws {
+        let bench = try await Bench.open { $0.turnJobsMax = 10 }
+        try await bench.enqueue("held")
+        let task = try await bench.leaseOne()
+        let flushes = bench.store
+        try await hang(bench)
+        let jobs = (0..<1000).map { Enqueue(tenant: Bench.tenant, id: JobID("job \($0)"), taskGroup: "g") }
+        let done = Log()
+        bench.shard.submit(Each(jobs)) { _ in done.note("batch") }
+        bench.shard.submit(Heartbeat(tenant: Bench.tenant, task: task.id, worker: "w")) { _ in done.note("beat") }
+        flushes.set { $0.holdReads = false }
+        try await eventually("both are answered") { done.all.count == 2 }
+        #expect(done.all == ["beat", "batch"])
+        #expect(bench.shard.counts.total == 1001)
+        try await bench.finish()
+    }
+
+    @Test("work is weighed: small jobs count for what they take in memory", arguments: [1, 10])
+    func weight(jobs count: Int) async throws {
+        let jobs = (0..<count).map { Enqueue(tenant: Bench.tenant, id: JobID("\($0)"), taskGroup: "g") }
+        let pending = PendingEach(Each(jobs)) { _ in }
+        #expect(pending.weight == Weight(jobs: count, bytes: Weight.commandBytes * (count + 1)))
+        let all = PendingCommand(EnqueueAll(jobs)) { _ in }
+        #expect(all.weight.jobs == count)
+        #expect(all.weight.bytes == Weight.commandBytes * count)
+    }
+}

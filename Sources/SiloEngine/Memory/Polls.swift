@@ -4,6 +4,7 @@ import Synchronization
 /// How workers ask for each task group. Names of groups come from callers: those that were asked for lately are remembered.
 final class Polls: Sendable {
     struct Poll {
+        /// In steady time.
         var last: Timestamp
         var leases = Pace()
     }

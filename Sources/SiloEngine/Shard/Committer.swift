@@ -43,7 +43,7 @@ final class Committer: Sendable {
         var lastFlush: Timestamp?
         while await waitForWork() {
             if flushGapMilliseconds > 0, let last = lastFlush {
-                let rest = flushGapMilliseconds - (clock.now - last)
+                let rest = flushGapMilliseconds - (clock.steady - last)
                 if rest > 0 { try? await clock.sleep(milliseconds: rest) }
             }
             let (work, isDurable) = state.withLock { state in
@@ -58,7 +58,7 @@ final class Committer: Sendable {
                 continue
             }
             do {
-                lastFlush = clock.now
+                lastFlush = clock.steady
                 try await store.flush()
             } catch {
                 Probe.flushFailed.reached()

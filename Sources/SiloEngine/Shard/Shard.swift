@@ -49,6 +49,8 @@ public final class Shard: Sendable {
         let info = try await ShardMemory.info(of: store, now: clock.now)
         let clock = ContinuedClock(clock, after: info)
         let budgets = budgets ?? MemoryBudgets(settings)
+        let info = try await ShardMemory.info(of: store, now: clock.now)
+        let clock = ContinuedClock(clock, after: info)
         nonisolated(unsafe) let memory = try await ShardMemory.recover(
             from: store, info, settings: settings, windows: budgets.windows, at: clock.moment
         )

@@ -486,7 +486,7 @@ public enum StorageV1 {
             }
             if self.scheduledAtMs != 0 {
                 writer.int64(self.scheduledAtMs)
-                writer.tag(104)
+                writer.tag(112)
             }
             if self.arrival != 0 {
                 writer.uint64(self.arrival)
@@ -550,7 +550,7 @@ public enum StorageV1 {
         public var attempt: UInt32 = 0
         public var relativeAttempt: UInt32 = 0
         public var startedAtMs: Int64 = 0
-        /// steady
+        /// for people: whoever opens the shard begins it anew
         public var expiresAtMs: Int64 = 0
         /// when cancellation was asked for
         public var cancelledAtMs: Int64?

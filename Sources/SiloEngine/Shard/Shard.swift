@@ -46,8 +46,6 @@ public final class Shard: Sendable {
         onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
     ) async throws(StoreError) -> Shard {
         let settings = settings.asking(rateLimiter)
-        let info = try await ShardMemory.info(of: store, now: clock.now)
-        let clock = ContinuedClock(clock, after: info)
         let budgets = budgets ?? MemoryBudgets(settings)
         let info = try await ShardMemory.info(of: store, now: clock.now)
         let clock = ContinuedClock(clock, after: info)

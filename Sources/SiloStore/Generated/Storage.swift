@@ -486,7 +486,7 @@ public enum StorageV1 {
             }
             if self.scheduledAtMs != 0 {
                 writer.int64(self.scheduledAtMs)
-                writer.tag(112)
+                writer.tag(104)
             }
             if self.arrival != 0 {
                 writer.uint64(self.arrival)

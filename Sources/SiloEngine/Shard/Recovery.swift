@@ -89,7 +89,7 @@ extension ShardMemory {
             queue.counts.leased = UInt64(leases.values.filter { $0.queue === queue }.count)
             markDirty(queue)
         }
-        takeDirtyRows(into: &unreadable, at: clock.moment)
+        takeDirtyRows(into: &unreadable, at: now)
         try await store.write(unreadable)
     }
 

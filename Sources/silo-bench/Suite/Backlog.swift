@@ -18,7 +18,7 @@ struct Backlog {
         return Backlog(place: place, name: "\(jobs / 10) tenants", jobs: jobs, tenants: jobs / 10, reopenKey: .reopen_100k_tenants_s)
     }
 
-    private var options: [String] { tenants > 1 ? ["--tenancy"] : [] }
+    private var options: [String] { tenants > 1 ? ["--tenancy", "--shards", "1"] : [] }
 
     /// The tenant of a job by its index, `count` jobs in all: each tenant has as many as in the full case, and neighbours
     /// in time are of different tenants.

@@ -122,7 +122,7 @@ struct Flood {
 
     func measure(_ results: inout Results) async throws {
         say("\nflood: a quiet tenant alone, and beside one that floods 1,000 keys")
-        let server = try await place.start("flood", ["--tenancy"])
+        let server = try await place.start("flood", ["--tenancy", "--shards", "1"])
         let quiet = try await ServedQueue(server.address, channels: 2, payload: Payload(bytes: 200))
         let flood = try await ServedQueue(server.address, channels: 2, payload: Payload(bytes: 200)) { [.slots("key-\($0 % 1000)", 5)] }
         let capacity = try await run(quiet, quiet, offered: nil, seconds: place.window / 2).quiet

@@ -14,7 +14,7 @@ struct Neighbour {
         let waiting = place.isQuick ? 10_000 : 100_000
         let trials = place.isQuick ? 30 : 100
         say("\nneighbours: \(Self.workers) worker that takes one task at a time for 1 ms; \(trials) first jobs of a quiet tenant")
-        let server = try await place.start("neighbour", ["--tenancy"])
+        let server = try await place.start("neighbour", ["--tenancy", "--shards", "1"])
         let queue = try await ServedQueue(server.address, channels: 2, payload: Payload(bytes: 200))
         let idle = try await run(trials, on: queue)
         show("nothing else waits", idle)

@@ -185,7 +185,7 @@ extension Transaction {
         record.relativeAttempt = task.relativeAttempt
         record.startedAtMs = now.milliseconds
         record.startedSteadyMs = steady.milliseconds
-        record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds
+        record.expiresAtMs = (steady + settings.leaseMilliseconds).milliseconds
         record.startMs = task.startMs
         record.priority = task.priority
         record.slots = slots.map(\.text)

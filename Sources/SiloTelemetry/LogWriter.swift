@@ -72,17 +72,18 @@ final class LogWriter: @unchecked Sendable {
                 defer { waiting = [] }
                 return waiting
             }
-            write(bytes)
+            put(bytes)
             let count = condition.withLock {
                 defer { dropped = 0 }
                 return dropped
             }
-            if count > 0 { write(tellOfDropped(count)) }
+            // Not among those that wait: there it might find no room.
+            if count > 0 { put(Array((tellOfDropped(count) + "\n").utf8)) }
         }
     }
 
     /// Blocks. What a closed descriptor does not take is lost.
-    private func write(_ bytes: [UInt8]) {
+    private func put(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { bytes in
             var rest = bytes[...]
             while !rest.isEmpty {

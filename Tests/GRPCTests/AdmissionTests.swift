@@ -122,6 +122,32 @@ import Testing
         #expect(throws: ListenError.self) { _ = try Server(ServerOptions(address: address)).start() }
     }
 
+    /// What a node allows on the smallest machine.
+    @Test func theLargestMessagesFitTheSmallestQuota() async throws {
+        let server = try TestServer { $0.maxBufferedBytes = 256 << 20 }
+        #expect(try await python("large", server.port) == "")
+        await server.shutdown()
+    }
+
+    /// Some may be refused; nothing hangs, and the server goes on.
+    @Test func moreThanTheQuotaAtOnceIsEnduredAndForgotten() async throws {
+        let server = try TestServer { $0.maxBufferedBytes = 256 << 20 }
+        let channels = (0..<8).map { _ in Channel(target: server.target) }
+        let request = [UInt8](repeating: 7, count: 60 << 20)
+        let codes = await withTaskGroup { group in
+            for channel in channels {
+                group.addTask { await code { try await channel.unary("/test.Test/Echo", request, timeout: .seconds(60)) } }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        for code in codes { #expect([nil, .resourceExhausted, .unavailable].contains(code), "\(code as Any)") }
+        #expect(await eventually { server.server.runningCalls == 0 })
+        let again = Channel(target: server.target)
+        #expect(try await again.unary("/test.Test/Echo", request).count == request.count)
+        for channel in channels + [again] { channel.close() }
+        await server.shutdown()
+    }
+
     /// A peer that vanished without a word must not hold its connection, nor its descriptor, for ever.
     @Test func aPeerThatDoesNotAnswerPingsIsDropped() async throws {
         let server = try TestServer { options in

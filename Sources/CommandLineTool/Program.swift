@@ -15,10 +15,10 @@ public enum Program {
             }
             exit(0)
         } catch let mistake as Arguments.Mistake {
-            complain("\(usage.program): \("\(mistake)".printable)\nRun \(usage.program) --help to see what it takes.")
+            complain("\(usage.program): \("\(mistake)".printableLines)\nRun \(usage.program) --help to see what it takes.")
             exit(2)
         } catch {
-            complain("Error: \("\(error)".printable)")
+            complain("Error: \("\(error)".printableLines)")
             exit(1)
         }
     }

@@ -96,7 +96,7 @@ package final class SimulatedWire: Sendable {
         }
     }
 
-    /// Loses every message to and from `address`, until `mend`.
+    /// Loses every message to and from a server or a caller, until `mend`.
     package func cut(_ address: String) {
         state.withLock { _ = $0.cut.insert(address) }
         trace.note("\(address) is cut off")
@@ -109,7 +109,8 @@ package final class SimulatedWire: Sendable {
 
     // MARK: Calls
 
-    package func transport(to address: String) -> any Transport { SimulatedTransport(self, address) }
+    /// - Parameter caller: whose way it is, to be cut by itself.
+    package func transport(to address: String, for caller: String? = nil) -> any Transport { SimulatedTransport(self, address, caller) }
 
     fileprivate func call(
         _ path: String, _ request: [UInt8], _ metadata: Metadata, _ timeout: Duration?, by transport: SimulatedTransport
@@ -196,7 +197,9 @@ package final class SimulatedWire: Sendable {
     }
 
     private func isLost(_ call: SimulatedCall, _ probability: Double) -> Bool {
-        random.happens(probability) || state.withLock { $0.cut.contains(call.address) }
+        random.happens(probability) || state.withLock { state in
+            state.cut.contains(call.address) || call.transport.caller.map(state.cut.contains) ?? false
+        }
     }
 
     /// Sooner or later the caller sees that the connection is broken, or its timeout ends the call.
@@ -221,12 +224,14 @@ package final class SimulatedWire: Sendable {
 /// A client's way to one address.
 final class SimulatedTransport: Transport {
     let address: String
+    let caller: String?
     private let wire: SimulatedWire
     private let isClosed = Atomic(false)
 
-    init(_ wire: SimulatedWire, _ address: String) {
+    init(_ wire: SimulatedWire, _ address: String, _ caller: String?) {
         self.wire = wire
         self.address = address
+        self.caller = caller
     }
 
     func unary(

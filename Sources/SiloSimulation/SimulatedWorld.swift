@@ -56,9 +56,12 @@ package final class SimulatedWorld: Sendable {
         try executor.run(timeMax: timeMax, body)
     }
 
-    package func client(_ servers: String..., change: (inout ClientOptions) -> Void = { _ in }) -> Client {
+    /// - Parameter caller: names it to the wire.
+    package func client(
+        _ servers: String..., caller: String? = nil, change: (inout ClientOptions) -> Void = { _ in }
+    ) -> Client {
         var options = ClientOptions(servers: servers)
         change(&options)
-        return Client(options, in: surroundings) { [wire] address in wire.transport(to: address) }
+        return Client(options, in: surroundings) { [wire] address in wire.transport(to: address, for: caller) }
     }
 }

@@ -5,10 +5,10 @@ import Protobuf
 import SiloAPI
 import SiloCore
 
-/// A command that failed, in words for the terminal.
+/// A command that failed, in words for the terminal: one line, whatever a server put into it.
 struct Failure: Error, CustomStringConvertible {
     let description: String
-    init(_ text: String) { description = text }
+    init(_ text: String) { description = text.printable }
 }
 
 /// One server, and the way from it to those that hold the shards.

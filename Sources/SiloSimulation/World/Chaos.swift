@@ -87,10 +87,13 @@ struct Chaos {
     }
 
     private func cutOff() async {
-        guard let address = world.node?.address else { return }
-        world.wire.cut(address)
-        try? await world.clock.sleep(milliseconds: Int64(random.below(15_000)))
-        world.wire.mend(address)
+        guard let node = world.node?.address else { return }
+        // All lose the server, or one worker alone does, and the others get what it had.
+        let isNode = random.chance(50)
+        let cut = isNode ? node : "worker \(random.below(scenario.workers))"
+        world.wire.cut(cut)
+        try? await world.clock.sleep(milliseconds: Int64(random.below(isNode ? 15_000 : 40_000)))
+        world.wire.mend(cut)
     }
 
     private func failLimiter() async {

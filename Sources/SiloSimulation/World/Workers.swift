@@ -13,7 +13,7 @@ final class Workers: Sendable {
         self.world = world
         let count = world.scenario.workers
         workers = (0..<count).map { index in
-            let client = world.client()
+            let client = world.client(caller: "worker \(index)")
             let random = SeededRandom(seed: world.scenario.seed ^ UInt64(index + 1) &* 0xabcdef)
             var options = WorkerOptions()
             options.id = "worker \(index)"

@@ -190,8 +190,8 @@ package final class World: Sendable {
         node.kill()
     }
 
-    func client(timeout: Duration = .seconds(5)) -> Client {
-        simulated.client(Self.addresses[0], Self.addresses[1]) { $0.timeout = timeout }
+    func client(timeout: Duration = .seconds(5), caller: String? = nil) -> Client {
+        simulated.client(Self.addresses[0], Self.addresses[1], caller: caller) { $0.timeout = timeout }
     }
 
     func tenant(_ random: SeededRandom) -> String { "t\(random.below(scenario.tenants))" }

@@ -1,4 +1,5 @@
 import SiloCore
+import SiloEngine
 import Synchronization
 
 /// What clients and workers of a simulation were told, and what must follow from it.
@@ -31,7 +32,8 @@ final class Book: Sendable {
     private struct State {
         var jobs: [JobName: Entry] = [:]
         var told: [String: JobName] = [:]
-        var attempts: Set<String> = []
+        /// Each attempt that was given to a worker: when the last one that got it had asked, and how many did.
+        var attempts: [String: (asked: Timestamp, count: Int)] = [:]
         var leases: [String: Lease] = [:]
         /// Handlers that run, by their tasks, and whether they were told to stop.
         var handlers: [String: (job: JobName, isStopped: @Sendable () -> Bool)] = [:]
@@ -57,6 +59,11 @@ final class Book: Sendable {
     /// Of those, the ones that are stored for certain, or were.
     var acknowledged: [JobName] { state.withLock { $0.jobs.filter { $0.value.isAcknowledged }.keys.sorted() } }
     var counts: (enqueued: Int, succeeded: Int) { state.withLock { ($0.enqueued, $0.finished) } }
+
+    /// A lease that ended with no word from its worker is not counted, a bounded number of times: its attempt is given to another.
+    private func mayComeAgain(_ given: (asked: Timestamp, count: Int), at now: Timestamp) -> Bool {
+        now - given.asked >= leaseMilliseconds && given.count <= EngineSettings().unheardLeasesMax
+    }
 
     // MARK: Clients
 
@@ -96,7 +103,11 @@ final class Book: Sendable {
             guard let entry = state.jobs[job] else { return state.violations.append("J18: a worker got \(job), which nobody enqueued") }
             // After a delete the name may be stored anew: by an import, or by a repeated enqueue whose first answer was lost.
             let isAnother = entry.mayBeDeleted
-            if !state.attempts.insert("\(job) \(attempt)").inserted, !isAnother { state.violations.append("J23 J26: attempt \(attempt) of \(job) was given twice") }
+            let name = "\(job) \(attempt)"
+            if let given = state.attempts[name], !isAnother, !mayComeAgain(given, at: now) {
+                state.violations.append("J23 J26: attempt \(attempt) of \(job) was given twice")
+            }
+            state.attempts[name] = (asked, isAnother ? 1 : (state.attempts[name]?.count ?? 0) + 1)
             if let other = state.told.updateValue(job, forKey: task), other != job { state.violations.append("J19: task \(task) is of \(other) and \(job)") }
             if let at = entry.cancelledAt, at < asked, !entry.mayBeRevived, !isAnother { state.violations.append("J35: \(job) was cancelled at \(at) and attempt \(attempt) starts") }
             if entry.hasSucceeded, !entry.mayBeRevived, !isAnother { state.violations.append("J6: \(job) has succeeded, and attempt \(attempt) starts") }

@@ -73,13 +73,13 @@ import Testing
     }
 
     @Test func heartbeatsKeepALeaseThatWouldElseExpire() async throws {
-        let server = try await TestServer { $0.engine.leaseMilliseconds = 1500 }
+        let server = try await TestServer { $0.engine.leaseMilliseconds = 4000 }
         let (worker, task) = server.worker("g", { $0.heartbeatInterval = .milliseconds(250) }) { task in
-            try await Task.sleep(for: .milliseconds(4000))
+            try await Task.sleep(for: .milliseconds(9000))
             return try .success(task.attempt)
         }
         let handle = try await server.client.enqueue(NewJob("g", 1))
-        let result = try await handle.awaitResult(every: .milliseconds(20), timeout: .seconds(20))
+        let result = try await handle.awaitResult(every: .milliseconds(20), timeout: .seconds(30))
         #expect(try result == .succeeded(Payload(1)))
         worker.stop()
         await task.value

@@ -257,11 +257,13 @@ class TestRetries:
     def test_no_maximum_means_no_wait(self, client):
         assert [d for _, d in self.delays(client, 2, policy(9, 100_000, 0, 3))] == [0, 0]
 
-    def test_random_waits_follow_from_the_time_of_the_failure(self, client):
-        for n, (failure, delay) in enumerate(self.delays(client, 4, policy(9, 100_000, 10**12, 1, randomize=True)), 1):
-            seed = ((failure ^ (n << 32)) * 6364136223846793005 + 1) % 2**64
-            wanted = 100_000 * (1 + (seed >> 32) / (2**32 - 1))
-            assert abs(delay - wanted) <= 1 and 100_000 <= delay <= 200_000
+    @pytest.mark.parametrize("most, least, greatest", [(10**12, 100_000, 200_000), (120_000, 60_000, 120_000), (80_000, 40_000, 80_000)])
+    def test_random_waits_are_spread_below_the_cap_too(self, client, most, least, greatest):
+        waits = [d for _ in range(5) for _, d in self.delays(client, 4, policy(9, 100_000, most, 1, randomize=True))]
+        assert all(least <= wait <= greatest for wait in waits)
+        # Of twenty some lie in either half, and no two are alike.
+        middle = (least + greatest) / 2
+        assert min(waits) < middle < max(waits) and len(set(waits)) == 20
 
     def test_attempts_are_one_more_than_retries_and_the_last_is_marked(self, client):
         id = client.enqueue(retry_policy=policy(2))

@@ -306,10 +306,10 @@ class TestLifeAfterwards:
         result, = client.import_jobs({"id": new_id(), "task_group": group, "attempts": failures(1), "retry_policy": policy(1)})
         assert result.success and ids_of(future.result().tasks) == [result.id]
 
-    def test_order_is_by_the_start_that_was_imported(self, client, group):
+    def test_an_old_start_gives_no_better_place(self, client, group):
         old = milliseconds() - HOUR
-        late, early, urgent = (imported(client, task_group=group, start_at_ms=s, priority=p) for s, p in [(old + 10, 50), (old, 50), (old + 10, 0)])
-        assert ids_of(client.lease(group, 9)) == [urgent, early, late]
+        first, older, urgent = (imported(client, task_group=group, start_at_ms=s, priority=p) for s, p in [(old + 10, 50), (old, 50), (old + 10, 0)])
+        assert ids_of(client.lease(group, 9)) == [urgent, first, older]
 
 
 def scheduled_ready(client, group):

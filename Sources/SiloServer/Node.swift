@@ -30,7 +30,7 @@ public final class Node: Sendable {
     public static func start(
         _ settings: NodeSettings, in surroundings: Surroundings = .server, logger: Logger
     ) async throws -> Node {
-        let begun = surroundings.clock.now
+        let begun = surroundings.clock.steady
         let limiter = try await connectLimiter(settings.gubernator, clock: surroundings.clock, logger: logger)
         var settings = settings
         if let gubernator = settings.gubernator?.bounded {
@@ -57,7 +57,7 @@ public final class Node: Sendable {
             logger.warnOfAccess(settings, advertised)
             logger.info("server started", [
                 "grpc": .init(address), "advertised": .init(advertised.text), "data": .init(settings.data),
-                "shards": .init(core.shards.hosts.count), "start_ms": .init(Int(surroundings.clock.now - begun)),
+                "shards": .init(core.shards.hosts.count), "start_ms": .init(Int(surroundings.clock.steady - begun)),
             ])
             return Node(core, limiter: limiter, server: server, drainTime: settings.drain, address: address, logger: logger)
         } catch {

@@ -35,10 +35,10 @@ final class GubernatorLimiter: RateLimiter {
     /// Asks whether it is there, again and again until the connect timeout has passed.
     /// - Throws: when it does not answer.
     func connect() async throws(StartError) {
-        let end = clock.now + Int64(settings.connectTimeoutMilliseconds)
+        let end = clock.steady + Int64(settings.connectTimeoutMilliseconds)
         while true {
             do {
-                let health = try await health(milliseconds: max(1, end - clock.now))
+                let health = try await health(milliseconds: max(1, end - clock.steady))
                 if health.status != "healthy" {
                     logger.warn("gubernator is not healthy", [
                         "status": .init(RateAnswer.shortened(health.status)), "reason": .init(RateAnswer.shortened(health.message)),
@@ -46,7 +46,7 @@ final class GubernatorLimiter: RateLimiter {
                 }
                 return
             } catch {
-                let left = end - clock.now
+                let left = end - clock.steady
                 let pause = min(left, Self.retryMilliseconds)
                 guard error.code == .unavailable, left > 0, (try? await clock.sleep(milliseconds: pause)) != nil else {
                     throw StartError(

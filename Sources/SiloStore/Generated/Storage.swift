@@ -550,7 +550,7 @@ public enum StorageV1 {
         public var attempt: UInt32 = 0
         public var relativeAttempt: UInt32 = 0
         public var startedAtMs: Int64 = 0
-        /// for people: whoever opens the shard begins it anew
+        /// steady; whoever opens the shard begins it anew
         public var expiresAtMs: Int64 = 0
         /// when cancellation was asked for
         public var cancelledAtMs: Int64?

@@ -6,6 +6,7 @@ from concurrent import futures
 
 import grpc
 
+arrived = threading.Event()
 cancelled = threading.Event()
 
 
@@ -26,13 +27,21 @@ def fail(request, context):
 
 def wait(request, context):
     done = threading.Event()
-    context.add_callback(lambda: (cancelled.set(), done.set()))
-    done.wait(20)
+    # It says no when the call has ended before its handler began.
+    if not context.add_callback(lambda: (cancelled.set(), done.set())):
+        cancelled.set()
+        done.set()
+    arrived.set()
+    done.wait(60)
     return b""
 
 
+def has_arrived(request, context):
+    return b"yes" if arrived.wait(60) else b"no"
+
+
 def was_cancelled(request, context):
-    return b"yes" if cancelled.wait(3) else b"no"
+    return b"yes" if cancelled.wait(60) else b"no"
 
 
 def remaining(request, context):
@@ -75,7 +84,7 @@ unary = grpc.unary_unary_rpc_method_handler
 stream = grpc.unary_stream_rpc_method_handler
 methods = {
     "Echo": unary(echo), "Metadata": unary(metadata), "Fail": unary(fail), "Wait": unary(wait),
-    "WasCancelled": unary(was_cancelled), "Remaining": unary(remaining), "Large": unary(large), "Agent": unary(agent),
+    "HasArrived": unary(has_arrived), "WasCancelled": unary(was_cancelled), "Remaining": unary(remaining), "Large": unary(large), "Agent": unary(agent),
     "Count": stream(count), "Endless": stream(endless), "HowMany": unary(how_many),
 }
 server = grpc.server(

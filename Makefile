@@ -38,6 +38,10 @@ test-simulation: build ## 300 seeds, and that one seed gives one trace
 	@$(SIMULATE) --seeds 300
 	@bash -c 'cmp <($(SIMULATE) --seed 7) <($(SIMULATE) --seed 7)' && echo "seed 7 gives the same trace twice"
 
+.PHONY: flood
+flood: setup-test build ## the worst of each kind at a server with little memory, for a minute
+	SILO_FLOOD_SECONDS=60 .deps/python/bin/python -m pytest Tests/Integration/test_flood.py -q -s
+
 model: ## check the written model of leases and limits with Spin: every claim, then every planted mistake (ARGS=--wide: wider)
 	@scripts/setup model
 	@model/check $(ARGS)

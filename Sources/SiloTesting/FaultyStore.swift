@@ -17,7 +17,8 @@ public final class FaultyStore: KeyValueStore {
         public var callsLeft: Int?
         /// What a failure says.
         public var error = StoreError.unavailable("injected fault")
-        /// Flushes, or reads, wait until this is cleared.
+        /// Writes, flushes or reads wait until this is cleared.
+        public var holdWrites = false
         public var holdFlushes = false
         public var holdReads = false
     }
@@ -54,6 +55,7 @@ public final class FaultyStore: KeyValueStore {
     }
 
     public func write(_ batch: [Write]) async throws(StoreError) {
+        await hold(\.holdWrites)
         try fail(\.failWrites)
         try await inner.write(batch)
     }

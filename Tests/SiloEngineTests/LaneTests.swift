@@ -35,6 +35,30 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("B1: the same for a write that stalls, and for a disk that does not flush", arguments: ["write", "flush"])
+    func stalledDisk(what: String) async throws {
+        let bench = try await Bench.open()
+        func hold(_ isHeld: Bool) {
+            bench.store.set { if what == "write" { $0.holdWrites = isHeld } else { $0.holdFlushes = isHeld } }
+        }
+        try await bench.enqueue("a")
+        let task = try await bench.leaseOne()
+        hold(true)
+        log.submit("new", Enqueue(tenant: Bench.tenant, id: JobID("b"), taskGroup: "other"), to: bench)
+        try await eventually("the disk stalls") { bench.store.heldCount == 1 }
+        for beat in 1...3 {
+            bench.clock.advance(milliseconds: 9000)
+            log.submit("beat \(beat)", Heartbeat(tenant: Bench.tenant, task: task.id, worker: "w"), to: bench)
+            // The loop goes on while a flush hangs, and has read the heartbeat when the clock moves on.
+            if what == "flush" { try await eventually("it is read") { bench.clock.sleepers.contains(bench.now + 10_000) } }
+        }
+        hold(false)
+        try await log.expect(["new ok", "beat 1 ok", "beat 2 ok", "beat 3 ok"])
+        #expect(try await bench.state("a") == .running)
+        try await bench.succeed(task)
+        try await bench.finish()
+    }
+
     @Test("B1: the same for a report, and for many of them in one call that takes several turns")
     func reports() async throws {
         let bench = try await Bench.open { $0.turnJobsMax = 4 }

@@ -89,6 +89,6 @@ public struct HolderAudit: Sendable {
     }
 
     private func breathe() async throws {
-        try await clock.sleep(milliseconds: pauseMilliseconds)
+        if pauseMilliseconds > 0 { try await clock.sleep(milliseconds: pauseMilliseconds) }
     }
 }

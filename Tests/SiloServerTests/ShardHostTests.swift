@@ -97,7 +97,8 @@ private func withHost(
     try executor.run(timeMax: 24 * 3_600_000) {
         let host = ShardHost(
             ShardMap.Entry(id: ShardID(.random(from: SeededRandom(seed: 2))), range: ShardRange(start: nil, end: nil)),
-            in: storage, settings: EngineSettings(), surroundings: surroundings, rateLimiter: nil, logger: logger, onChange: { _ in }
+            in: storage, settings: EngineSettings(), surroundings: surroundings, rateLimiter: nil,
+            budgets: MemoryBudgets(EngineSettings()), logger: logger, onHealed: { _ in }, onChange: { _ in }
         )
         let running = surroundings.start { await host.run() }
         try await body(host, storage, clock, lines)

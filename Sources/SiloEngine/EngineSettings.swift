@@ -66,8 +66,8 @@ public struct EngineSettings: Sendable {
     /// Jobs that one turn of the loop, and so one write batch, is about at most.
     public var turnJobsMax = 512
 
-    /// Bytes of the commands of one turn, and of the tasks that it leases, unless one alone is larger.
-    public var turnBytesMax = 16 << 20
+    /// Weight of the commands of one turn, and of the tasks that it leases, unless one alone is larger.
+    public var turnBytesMax = 32 << 20
 
     /// How long a turn goes on before it is written.
     public var turnMillisecondsMax: Int64 = 100

@@ -191,7 +191,7 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
 
     @Test("the mailbox is bounded by bytes, but takes any one request")
     func bytes() async throws {
-        let bench = try await Bench.open { $0.unansweredBytesMax = 5000 }
+        let bench = try await Bench.open { $0.unansweredBytesMax = 8000 }
         try await bench.enqueue("large", payload: Bytes(repeating: 0, count: 5000))
         bench.store.set { $0.holdFlushes = true }
         for id in ["a", "b", "c"] {

@@ -22,7 +22,9 @@ extension Command {
     public var jobCount: Int { 1 }
     public var contentBytes: Int { 0 }
 
-    var weight: Weight { Weight(jobs: jobCount, bytes: Weight.commandBytes * max(1, jobCount) + contentBytes) }
+    var weight: Weight {
+        Weight(jobs: jobCount, bytes: Weight.commandBytes * max(1, jobCount) + Weight.copies * contentBytes)
+    }
 }
 
 /// Several commands of one kind that are answered together, each on its own: one that is refused does not touch the others. They
@@ -53,6 +55,9 @@ struct Weight: Sendable, Equatable {
 
     /// A command without content, with the request that it came from: measured with 400,000 small jobs in hand.
     static let commandBytes = 2048
+
+    /// How often what a command carries is in memory at the worst: in the command, in the batch, and in the store until it is flushed.
+    static let copies = 3
 
     static let zero = Weight(jobs: 0, bytes: 0)
     static func + (left: Weight, right: Weight) -> Weight { Weight(jobs: left.jobs + right.jobs, bytes: left.bytes + right.bytes) }

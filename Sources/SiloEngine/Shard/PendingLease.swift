@@ -111,6 +111,6 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
 
 extension Leased {
     fileprivate var weight: Weight {
-        Weight(jobs: tasks.count, bytes: tasks.reduce(0) { $0 + Weight.commandBytes + $1.job.answerBytes })
+        Weight(jobs: tasks.count, bytes: tasks.reduce(0) { $0 + Weight.commandBytes + Weight.copies * $1.job.answerBytes })
     }
 }

@@ -89,7 +89,7 @@ def test_leases_start_anew_with_the_server_and_then_expire(new_server):
     server = new_server("--shards", 1)
     with Client(server.address) as client:
         id = client.enqueue(retry_policy=policy(1))
-        client.take()
+        client.heartbeat(client.take())
     server.kill()
     started_at = time.monotonic()
     server.start()

@@ -317,7 +317,7 @@ class TestExtremes:
     def test_numbers_at_their_ends(self, witness, group):
         for start in [-(2**63), -1, 2**63 - 1]:
             for number in [0, 2**32 - 1]:
-                for span in [-(2**63), -1, 2**63 - 1]:
+                for span in [0, 1, 2**63 - 1]:
                     id = witness.enqueue(
                         group, start_at_ms=start, retry_policy=pb.RetryPolicy(
                             retry_count=number, initial_interval_ms=span, max_interval_ms=span, backoff_factor=1e300,
@@ -347,13 +347,17 @@ class TestExtremes:
         id = witness.enqueue()
         with refused(INVALID_ARGUMENT):
             witness.lease_one(id, worker=long)
-        assert witness.lease(long) == []
+        with refused(INVALID_ARGUMENT):
+            witness.lease(long)
 
     def test_an_error_code_of_a_megabyte(self, witness):
         id = witness.enqueue()
         task = witness.lease_one(id)
-        witness.call("ReportOutcome", shard=task.shard, task_id=task.id, failure=pb.Failure(code="E" * MIB))
-        assert witness.result(id).failure.error_code == "E" * MIB
+        with refused(INVALID_ARGUMENT, containing="failure.code"):
+            witness.call("ReportOutcome", shard=task.shard, task_id=task.id, failure=pb.Failure(code="E" * MIB))
+        longest = "E" * (16 << 10)
+        witness.call("ReportOutcome", shard=task.shard, task_id=task.id, failure=pb.Failure(code=longest))
+        assert witness.result(id).failure.error_code == longest
 
     def test_a_worker_that_reports_for_a_shard_or_task_that_is_not_there(self, witness):
         for shard, code in [(NIL, NOT_FOUND), ("x", INVALID_ARGUMENT)]:

@@ -18,6 +18,8 @@ EAGER = [
     ("grpc.max_reconnect_backoff_ms", 250),
 ]
 LEASE_SECONDS = 10
+#: How often a lease that nobody heard of is not counted as an attempt.
+UNHEARD_MAX = 3
 
 
 class Uncertain(Exception):
@@ -39,6 +41,9 @@ class JobRecord:
         self.tenant, self.id, self.payload, self.retries = tenant, id, payload, retries
         self.stored = False       # the enqueue was acknowledged
         self.leases = {}          # attempt -> (task id, asked at, renewed at), acknowledged
+        self.renewed = {}         # task id -> when it was last renewed
+        self.heard = set()        # attempts of which the server was told something
+        self.given = collections.Counter()  # attempt -> how often it was leased
         self.outcomes = collections.defaultdict(list)  # attempt -> [(kind, value, acknowledged)]
         self.cancel_sent = False
         self.cancelled_at = None  # when its cancel was acknowledged
@@ -268,9 +273,12 @@ class Load:
                 return None
             if task.payload != packed(job.payload):
                 self.violations.append(f"leased with another payload: {name}")
-            if task.attempt_number in job.leases:
+            job.given[task.attempt_number] += 1
+            if job.given[task.attempt_number] > 1:
+                # Of the first its worker may never have heard: that is not counted, a bounded number of times.
                 first = job.leases[task.attempt_number][0]
-                self.violations.append(f"leased twice: {name}, first as task {first}, then {task.id}")
+                if task.attempt_number in job.heard or job.given[task.attempt_number] > 1 + UNHEARD_MAX:
+                    self.violations.append(f"leased twice: {name}, first as task {first}, then {task.id}")
             if job.is_over:
                 self.violations.append(f"leased after its success was acknowledged: {name}")
             if job.cancelled_at and asked > job.cancelled_at:
@@ -283,6 +291,7 @@ class Load:
                 if not job.outcomes[attempt] and now - renewed < LEASE_SECONDS - 0.1:
                     self.violations.append(f"leased while attempt {attempt} held it for {now - renewed:.2f} s: {name}")
             job.leases[task.attempt_number] = (task.id, asked, asked)
+            job.renewed[task.id] = asked
             job.stored = True
             self.leased(task, asked)
         return job
@@ -310,6 +319,8 @@ class Load:
                 self._call(client, "Heartbeat", shard=shard, worker_id=worker, task_id=task.id, tenant_id=task.tenant_id)
                 with self.lock:
                     job.leases[task.attempt_number] = (task.id, asked, asked)
+                    job.renewed[task.id] = asked
+                    job.heard.add(task.attempt_number)
                     self.renewed(task, asked)
             except Uncertain:
                 pass
@@ -367,13 +378,13 @@ class Load:
             for result, (task, job, _, entry) in zip(response.results, batch, strict=True):
                 if result.code == 0:
                     entry[2] = True
-                elif attempt == 0 and time.monotonic() - job.leases[task.attempt_number][2] < LEASE_SECONDS - 0.5:
+                elif attempt == 0 and time.monotonic() - job.renewed[task.id] < LEASE_SECONDS - 0.5:
                     self.complain(f"the outcome of {job.id} was refused: {result.error}")
             return
 
     def _check_lost_lease(self, error, task, job):
         """A lease may only be gone when it has expired."""
-        held = time.monotonic() - job.leases[task.attempt_number][2]
+        held = time.monotonic() - job.renewed[task.id]
         if error.code() != grpc.StatusCode.NOT_FOUND or held < LEASE_SECONDS - 0.5:
             self.complain(
                 f"{job.id} attempt {task.attempt_number}, held for {held:.2f} s: {error.code()} {error.details()}"

@@ -173,7 +173,8 @@ class TestReady:
         ids = fill(client, group, 30, [])
         urgent = client.enqueue(group, priority=0, start_at_ms=milliseconds() - HOUR)
         last = client.enqueue(group, priority=99)
-        for id, ahead in [(urgent, 0), (ids[0], 1), (ids[17], 18), (last, 31)]:
+        # An old start gives no better place than its arrival.
+        for id, ahead in [(urgent, 30), (ids[0], 0), (ids[17], 17), (last, 31)]:
             found = {o.kind: o for o in client.explain(id).obstacles}
             assert set(found) == ({READY} if ahead else set()) and (not ahead or (found[READY].ahead, found[READY].blocks_now) == (ahead, True))
         client.lease(group, 10)
@@ -220,28 +221,19 @@ class TestSlots:
         assert task.job_id == holder
         ids = fill(client, group, 1000, [key])
         mixed = fill(client, group, 300, [key, concurrency(group + "2")])
-        for n in (0, 1, 499, 998, 999):
-            obstacle = client.explain(ids[n]).obstacles[0]
-            assert obstacle.ahead == n + self.before(client, ids[n], mixed) and not obstacle.ahead_is_least
-        urgent = client.enqueue(group, limits=[key], priority=0, start_at_ms=2)
-        assert client.explain(urgent).obstacles[0].ahead == 0
-        least = client.enqueue(group, limits=[key], priority=99, start_at_ms=milliseconds() - 1)
+        for place, id in [*((n, ids[n]) for n in (0, 1, 499, 998, 999)), (1000, mixed[0]), (1299, mixed[299])]:
+            obstacle = client.explain(id).obstacles[0]
+            assert obstacle.ahead == place and not obstacle.ahead_is_least
+        last = client.enqueue(group, limits=[key], start_at_ms=2)
+        assert client.explain(last).obstacles[0].ahead == 1300, "an old start gives no better place than its arrival"
+        least = client.enqueue(group, limits=[key], priority=99)
         assert client.explain(least).obstacles[0].ahead == 1301
-        client.cancel(urgent), client.cancel(ids[0])
+        client.cancel(last), client.cancel(ids[0])
         assert client.explain(least).obstacles[0].ahead == 1299
         client.succeed(task)
         assert client.explain(least).obstacles[0].ahead == 1298
         client.succeed(client.take(group))
         assert client.explain(least).obstacles[0].ahead == 1297
-
-    @staticmethod
-    def before(client, id, others):
-        """How many of these jobs have a lower rank than a job."""
-        def rank(job):
-            return job.next_attempt_starts_after_ms + job.priority * 60_000, job.id
-
-        own = rank(client.job(id))
-        return sum(rank(client.job(other)) < own for other in others)
 
     def test_every_limit_that_has_no_room_is_told(self, client, group):
         a, b, free = concurrency(group + "a"), concurrency(group + "b", 2), concurrency(group + "c")

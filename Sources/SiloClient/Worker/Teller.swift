@@ -1,27 +1,37 @@
 import SiloCore
-import Synchronization
 
 /// Passes errors on to the application's `onError` on a thread where it may block. When it does for long, further errors are dropped.
 final class Teller: Sendable {
     private let surroundings: Surroundings
     private let onError: @Sendable (WorkerError) -> Void
-    private let waiting = Atomic(0)
+    /// Errors that the application has not heard to the end.
+    private let waiting = Slots(.max)
     private static let waitingMax = 1000
 
+    /// - Parameter surroundings: where the application's function runs.
     init(_ surroundings: Surroundings, _ onError: @escaping @Sendable (WorkerError) -> Void) {
         self.surroundings = surroundings
         self.onError = onError
     }
 
     func tell(_ error: WorkerError) {
-        guard waiting.add(1, ordering: .relaxed).newValue <= Self.waitingMax else {
-            waiting.subtract(1, ordering: .relaxed)
-            return
-        }
+        guard waiting.takenCount < Self.waitingMax else { return }
+        waiting.take()
         // Ends with the application's function.
         surroundings.start { [self] in
             onError(error)
-            waiting.subtract(1, ordering: .relaxed)
+            waiting.free()
         }
+    }
+
+    /// Returns when the application has heard everything, or when it takes longer than that.
+    /// - Parameter waiter: where to wait, for the application may block where it is told.
+    func drained(within limit: Duration, in waiter: Surroundings) async {
+        let limit = waiter.start { try? await waiter.clock.sleep(milliseconds: limit.milliseconds) }
+        waiter.start { [waiting] in
+            await waiting.drained()
+            limit.cancel()
+        }
+        await limit.value
     }
 }

@@ -31,6 +31,7 @@ public final class Worker: Sendable {
     private let reporter: Reporter
     private let leases: LeaseKeeper
     private let refresher: Refresher
+    private let teller: Teller
     private let tell: @Sendable (WorkerError) -> Void
     private let stopping = Atomic(false)
 
@@ -52,6 +53,7 @@ public final class Worker: Sendable {
         id = options.id ?? "\(ProcessInfo.processInfo.hostName)-\(ProcessInfo.processInfo.processIdentifier)-\(random)"
         slots = Slots(max(1, options.concurrency))
         let teller = Teller(client.lanes.callbacks, options.onError)
+        self.teller = teller
         tell = { teller.tell($0) }
         load = WorkLoad(client.surroundings)
         reporter = Reporter(client, sending: load.outcomes)
@@ -101,6 +103,7 @@ public final class Worker: Sendable {
         giveUp.cancel()
         keeping.cancel()
         await keeping.value
+        await teller.drained(within: .seconds(5), in: surroundings)
     }
 
     // MARK: Work

@@ -153,6 +153,73 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("a large outcome is let in beside any number of heartbeats")
+    func largeOutcome() async throws {
+        let bench = try await Bench.open { $0.renewalBytesMax = 20_000 }
+        for id in ["a", "b"] { try await bench.enqueue(id) }
+        let tasks = try await bench.lease(2)
+        try await hang(bench)
+        log.submit("beat", Heartbeat(tenant: Bench.tenant, task: tasks[0].id, worker: "w"), to: bench)
+        let large = ReportOutcome(tenant: Bench.tenant, task: tasks[1].id, outcome: .success(result: Bytes(repeating: 1, count: 30_000)))
+        log.submit("large", large, to: bench)
+        log.submit("again", large, to: bench)
+        try await eventually("one at a time") { log.all.count == 1 }
+        #expect(log.all[0].hasPrefix("again exhausted"))
+        bench.store.set { $0.holdReads = false }
+        try await eventually("both are taken") { log.all.count == 3 }
+        #expect(log.all.suffix(2).sorted() == ["beat ok", "large ok"])
+        try await bench.finish()
+    }
+
+    @Test("a batch gets on though renewals use up every turn")
+    func noStarvation() async throws {
+        let bench = try await Bench.open { $0.turnMillisecondsMax = 0 }
+        try await bench.enqueue("held")
+        let task = try await bench.leaseOne()
+        try await hang(bench)
+        for _ in 0..<50 { log.submit("beat", Heartbeat(tenant: Bench.tenant, task: task.id, worker: "w"), to: bench) }
+        let done = Log()
+        let jobs = (0..<40).map { Enqueue(tenant: Bench.tenant, id: JobID("job \($0)"), taskGroup: "other") }
+        bench.shard.submit(Each(jobs)) { _ in done.note("batch") }
+        bench.store.set { $0.holdReads = false }
+        try await eventually("the batch is done") { done.all == ["batch"] }
+        try await eventually("and so are all heartbeats") { log.all.count == 50 }
+        try await bench.finish()
+    }
+
+    @Test("what was in hand when storage failed is in hand no more", arguments: ["write", "read", "flush"])
+    func failedStore(what: String) async throws {
+        var settings = EngineSettings()
+        settings.unheardLeasesMax = 0
+        let budgets = MemoryBudgets(settings)
+        let store = FaultyStore(MemoryStore())
+        let shard = try await Shard.open(
+            store, settings: settings, clock: ManualClock(), random: SeededRandom(seed: 1), budgets: budgets)
+        _ = try await shard.run(Enqueue(tenant: Bench.tenant, id: JobID("a"), taskGroup: "g"))
+        let task = try await shard.lease(Lease(worker: "w", group: "g", taskCountMax: 1)).tasks[0]
+        let answered = Log()
+        for worker in ["ann", "bob"] {
+            shard.lease(Lease(worker: worker, group: "none", taskCountMax: 1), waitMilliseconds: 60_000) { _ in answered.note(worker) }
+        }
+        try await eventually("they wait") { shard.counts.waitingWorkers == 2 }
+        store.set { faults in
+            faults.holdReads = true
+            faults.failWrites = what == "write"
+            faults.failReads = what == "read"
+            faults.failFlushes = what == "flush"
+        }
+        shard.submit(Cancel(tenant: Bench.tenant, id: JobID("nobody"))) { _ in answered.note("cancel") }
+        try await eventually("a read hangs") { store.heldCount == 1 }
+        shard.submit(Heartbeat(tenant: Bench.tenant, task: task.id, worker: "w")) { _ in answered.note("beat") }
+        let jobs = (0..<10).map { Enqueue(tenant: Bench.tenant, id: JobID("\($0)"), payload: [1, 2, 3], taskGroup: "g") }
+        shard.submit(Each(jobs)) { _ in answered.note("batch") }
+        shard.lease(Lease(worker: "w", group: "g", taskCountMax: 1)) { _ in answered.note("lease") }
+        store.set { $0.holdReads = false }
+        _ = await shard.untilStopped()
+        try await eventually("everybody is answered") { answered.all.count == 6 }
+        #expect(budgets.inHand.held == 0)
+    }
+
     @Test("a batch of thousands is spread over turns, and heartbeats are answered in between")
     func turns() async throws {
         let bench = try await Bench.open { $0.turnJobsMax = 10 }

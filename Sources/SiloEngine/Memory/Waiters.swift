@@ -28,11 +28,8 @@ struct Waiters {
     mutating func left(_ count: Int) {
         gone += count
         guard gone > 64, gone * 2 > entries else { return }
-        deadlines = Heap()
         for group in groups.keys { removeAll(of: group) { $0.isAbandoned } }
-        for (group, waiters) in groups {
-            waiters.forEach { deadlines.insert(Deadline(at: $0.deadline ?? Timestamp(0), group: group)) }
-        }
+        rebuildDeadlines()
     }
 
     /// The worker that has waited longest for the group.
@@ -51,6 +48,15 @@ struct Waiters {
         guard let waiter = groups[group]?.popFirst() else { return }
         removed(waiter)
         if groups[group]?.isEmpty ?? false { groups[group] = nil }
+        // Those who were served left theirs behind.
+        if deadlines.count > 2 * entries + 64 { rebuildDeadlines() }
+    }
+
+    private mutating func rebuildDeadlines() {
+        deadlines = Heap()
+        for (group, waiters) in groups {
+            waiters.forEach { deadlines.insert(Deadline(at: $0.deadline ?? Timestamp(0), group: group)) }
+        }
     }
 
     var nextDeadline: Timestamp? { deadlines.first?.at }
@@ -76,11 +82,12 @@ struct Waiters {
         var all: [PendingLease] = []
         for group in groups.keys {
             while let waiter = groups[group]?.popFirst() {
-                _ = waiter.endWaiting()
+                removed(waiter)
                 all.append(waiter)
             }
         }
-        self = Waiters()
+        groups = [:]
+        deadlines = Heap()
         return all
     }
 

@@ -89,6 +89,8 @@ public struct Lease: Command {
                 break
             }
             queue.deficit -= 1
+            // What was read before may have taken long: the lease begins now.
+            transaction.begin()
             leased.tasks.append(try await transaction.lease(job, reference, pending.record, worker))
         }
         transaction.memory.polls.note(group, tasks: leased.tasks.count, at: transaction.steady)

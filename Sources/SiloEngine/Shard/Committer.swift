@@ -109,17 +109,11 @@ final class Committer: Sendable {
     }
 
     private func answer(_ work: [any PendingWork]) {
-        release(work)
+        mailbox.answered(work)
         for work in work { work.answer() }
     }
 
     private func fail(_ work: [any PendingWork], _ error: StoreError) {
-        release(work)
-        for work in work { work.fail(.unavailable(error.message)) }
-    }
-
-    private func release(_ work: [any PendingWork]) {
-        guard !work.isEmpty else { return }
-        mailbox.answered(work)
+        mailbox.fail(work, .unavailable(error.message))
     }
 }

@@ -18,6 +18,8 @@ final class Mailbox: Sendable {
     fileprivate struct InHand {
         var count = 0
         var bytes = 0
+        /// Of those, such as have most of the lane's bytes each.
+        var large = 0
     }
     private let state = Mutex(State())
     private let clock: any Clock
@@ -44,10 +46,10 @@ final class Mailbox: Sendable {
             case .own:
                 state.own.append(work)
             case .renewal:
-                guard state.renewalCalls.count < countMax,
-                    state.renewalCalls.bytes + work.weight.bytes <= renewalBytesMax || state.renewalCalls.count == 0
-                else { return (.tooMuchInHand(state.renewalCalls.count), nil) }
-                state.renewalCalls.add(work)
+                guard state.renewalCalls.count < countMax, hasRoom(for: work, beside: state.renewalCalls) else {
+                    return (.tooMuchInHand(state.renewalCalls.count), nil)
+                }
+                state.renewalCalls.add(work, isLarge: isLarge(work))
                 state.renewals.append(work)
             case .ordinary:
                 guard state.calls.count < countMax, budget.take(work.weight.bytes, atLeastOne: state.calls.count == 0) else {
@@ -64,6 +66,14 @@ final class Mailbox: Sendable {
             work.fail(refusal)
         }
     }
+
+    /// A large outcome is let in beside any number of small ones, one at a time: waiting for all others to be answered it might wait
+    /// for ever.
+    private func hasRoom(for work: any PendingWork, beside inHand: InHand) -> Bool {
+        inHand.bytes + work.weight.bytes <= renewalBytesMax || isLarge(work) && inHand.large == 0
+    }
+
+    private func isLarge(_ work: any PendingWork) -> Bool { work.weight.bytes > renewalBytesMax / 2 }
 
     /// The loop looks at its clock again.
     func wake() {
@@ -146,7 +156,7 @@ final class Mailbox: Sendable {
         for item in work where item.takeSlot() {
             switch item.lane {
             case .own: break
-            case .renewal: renewals.add(item)
+            case .renewal: renewals.add(item, isLarge: isLarge(item))
             case .ordinary: calls.add(item)
             }
         }
@@ -156,6 +166,22 @@ final class Mailbox: Sendable {
             state.calls.subtract(calls)
         }
     }
+
+    /// Fails work that was taken in: there is room for more.
+    func fail(_ work: [any PendingWork], _ error: SiloError) {
+        answered(work)
+        for item in work { item.fail(error) }
+    }
+
+    /// Ordinary work in hand has grown by the answer that it came to.
+    func grew(by bytes: Int) {
+        guard bytes > 0 else { return }
+        budget.change(by: bytes)
+        state.withLock { $0.calls.bytes += bytes }
+    }
+
+    /// So much is in hand that no more should come about.
+    var isOver: Bool { budget.isOver }
 
     var isStopped: Bool { state.withLock { $0.stop != nil } }
 
@@ -185,14 +211,16 @@ extension Mailbox.State {
 }
 
 extension Mailbox.InHand {
-    fileprivate mutating func add(_ work: any PendingWork) {
+    fileprivate mutating func add(_ work: any PendingWork, isLarge: Bool = false) {
         count += 1
         bytes += work.weight.bytes
+        if isLarge { large += 1 }
     }
 
     fileprivate mutating func subtract(_ other: Self) {
         count -= other.count
         bytes -= other.bytes
+        large -= other.large
     }
 }
 

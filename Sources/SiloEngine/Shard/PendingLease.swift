@@ -11,6 +11,7 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
         var stage = Stage.asked
         var isAbandoned = false
         var hasSlot = true
+        var answerBytes = 0
         var completion: (@Sendable (Result<Leased, SiloError>) -> Void)?
     }
     private let state: Mutex<State>
@@ -33,7 +34,21 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
     }
 
     var lane: Lane { .ordinary }
-    var weight: Weight { Weight(jobs: 1, bytes: Weight.commandBytes + lease.contentBytes) }
+    var weight: Weight {
+        Weight(jobs: 1, bytes: Weight.commandBytes + lease.contentBytes + state.withLock { $0.answerBytes })
+    }
+
+    /// What it was given counts as in hand until it is answered, unless it does not count itself any more.
+    /// - Returns: bytes.
+    func grow() -> Int {
+        guard case .success(let leased) = result else { return 0 }
+        let bytes = leased.tasks.reduce(0) { $0 + $1.answerBytes }
+        return state.withLock { state in
+            guard state.hasSlot else { return 0 }
+            state.answerBytes = bytes
+            return bytes
+        }
+    }
 
     /// The caller is gone: nothing is leased for it from now on. What is on its way still reaches the completion; one that waits
     /// lets go at once of all that it holds.

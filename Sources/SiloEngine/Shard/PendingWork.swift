@@ -74,11 +74,13 @@ final class PendingEach<C: Command>: PendingWork, @unchecked Sendable {
 
     func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool {
         if results.isEmpty { results.reserveCapacity(commands.count) }
-        while results.count < commands.count, !room.isSpent(at: transaction.steady) {
+        // One at least: whatever stands before it in each turn, it gets on.
+        while results.count < commands.count {
             let command = commands[results.count]
             room.take(command.weight)
-            transaction.begin()
             results.append(try await transaction.perform(command))
+            transaction.begin()
+            if room.isSpent(at: transaction.steady) { break }
         }
         return results.count == commands.count
     }

@@ -99,7 +99,7 @@ public final class Shard: Sendable {
             let flushFailure = await flushing
             if let error = failure ?? flushFailure {
                 committer.abort(error)
-                for work in mailbox.takeAll() { work.fail(.unavailable(error.message)) }
+                mailbox.fail(mailbox.takeAll(), .unavailable(error.message))
             }
             return failure ?? flushFailure
         }

@@ -55,7 +55,7 @@ final class ShardLoop {
             do {
                 try await turn()
             } catch {
-                for waiter in memory.waiters.popAll() { waiter.fail(.unavailable(error.message)) }
+                mailbox.fail(memory.waiters.popAll(), .unavailable(error.message))
                 throw error
             }
         }
@@ -69,7 +69,6 @@ final class ShardLoop {
         var answers: [any PendingWork] = []
         do {
             try await serveLanes(waiting, &answers)
-            transaction.begin()
             noticeAbsence()
             let horizon = min(transaction.steady, mailbox.oldestRenewal ?? transaction.steady)
             _ = try await transaction.perform(ExpireLeases(endedBy: horizon))
@@ -77,7 +76,8 @@ final class ShardLoop {
             _ = try await transaction.perform(TendLimits(judging: horizon))
             // What a command left over, of very many lines.
             if memory.limits.hasFreed { try await transaction.grantFreed() }
-            try await serveWaiters(&answers)
+            var room = TurnRoom(memory.settings, from: transaction.steady)
+            try await serveWaiters(&room, &answers)
             answers += memory.waiters.popOverdue(at: transaction.steady) as [any PendingWork]
 
             let batch = transaction.takeBatch()
@@ -89,14 +89,16 @@ final class ShardLoop {
             finish(answers, wrote: !batch.isEmpty)
         } catch {
             Probe.writeFailed.reached()
-            for item in answers { item.fail(.unavailable(error.message)) }
+            mailbox.fail(answers, .unavailable(error.message))
             throw error
         }
     }
 
     /// Workers could not renew their leases while this process was not there: they begin anew, as when a shard is opened.
     private func noticeAbsence() {
+        // The clock is read after: an absence that comes in between is seen in the next turn.
         let absences = clock.absences
+        transaction.begin()
         guard absences != absencesSeen else { return }
         absencesSeen = absences
         Probe.leasesBegunAnew.reached()
@@ -129,10 +131,11 @@ final class ShardLoop {
     private func serve(_ work: any PendingWork, _ room: inout TurnRoom, _ answers: inout [any PendingWork]) async throws(StoreError) {
         transaction.begin()
         do {
-            if work is PendingLease { try await serveWaiters(&answers) }
+            if work is PendingLease { try await serveWaiters(&room, &answers) }
             guard try await work.run(in: transaction, &room) else { return mailbox.putBack(work) }
+            if let lease = work as? PendingLease { mailbox.grew(by: lease.grow()) }
         } catch {
-            work.fail(.unavailable(error.message))
+            mailbox.fail([work], .unavailable(error.message))
             throw error
         }
         if let lease = work as? PendingLease, let deadline = lease.deadline, lease.waits(at: transaction.steady), lease.beginWaiting() {
@@ -143,17 +146,18 @@ final class ShardLoop {
     }
 
     /// Gives what became ready to those who wait for it, in the same batch and before anybody who came later.
-    private func serveWaiters(_ answers: inout [any PendingWork]) async throws(StoreError) {
+    private func serveWaiters(_ room: inout TurnRoom, _ answers: inout [any PendingWork]) async throws(StoreError) {
         let ready = memory.takeNewlyReady()
         guard !memory.waiters.isEmpty else { return }
-        var room = TurnRoom(memory.settings, from: transaction.steady)
         for group in ready.sorted() {
             while memory.hasWork(for: group), let waiter = memory.waiters.first(of: group) {
-                guard !room.isSpent(at: transaction.steady) else {
+                transaction.begin()
+                guard !room.isSpent(at: transaction.steady), !mailbox.isOver else {
                     memory.lookAgain(for: group)
                     break
                 }
                 _ = try await waiter.run(in: transaction, &room)
+                mailbox.grew(by: waiter.grow())
                 // What is ready is not for it, such as a task that is too large for its answer.
                 if waiter.waits(at: transaction.steady), waiter.beginWaiting() { break }
                 memory.waiters.removeFirst(of: group)

@@ -7,9 +7,11 @@ struct TurnRoom {
     private var bytes: Int
     /// What was done.
     private(set) var taken = Weight.zero
-    private let end: Timestamp
+    private var end: Timestamp
+    private let milliseconds: Int64
 
     init(_ settings: EngineSettings, from steady: Timestamp) {
+        milliseconds = settings.turnMillisecondsMax
         jobs = settings.turnJobsMax
         bytes = settings.turnBytesMax
         end = steady + settings.turnMillisecondsMax
@@ -20,6 +22,7 @@ struct TurnRoom {
         var room = self
         room.jobs -= jobs / 4
         room.bytes -= bytes / 4
+        room.end = end + -(milliseconds / 4)
         return room
     }
 

@@ -22,8 +22,16 @@ final class LeaseSweep: Sendable {
 
         /// As if they had not been leased: nobody was told of them.
         func giveBack() {
-            for (_, shard, task) in tasks { shard.submit(GiveBack([task.id])) { _ in } }
-            for (_, shard, refresh) in refreshes { shard.submit(GiveBack([refresh.id])) { _ in } }
+            let ids = tasks.map { ($0.from, $0.task.id) } + refreshes.map { ($0.from, $0.refresh.id) }
+            var shards: [(shard: Shard, ids: [TaskID])] = []
+            for (shard, id) in ids {
+                if let place = shards.firstIndex(where: { $0.shard === shard }) {
+                    shards[place].ids.append(id)
+                } else {
+                    shards.append((shard, [id]))
+                }
+            }
+            for (shard, ids) in shards { shard.submit(GiveBack(ids)) { _ in } }
         }
 
         fileprivate var answerBytes: Int {

@@ -17,7 +17,8 @@ final class ShardLoop {
     private let onHealed: @Sendable (HealedFault) -> Void
     private var absencesSeen: Int
     private var alarm: (bell: Bell, task: Task<Void, Never>)?
-    /// Says of an alarm that it has rung: one that rang at a date that was set back is over all the same.
+    /// An alarm that rings at a date or at a steady time. Whether it has rung is noted: the clocks do not tell, for the wall clock may
+    /// have been set back since.
     private final class Bell: Sendable {
         let date: Timestamp
         let delay: Timestamp

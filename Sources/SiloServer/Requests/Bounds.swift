@@ -31,7 +31,7 @@ enum Bounds {
     static let payloadBytesMax = 120 << 20
     /// * The code of an error.
     static let errorCodeBytesMax = 16 << 10
-    /// * Jobs or outcomes of one batch, which becomes durable in one write.
+    /// * Jobs or outcomes of one batch; of one that is all or nothing they become durable in one write.
     static let batchMax = 10_000
     /// * Imports that wait for their turn, of all calls together, in bytes.
     static let importBytesMax = 256 << 20

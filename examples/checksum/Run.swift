@@ -92,11 +92,12 @@ final class Run {
             guard !isChaos else { throw Arguments.Mistake("--chaos kills the server, so it starts its own: leave --address away") }
             return
         }
+        // Data of its own: what an older program left in the usual place does not concern it.
+        serverArguments = ["--data", NSTemporaryDirectory() + name]
         if isChaos {
             // A server of its own, to be killed.
-            let folder = NSTemporaryDirectory() + name
             address = "127.0.0.1:\(Int.random(in: 20_000...29_999))"
-            serverArguments = ["--data", folder, "--listen", address]
+            serverArguments += ["--listen", address]
         } else {
             address = "127.0.0.1:7450"
             if (try? await Client(probing: address).ping()) != nil {
@@ -106,7 +107,7 @@ final class Run {
         }
         server = try ChildProcess(programs + "/silo", serverArguments, log: log)
         try await waitForServer()
-        print("server on \(address)" + (isChaos ? "" : ", with no configuration"))
+        print("server on \(address), with data of its own")
     }
 
     private func waitForServer() async throws {

@@ -30,6 +30,8 @@ public final class Node: Sendable {
     public static func start(
         _ settings: NodeSettings, in surroundings: Surroundings = .server, logger: Logger
     ) async throws -> Node {
+        // Before anything is opened: in a bucket, opening takes the shards from whoever serves them.
+        try check(settings.address)
         let begun = surroundings.clock.steady
         let limiter = try await connectLimiter(settings.gubernator, clock: surroundings.clock, logger: logger)
         var settings = settings
@@ -48,7 +50,6 @@ public final class Node: Sendable {
         core.health.registerWatch(on: server)
         Reflection().register(on: server)
         do {
-            try Self.check(settings.address)
             let port = try server.start()
             let host = settings.address.prefix(upTo: settings.address.lastIndex(of: ":") ?? settings.address.endIndex)
             let address = "\(host):\(port)"

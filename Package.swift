@@ -62,7 +62,8 @@ let package = Package(
         module("SiloStore", ["SiloCore", "SlateDB", "Protobuf"]),
         module("SiloEngine", ["SiloCore", "SiloStore", "Protobuf"]),
         module("SiloTelemetry", ["SiloCore"]),
-        module("SiloServer", ["SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "GRPC", "Protobuf"]),
+        module("SiloService", ["SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "SlateDB", "Protobuf"]),
+        module("SiloServer", ["SiloService", "SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "GRPC", "Protobuf"]),
         module("SiloClient", ["SiloCore", "SiloAPI", "GRPC", "Protobuf", "CMsgPack"]),
         module("SiloTesting", ["SiloCore", "SiloStore", "SiloEngine"]),
         module("SiloSimulation", ["SiloTesting", "SiloServer", "SiloClient", "SiloEngine", "SiloStore", "SiloAPI", "SiloCore", "SiloTelemetry", "GRPC", "Protobuf"]),
@@ -86,7 +87,8 @@ let package = Package(
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
         ]),
-        tests("SiloServerTests", ["SiloServer", "SiloEngine", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "GRPC", "Protobuf"]),
+        tests("SiloServiceTests", ["SiloService", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting"]),
+        tests("SiloServerTests", ["SiloServer", "SiloService", "SiloEngine", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "GRPC", "Protobuf"]),
         tests("SiloClientTests", [
             "SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloTesting", "SiloAPI", "SiloCore", "GRPC", "Protobuf",
         ]),

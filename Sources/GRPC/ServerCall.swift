@@ -3,7 +3,7 @@
 /// Answer once, from any thread; later answers are ignored, and so are answers to a call that was cancelled. A call
 /// whose last reference goes unanswered ends with `internalError`.
 public final class ServerCall: Sendable {
-    private let state: CallState
+    fileprivate let state: CallState
 
     init(_ state: CallState) { self.state = state }
 
@@ -17,7 +17,10 @@ public final class ServerCall: Sendable {
     /// The client's address in the C core's form, such as `ipv4:127.0.0.1:5000`. Empty once the call is over.
     public var peer: String { state.peer }
 
-    public var deadline: ContinuousClock.Instant? { state.timeRemaining.map { .now + $0 } }
+    public var deadline: ContinuousClock.Instant? { timeRemaining.map { .now + $0 } }
+
+    /// Until the client does not wait any more; nil: it waits for ever.
+    public var timeRemaining: Duration? { state.timeRemaining }
 
     /// Whether the client is gone, the deadline passed or the server gave up waiting. Known a moment after the first
     /// look or `onCancel`, which begin to watch the call.
@@ -58,6 +61,11 @@ public final class ServerCall: Sendable {
     public func finish(trailers: Metadata = Metadata()) {
         state.answer(CallState.Answer(status: Status(.ok, trailers: trailers)))
     }
+}
+
+extension ServerCall: CallHeaders {
+    /// The first value of a request's header. Nil once the call is over.
+    public func header(_ key: String) -> [UInt8]? { state.header(key) }
 }
 
 extension CallState {

@@ -1,7 +1,26 @@
-/// What can go wrong with a request, in the field's words. One file of the server turns each into a gRPC status.
+/// What can go wrong with a request, in the field's words. Whoever brings the answer to the caller turns it into the words of the
+/// wire: for gRPC, one file of the server.
 public enum SiloError: Error, Equatable, Sendable {
-    /// The request breaks a bound; the text names the field and the bound. Do not repeat it.
+    // MARK: The request cannot be served as it is. Do not repeat it.
+
+    /// `field` is named as the schema names it; `bound` ends the sentence that it begins: `is required`.
+    case outOfBounds(field: String, bound: String)
+    /// The request makes no sense in another way.
     case invalidArgument(String)
+    /// One entry, such as `jobs[3]`, refused the whole batch, which is all or nothing.
+    indirect case inBatch(entry: String, SiloError)
+    case tenantRequired
+    case invalidTenant
+    /// The server runs without tenancy.
+    case tenantNotTaken
+    case unauthenticated(String)
+    /// The operation is only there on a server in development.
+    case developmentOnly(operation: String)
+    /// This server cannot do it at all.
+    case unsupported(String)
+
+    // MARK: Jobs and leases
+
     case jobNotFound
     case leaseNotFound
     case leaseOwnerMismatch
@@ -11,15 +30,64 @@ public enum SiloError: Error, Equatable, Sendable {
     case jobInProgress(JobID)
     case jobNotComplete(JobStatusName)
     case jobRefused(RefusedOperation, JobID, reason: String, JobStatusName)
+    /// The job is larger than one answer may be: read it in parts.
+    case jobTooLarge(answerBytesMax: Int)
+
+    // MARK: Shards
+
+    /// This node does not have the shard. Ask `hint`, or look up the shards anew.
+    case notOwner(hint: ShardOwner?)
+    /// The shard is this node's and does not serve now. Back off and repeat.
+    case shardNotReady(String)
+    /// An operator named a shard that is not open here.
+    case shardNotOpen(String)
+    /// Another shard has this tenant. Look up the shards anew.
+    case tenantElsewhere(Tenant, ShardID, ShardRange)
+
+    // MARK: The server
+
     /// A bounded queue or buffer is full. Back off and repeat.
     case exhausted(String)
     /// The store did not take the write, or the shard is reopening. Back off and repeat.
-    case unavailable(String)
+    case unavailable(String, cause: Cause? = nil)
     /// A stored record cannot be read, or an invariant is broken.
-    case corrupt(String)
+    case corrupt(String, cause: Cause? = nil)
+    /// Something went wrong that should not.
+    case failed(String, cause: Cause? = nil)
 
     public enum RefusedOperation: String, Sendable {
         case restart, expedite, lease, reimport
+    }
+
+    /// What lay beneath, for those who look for it; callers are not told.
+    public var cause: (any Error)? {
+        switch self {
+        case .unavailable(_, let cause), .corrupt(_, let cause), .failed(_, let cause): cause?.error
+        case .inBatch(_, let error): error.cause
+        default: nil
+        }
+    }
+
+    /// An error of whatever kind. Two are equal when they say the same.
+    public struct Cause: Equatable, Sendable, CustomStringConvertible {
+        public let error: any Error
+
+        public init(_ error: any Error) { self.error = error }
+
+        public var description: String { "\(error)" }
+        public static func == (left: Cause, right: Cause) -> Bool { left.description == right.description }
+    }
+}
+
+/// The node that has a shard.
+public struct ShardOwner: Hashable, Sendable {
+    public let node: String
+    /// Where clients call it: `host:port`.
+    public let address: String
+
+    public init(node: String, address: String) {
+        self.node = node
+        self.address = address
     }
 }
 

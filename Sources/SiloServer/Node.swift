@@ -1,6 +1,7 @@
 import GRPC
 public import SiloCore
 import SiloEngine
+import SiloService
 public import SiloTelemetry
 import SlateDB
 

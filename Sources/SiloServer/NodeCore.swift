@@ -1,23 +1,8 @@
 package import SiloCore
 package import SiloEngine
 package import SiloTelemetry
+import SiloService
 import SlateDB
-import Synchronization
-
-/// Who this server is among others. The address is known once the port is open.
-final class NodeIdentity: Sendable {
-    let id: String
-    private let listening = Mutex("")
-
-    init(id: String) {
-        self.id = id
-    }
-
-    var address: String {
-        get { listening.withLock { $0 } }
-        set { listening.withLock { $0 = newValue } }
-    }
-}
 
 /// A node without its network: its shards, and the methods that they are served through.
 package final class NodeCore: Sendable {
@@ -40,19 +25,13 @@ package final class NodeCore: Sendable {
         self.logger = logger
         let identity = NodeIdentity(id: UUID.random(from: surroundings.random).text)
         self.identity = identity
-        let callers = Callers(token: settings.authToken)
-        let tenancy = Tenancy(isEnabled: settings.tenancy)
+        let operations = Operations(
+            shards: shards, node: identity, storage: location, tenancy: Tenancy(isEnabled: settings.tenancy),
+            leaseMilliseconds: settings.engine.leaseMilliseconds, isDevelopment: settings.isDevelopment,
+            random: surroundings.random, logger: logger.part("admin")
+        )
         var methods = MethodTable(in: surroundings)
-        JobMethods(shards: shards, tenancy: tenancy).register(on: &methods, for: callers)
-        LimitMethods(shards: shards, tenancy: tenancy).register(on: &methods, for: callers)
-        WorkerMethods(
-            shards: shards, tenancy: tenancy, random: surroundings.random, leaseMilliseconds: settings.engine.leaseMilliseconds,
-            isDevelopment: settings.isDevelopment
-        ).register(on: &methods, for: callers)
-        AdminMethods(
-            shards: shards, node: identity, location: location, isDevelopment: settings.isDevelopment,
-            logger: logger.part("admin")
-        ).register(on: &methods, for: callers)
+        methods.serve(operations, for: Callers(token: settings.authToken))
         health.register(on: &methods)
         self.methods = methods
         running = surroundings.start {

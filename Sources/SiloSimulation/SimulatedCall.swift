@@ -176,7 +176,10 @@ final class SimulatedIncomingCall: IncomingCall {
 
     deinit { arrival.answer(.failure(Status(.internalError, "the handler gave no answer"))) }
 
-    var metadata: Metadata { arrival.call.metadata }
+    func header(_ key: String) -> [UInt8]? { arrival.call.metadata.header(key) }
+    var peer: String { arrival.call.transport.caller ?? "" }
+    /// Callers give up by themselves: see `SimulatedWire`.
+    var timeRemaining: Duration? { nil }
 
     func withRequest<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         try arrival.call.request.withUnsafeBytes(body)

@@ -13,7 +13,7 @@ final class Log: Sendable {
             let line: String
             switch result {
             case .success: line = "\(name) ok"
-            case .failure(.unavailable(let text)): line = "\(name) \(text)"
+            case .failure(.unavailable(let text, _)): line = "\(name) \(text)"
             case .failure(let error): line = "\(name) \(error)"
             }
             self.lines.withLock { $0.append(line) }

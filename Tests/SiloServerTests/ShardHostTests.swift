@@ -9,6 +9,7 @@ import Synchronization
 import Testing
 
 @testable import SiloServer
+@testable import SiloService
 
 /// Storage of a test: one store in memory, which fails as it is told.
 private final class TestStorage: NodeStorage {
@@ -187,8 +188,8 @@ extension ShardHost {
         try withHost(storage) { host, storage, clock, lines in
             await host.untilTried()
             let shards = ShardSet([host])
-            #expect(throws: Status.self) { try shards.resolve(host.id.description) }
-            #expect(try await shards.reader(host.id.description).reader.get([1]) == nil)
+            #expect(throws: SiloError.self) { try ShardResolver(shards).serving(host.id.description) }
+            #expect(try await ShardResolver(shards).reader(host.id.description).reader.get([1]) == nil)
             try await clock.sleep(milliseconds: 600_000)
             #expect(!host.serves && storage.opened == 1 && lines.matching("ERROR").count == 1)
             storage.change { $0.lag = nil }

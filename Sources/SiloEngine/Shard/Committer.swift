@@ -114,6 +114,6 @@ final class Committer: Sendable {
     }
 
     private func fail(_ work: [any PendingWork], _ error: StoreError) {
-        mailbox.fail(work, .unavailable(error.message))
+        mailbox.fail(work, SiloError(stopped: error))
     }
 }

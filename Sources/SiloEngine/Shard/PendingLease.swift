@@ -19,15 +19,18 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
     var arrivedAt = Timestamp(0)
     private let abandoned: @Sendable (PendingLease, _ wasWaiting: Bool) -> Void
     let lease: Lease
+    let context: RequestContext
     /// Until when it waits for a first task, in steady time; nil: it does not.
     let deadline: Timestamp?
 
     /// - Parameter abandoned: nobody waits for it any more; says whether it stood among those that wait for work.
     init(
-        _ lease: Lease, deadline: Timestamp?, abandoned: @escaping @Sendable (PendingLease, _ wasWaiting: Bool) -> Void,
+        _ lease: Lease, _ context: RequestContext, deadline: Timestamp?,
+        abandoned: @escaping @Sendable (PendingLease, _ wasWaiting: Bool) -> Void,
         _ completion: @escaping @Sendable (Result<Leased, SiloError>) -> Void
     ) {
         self.lease = lease
+        self.context = context
         self.deadline = deadline
         self.abandoned = abandoned
         state = Mutex(State(completion: completion))

@@ -8,6 +8,8 @@ import Synchronization
 protocol PendingWork: AnyObject, Sendable {
     var lane: Lane { get }
     var weight: Weight { get }
+    /// Who asked for it.
+    var context: RequestContext { get }
     /// In steady time; of renewals.
     var arrivedAt: Timestamp { get set }
 
@@ -33,10 +35,14 @@ final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
     private let completion: @Sendable (Result<C.Answer, SiloError>) -> Void
     private var result: Result<C.Answer, SiloError>?
     let weight: Weight
+    let context: RequestContext
     var arrivedAt = Timestamp(0)
 
-    init(_ command: C, _ completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void) {
+    init(
+        _ command: C, _ context: RequestContext = .server, _ completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void
+    ) {
         self.command = command
+        self.context = context
         self.completion = completion
         weight = command.weight
     }
@@ -62,10 +68,15 @@ final class PendingEach<C: Command>: PendingWork, @unchecked Sendable {
     private let completion: @Sendable (Result<[Result<C.Answer, SiloError>], SiloError>) -> Void
     private var results: [Result<C.Answer, SiloError>] = []
     let weight: Weight
+    let context: RequestContext
     var arrivedAt = Timestamp(0)
 
-    init(_ each: Each<C>, _ completion: @escaping @Sendable (Result<[Result<C.Answer, SiloError>], SiloError>) -> Void) {
+    init(
+        _ each: Each<C>, _ context: RequestContext = .server,
+        _ completion: @escaping @Sendable (Result<[Result<C.Answer, SiloError>], SiloError>) -> Void
+    ) {
         commands = each.commands
+        self.context = context
         self.completion = completion
         weight = commands.reduce(Weight(jobs: 0, bytes: Weight.commandBytes)) { $0 + $1.weight }
     }
@@ -113,6 +124,7 @@ extension Transaction {
 final class DismissWaiters: PendingWork, @unchecked Sendable {
     var lane: Lane { .own }
     var weight: Weight { .zero }
+    var context: RequestContext { .server }
     var arrivedAt = Timestamp(0)
     func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool { true }
     func answer() {}

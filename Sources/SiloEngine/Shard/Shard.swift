@@ -69,7 +69,7 @@ public final class Shard: Sendable {
                     try await committer.run()
                     return nil
                 } catch {
-                    mailbox.stop(.unavailable(error.message))
+                    mailbox.stop(SiloError(stopped: error))
                     return error
                 }
             }()
@@ -93,13 +93,13 @@ public final class Shard: Sendable {
                 committer.stop()
             } catch {
                 failure = error
-                mailbox.stop(.unavailable(error.message))
+                mailbox.stop(SiloError(stopped: error))
                 committer.abort(error)
             }
             let flushFailure = await flushing
             if let error = failure ?? flushFailure {
                 committer.abort(error)
-                mailbox.fail(mailbox.takeAll(), .unavailable(error.message))
+                mailbox.fail(mailbox.takeAll(), SiloError(stopped: error))
             }
             return failure ?? flushFailure
         }
@@ -111,15 +111,18 @@ public final class Shard: Sendable {
 
     /// Hands a command to the loop. `completion` runs once, on any thread, when what the command did is durable, or with
     /// why it was refused.
-    public func submit<C: Command>(_ command: C, completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void) {
-        mailbox.post(PendingCommand(command, completion))
+    public func submit<C: Command>(
+        _ command: C, for context: RequestContext = .server, completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void
+    ) {
+        mailbox.post(PendingCommand(command, context, completion))
     }
 
     /// Hands several commands to the loop, which may spread them over several turns. Each is done or refused on its own.
     public func submit<C: Command>(
-        _ each: Each<C>, completion: @escaping @Sendable (Result<[Result<C.Answer, SiloError>], SiloError>) -> Void
+        _ each: Each<C>, for context: RequestContext = .server,
+        completion: @escaping @Sendable (Result<[Result<C.Answer, SiloError>], SiloError>) -> Void
     ) {
-        mailbox.post(PendingEach(each, completion))
+        mailbox.post(PendingEach(each, context, completion))
     }
 
     /// As `submit`, for callers that wait.
@@ -131,9 +134,9 @@ public final class Shard: Sendable {
     }
 
     /// As `submit`, for callers that wait.
-    public func run<C: Command>(_ command: C) async throws(SiloError) -> C.Answer {
+    public func run<C: Command>(_ command: C, for context: RequestContext = .server) async throws(SiloError) -> C.Answer {
         let result = await withCheckedContinuation { continuation in
-            submit(command) { continuation.resume(returning: $0) }
+            submit(command, for: context) { continuation.resume(returning: $0) }
         }
         return try result.get()
     }
@@ -141,12 +144,12 @@ public final class Shard: Sendable {
     /// Leases ready tasks for a worker, waiting up to `waitMilliseconds` for the first. The answer may be empty.
     @discardableResult
     public func lease(
-        _ lease: Lease, waitMilliseconds: Int64 = 0,
+        _ lease: Lease, for context: RequestContext = .server, waitMilliseconds: Int64 = 0,
         completion: @escaping @Sendable (Result<Leased, SiloError>) -> Void
     ) -> PendingLease {
         let deadline = waitMilliseconds > 0 ? clock.steady + waitMilliseconds : nil
         let pending = PendingLease(
-            lease, deadline: deadline,
+            lease, context, deadline: deadline,
             abandoned: { [mailbox] pending, wasWaiting in
                 mailbox.answered([pending])
                 if wasWaiting { mailbox.noteAbandoned() }
@@ -194,7 +197,7 @@ public final class Shard: Sendable {
         do {
             view = try await store.snapshot()
         } catch {
-            throw .unavailable(error.message)
+            throw SiloError(stopped: error)
         }
         try await run(AwaitDurability())
         return view

@@ -56,7 +56,7 @@ final class ShardLoop {
             do {
                 try await turn()
             } catch {
-                mailbox.fail(memory.waiters.popAll(), .unavailable(error.message))
+                mailbox.fail(memory.waiters.popAll(), SiloError(stopped: error))
                 throw error
             }
         }
@@ -90,7 +90,7 @@ final class ShardLoop {
             finish(answers, wrote: !batch.isEmpty)
         } catch {
             Probe.writeFailed.reached()
-            mailbox.fail(answers, .unavailable(error.message))
+            mailbox.fail(answers, SiloError(stopped: error))
             throw error
         }
     }
@@ -136,7 +136,7 @@ final class ShardLoop {
             guard try await work.run(in: transaction, &room) else { return mailbox.putBack(work) }
             if let lease = work as? PendingLease { mailbox.grew(by: lease.grow()) }
         } catch {
-            mailbox.fail([work], .unavailable(error.message))
+            mailbox.fail([work], SiloError(stopped: error))
             throw error
         }
         if let lease = work as? PendingLease, let deadline = lease.deadline, lease.waits(at: transaction.steady), lease.beginWaiting() {

@@ -38,11 +38,16 @@ final class Health: Sendable {
     }
 
     func register(on methods: inout MethodTable) {
-        methods.serve(GRPCHealthV1.Health.check, for: .anybody, isServedWhileClosing: true, limit: checks) { request, call in
-            guard let isServing = self.state.withLock({ $0.isServing(request.service) }) else {
-                throw Status(.notFound, "unknown service \(request.service)")
+        methods.add(GRPCHealthV1.Health.check.path, isServedWhileClosing: true, limit: checks) { call in
+            do throws(SiloError) {
+                let request: GRPCHealthV1.HealthCheckRequest = try call.request()
+                guard let isServing = self.state.withLock({ $0.isServing(request.service) }) else {
+                    return call.fail(Status(.notFound, "unknown service \(request.service)").shortened)
+                }
+                call.respond(Self.response(isServing).serializedBytes(), onUndelivered: nil)
+            } catch {
+                call.fail(error)
             }
-            call.answer(Self.response(isServing))
         }
     }
 

@@ -2,9 +2,11 @@ package import GRPC
 import SiloCore
 
 /// A call with one request and one answer, as a method sees it, whatever brought it here.
-package protocol IncomingCall: AnyObject, Sendable {
-    /// The request's headers, decoded on each look.
-    var metadata: Metadata { get }
+package protocol IncomingCall: AnyObject, CallHeaders {
+    /// The caller's address in its transport's form.
+    var peer: String { get }
+    /// Until nobody waits for the answer any more; nil: for ever.
+    var timeRemaining: Duration? { get }
 
     /// Lends the request's bytes, once.
     func withRequest<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R
@@ -44,7 +46,8 @@ package struct MethodTable: Sendable {
 
     /// For the parameters see `Server.register`.
     mutating func add(
-        _ path: String, isServedWhileClosing: Bool, limit: CallLimit?, screen: Server.Screen?, _ handler: @escaping Handler
+        _ path: String, isServedWhileClosing: Bool = false, limit: CallLimit? = nil, screen: Server.Screen? = nil,
+        _ handler: @escaping Handler
     ) {
         entries[path] = Entry(handler: handler, isServedWhileClosing: isServedWhileClosing, limit: limit, screen: screen)
     }
@@ -54,7 +57,7 @@ package struct MethodTable: Sendable {
         guard let entry = entries[path] else { return nil }
         guard let screen = entry.screen else { return entry.handler }
         return { call in
-            if let refusal = screen(call.metadata) { call.fail(refusal) } else { entry.handler(call) }
+            if let refusal = screen(call) { call.fail(refusal) } else { entry.handler(call) }
         }
     }
 

@@ -1,5 +1,6 @@
 import SiloCore
 import SiloEngine
+import SiloService
 import SiloStore
 import SiloTelemetry
 import SlateDB
@@ -9,15 +10,8 @@ import Synchronization
 /// tried again with pauses that grow to a bound.
 ///
 /// One task, `run`, opens, serves, erases and closes stores; the other methods leave word and wake it.
-final class ShardHost: Sendable {
-    enum State: Sendable {
-        /// Not open yet, or between a failure and the next try; says why.
-        case opening(String)
-        /// Open, but this machine's clock is behind the last write: only reads are served.
-        case behind(any KeyValueStore)
-        case serving(Shard, any KeyValueStore)
-        case closed
-    }
+final class ShardHost: HostedShard {
+    typealias State = HostedShardState
 
     private struct Life {
         var state = State.opening("acquisition in progress")
@@ -79,11 +73,6 @@ final class ShardHost: Sendable {
     // MARK: What others ask
 
     var current: State { life.withLock { $0.state } }
-
-    /// The shard while it serves.
-    var shard: Shard? {
-        if case .serving(let shard, _) = current { shard } else { nil }
-    }
 
     /// Why it did not open at the last try; nil: it is open, or was not tried yet.
     var failure: StoreError? { life.withLock { $0.failure } }

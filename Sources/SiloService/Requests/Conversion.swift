@@ -1,7 +1,6 @@
-import GRPC
 import Protobuf
-import SiloAPI
-import SiloCore
+package import SiloAPI
+package import SiloCore
 import SiloEngine
 import SiloStore
 
@@ -23,7 +22,7 @@ extension SiloV1.SerializedBytes? {
 
 extension SiloV1.RetryPolicy {
     /// The record of a policy. Throws for what makes no wait; all else counts as it is, zeros among it: a wait of nothing.
-    func record() throws(Status) -> StorageV1.RetryPolicy {
+    func record() throws(SiloError) -> StorageV1.RetryPolicy {
         let check = BoundCheck("retry_policy")
         try check.range(initialIntervalMs, 0...Int64.max, "initial_interval_ms")
         try check.range(maxIntervalMs, 0...Int64.max, "max_interval_ms")
@@ -50,7 +49,7 @@ extension SiloV1.RetryPolicy {
 }
 
 extension SiloV1.JobStatus {
-    init(_ status: JobStatusName) {
+    package init(_ status: JobStatusName) {
         switch status {
         case .scheduled: self = .scheduled
         case .running: self = .running

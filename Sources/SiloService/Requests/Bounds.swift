@@ -1,4 +1,3 @@
-import GRPC
 import Protobuf
 import SiloCore
 
@@ -7,16 +6,16 @@ import SiloCore
 ///
 /// Texts that become parts of keys are short, since storage keys have a longest size. Payloads, results and errors are bounded so
 /// that each fits into an answer by itself, with all that is always beside it.
-enum Bounds {
+package enum Bounds {
     // MARK: Messages
 
     /// A request or an answer, in bytes: what the protocol's clients and servers take.
-    static let messageBytesMax = 128 << 20
+    package static let messageBytesMax = 128 << 20
     /// * Messages within a request, map entries among them. Two bytes of input become hundreds in memory: small requests may have
     /// some thousands, larger ones one for every so many bytes.
-    static func nestedMax(in bytes: Int) -> Int { min(1_000_000, 10_000 + bytes / 4) }
+    package static func nestedMax(in bytes: Int) -> Int { min(1_000_000, 10_000 + bytes / 4) }
     /// The message of a status, in bytes.
-    static let statusBytesMax = 1024
+    package static let statusBytesMax = 1024
 
     // MARK: Jobs
 
@@ -75,47 +74,59 @@ enum Bounds {
 }
 
 extension Bounds {
-    static func checkPriority(_ priority: UInt32) throws(Status) {
-        guard priority <= priorityMax else { throw Status(.invalidArgument, "priority must be between 0 and 99") }
+    static func checkPriority(_ priority: UInt32) throws(SiloError) {
+        guard priority <= priorityMax else { throw .outOfBounds(field: "priority", bound: "must be between 0 and 99") }
     }
 
     /// - Parameter field: as the schema names it.
-    static func checkTaskGroup(_ group: String, _ field: String = "task_group") throws(Status) {
-        guard !group.isEmpty else { throw Status(.invalidArgument, "\(field) is required") }
+    static func checkTaskGroup(_ group: String, _ field: String = "task_group") throws(SiloError) {
+        guard !group.isEmpty else { throw .outOfBounds(field: field, bound: "is required") }
         guard hasScalars(group, atMost: taskGroupScalarsMax) else {
-            throw Status(.invalidArgument, "\(field) too long (must be <= \(taskGroupScalarsMax) chars)")
+            throw .outOfBounds(field: field, bound: "too long (must be <= \(taskGroupScalarsMax) chars)")
         }
     }
 
     /// Metadata of a job, and of a floating limit.
-    static func checkMetadata(_ entries: TextMap<String>) throws(Status) {
+    static func checkMetadata(_ entries: TextMap<String>, _ field: String = "metadata") throws(SiloError) {
         guard entries.count <= metadataEntriesMax else {
-            throw Status(.invalidArgument, "metadata has too many entries (max 16)")
+            throw .outOfBounds(field: field, bound: "has too many entries (max 16)")
         }
         for (key, value) in entries {
             guard hasScalars(key, atMost: metadataKeyScalarsMax) else {
-                throw Status(.invalidArgument, "metadata key too long (must be < 64 chars)")
+                throw .outOfBounds(field: "\(field) key", bound: "too long (must be < 64 chars)")
             }
             guard value.utf8.count <= metadataValueBytesMax else {
-                throw Status(.invalidArgument, "metadata value too long (must be < u16::MAX bytes)")
+                throw .outOfBounds(field: "\(field) value", bound: "too long (must be < u16::MAX bytes)")
             }
         }
     }
 
-    static func checkWorker(_ id: String) throws(Status) {
+    static func checkWorker(_ id: String) throws(SiloError) {
         try checkText(id, workerIDBytesMax, "worker_id")
     }
 
-    static func checkText(_ text: String, _ bytesMax: Int, _ field: String) throws(Status) {
+    static func checkText(_ text: String, _ bytesMax: Int, _ field: String) throws(SiloError) {
         guard text.utf8.count <= bytesMax else {
-            throw Status(.invalidArgument, "\(field) too long (must be <= \(bytesMax) bytes)")
+            throw .outOfBounds(field: field, bound: "too long (must be <= \(bytesMax) bytes)")
+        }
+    }
+
+    /// The size of a batch.
+    static func checkBatch(_ count: Int, _ field: String) throws(SiloError) {
+        guard count <= batchMax else { throw .outOfBounds(field: field, bound: "has too many entries (max \(batchMax))") }
+    }
+
+    /// The shard that an entry of a batch names: none, or that of the batch.
+    static func checkShard(_ shard: String, ofBatch batch: String) throws(SiloError) {
+        guard shard.isEmpty || shard == batch else {
+            throw .outOfBounds(field: "shard", bound: "must be empty or the shard of the batch")
         }
     }
 
     /// A payload, a result, or the data of an error.
-    static func checkPayload(_ bytes: Bytes, _ field: String) throws(Status) {
+    static func checkPayload(_ bytes: Bytes, _ field: String) throws(SiloError) {
         guard bytes.count <= payloadBytesMax else {
-            throw Status(.invalidArgument, "\(field) too large (must be <= \(payloadBytesMax) bytes)")
+            throw .outOfBounds(field: field, bound: "too large (must be <= \(payloadBytesMax) bytes)")
         }
     }
 
@@ -127,7 +138,7 @@ extension Bounds {
 
 extension JobID {
     /// A job id that a request names.
-    init(checking text: String) throws(Status) {
+    init(checking text: String) throws(SiloError) {
         try Bounds.checkText(text, Bounds.jobIDBytesMax, "id")
         self.init(text)
     }

@@ -1,4 +1,3 @@
-import GRPC
 import Protobuf
 import SiloAPI
 import SiloCore
@@ -7,7 +6,7 @@ import SiloStore
 
 extension SiloV1.EnqueueRequest {
     /// The command that this request asks for, in the order of checks of spec/api.md 2.6.
-    func command(_ tenant: Tenant) throws(Status) -> Enqueue {
+    func command(_ tenant: Tenant) throws(SiloError) -> Enqueue {
         try Bounds.checkPriority(priority)
         try Bounds.checkMetadata(metadata)
         try Bounds.checkTaskGroup(taskGroup)

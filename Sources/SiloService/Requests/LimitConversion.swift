@@ -1,4 +1,3 @@
-import GRPC
 import Protobuf
 import SiloAPI
 import SiloCore
@@ -20,9 +19,9 @@ extension SiloV1.RateLimitRetryPolicy {
 
 extension [SiloV1.Limit] {
     /// The records of a job's limits. An entry that names nothing is dropped. Throws what breaks a bound, naming the field.
-    func records() throws(Status) -> [StorageV1.Limit] {
+    func records() throws(SiloError) -> [StorageV1.Limit] {
         guard count <= Bounds.limitsMax else {
-            throw Status(.invalidArgument, "limits has too many entries (max \(Bounds.limitsMax))")
+            throw .outOfBounds(field: "limits", bound: "has too many entries (max \(Bounds.limitsMax))")
         }
         var records: [StorageV1.Limit] = []
         var seen: Set<LimitIdentity> = []
@@ -34,14 +33,15 @@ extension [SiloV1.Limit] {
             records.append(record)
         }
         guard records.textBytes <= Bounds.limitsBytesMax else {
-            throw Status(.invalidArgument, "limits too large (keys and metadata must be <= \(Bounds.limitsBytesMax) bytes together)")
+            let bound = "too large (keys and metadata must be <= \(Bounds.limitsBytesMax) bytes together)"
+            throw .outOfBounds(field: "limits", bound: bound)
         }
         return records
     }
 }
 
 extension SiloV1.Limit {
-    fileprivate func record(_ check: BoundCheck) throws(Status) -> StorageV1.Limit? {
+    fileprivate func record(_ check: BoundCheck) throws(SiloError) -> StorageV1.Limit? {
         var record = StorageV1.Limit()
         switch limit {
         case .concurrency(let limit):
@@ -74,7 +74,7 @@ extension SiloV1.Limit {
 }
 
 extension SiloV1.GubernatorRateLimit {
-    fileprivate func record(_ check: BoundCheck) throws(Status) -> StorageV1.RateLimit {
+    fileprivate func record(_ check: BoundCheck) throws(SiloError) -> StorageV1.RateLimit {
         let policy = retryPolicy ?? .standard
         try check.key(name, "name")
         try check.key(uniqueKey, "unique_key")

@@ -1,4 +1,3 @@
-import GRPC
 import Protobuf
 import SiloAPI
 import SiloCore
@@ -18,7 +17,7 @@ struct JobAnswer {
     private var isEmpty = true
 
     /// - Parameter now: the time of the job's shard.
-    init(_ stored: StoredJob, _ request: SiloV1.GetJobRequest, at now: Moment) throws(Status) {
+    init(_ stored: StoredJob, _ request: SiloV1.GetJobRequest, at now: Moment) throws(SiloError) {
         response = SiloV1.GetJobResponse(stored, at: now)
         isInParts = request.answerBytesMax ?? 0 > 0
         bytesMax = isInParts ? Int(clamping: min(request.answerBytesMax ?? 0, UInt64(Bounds.messageBytesMax))) : Bounds.messageBytesMax
@@ -41,7 +40,7 @@ struct JobAnswer {
     }
 
     /// Adds an attempt. False when it has no room: it is the next one to ask for.
-    mutating func add(_ attempt: SiloV1.JobAttempt) throws(Status) -> Bool {
+    mutating func add(_ attempt: SiloV1.JobAttempt) throws(SiloError) -> Bool {
         guard try takes(attempt.answerBytes, isFirst: isEmpty) else {
             response.nextAttempt = attempt.attemptNumber
             return false
@@ -51,15 +50,11 @@ struct JobAnswer {
     }
 
     /// - Parameter isFirst: it comes whatever its size, so that whoever asks again gets on.
-    private mutating func takes(_ size: Int, isFirst: Bool = false) throws(Status) -> Bool {
+    private mutating func takes(_ size: Int, isFirst: Bool = false) throws(SiloError) -> Bool {
         let size = size + Self.frameBytes
         guard bytes + size <= (isFirst ? Bounds.messageBytesMax : bytesMax) else {
             if isInParts, !isFirst { return false }
-            throw Status(
-                .outOfRange,
-                "the job does not fit into an answer of \(bytesMax) bytes; read it in parts: set answer_bytes_max, then ask again with "
-                    + "omit_payload, omit_result and attempts_from = next_attempt"
-            )
+            throw .jobTooLarge(answerBytesMax: bytesMax)
         }
         bytes += size
         if size > Self.frameBytes { isEmpty = false }

@@ -1,0 +1,13 @@
+import SiloCore
+import SiloService
+import SlateDB
+
+extension DataLocation: StorageOperator {
+    func submitFullCompaction(of shard: ShardID) async throws(StorageError) {
+        _ = try await admin(shard.description).submitFullCompaction()
+    }
+
+    func manifest(of shard: ShardID) async throws(StorageError) -> Manifest? {
+        try await admin(shard.description).manifest()
+    }
+}

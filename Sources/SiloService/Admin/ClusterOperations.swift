@@ -1,0 +1,56 @@
+package import SiloAPI
+package import SiloCore
+import SiloEngine
+
+/// What clients ask to find their way.
+package struct ClusterOperations: Sendable {
+    let shards: ShardResolver
+    let node: NodeIdentity
+
+    package func getClusterInfo(
+        _ request: SiloV1.GetClusterInfoRequest, _ context: RequestContext, _ reply: any Reply<SiloV1.GetClusterInfoResponse>
+    ) throws(SiloError) {
+        let hosts = shards.all
+        var response = SiloV1.GetClusterInfoResponse()
+        response.numShards = UInt32(hosts.count)
+        response.thisNodeId = node.id
+        response.thisGrpcAddr = node.address
+        response.shardOwners = hosts.map { host in
+            var owner = SiloV1.ShardOwner()
+            owner.shardId = host.id.description
+            owner.grpcAddr = node.address
+            owner.nodeId = node.id
+            owner.rangeStart = host.range.start?.text ?? ""
+            owner.rangeEnd = host.range.end?.text ?? ""
+            return owner
+        }
+        var member = SiloV1.ClusterMember()
+        member.nodeId = node.id
+        member.grpcAddr = node.address
+        response.members = [member]
+        reply.send(response)
+    }
+
+    package func getNodeInfo(
+        _ request: SiloV1.GetNodeInfoRequest, _ context: RequestContext, _ reply: any Reply<SiloV1.GetNodeInfoResponse>
+    ) throws(SiloError) {
+        var response = SiloV1.GetNodeInfoResponse()
+        response.nodeId = node.id
+        response.ownedShards = shards.all.sorted { $0.id.description < $1.id.description }.compactMap { host in
+            guard let shard = host.shard else { return nil }
+            var info = SiloV1.OwnedShardInfo()
+            info.shardId = host.id.description
+            info.totalJobs = shard.counts.total
+            info.completedJobs = shard.counts.completed
+            // A split leaves nothing to clean up.
+            info.cleanupStatus = "CompactionDone"
+            info.createdAtMs = shard.createdAt.milliseconds
+            let audit = shard.audit
+            info.ghostHolders = audit.last.ghosts
+            info.auditedAtMs = audit.last.endedAt.milliseconds
+            info.audits = UInt64(audit.count)
+            return info
+        }
+        reply.send(response)
+    }
+}

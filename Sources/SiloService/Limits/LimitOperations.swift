@@ -1,0 +1,89 @@
+package import SiloAPI
+package import SiloCore
+import SiloEngine
+import SiloStore
+
+/// What operators and the curious ask about limits: why a job waits, and holders to be dropped.
+package struct LimitOperations: Sendable {
+    let shards: ShardResolver
+    let tenancy: Tenancy
+
+    package func explainJob(
+        _ request: SiloV1.ExplainJobRequest, _ context: RequestContext
+    ) async throws(SiloError) -> SiloV1.ExplainJobResponse {
+        let (host, shard) = try shards.serving(request.shard)
+        let tenant = try tenancy.tenant(request.tenant, of: host)
+        let findings = try await shard.run(Explain(tenant: tenant, id: try JobID(checking: request.id)), for: context)
+        let reader = try await shard.snapshot()
+        do {
+            return SiloV1.ExplainJobResponse(try await findings.explanation(reader), of: request.id)
+        } catch {
+            throw SiloError(reading: error)
+        }
+    }
+
+    package func dropTenantHolders(
+        _ request: SiloV1.DropTenantHoldersRequest, _ context: RequestContext, _ reply: any Reply<SiloV1.DropTenantHoldersResponse>
+    ) throws(SiloError) {
+        let (host, shard) = try shards.serving(request.shard)
+        shard.submit(DropHolders(tenant: try tenancy.tenant(request.tenant, of: host)), for: context) { result in
+            reply.send(result.map { count in
+                var response = SiloV1.DropTenantHoldersResponse()
+                response.holdersDropped = count
+                return response
+            })
+        }
+    }
+}
+
+extension SiloV1.ExplainJobResponse {
+    init(_ explanation: Explanation, of id: String) {
+        self.init()
+        self.id = id
+        status = SiloV1.JobStatus(explanation.status)
+        summary = explanation.summary
+        obstacles = explanation.obstacles.map(SiloV1.Obstacle.init)
+        earliestStartAtMs = explanation.earliestStart?.milliseconds
+        estimatedStartAtMs = explanation.estimatedStart?.milliseconds
+        taskGroup = explanation.taskGroup.text
+        attempt = explanation.attempt
+        workersWaiting = UInt32(clamping: explanation.workersWaiting)
+        lastPollAtMs = explanation.lastPoll?.milliseconds
+    }
+}
+
+extension SiloV1.Obstacle {
+    init(_ obstacle: Explanation.Obstacle) {
+        self.init()
+        switch obstacle.kind {
+        case .timer: kind = .timer
+        case .concurrency: kind = .concurrency
+        case .floating: kind = .floating
+        case .rate: kind = .rate
+        case .readyQueue: kind = .readyQueue
+        case .noWorker: kind = .noWorker
+        case .paused: kind = .paused
+        case .externalRate: kind = .externalRate
+        }
+        text = obstacle.text
+        key = obstacle.key
+        max = obstacle.max
+        inUse = obstacle.inUse
+        holders = obstacle.holders.map { holder in
+            var message = SiloV1.LimitHolder()
+            message.jobId = holder.job.text
+            message.taskGroup = holder.group.text
+            if let running = holder.running {
+                message.taskId = running.task?.description ?? ""
+                message.workerId = running.worker
+                message.sinceMs = running.since.milliseconds
+            }
+            return message
+        }
+        ahead = obstacle.ahead
+        aheadIsLeast = obstacle.aheadIsLeast
+        untilMs = obstacle.until?.milliseconds
+        estimateMs = obstacle.estimate
+        blocksNow = obstacle.blocksNow
+    }
+}

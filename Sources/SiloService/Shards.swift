@@ -1,0 +1,112 @@
+package import SiloCore
+package import SiloEngine
+package import SiloStore
+import SlateDB
+
+/// The shards of a node, as operations see them.
+package protocol Shards: Sendable {
+    /// In order of their ranges.
+    var all: [any HostedShard] { get }
+
+    /// Nil: it is not this node's.
+    subscript(id: ShardID) -> (any HostedShard)? { get }
+
+    /// Who has a shard that is not this node's, as far as is known.
+    func owner(of id: ShardID) -> ShardOwner?
+}
+
+extension Shards {
+    package func owner(of id: ShardID) -> ShardOwner? { nil }
+}
+
+/// A shard of this node, whether it serves or not.
+package protocol HostedShard: AnyObject, Sendable {
+    var id: ShardID { get }
+    var range: ShardRange { get }
+    var current: HostedShardState { get }
+    var clock: any Clock { get }
+
+    /// Erases every job; id and range stay. When it throws, nothing is served until it has been done: it goes on being tried.
+    func reset() async throws
+}
+
+package enum HostedShardState: Sendable {
+    /// Not open yet, or between a failure and the next try; says why.
+    case opening(String)
+    /// Open, but this machine's clock is behind the last write: only reads are served.
+    case behind(any KeyValueStore)
+    case serving(Shard, any KeyValueStore)
+    case closed
+}
+
+extension HostedShard {
+    /// The shard while it serves.
+    package var shard: Shard? {
+        if case .serving(let shard, _) = current { shard } else { nil }
+    }
+}
+
+/// Finds the shard that a request names (spec/api.md 2.2).
+struct ShardResolver: Sendable {
+    private let shards: any Shards
+
+    init(_ shards: any Shards) { self.shards = shards }
+
+    var all: [any HostedShard] { shards.all }
+
+    /// The shard while it serves.
+    func serving(_ text: String) throws(SiloError) -> (host: any HostedShard, shard: Shard) {
+        let host = try host(text)
+        let state = host.current
+        guard case .serving(let shard, _) = state else { throw Self.notReady(state) }
+        return (host, shard)
+    }
+
+    /// A view of the shard's rows, all of them durable, and its time. Given also while the clock keeps the shard from writing.
+    func reader(_ text: String) async throws(SiloError) -> (host: any HostedShard, reader: any StoreReader, now: Moment) {
+        let host = try host(text)
+        switch host.current {
+        case .serving(let shard, _): return (host, try await shard.snapshot(), shard.moment)
+        case .behind(let store):
+            do {
+                let reader = try await store.snapshot()
+                return (host, reader, try await Shard.moment(in: reader, host.clock))
+            } catch {
+                throw SiloError(stopped: error)
+            }
+        case let state: throw Self.notReady(state)
+        }
+    }
+
+    /// The shard, whether it serves or not.
+    func host(_ text: String) throws(SiloError) -> any HostedShard {
+        let id = try Self.parse(text)
+        guard let host = shards[id] else { throw .notOwner(hint: shards.owner(of: id)) }
+        return host
+    }
+
+    /// The shard that an operator names, with its database.
+    func open(_ text: String) throws(SiloError) -> (host: any HostedShard, store: any KeyValueStore) {
+        if let host = shards[try Self.parse(text)] {
+            switch host.current {
+            case .serving(_, let store), .behind(let store): return (host, store)
+            case .opening, .closed: break
+            }
+        }
+        throw .shardNotOpen(text)
+    }
+
+    private static func notReady(_ state: HostedShardState) -> SiloError {
+        switch state {
+        case .opening(let why): .shardNotReady(why)
+        case .behind(let store): .shardNotReady(store.clockLag?.description ?? "it is opened now")
+        case .closed: .shardNotReady("the server is shutting down")
+        case .serving: .shardNotReady("it was opened just now")
+        }
+    }
+
+    private static func parse(_ text: String) throws(SiloError) -> ShardID {
+        guard let id = ShardID(text) else { throw .invalidArgument("invalid shard ID: \(text)") }
+        return id
+    }
+}

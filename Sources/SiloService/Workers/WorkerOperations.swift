@@ -1,0 +1,149 @@
+import Protobuf
+package import SiloAPI
+package import SiloCore
+import SiloEngine
+
+/// What workers call: leases, heartbeats and outcomes.
+package struct WorkerOperations: Sendable {
+    let shards: ShardResolver
+    let tenancy: Tenancy
+    let random: any RandomSource
+    let leaseMilliseconds: Int64
+    /// Whether `leaseTask`, which passes limits, may be called.
+    let isDevelopment: Bool
+
+    package func leaseTask(
+        _ request: SiloV1.LeaseTaskRequest, _ context: RequestContext, _ reply: any Reply<SiloV1.LeaseTaskResponse>
+    ) throws(SiloError) {
+        guard isDevelopment else { throw .developmentOnly(operation: "LeaseTask") }
+        let (host, shard) = try shards.serving(request.shard)
+        let tenant = try tenancy.tenant(request.tenant, of: host)
+        guard !request.workerId.isEmpty else { throw .outOfBounds(field: "worker_id", bound: "is required") }
+        try Bounds.checkWorker(request.workerId)
+        let command = LeaseJob(tenant: tenant, id: try JobID(checking: request.id), worker: request.workerId)
+        shard.submit(command, for: context) { result in
+            let answer = result.map { task in
+                var response = SiloV1.LeaseTaskResponse()
+                response.task = message(task, shard: request.shard)
+                return response
+            }
+            reply.send(answer, onUndelivered: {
+                if case .success(let task) = result { shard.submit(GiveBack([task.id])) { _ in } }
+            })
+        }
+    }
+
+    package func leaseTasks(
+        _ request: SiloV1.LeaseTasksRequest, _ context: RequestContext, _ reply: any Reply<SiloV1.LeaseTasksResponse>
+    ) throws(SiloError) {
+        try Bounds.checkTaskGroup(request.taskGroup)
+        try Bounds.checkWorker(request.workerId)
+        let lease = Lease(
+            worker: request.workerId, group: request.taskGroup, taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax)),
+            answerBytesMax: Bounds.leaseAnswerBytes(request.answerBytesMax)
+        )
+        let wait = Int64(min(request.waitMs ?? 0, Bounds.waitMillisecondsMax))
+        let open = try shardsToAsk(request.shard)
+        guard lease.taskCountMax > 0, !open.isEmpty else { return reply.send(SiloV1.LeaseTasksResponse()) }
+        let run = LeaseRun(open, lease, waitMilliseconds: wait, context) { result in
+            reply.send(result.map(answer), onUndelivered: { if case .success(let found) = result { found.giveBack() } })
+        }
+        reply.onCancel { run.abandon() }
+        run.begin()
+    }
+
+    package func heartbeat(
+        _ request: SiloV1.HeartbeatRequest, _ context: RequestContext, _ reply: any Reply<SiloV1.HeartbeatResponse>
+    ) throws(SiloError) {
+        let (host, shard) = try shards.serving(request.shard)
+        let tenant = try tenancy.workerTenant(request.tenantId, of: host)
+        try Bounds.checkWorker(request.workerId)
+        let command = Heartbeat(tenant: tenant, task: try TaskID(checking: request.taskId), worker: request.workerId)
+        shard.submit(command, for: context) { result in
+            reply.send(result.map { cancelledAt in
+                var response = SiloV1.HeartbeatResponse()
+                response.cancelled = cancelledAt != nil
+                response.cancelledAtMs = cancelledAt?.milliseconds
+                return response
+            })
+        }
+    }
+
+    package func reportOutcome(
+        _ request: SiloV1.ReportOutcomeRequest, _ context: RequestContext, _ reply: any Reply<SiloV1.ReportOutcomeResponse>
+    ) throws(SiloError) {
+        let (host, shard) = try shards.serving(request.shard)
+        let tenant = try tenancy.workerTenant(request.tenantId, of: host)
+        shard.submit(try request.command(tenant), for: context) { result in reply.send(result.map { .init() }) }
+    }
+
+    /// What came of each outcome, in the order of the batch.
+    package func reportOutcomes(
+        _ request: SiloV1.ReportOutcomesRequest, _ context: RequestContext, _ reply: any Reply<[ReportedOutcome]>
+    ) throws(SiloError) {
+        let (host, shard) = try shards.serving(request.shard)
+        try Bounds.checkBatch(request.outcomes.count, "outcomes")
+        let plan = BatchPlan(request.outcomes) { outcome throws(SiloError) in
+            try Bounds.checkShard(outcome.shard, ofBatch: request.shard)
+            return try outcome.command(tenancy.workerTenant(outcome.tenantId, of: host))
+        }
+        let order = plan.order
+        shard.submit(Each(plan.accepted), for: context) { result in
+            reply.send(result.map { results in
+                zip(request.outcomes, order.merge(results)).map { ReportedOutcome(task: $0.taskId, refusal: $1.refusal) }
+            })
+        }
+    }
+
+    package func reportRefreshOutcome(
+        _ request: SiloV1.ReportRefreshOutcomeRequest, _ context: RequestContext,
+        _ reply: any Reply<SiloV1.ReportRefreshOutcomeResponse>
+    ) throws(SiloError) {
+        let (host, shard) = try shards.serving(request.shard)
+        let tenant = try tenancy.workerTenant(request.tenantId, of: host)
+        shard.submit(try request.command(tenant), for: context) { result in reply.send(result.map { .init() }) }
+    }
+
+    /// The shard that a worker names, or all that serve, in an order of chance.
+    private func shardsToAsk(_ named: String?) throws(SiloError) -> [LeaseRun.Place] {
+        if let named {
+            let (host, shard) = try shards.serving(named)
+            return [(host.id, shard)]
+        }
+        var random = RandomGenerator(random)
+        return shards.all.compactMap { host in host.shard.map { (host.id, $0) } }.shuffled(using: &random)
+    }
+
+    @Sendable private func answer(_ found: LeaseRun.Found) -> SiloV1.LeaseTasksResponse {
+        var response = SiloV1.LeaseTasksResponse()
+        for (place, leased) in found.leased {
+            let shard = place.id.description
+            response.tasks += leased.tasks.map { message($0, shard: shard) }
+            response.refreshTasks += leased.refreshes.map { refresh in
+                SiloV1.RefreshFloatingLimitTask(
+                    refresh, shard: shard, tenant: tenancy.shown(refresh.tenant), leaseMilliseconds: leaseMilliseconds
+                )
+            }
+        }
+        return response
+    }
+
+    private func message(_ task: LeasedTask, shard: String) -> SiloV1.Task {
+        SiloV1.Task(task, shard: shard, tenant: tenancy.shown(task.tenant), leaseMilliseconds: leaseMilliseconds)
+    }
+}
+
+/// What came of one outcome of a batch.
+package struct ReportedOutcome: Sendable {
+    /// As the request named it.
+    package let task: String
+    /// Nil: it was taken.
+    package let refusal: SiloError?
+}
+
+/// The node's chance, for shuffling.
+private struct RandomGenerator: RandomNumberGenerator {
+    let source: any RandomSource
+    init(_ source: any RandomSource) { self.source = source }
+    mutating func next() -> UInt64 { source.next() }
+}

@@ -48,7 +48,6 @@ public final class Node: Sendable {
             settings, shards: core.shards.hosts.count, memoryBytes: MachineMemory.bytes, logger: logger.part("grpc")
         ))
         core.methods.register(on: server)
-        core.health.registerWatch(on: server)
         Reflection().register(on: server)
         do {
             let port = try server.start()

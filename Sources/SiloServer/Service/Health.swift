@@ -49,11 +49,7 @@ final class Health: Sendable {
                 call.fail(error)
             }
         }
-    }
-
-    /// Watches are streams, which a method table does not hold.
-    func registerWatch(on server: Server) {
-        server.register(GRPCHealthV1.Health.watch.path, limit: watches) { call in self.watch(call) }
+        methods.addAnswerStream(GRPCHealthV1.Health.watch.path, limit: watches) { call in self.watch(call) }
     }
 
     /// A shard begins to serve, or stops.

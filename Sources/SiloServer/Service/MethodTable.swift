@@ -30,8 +30,14 @@ extension ServerCall: IncomingCall {
 package struct MethodTable: Sendable {
     package typealias Handler = @Sendable (any IncomingCall) -> Void
 
+    private enum Kind {
+        case unary(Handler)
+        /// One request, a stream of answers.
+        case answerStream(@Sendable (ServerCall) -> Void)
+    }
+
     private struct Entry {
-        let handler: Handler
+        let kind: Kind
         let isServedWhileClosing: Bool
         let limit: CallLimit?
         let screen: Server.Screen?
@@ -49,23 +55,35 @@ package struct MethodTable: Sendable {
         _ path: String, isServedWhileClosing: Bool = false, limit: CallLimit? = nil, screen: Server.Screen? = nil,
         _ handler: @escaping Handler
     ) {
-        entries[path] = Entry(handler: handler, isServedWhileClosing: isServedWhileClosing, limit: limit, screen: screen)
+        entries[path] = Entry(kind: .unary(handler), isServedWhileClosing: isServedWhileClosing, limit: limit, screen: screen)
     }
 
-    /// Who serves `path`, with the check of who calls; nil: nobody.
+    /// A method that answers with a stream; for the parameters see `Server.register`.
+    mutating func addAnswerStream(
+        _ path: String, limit: CallLimit? = nil, screen: Server.Screen? = nil, _ handler: @escaping @Sendable (ServerCall) -> Void
+    ) {
+        entries[path] = Entry(kind: .answerStream(handler), isServedWhileClosing: false, limit: limit, screen: screen)
+    }
+
+    /// Who serves `path`, with the check of who calls; nil: nobody, or it is a stream.
     package func handler(of path: String) -> Handler? {
-        guard let entry = entries[path] else { return nil }
-        guard let screen = entry.screen else { return entry.handler }
+        guard let entry = entries[path], case .unary(let handler) = entry.kind else { return nil }
+        guard let screen = entry.screen else { return handler }
         return { call in
-            if let refusal = screen(call) { call.fail(refusal) } else { entry.handler(call) }
+            if let refusal = screen(call) { call.fail(refusal) } else { handler(call) }
         }
     }
 
     func register(on server: Server) {
         for (path, entry) in entries {
+            let handler: @Sendable (ServerCall) -> Void =
+                switch entry.kind {
+                case .unary(let handler): { handler($0) }
+                case .answerStream(let handler): handler
+                }
             server.register(
-                path, isServedWhileClosing: entry.isServedWhileClosing, limit: entry.limit, screen: entry.screen
-            ) { [handler = entry.handler] call in handler(call) }
+                path, isServedWhileClosing: entry.isServedWhileClosing, limit: entry.limit, screen: entry.screen, handler
+            )
         }
     }
 }

@@ -82,6 +82,11 @@ public enum ShardKeys {
         return key.bytes
     }
 
+    /// Every line of one tenant.
+    public static func lines(of tenant: Tenant) -> (start: Bytes, end: Bytes) {
+        (index(0x04, tenant).bytes, line(tenant, LineID(Hash128(high: .max, low: .max))) + [0])
+    }
+
     /// The tenant and id of a line's key; nil when it is malformed.
     public static func parseLine(_ key: Bytes) -> (tenant: Tenant, id: LineID)? {
         var decoder = KeyDecoder(key, after: 1)

@@ -189,6 +189,11 @@ extension ShardHost {
             let shards = ShardSet([host])
             #expect(throws: Status.self) { try shards.resolve(host.id.description) }
             #expect(try await shards.reader(host.id.description).reader.get([1]) == nil)
+            let shard = try await shards.readable(host.id.description).shard
+            #expect(try await shard.pauses().isEmpty)
+            await #expect(throws: SiloError.jobNotFound) {
+                try await shard.explanation(Explain(tenant: .none, id: JobID("nobody")))
+            }
             try await clock.sleep(milliseconds: 600_000)
             #expect(!host.serves && storage.opened == 1 && lines.matching("ERROR").count == 1)
             storage.change { $0.lag = nil }

@@ -1,5 +1,5 @@
-public import SiloCore
-public import SiloStore
+import SiloCore
+import SiloStore
 
 /// The clock of one shard. Its steady time goes on where it stood when the shard was last served, on whatever machine that was:
 /// so what is stored of a length of time means the same to everybody who opens the shard.
@@ -27,14 +27,6 @@ struct ContinuedClock: Clock {
     var steady: Timestamp { clock.steady + ahead }
     var absences: Int { clock.absences }
     func sleep(milliseconds: Int64) async throws { try await clock.sleep(milliseconds: milliseconds) }
-}
-
-extension Shard {
-    /// The time of a shard that is not served now, by its stored rows and a clock.
-    public static func moment(in reader: any StoreReader, _ clock: any Clock) async throws(StoreError) -> Moment {
-        let info = try await reader.get(ShardKeys.info).map { bytes throws(StoreError) in try StorageV1.ShardInfo(stored: bytes) }
-        return ContinuedClock(clock, after: info).moment
-    }
 }
 
 extension StorageV1.ShardInfo {

@@ -35,7 +35,7 @@ extension ShardMemory {
         return memory
     }
 
-    private static func pauses(in store: any KeyValueStore) async throws(StoreError) -> PauseTable {
+    static func pauses(in store: any StoreReader) async throws(StoreError) -> PauseTable {
         let pauses = PauseTable()
         let range = ShardKeys.pauses
         try await store.scanAll(from: range.start, to: range.end) { row throws(StoreError) in

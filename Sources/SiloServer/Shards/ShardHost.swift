@@ -91,6 +91,11 @@ final class ShardHost: Sendable {
     /// Whether opening it was tried, whatever came of it.
     var wasTried: Bool { life.withLock { $0.hasBeenTried } }
 
+    /// The shard as the rows of its store show it, for as long as the clock keeps it from being served.
+    func unserved(_ store: any KeyValueStore) async throws(StoreError) -> UnservedShard {
+        try await UnservedShard(try await store.snapshot(), settings: settings, clock: clock, rateLimiter: rateLimiter)
+    }
+
     /// Returns when it was tried to open the shard, whatever came of it.
     func untilTried() async {
         await withCheckedContinuation { continuation in

@@ -65,9 +65,10 @@ public final class Server: Sendable {
     }
 
     /// Listens and serves.
+    /// - Parameter sockets: were opened for these options before, and are this server's from now on.
     /// - Returns: the port, also when the address left it open; 1 for a Unix socket.
     /// - Throws: when the address cannot be listened on or the certificate cannot be used.
-    public func start() throws(ListenError) -> Int {
+    public func start(on sockets: ListeningSockets? = nil) throws(ListenError) -> Int {
         let started = EndSignal(parts: 1)
         let methods: [Method]? = stage.withLock { stage in
             guard case .registering(let methods) = stage else { return nil }
@@ -77,7 +78,7 @@ public final class Server: Sendable {
         guard let methods else { throw ListenError(address: options.address, reason: "the server was started before") }
         defer { started.partEnded() }
         do {
-            let (core, port) = try ServerCore.listen(options, methods)
+            let (core, port) = try ServerCore.listen(options, methods, on: sockets)
             stage.withLock { $0 = .running(core) }
             return port
         } catch {

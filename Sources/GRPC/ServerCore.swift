@@ -23,7 +23,10 @@ final class ServerCore: @unchecked Sendable {
     /// How many calls of one method may arrive between two looks at the queue without waiting inside the core.
     private static let requestsPerMethod = 16
 
-    static func listen(_ options: ServerOptions, _ methods: [Method]) throws(ListenError) -> (ServerCore, port: Int) {
+    /// - Parameter sockets: nil: those of the options' address.
+    static func listen(
+        _ options: ServerOptions, _ methods: [Method], on sockets: ListeningSockets?
+    ) throws(ListenError) -> (ServerCore, port: Int) {
         func refuse(_ reason: String) -> ListenError { ListenError(address: options.address, reason: reason) }
         Library.start()
         let made = options.tls.map { $0.credentials() } ?? grpc_insecure_server_credentials_create()
@@ -42,16 +45,16 @@ final class ServerCore: @unchecked Sendable {
             throw refuse(options.tls == nil ? "the C core takes no connections from us"
                 : "the TLS certificate or key cannot be used")
         }
-        let sockets: ListeningSockets
-        do {
-            sockets = try ListeningSockets.open(options.address, silence: options.keepaliveTimeout)
+        let listening: ListeningSockets
+        do throws(ListenError) {
+            listening = if let sockets { sockets } else { try ListeningSockets.open(options) }
         } catch {
             core.abandon()
             throw error
         }
         core.start()
-        core.accept(sockets, CoreHandle(pointer: OpaquePointer(handler)))
-        return (core, sockets.port)
+        core.accept(listening, CoreHandle(pointer: OpaquePointer(handler)))
+        return (core, listening.port)
     }
 
     private init?(_ options: ServerOptions) {

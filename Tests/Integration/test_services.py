@@ -365,10 +365,33 @@ class TestProgram:
         assert ended.returncode == 2 and text in ended.stderr and ended.stdout == "", ended.stderr
         assert not (tmp_path / "data").exists()
 
-    def test_an_address_in_use(self, server, tmp_path):
-        ended = run("silo", "--data", tmp_path, "--listen", server.address, "--shards", 1)
+    def test_an_address_in_use_is_told_before_any_data_is_opened(self, server, tmp_path):
+        ended = run("silo", "--data", tmp_path / "data", "--listen", server.address, "--shards", 1)
         assert ended.returncode == 1
         assert server.address in ended.stderr and "in use" in ended.stderr, ended.stderr
+        assert not (tmp_path / "data").exists()
+
+    @pytest.mark.parametrize("address", ["bogus", ":7450", "host:", "host:0", "host:70000", "a:b:7450", "http://host:7450", ""])
+    def test_an_address_to_advertise_that_nobody_could_call(self, tmp_path, address):
+        ended = run("silo", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", "--advertise", address)
+        assert ended.returncode == 1, ended.stderr
+        assert "--advertise must be host:port with a port from 1 to 65535" in ended.stderr and address in ended.stderr
+        assert not (tmp_path / "data").exists()
+
+    @pytest.mark.parametrize("place, hint", [
+        ("s3:/typo", "s3://bucket/prefix"), ("s3:typo", "s3://bucket/prefix"), ("s3://", "s3://bucket/prefix"),
+        ("http://host/data", "s3://bucket/prefix"), ("file:///tmp", "a folder"), ("memory://", "memory:"), ("S3://bucket", "s3://"),
+        ("a:folder", "./a:folder"), ("memory", "./memory"), ("", "a folder"),
+    ])
+    def test_a_place_that_is_none_becomes_no_folder(self, tmp_path, place, hint):
+        ended = run("silo", "--data", place, "--listen", "127.0.0.1:0", cwd=tmp_path)
+        assert ended.returncode == 1 and "--data" in ended.stderr and hint in ended.stderr, ended.stderr
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("place", ["data", "./memory", "./a:folder", "in/a:folder", "1:2"])
+    def test_a_relative_folder_stays_one(self, new_server, place):
+        server = new_server("--shards", 1, data=place)
+        assert (server.folder / place).is_dir() and server.stop() == 0
 
     @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999", "127.0.0.1", "no.such.host.invalid:1", ""])
     def test_an_address_that_is_none(self, tmp_path, address):

@@ -22,7 +22,7 @@ public indirect enum MessagePack: Equatable, Sendable {
         case (.integer(let a), .integer(let b)): a == b
         case (.unsigned(let a), .unsigned(let b)): a == b
         case (.float(let a), .float(let b)): a == b
-        case (.text(let a), .text(let b)): a == b
+        case (.text(let a), .text(let b)): a.utf8.elementsEqual(b.utf8)
         case (.binary(let a), .binary(let b)): a == b
         case (.array(let a), .array(let b)): a == b
         case (.map(let a), .map(let b)): a.count == b.count && zip(a, b).allSatisfy { $0 == $1 }
@@ -31,7 +31,7 @@ public indirect enum MessagePack: Equatable, Sendable {
         }
     }
 
-    /// Reads a document that fills `bytes`; nil when it is malformed or nested deeper than 128 levels.
+    /// Reads a document that fills `bytes`; nil when it is malformed or nested deeper than the 32 levels that msgpack-c reads.
     public init?(_ bytes: [UInt8]) {
         var result = msgpack_unpacked()
         msgpack_unpacked_init(&result)

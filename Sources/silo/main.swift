@@ -130,8 +130,9 @@ enum Event: Sendable {
 func authToken(_ arguments: Arguments, _ environment: [String: String], _ logger: Logger) throws -> String? {
     let token: String?
     if let path = arguments.text("auth-token-file") {
-        guard !arguments.has("auth-token") else { throw Arguments.Mistake("--auth-token and --auth-token-file are one too many") }
-        let secret = try SecretFile(path)
+        guard !arguments.has("auth-token") else { throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other: give one of them") }
+        let secret: SecretFile
+        do { secret = try SecretFile(path) } catch { throw StartError("--auth-token-file: \(error)") }
         if secret.isReadByOthers {
             logger.warn("other users of this machine can read the auth token: chmod 600", ["file": .init(path)])
         }
@@ -146,21 +147,18 @@ func authToken(_ arguments: Arguments, _ environment: [String: String], _ logger
 /// The certificate that the options name; nil without one.
 func serverTLS(_ arguments: Arguments) throws -> ServerTLS? {
     func read(_ option: String) throws -> [UInt8]? {
-        guard let path = arguments.text(option) else { return nil }
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw StartError("--\(option): cannot read \(path)")
-        }
-        return [UInt8](data)
+        try arguments.text(option).map { try InputFile.read($0, as: "--\(option)") }
+    }
+    for (given, missing) in [("tls-cert", "tls-key"), ("tls-key", "tls-cert")] where arguments.has(given) && !arguments.has(missing) {
+        throw Arguments.Mistake("--\(missing) is missing: --tls-cert and --tls-key go together")
     }
     let authority = try read("tls-client-ca")
     switch (try read("tls-cert"), try read("tls-key")) {
     case (let certificate?, let key?):
         return ServerTLS(certificateChain: certificate, privateKey: key, clientCA: authority)
-    case (nil, nil):
+    default:
         guard authority == nil else { throw Arguments.Mistake("--tls-client-ca needs --tls-cert and --tls-key") }
         return nil
-    default:
-        throw Arguments.Mistake("--tls-cert and --tls-key go together")
     }
 }
 

@@ -24,10 +24,11 @@ struct Server {
         // A server that vanished without a word is noticed.
         options.keepaliveInterval = .seconds(10)
         options.keepaliveTimeout = .seconds(5)
+        let authority = try Self.authority(arguments)
         let place: ServerAddress
         do throws(ServerAddress.Mistake) {
             place = try ServerAddress(text)
-            options.tls = try Self.tls(arguments, place, isLearnt: address != nil)
+            options.tls = try place.tls(authority, isLearnt: address != nil, arguments)
         } catch {
             throw Arguments.Mistake(address == nil ? "--address: \(error)" : "a server names itself \(text): \(error)")
         }
@@ -37,20 +38,14 @@ struct Server {
         self.headers = headers
     }
 
-    /// How to speak to a server: as the command line says; where the first server is spoken to with TLS, so are all others.
-    private static func tls(
-        _ arguments: Arguments, _ place: ServerAddress, isLearnt: Bool
-    ) throws(ServerAddress.Mistake) -> ClientTLS? {
-        var given: ClientTLS?
-        if let path = arguments.text("tls-ca") {
-            guard let authority = FileManager.default.contents(atPath: path) else {
-                throw ServerAddress.Mistake(description: "cannot read \(path), which --tls-ca names")
-            }
-            given = ClientTLS(rootCA: [UInt8](authority))
+    /// The authority that the command line names; nil without one.
+    private static func authority(_ arguments: Arguments) throws -> ClientTLS? {
+        guard let path = arguments.text("tls-ca") else { return nil }
+        let pem = try InputFile.read(path, as: "--tls-ca")
+        guard String(decoding: pem, as: UTF8.self).contains("-----BEGIN CERTIFICATE-----") else {
+            throw Failure("--tls-ca: \(path) holds no certificate in PEM form")
         }
-        guard isLearnt else { return try place.tls(given) }
-        let isSecure = place.isSecure == true || (try? ServerAddress(arguments.text("address", default: "")))?.isSecure == true
-        return given ?? (isSecure ? ClientTLS() : nil)
+        return ClientTLS(rootCA: pem)
     }
 
     /// The secret: of the file, the command line or the environment.
@@ -59,11 +54,11 @@ struct Server {
         guard let path = arguments.text("auth-token-file") else {
             return given ?? ProcessInfo.processInfo.environment["SILO_AUTH_TOKEN"]
         }
-        guard given == nil else { throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other") }
-        guard let content = FileManager.default.contents(atPath: path) else { throw Failure("cannot read \(path), which --auth-token-file names") }
+        guard given == nil else { throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other: give one of them") }
+        let content = try InputFile.read(path, as: "--auth-token-file")
         let token = String(decoding: content, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
-            throw Failure("\(path) must hold the secret and nothing else: one line of visible ASCII characters")
+            throw Failure("--auth-token-file: \(path) must hold the secret and nothing else: one line of visible ASCII characters")
         }
         return token
     }
@@ -84,6 +79,12 @@ struct Server {
         case .unauthenticated: "; --auth-token-file or SILO_AUTH_TOKEN in the environment gives the servers' secret"
         case .invalidArgument where status.message == "tenant id required": "; name the tenant with --tenant"
         case .failedPrecondition where status.message.hasPrefix("tenant must not be provided"): "; leave --tenant out"
+        case .unavailable where status.message.contains("wrong version number"):
+            "; the server there does not speak TLS: try http:// in --address"
+        case .unavailable where status.message.contains("CERTIFICATE_VERIFY_FAILED") || status.message.contains("certificate verify"):
+            "; --tls-ca names the authority that its certificate is of"
+        case .unavailable where status.message.contains("Socket closed"): "; if the server there speaks TLS, try https:// in --address"
+        case .unavailable where status.message.hasPrefix("empty address list"): "; --tls-ca names a file whose certificates cannot be used"
         case .unavailable where status.message.contains("connect"): "; start a server there, or name another with --address"
         default: ""
         }
@@ -123,5 +124,14 @@ extension SiloV1.GetClusterInfoResponse {
         }
         guard let owner else { throw Failure("no shard holds the tenant; siloctl cluster info lists the shards") }
         return owner.shardId
+    }
+}
+
+extension ServerAddress {
+    /// How to speak to a server: as the command line says; where the first server is spoken to with TLS, so are all others.
+    fileprivate func tls(_ given: ClientTLS?, isLearnt: Bool, _ arguments: Arguments) throws(ServerAddress.Mistake) -> ClientTLS? {
+        guard isLearnt else { return try tls(given) }
+        let isFirstSecure = (try? ServerAddress(arguments.text("address", default: "")))?.isSecure == true
+        return given ?? (isSecure == true || isFirstSecure ? ClientTLS() : nil)
     }
 }

@@ -230,7 +230,7 @@ class TestTLS:
                     client.call("GetClusterInfo", timeout=30)
 
     @pytest.mark.parametrize("flags, code, text", [
-        (["--tls-cert", "server.pem"], 2, "--tls-cert and --tls-key go together"),
+        (["--tls-cert", "server.pem"], 2, "--tls-key is missing: --tls-cert and --tls-key go together"),
         (["--tls-client-ca", "ca.pem"], 2, "--tls-client-ca needs"),
         (["--tls-cert", "absent.pem", "--tls-key", "server.key"], 1, "absent.pem"),
         (["--tls-cert", "server.key", "--tls-key", "server.pem"], 1, "certificate"),

@@ -72,9 +72,11 @@ final class Run {
     /// Every regular file below the folder; links are not followed.
     private func find() throws -> [String] {
         let root = URL(fileURLWithPath: arguments.text("directory", default: "/usr/share/doc")).resolvingSymlinksInPath().path
+        guard let folder = opendir(root) else { throw RunFailure("--directory: cannot read \(root): \(String(cString: strerror(errno)))") }
+        closedir(folder)
         guard let walk = FileManager.default.enumerator(
             at: URL(fileURLWithPath: root), includingPropertiesForKeys: [.isRegularFileKey, .isSymbolicLinkKey]
-        ) else { throw RunFailure("cannot read \(root); name a folder with --directory") }
+        ) else { throw RunFailure("--directory: cannot read \(root)") }
         var files: [String] = []
         for case let url as URL in walk {
             let values = try? url.resourceValues(forKeys: [.isRegularFileKey, .isSymbolicLinkKey])

@@ -67,9 +67,13 @@ public struct DataLocation: Sendable {
             store = try .bucket(url, Self.credentials())
             lock = nil
         case .folder(let path):
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
-            )
+            do {
+                try FileManager.default.createDirectory(
+                    atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
+                )
+            } catch {
+                throw StartError("cannot make the folder \(path), which --data names", because: error)
+            }
             lock = try FolderLock(path)
             store = try .local(path)
             prefix = ""
@@ -135,4 +139,12 @@ private final class FolderLock: Sendable {
 public struct StartError: Error, CustomStringConvertible {
     public let description: String
     public init(_ text: String) { description = text }
+
+    /// - Parameter error: Foundation's, of which only the system's words are told: its own are for programmers.
+    init(_ text: String, because error: any Error) {
+        let outer = error as NSError
+        let beneath = (outer.userInfo[NSUnderlyingErrorKey] as? any Error).map { $0 as NSError } ?? outer
+        let isSystems = beneath.domain == NSPOSIXErrorDomain
+        description = "\(text): " + (isSystems ? String(cString: strerror(Int32(beneath.code))) : "error \(beneath.code)")
+    }
 }

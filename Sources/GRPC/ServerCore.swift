@@ -11,6 +11,7 @@ final class ServerCore: @unchecked Sendable {
     private let handle: OpaquePointer
     private let end: EndSignal
     private let queues: [CompletionQueue]
+    let largeRequests: LargeRequests
     /// The core's own handle of each method.
     private var methods: [(method: Method, handle: UnsafeMutableRawPointer)] = []
     private let shutdownTag: UnsafeMutablePointer<cgrpc_tag>
@@ -76,9 +77,10 @@ final class ServerCore: @unchecked Sendable {
         self.handle = handle
         calls = RunningCalls(limit: options.maxConcurrentCalls)
         let count = max(1, options.completionQueues)
-        // The queues, and what accepts connections.
-        let end = EndSignal(parts: count + 1)
+        // The queues, what accepts connections, and what reads large requests.
+        let end = EndSignal(parts: count + 2)
         self.end = end
+        largeRequests = LargeRequests { end.partEnded() }
         queues = (0..<count).map { _ in
             CompletionQueue(name: "grpc-server", threads: max(1, options.threadsPerQueue), ended: { end.partEnded() })
         }
@@ -179,6 +181,7 @@ final class ServerCore: @unchecked Sendable {
 
     private func destroy() {
         grpc_server_destroy(handle)
+        largeRequests.close()
         for queue in queues { queue.shutdown() }
     }
 

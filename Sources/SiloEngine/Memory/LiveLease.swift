@@ -7,8 +7,10 @@ final class LiveLease {
     let job: JobID
     let queue: Queue
     var record: StorageV1.Lease
-    /// When it ends unless it is renewed, in steady time: not before the record says so.
+    /// When it ends unless it is renewed, in steady time: not before the record says so, and later when its batch takes long.
     var expiresAt: Timestamp
+    /// The batch that granted or renewed it last; nil: it was stored when the shard was opened.
+    var batch: WrittenBatch?
 
     init(taskID: TaskID, job: JobID, queue: Queue, record: StorageV1.Lease) {
         self.taskID = taskID
@@ -16,6 +18,13 @@ final class LiveLease {
         self.queue = queue
         self.record = record
         expiresAt = Timestamp(record.expiresAtMs)
+    }
+
+    /// Whether it has ended by a time. Until its batch is durable it has not.
+    func isOver(by steady: Timestamp, length: Int64) -> Bool {
+        guard expiresAt <= steady else { return false }
+        if let batch { expiresAt = batch.endOfLease(storedAs: expiresAt, length: length) ?? steady + length }
+        return expiresAt <= steady
     }
 
     var key: Bytes { queue.keys.lease(job) }

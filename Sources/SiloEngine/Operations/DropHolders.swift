@@ -16,16 +16,9 @@ public struct DropHolders: Command {
     public func run(in transaction: Transaction) async throws -> UInt64 {
         let limits = transaction.memory.limits
         let before = limits.dropCount(of: tenant)
-        var held: [LimitKey: UInt64] = [:]
-        let keys = TenantKeys(tenant)
-        for row in try await transaction.scanAll(from: keys.slots.start, to: keys.slots.end) {
-            guard let key = keys.parseSlots(row.key), let record = try? StorageV1.Slots(serializedBytes: row.value) else { continue }
-            held[key] = record.drops == before ? record.held : 0
-        }
         // Memory is ahead of the rows.
         let inMemory = limits.slots(of: tenant)
-        for limit in inMemory { held[limit.key] = limit.held }
-        let total = held.values.reduce(0, +)
+        let total = inMemory.reduce(0) { $0 + $1.held } + (try await transaction.storedHolders(of: tenant, drops: before))
         guard total > 0 else { return 0 }
 
         let count = before &+ 1
@@ -40,4 +33,27 @@ public struct DropHolders: Command {
         }
         return total
     }
+}
+
+extension Transaction {
+    /// Slots of a tenant that are held by the rows of limits which memory does not hold. One page at a time: a tenant may have any
+    /// number of limits. Their rows are written at the end of a batch, so that none is in the one that is being made.
+    fileprivate func storedHolders(of tenant: Tenant, drops: UInt32) async throws(StoreError) -> UInt64 {
+        let keys = TenantKeys(tenant)
+        var total: UInt64 = 0
+        var start: Bytes? = keys.slots.start
+        while let from = start {
+            let (rows, next) = try await scan(from: from, to: keys.slots.end, limit: Self.holdersPage, merging: false)
+            for row in rows {
+                guard let key = keys.parseSlots(row.key), memory.limits.slot(tenant, key) == nil,
+                    let record = try? StorageV1.Slots(serializedBytes: row.value), record.drops == drops
+                else { continue }
+                total += record.held
+            }
+            start = next
+        }
+        return total
+    }
+
+    private static let holdersPage = 1024
 }

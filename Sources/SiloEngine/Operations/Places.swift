@@ -216,7 +216,10 @@ extension Transaction {
             record.expiresAtMs = expiresAt.milliseconds
             record.heard = true
         }
-        afterwards { _ in lease.expiresAt = expiresAt }
+        afterwards { memory in
+            lease.expiresAt = expiresAt
+            lease.batch = memory.batch
+        }
     }
 
     func removeLease(_ lease: LiveLease) {

@@ -113,6 +113,7 @@ extension Transaction {
             memory.limits.refreshes.take(refresh)
             refresh.record.workerId = worker
             refresh.record.expiresAtMs = (steady + settings.leaseMilliseconds).milliseconds
+            refresh.batch = memory.batch
             put(refresh.key, refresh.record.serializedBytes())
             memory.limits.refreshes.changed(refresh)
             leased.append(given)
@@ -126,6 +127,7 @@ extension Transaction {
         guard let refresh = memory.limits.refreshes[task], refresh.isLeased, refresh.limit.tenant == tenant else { return false }
         guard refresh.record.workerId.hasSameBytes(as: worker) else { throw .leaseOwnerMismatch }
         refresh.record.expiresAtMs = (steady + settings.leaseMilliseconds).milliseconds
+        refresh.batch = memory.batch
         put(refresh.key, refresh.record.serializedBytes())
         memory.limits.refreshes.changed(refresh)
         return true

@@ -58,7 +58,7 @@ struct ExpireLeases: Command {
         while left > 0, let alarm = transaction.memory.leaseAlarms.first, alarm.at <= endedBy {
             transaction.memory.leaseAlarms.popFirst()
             guard let lease = transaction.memory.leases[alarm.taskID] else { continue }
-            guard lease.expiresAt <= endedBy else {
+            guard lease.isOver(by: endedBy, length: transaction.settings.leaseMilliseconds) else {
                 transaction.memory.leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
                 continue
             }

@@ -25,7 +25,7 @@ struct TendLimits: Command {
                 }
             }
         }
-        while left > 0, let refresh = limits.refreshes.popAlarm(by: judging) {
+        while left > 0, let refresh = limits.refreshes.popAlarm(by: judging, lease: transaction.settings.leaseMilliseconds) {
             left -= 1
             try await transaction.tend(refresh)
         }

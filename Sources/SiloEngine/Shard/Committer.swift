@@ -6,7 +6,8 @@ import Synchronization
 final class Committer: Sendable {
     private struct State {
         var answers: [any PendingWork] = []
-        var hasUnflushedWrites = false
+        /// Batches that no flush has begun to make durable.
+        var unflushed: [WrittenBatch] = []
         var isFlushing = false
         var isStopped = false
         var sleeper: CheckedContinuation<Void, Never>?
@@ -25,11 +26,11 @@ final class Committer: Sendable {
     }
 
     /// Answers `work` once everything written so far is durable: at once when it is already.
-    /// - Parameter wrote: a batch was just written.
-    func commit(_ work: [any PendingWork], wrote: Bool) {
+    /// - Parameter written: a batch that was just written.
+    func commit(_ work: [any PendingWork], _ written: WrittenBatch?) {
         let (isDurable, sleeper): (Bool, CheckedContinuation<Void, Never>?) = state.withLock { state in
-            if wrote { state.hasUnflushedWrites = true }
-            guard state.hasUnflushedWrites || state.isFlushing else { return (true, nil) }
+            if let written { state.unflushed.append(written) }
+            guard !state.unflushed.isEmpty || state.isFlushing else { return (true, nil) }
             state.answers += work
             defer { state.sleeper = nil }
             return (false, state.sleeper)
@@ -46,14 +47,14 @@ final class Committer: Sendable {
                 let rest = flushGapMilliseconds - (clock.steady - last)
                 if rest > 0 { try? await clock.sleep(milliseconds: rest) }
             }
-            let (work, isDurable) = state.withLock { state in
+            let (work, batches) = state.withLock { state in
                 defer { state.answers = [] }
-                defer { state.hasUnflushedWrites = false }
-                state.isFlushing = state.hasUnflushedWrites
-                return (state.answers, !state.hasUnflushedWrites)
+                defer { state.unflushed = [] }
+                state.isFlushing = !state.unflushed.isEmpty
+                return (state.answers, state.unflushed)
             }
             // What came during the last flush and wrote nothing.
-            if isDurable {
+            if batches.isEmpty {
                 answer(work)
                 continue
             }
@@ -65,6 +66,7 @@ final class Committer: Sendable {
                 fail(work, error)
                 throw error
             }
+            for batch in batches { batch.becameDurable(at: clock.steady) }
             state.withLock { $0.isFlushing = false }
             answer(work)
         }
@@ -93,13 +95,13 @@ final class Committer: Sendable {
     private func waitForWork() async -> Bool {
         while true {
             let next: Bool? = state.withLock { state in
-                if state.hasUnflushedWrites || !state.answers.isEmpty { return true }
+                if !state.unflushed.isEmpty || !state.answers.isEmpty { return true }
                 return state.isStopped ? false : nil
             }
             if let next { return next }
             await withCheckedContinuation { continuation in
                 let ready = state.withLock { state in
-                    if state.hasUnflushedWrites || !state.answers.isEmpty || state.isStopped { return true }
+                    if !state.unflushed.isEmpty || !state.answers.isEmpty || state.isStopped { return true }
                     state.sleeper = continuation
                     return false
                 }

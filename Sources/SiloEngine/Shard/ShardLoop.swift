@@ -60,7 +60,7 @@ final class ShardLoop {
                 throw error
             }
         }
-        finish(memory.waiters.popAll(), wrote: false)
+        finish(memory.waiters.popAll(), nil)
     }
 
     /// One batch.
@@ -82,12 +82,13 @@ final class ShardLoop {
             answers += memory.waiters.popOverdue(at: transaction.steady) as [any PendingWork]
 
             let batch = transaction.takeBatch()
+            let written = batch.isEmpty ? nil : memory.endBatch()
             if !batch.isEmpty { try await store.write(batch) }
             memory.forgetIdle()
             askRateLimiter()
             gauge.update(from: memory)
             for fault in memory.healed.takeNew() { onHealed(fault) }
-            finish(answers, wrote: !batch.isEmpty)
+            finish(answers, written)
         } catch {
             Probe.writeFailed.reached()
             mailbox.fail(answers, .unavailable(error.message))
@@ -175,9 +176,9 @@ final class ShardLoop {
         }
     }
 
-    private func finish(_ answers: [any PendingWork], wrote: Bool) {
-        guard wrote || !answers.isEmpty else { return }
-        committer.commit(answers, wrote: wrote)
+    private func finish(_ answers: [any PendingWork], _ written: WrittenBatch?) {
+        guard written != nil || !answers.isEmpty else { return }
+        committer.commit(answers, written)
     }
 
     /// Wakes the loop when a date comes, or when the next lease expires, length of time has passed or waiting ends.

@@ -13,6 +13,8 @@ final class ShardMemory {
     var timerAlarms = PerAxis(Heap<TimerAlarm>())
     var waiters = Waiters()
     let limits: LimitTable
+    /// What the loop is at.
+    private(set) var batch = WrittenBatch()
     /// Questions for the external rate limiter, put when the turn is written.
     var checks: [PendingCheck] = []
 
@@ -140,6 +142,12 @@ final class ShardMemory {
         return changedGroups.map { ($0, hasWork(for: $0)) }
     }
 
+    /// The next change is another batch's.
+    func endBatch() -> WrittenBatch {
+        defer { batch = WrittenBatch() }
+        return batch
+    }
+
     func takeChecks() -> [PendingCheck] {
         guard !checks.isEmpty else { return [] }
         defer { checks = [] }
@@ -220,6 +228,7 @@ final class ShardMemory {
 
     func addLease(_ lease: LiveLease) {
         leases[lease.taskID] = lease
+        lease.batch = batch
         lease.queue.counts.leased += 1
         leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
     }

@@ -105,18 +105,6 @@ public final class Transaction {
         return (merged, next)
     }
 
-    /// Every row of a small range, this batch's changes included, in key order.
-    func scanAll(from start: Bytes, to end: Bytes) async throws(StoreError) -> [Row] {
-        var rows: [Row] = []
-        var start: Bytes? = start
-        while let from = start {
-            let page = try await scan(from: from, to: end, limit: 1024, merging: true)
-            rows += page.rows
-            start = page.next
-        }
-        return rows
-    }
-
     func put(_ key: Bytes, _ value: Bytes, expiresAt: Timestamp? = nil) {
         add(Write(key: key, value: value, expiresAt: expiresAt))
     }

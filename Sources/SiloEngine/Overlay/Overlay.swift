@@ -1,0 +1,110 @@
+import SiloCore
+import SiloStore
+
+/// The rows that one batch changes, over those that are stored: reads see what the batch has changed so far.
+///
+/// It knows keys and values only. Each key occurs once in the batch, where it was first written.
+final class Overlay {
+    private let store: any StoreReader
+    private var writes: [Write] = []
+    /// Where in `writes` a key stands.
+    private var places: [Bytes: Int] = [:]
+    /// How to undo each change since the savepoint: the place, and what stood there.
+    private var undo: [(place: Int, before: Write?)] = []
+
+    init(over store: any StoreReader) {
+        self.store = store
+    }
+
+    // MARK: Reading
+
+    func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
+        if let place = places[key] { return writes[place].value }
+        return try await store.get(key)
+    }
+
+    /// The first rows of a range, in key order, and the key to go on from; nil when there are no more.
+    /// - Parameter merging: what the batch changed counts. Without it the batch must not have touched the range.
+    func scan(
+        from start: Bytes, to end: Bytes, limit: Int, merging: Bool = true
+    ) async throws(StoreError) -> (rows: [Row], next: Bytes?) {
+        let stored = try await store.scan(from: start, to: end, limit: limit)
+        var next: Bytes?
+        if stored.count == limit, let last = stored.last { next = last.key + [0] }
+        guard merging, !writes.isEmpty else { return (stored, next) }
+        return (merged(stored, from: start, to: next ?? end), next)
+    }
+
+    /// Every row of a small range, in key order.
+    func scanAll(from start: Bytes, to end: Bytes) async throws(StoreError) -> [Row] {
+        var rows: [Row] = []
+        var start: Bytes? = start
+        while let from = start {
+            let page = try await scan(from: from, to: end, limit: 1024)
+            rows += page.rows
+            start = page.next
+        }
+        return rows
+    }
+
+    private func merged(_ stored: [Row], from start: Bytes, to end: Bytes) -> [Row] {
+        var rows = Dictionary(stored.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+        for write in writes where !write.key.lexicographicallyPrecedes(start) && write.key.lexicographicallyPrecedes(end) {
+            rows[write.key] = write.value
+        }
+        return rows.map { Row(key: $0.key, value: $0.value) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    }
+
+    // MARK: Changing
+
+    /// - Parameter expiresAt: when the store drops the row; nil: never.
+    func put(_ key: Bytes, _ value: Bytes, expiresAt: Timestamp? = nil) {
+        add(Write(key: key, value: value, expiresAt: expiresAt))
+    }
+
+    func delete(_ key: Bytes) {
+        add(Write(key: key, value: nil))
+    }
+
+    private func add(_ write: Write) {
+        if let place = places[write.key] {
+            undo.append((place, writes[place]))
+            writes[place] = write
+        } else {
+            undo.append((writes.count, nil))
+            places[write.key] = writes.count
+            writes.append(write)
+        }
+    }
+
+    // MARK: Savepoint and batch
+
+    /// What was changed so far stays: the savepoint is here from now on.
+    func keep() {
+        undo.removeAll(keepingCapacity: true)
+    }
+
+    /// Everything is as it was at the savepoint. False when nothing had changed since.
+    @discardableResult
+    func rollBack() -> Bool {
+        defer { undo.removeAll(keepingCapacity: true) }
+        for (place, before) in undo.reversed() {
+            if let before {
+                writes[place] = before
+            } else {
+                places[writes.removeLast().key] = nil
+            }
+        }
+        return !undo.isEmpty
+    }
+
+    /// All changes of the batch, in the order in which their keys were first changed. The next batch begins empty.
+    func takeBatch() -> [Write] {
+        defer {
+            writes.removeAll(keepingCapacity: true)
+            places.removeAll(keepingCapacity: true)
+            undo.removeAll(keepingCapacity: true)
+        }
+        return writes
+    }
+}

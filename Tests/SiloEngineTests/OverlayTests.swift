@@ -48,21 +48,6 @@ import Testing
         #expect(stored.rows.map(\.key) == [[1], [3], [5]])
     }
 
-    @Test("rolling back restores the savepoint and nothing before it")
-    func rollsBack() async throws {
-        let overlay = try await overlay(storing: [(1, 10)])
-        overlay.put([2], [20])
-        overlay.keep()
-        overlay.put([2], [21])
-        overlay.put([3], [30])
-        overlay.put([3], [31])
-        overlay.delete([1])
-        #expect(overlay.rollBack())
-        #expect(!overlay.rollBack(), "there is nothing left to undo")
-        #expect(try await all(overlay) == [1: 10, 2: 20])
-        #expect(overlay.takeBatch() == [Write(key: [2], value: [20])])
-    }
-
     @Test("a batch names each key once, and the next begins empty")
     func batches() async throws {
         let overlay = try await overlay()

@@ -9,8 +9,6 @@ final class Overlay {
     private var writes: [Write] = []
     /// Where in `writes` a key stands.
     private var places: [Bytes: Int] = [:]
-    /// How to undo each change since the savepoint: the place, and what stood there.
-    private var undo: [(place: Int, before: Write?)] = []
 
     init(over store: any StoreReader) {
         self.store = store
@@ -68,42 +66,18 @@ final class Overlay {
 
     private func add(_ write: Write) {
         if let place = places[write.key] {
-            undo.append((place, writes[place]))
             writes[place] = write
         } else {
-            undo.append((writes.count, nil))
             places[write.key] = writes.count
             writes.append(write)
         }
     }
 
-    // MARK: Savepoint and batch
-
-    /// What was changed so far stays: the savepoint is here from now on.
-    func keep() {
-        undo.removeAll(keepingCapacity: true)
-    }
-
-    /// Everything is as it was at the savepoint. False when nothing had changed since.
-    @discardableResult
-    func rollBack() -> Bool {
-        defer { undo.removeAll(keepingCapacity: true) }
-        for (place, before) in undo.reversed() {
-            if let before {
-                writes[place] = before
-            } else {
-                places[writes.removeLast().key] = nil
-            }
-        }
-        return !undo.isEmpty
-    }
-
     /// All changes of the batch, in the order in which their keys were first changed. The next batch begins empty.
     func takeBatch() -> [Write] {
         defer {
-            writes.removeAll(keepingCapacity: true)
+            writes = []
             places.removeAll(keepingCapacity: true)
-            undo.removeAll(keepingCapacity: true)
         }
         return writes
     }

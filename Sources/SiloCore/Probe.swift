@@ -71,7 +71,6 @@ public enum Probe: String, CaseIterable, Sendable {
     case readyPageLoaded
     case timerPageLoaded
     case jobReadBesideTask
-    case rolledBack
     // Clients and servers.
     case clientRepeated
     case clientFoundItsOwnJob

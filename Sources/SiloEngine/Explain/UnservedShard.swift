@@ -37,18 +37,38 @@ public struct UnservedShard: Sendable {
     /// What there is to be told of a job. The command runs over memory that is made for it from the rows, and nothing is written.
     /// - Throws: `SiloError` as the command does, and `StoreError`.
     public func run(_ explain: Explain) async throws -> Findings {
+        do {
+            return try await findings(explain)
+        } catch .refused(let error) {
+            throw error
+        } catch .store(let error) {
+            throw error
+        }
+    }
+
+    private func findings(_ explain: Explain) async throws(Refusal) -> Findings {
+        let transaction: Transaction
+        do { transaction = try await self.transaction(of: explain.tenant) } catch { throw .store(error) }
+        let view = View(of: transaction)
+        let (stored, _) = try await view.find(explain.tenant, explain.id)
+        if stored.state == .scheduled, !stored.job.limits.isEmpty {
+            do {
+                try await loadLines(of: explain.tenant, first: LineID(of: stored.job.limits), transaction)
+            } catch {
+                throw .store(error)
+            }
+        }
+        return try await explain.check(view)
+    }
+
+    private func transaction(of tenant: Tenant) async throws(StoreError) -> Transaction {
         let memory = ShardMemory(
             settings: settings, windows: MemoryBudget(settings.windowBytesMax), pauses: try await ShardMemory.pauses(in: reader)
         )
-        if let row = try await reader.get(ShardKeys.tenantState(explain.tenant)) {
-            memory.limits.setDropCount(of: explain.tenant, try StorageV1.TenantState(stored: row).drops)
+        if let row = try await reader.get(ShardKeys.tenantState(tenant)) {
+            memory.limits.setDropCount(of: tenant, try StorageV1.TenantState(stored: row).drops)
         }
-        let transaction = Transaction(store: reader, memory: memory, clock: clock, random: SystemRandom())
-        let (stored, _) = try await transaction.find(explain.tenant, explain.id)
-        if stored.state == .scheduled, !stored.job.limits.isEmpty {
-            try await loadLines(of: explain.tenant, first: LineID(of: stored.job.limits), transaction)
-        }
-        return try await explain.run(in: transaction)
+        return Transaction(store: reader, memory: memory, clock: clock, random: SystemRandom())
     }
 
     /// Finds out at which of their limits the tenant's lines wait.
@@ -65,11 +85,10 @@ public struct UnservedShard: Sendable {
         guard let (tenant, id) = ShardKeys.parseLine(row.key), let record = try? StorageV1.Line(serializedBytes: row.value)
         else { return }
         let line = Line(Line.ID(tenant: tenant, line: id), record, isStored: true)
-        let limits = transaction.memory.limits
-        limits.add(line)
-        let demands = try await transaction.demands(of: line.limits, tenant, beginning: false)
-        guard case .blocked(let demand, _) = transaction.verdict(demands, in: line) else { return }
-        limits.park(line, at: demand)
+        transaction.memory.limits.add(line)
+        let demands = try await transaction.limits.demands(of: line.limits, tenant)
+        guard case .blocked(let demand, _) = transaction.limits.verdict(demands, in: line) else { return }
+        transaction.memory.limits.park(line, at: demand)
     }
 }
 

@@ -45,7 +45,6 @@ final class Line: WindowOwner {
 
     func counted(in count: UInt64) { waiting += count }
     func countedOut(_ count: UInt64 = 1, _ healed: Healed) { healed.countDown(&waiting, by: count, .lineCount) }
-    func countedOutAll() { waiting = 0 }
 
     var heldRows: Int { window.count }
     var heldBytes: Int { window.bytes }

@@ -2,7 +2,7 @@ import SiloCore
 import SiloStore
 
 /// The outstanding refresh of a floating limit: it waits for a worker, or one has it.
-final class LiveRefresh {
+package final class LiveRefresh {
     let limit: SlotLimit.Name
     var record: StorageV1.Refresh
     private(set) var taskID: TaskID

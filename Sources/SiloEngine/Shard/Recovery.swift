@@ -10,7 +10,7 @@ extension ShardMemory {
     ) async throws(StoreError) -> ShardMemory {
         let memory = ShardMemory(settings: settings, windows: windows, pauses: try await pauses(in: store))
         memory.info = info
-        memory.nextArrival = info.arrivalsFrom
+        memory.arrivals = info.arrivalsFrom
         try await memory.recoverLimits(from: store, at: now.steady)
 
         var withLeases: [Queue] = []
@@ -114,20 +114,18 @@ extension ShardMemory {
     }
 }
 
-extension Transaction {
+extension ShardMemory {
     /// Where a new job stands among those that came: behind all of them, whatever the clock says and whoever opened the shard.
     ///
     /// Numbers are set aside by the block, so that one row is written for very many jobs. When the shard is opened anew, those that
     /// are left of a block are passed over.
     func nextArrival() -> UInt64 {
-        if memory.nextArrival >= memory.info.arrivalsFrom {
-            let before = memory.info.arrivalsFrom
-            memory.info.arrivalsFrom = memory.nextArrival + Self.arrivalsBlock
-            memory.isInfoDirty = true
-            onRollBack { $0.info.arrivalsFrom = before }
+        if arrivals >= info.arrivalsFrom {
+            info.arrivalsFrom = arrivals + Self.arrivalsBlock
+            isInfoDirty = true
         }
-        defer { memory.nextArrival += 1 }
-        return memory.nextArrival
+        defer { arrivals += 1 }
+        return arrivals
     }
 
     private static let arrivalsBlock: UInt64 = 1 << 20

@@ -111,19 +111,19 @@ public final class Shard: Sendable {
 
     /// Hands a command to the loop. `completion` runs once, on any thread, when what the command did is durable, or with
     /// why it was refused.
-    public func submit<C: Command>(_ command: C, completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void) {
+    package func submit<C: Command>(_ command: C, completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void) {
         mailbox.post(PendingCommand(command, completion))
     }
 
     /// Hands several commands to the loop, which may spread them over several turns. Each is done or refused on its own.
-    public func submit<C: Command>(
+    package func submit<C: Command>(
         _ each: Each<C>, completion: @escaping @Sendable (Result<[Result<C.Answer, SiloError>], SiloError>) -> Void
     ) {
         mailbox.post(PendingEach(each, completion))
     }
 
     /// As `submit`, for callers that wait.
-    public func run<C: Command>(_ each: Each<C>) async throws(SiloError) -> [Result<C.Answer, SiloError>] {
+    package func run<C: Command>(_ each: Each<C>) async throws(SiloError) -> [Result<C.Answer, SiloError>] {
         let result = await withCheckedContinuation { continuation in
             submit(each) { continuation.resume(returning: $0) }
         }
@@ -131,7 +131,7 @@ public final class Shard: Sendable {
     }
 
     /// As `submit`, for callers that wait.
-    public func run<C: Command>(_ command: C) async throws(SiloError) -> C.Answer {
+    package func run<C: Command>(_ command: C) async throws(SiloError) -> C.Answer {
         let result = await withCheckedContinuation { continuation in
             submit(command) { continuation.resume(returning: $0) }
         }

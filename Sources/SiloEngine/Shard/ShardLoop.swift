@@ -72,11 +72,11 @@ final class ShardLoop {
             try await serveLanes(waiting, &answers)
             noticeAbsence()
             let horizon = min(transaction.steady, mailbox.oldestRenewal ?? transaction.steady)
-            _ = try await transaction.perform(ExpireLeases(endedBy: horizon))
-            _ = try await transaction.perform(FireTimers())
-            _ = try await transaction.perform(TendLimits(judging: horizon))
+            try await transaction.perform(ExpireLeases(endedBy: horizon))
+            try await transaction.perform(FireTimers())
+            try await transaction.perform(TendLimits(judging: horizon))
             // What a command left over, of very many lines.
-            if memory.limits.hasFreed { try await transaction.grantFreed() }
+            if memory.limits.hasFreed { try await transaction.grants.grantFreed() }
             var room = TurnRoom(memory.settings, from: transaction.steady)
             try await serveWaiters(&room, &answers)
             answers += memory.waiters.popOverdue(at: transaction.steady) as [any PendingWork]

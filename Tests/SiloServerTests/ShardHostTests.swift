@@ -22,6 +22,10 @@ private final class TestStorage: NodeStorage {
         var isUsedByAnother = false
         var lag: ClockLag?
         var current: FaultyStore?
+        /// Stores that are being closed; each takes as long as the test says.
+        var closing = 0
+        var close: (@Sendable () async throws(StoreError) -> Void)?
+        var isErasedInUse = false
     }
     let state = Mutex(State())
 
@@ -34,7 +38,16 @@ private final class TestStorage: NodeStorage {
         }
         let store = FaultyStore(rows)
         state.withLock { $0.current = store }
-        return LaggingStore(store) { self.state.withLock { $0.lag } }
+        return LaggingStore(store) { self.state.withLock { $0.lag } } closing: { () async throws(StoreError) in try await self.close() }
+    }
+
+    private func close() async throws(StoreError) {
+        let close = state.withLock { state in
+            state.closing += 1
+            return state.close
+        }
+        defer { change { $0.closing -= 1 } }
+        try await close?()
     }
 
     func erase(_ name: String) async throws {
@@ -44,6 +57,7 @@ private final class TestStorage: NodeStorage {
                 throw StoreError.unavailable("cannot erase")
             }
             state.erased += 1
+            if state.closing > 0 { state.isErasedInUse = true }
             state.rows = MemoryStore()
         }
     }
@@ -64,10 +78,15 @@ private final class TestStorage: NodeStorage {
 private final class LaggingStore: KeyValueStore {
     private let inner: any KeyValueStore
     private let lag: @Sendable () -> ClockLag?
+    private let closing: @Sendable () async throws(StoreError) -> Void
 
-    init(_ inner: any KeyValueStore, lag: @escaping @Sendable () -> ClockLag?) {
+    init(
+        _ inner: any KeyValueStore, lag: @escaping @Sendable () -> ClockLag?,
+        closing: @escaping @Sendable () async throws(StoreError) -> Void
+    ) {
         self.inner = inner
         self.lag = lag
+        self.closing = closing
     }
 
     var clockLag: ClockLag? { lag() }
@@ -81,7 +100,10 @@ private final class LaggingStore: KeyValueStore {
     }
     func flush() async throws(StoreError) { try await inner.flush() }
     func snapshot() async throws(StoreError) -> any StoreReader { try await inner.snapshot() }
-    func close() async throws(StoreError) { try await inner.close() }
+    func close() async throws(StoreError) {
+        try await closing()
+        try await inner.close()
+    }
 }
 
 /// Runs a host in simulated time, with the log lines that it wrote.
@@ -213,6 +235,27 @@ extension ShardHost {
             #expect(storage.state.withLock { $0.erased } == 1)
             try await host.reset()
             #expect(host.serves && storage.state.withLock { $0.erased } == 2)
+        }
+    }
+
+    @Test("a reset erases nothing while the store is being closed, also one that fails", arguments: [false, true])
+    func aResetAwaitsTheClose(fails: Bool) throws {
+        try withHost { host, storage, clock, _ in
+            #expect(await host.untilServing(clock, milliseconds: 1000))
+            storage.change {
+                $0.close = { () async throws(StoreError) in
+                    try? await clock.sleep(milliseconds: 60_000)
+                    if fails { throw .unavailable("cannot close") }
+                }
+            }
+            if fails {
+                storage.fail { $0.failWrites = true }
+                _ = try? await host.shard?.run(Pause(.tenant(Tenant("a")), reason: ""))
+            }
+            _ = try? await host.reset()
+            storage.change { $0.close = nil }
+            #expect(await host.untilServing(clock, milliseconds: 200_000))
+            #expect(storage.state.withLock { $0.erased == 1 && !$0.isErasedInUse })
         }
     }
 

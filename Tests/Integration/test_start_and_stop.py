@@ -102,10 +102,28 @@ class TestShards:
         with Client(server.address) as client:
             assert client.cluster().num_shards == count
         server.stop()
-        server.flags = ["--shards", "5"]
+        server.flags = ["--shards", "5", *(["--tenancy"] if "--tenancy" in flags else [])]
         server.start()
         with Client(server.address) as client:
             assert client.cluster().num_shards == count, "an existing place keeps what it has"
+
+    @pytest.mark.parametrize("made", [[], ["--tenancy"]])
+    def test_a_place_is_served_with_or_without_tenancy_as_it_was_made(self, new_server, made):
+        server = new_server("--shards", 1, *made)
+        fields = {"tenant": "acme"} if made else {}
+        with Client(server.address) as client:
+            id = client.enqueue(**fields)
+        assert server.stop() == 0
+        server.flags = [] if made else ["--tenancy"]
+        server.spawn()
+        assert server.process.wait(60) == 1
+        way = "with" if made else "without"
+        [error] = server.errors()
+        assert f"was made {way} tenancy" in error and f"start the server {way} --tenancy" in error and server.data in error
+        server.flags = made
+        server.start()
+        with Client(server.address) as client:
+            assert client.job(id, **fields).id == id
 
     def test_one_shard_that_cannot_open_leaves_the_others(self, new_server):
         server = new_server("--tenancy", "--shards", 4)

@@ -59,6 +59,12 @@ def messages(server, text):
     return [line for line in server.log() if text in line["message"]]
 
 
+def holds_signals(pid):
+    """Whether SIGTERM is blocked, ignored or caught by the process; before it has come to that, nothing can be asked of it."""
+    fields = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+    return any(int(fields[name], 16) >> (signal.SIGTERM - 1) & 1 for name in ["SigBlk", "SigIgn", "SigCgt"])
+
+
 class TestStart:
     @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
     def test_a_place_that_does_not_answer_is_named_and_a_signal_ends_the_wait(self, new_server, silent_place, signal_number):
@@ -87,6 +93,17 @@ class TestStart:
             until(lambda: server.log(), 30, "the first line", server.tail)
             time.sleep(pause)
             assert server.stop() == 0, server.tail()
+
+    @pytest.mark.parametrize("flags", [["--shards", 4], ["--shards", 4, "--verbose"]])
+    def test_a_signal_at_any_moment_of_the_process_ends_it_well(self, new_server, flags):
+        for pause in range(25):
+            server = new_server.prepare(*flags)
+            server.spawn()
+            until(lambda: holds_signals(server.process.pid), 30, "the program's first instruction", server.tail)
+            time.sleep(pause / 1000)
+            assert server.stop() == 0, server.tail()
+            # What was being opened may say a last word.
+            assert messages(server, "server stopped"), server.tail()
 
     def test_a_fresh_folder_is_served_at_once(self, new_server):
         server = new_server()

@@ -65,7 +65,12 @@ await Program.run(usage) { arguments in
     }
     let environment = ProcessInfo.processInfo.environment
     let filter = environment["SILO_LOG"] ?? (arguments.has("verbose") ? "debug" : "info")
-    let logger = Logger("silo", format: format, filter: LogFilter(filter))
+    let logger: Logger
+    do throws(LogFilter.Mistake) {
+        logger = Logger("silo", format: format, filter: try LogFilter(filter))
+    } catch {
+        throw Arguments.Mistake("SILO_LOG: \(error)")
+    }
     let storageLogger = logger.part("storage")
     try? StorageLog.forward(.info) { message in
         let level: LogLevel = switch message.level {

@@ -212,7 +212,7 @@ class TestPowerLoss:
         last = max(path for path in log.iterdir() if path.stat().st_size)
         last.write_bytes(last.read_bytes()[:20])
         server.start()
-        [line] = messages(server, "log files that were cut short")
+        [line] = messages(server, "log files without a whole end")
         assert line["level"] == "ERROR" and line["files"] == last.name
         assert (pathlib.Path(line["now_in"]) / last.name).stat().st_size == 20
         with Client(server.address) as client:
@@ -221,4 +221,4 @@ class TestPowerLoss:
         for _ in range(2):
             server.kill()
             server.start()
-            assert not messages(server, "cut short")
+            assert not messages(server, "set aside")

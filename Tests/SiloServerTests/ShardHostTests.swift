@@ -1,4 +1,5 @@
 import GRPC
+import Protobuf
 import SiloCore
 import SiloEngine
 import SiloStore
@@ -49,6 +50,8 @@ private final class TestStorage: NodeStorage {
         defer { change { $0.closing -= 1 } }
         try await close?()
     }
+
+    func place(of name: String) -> String { "place of \(name)" }
 
     func erase(_ name: String) async throws {
         try state.withLock { state in
@@ -155,6 +158,27 @@ extension ShardHost {
             storage.change { $0.openErrors = [error, error, error] }
             #expect(await host.untilServing(clock, milliseconds: 600_000))
             #expect(lines.matching("it is tried again").count == 1, "the same failure is told once")
+        }
+    }
+
+    @Test("a database of another format is named, with both formats and what to do", arguments: [
+        (UInt32(1), "run the older program"), (99, "run the newer program"),
+    ])
+    func anotherFormat(version: UInt32, way: String) throws {
+        try withHost { host, storage, clock, lines in
+            #expect(await host.untilServing(clock, milliseconds: 1000))
+            let rows = storage.state.withLock { $0.rows }
+            var info = StorageV1.ShardInfo()
+            info.formatVersion = version
+            try await rows.write([Write(key: ShardKeys.info, value: info.serializedBytes())])
+            try await rows.flush()
+            storage.fail { $0.failWrites = true }
+            _ = try? await host.shard?.run(Pause(.tenant(Tenant("a")), reason: ""))
+            while lines.matching("has format").isEmpty { try? await clock.sleep(milliseconds: 10) }
+            let line = try #require(lines.matching("has format").first)
+            for part in ["format \(version)", "format \(ShardKeys.formatVersion) only", way, "place of \(host.id)", "shard=\(host.id)"] {
+                #expect(line.contains(part), "\(line)")
+            }
         }
     }
 

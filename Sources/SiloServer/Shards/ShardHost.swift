@@ -325,7 +325,10 @@ final class ShardHost: Sendable {
     }
 
     private func fields(of failure: StoreError) -> Logger.Fields {
-        ["shard": .init(id), "error": .init(failure.message), "cause": .init(failure.cause?.description ?? "none")]
+        [
+            "shard": .init(id), "database": .init(storage.place(of: id.description)), "error": .init(failure.message),
+            "cause": .init(failure.cause?.description ?? "none"),
+        ]
     }
 
     /// What the shard counts is not what is stored: a fault of this program, or of the storage.

@@ -84,7 +84,7 @@ public final class Node: Sendable {
         StorageLog.forgetTrouble()
         let waiting = Waiting("the shard map", logger, in: surroundings) { [settings.data] } trouble: { StorageLog.trouble }
         defer { waiting.end() }
-        let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: surroundings.random)
+        let map = try await ShardMap.open(in: storage, settings, random: surroundings.random)
         waiting.end()
         storage.shareCache(settings.cacheBytes, among: map.entries.count)
         return await NodeCore.open(

@@ -97,7 +97,7 @@ package final class NodeCore: Sendable {
         rateLimiter: (any RateLimiter)? = nil, logger: Logger,
         onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
     ) async throws -> NodeCore {
-        let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: surroundings.random)
+        let map = try await ShardMap.open(in: storage, settings, random: surroundings.random)
         let core = await open(
             map, in: storage, settings, location: nil, surroundings: surroundings, rateLimiter: rateLimiter, logger: logger,
             onHealed: onHealed

@@ -1,11 +1,13 @@
 import CommandLineTool
-import Dispatch
 import Foundation
 import GRPC
 import SiloEngine
 import SiloServer
 import SiloTelemetry
 import SlateDB
+
+// Before anything else: a signal that comes early ends the server as a late one does.
+let stopSignals = StopSignals.hold()
 
 let usage = Usage(
     "silo", "Serves a durable job queue over gRPC. With no options it keeps its data on local disk.",
@@ -54,8 +56,7 @@ await Program.run(usage) { arguments in
     // The first SIGPIPE of a closed connection must not end the server.
     signal(SIGPIPE, SIG_IGN)
     let (events, report) = AsyncStream<Event>.makeStream()
-    let signals = StopSignals { report.yield(.signal($0)) }
-    defer { withExtendedLifetime(signals) {} }
+    StopSignals.tell(stopSignals) { report.yield(.signal($0)) }
     DescriptorLimit.raise()
 
     let format = arguments.text("log-format", default: "text")
@@ -64,7 +65,12 @@ await Program.run(usage) { arguments in
     }
     let environment = ProcessInfo.processInfo.environment
     let filter = environment["SILO_LOG"] ?? (arguments.has("verbose") ? "debug" : "info")
-    let logger = Logger("silo", format: format, filter: LogFilter(filter))
+    let logger: Logger
+    do throws(LogFilter.Mistake) {
+        logger = Logger("silo", format: format, filter: try LogFilter(filter))
+    } catch {
+        throw Arguments.Mistake("SILO_LOG: \(error)")
+    }
     let storageLogger = logger.part("storage")
     try? StorageLog.forward(.info) { message in
         let level: LogLevel = switch message.level {
@@ -112,7 +118,8 @@ await Program.run(usage) { arguments in
         case .signal(let signal):
             guard let node else {
                 // What is half open is left as after a kill: nothing has been acknowledged.
-                return logger.info("stopping before the start was done", ["signal": .init(signal)])
+                logger.info("stopping before the start was done", ["signal": .init(signal)])
+                return logger.info("server stopped")
             }
             logger.info("stopping", ["signal": .init(signal)])
             return await node.stop()
@@ -185,19 +192,4 @@ func gubernator(_ arguments: Arguments) throws -> GubernatorSettings? {
         "request-timeout-ms", settings.requestTimeoutMilliseconds, GubernatorSettings.timeoutRange
     )
     return settings
-}
-
-/// Tells the names of the signals that end a server, for as long as it lives.
-final class StopSignals {
-    private let sources: [any DispatchSourceSignal]
-
-    init(_ handler: @escaping @Sendable (String) -> Void) {
-        sources = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")].map { number, name in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { handler(name) }
-            source.resume()
-            return source
-        }
-    }
 }

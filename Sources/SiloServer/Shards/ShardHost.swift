@@ -36,6 +36,11 @@ final class ShardHost: Sendable {
         /// When it last began to serve, by the steady clock.
         var servesSince: Timestamp?
 
+        mutating func takeClosing() -> Task<Void, Never>? {
+            defer { closing = nil }
+            return closing
+        }
+
         mutating func takeServing() -> Timestamp? {
             defer { servesSince = nil }
             return servesSince
@@ -155,6 +160,7 @@ final class ShardHost: Sendable {
         var reopening = Reopening()
         var told: String?
         while !isClosed {
+            await untilResetHasClosed()
             do throws(StoreError) {
                 try await eraseIfAsked()
                 try await serve()
@@ -164,7 +170,7 @@ final class ShardHost: Sendable {
                     reopening.served(forMilliseconds: clock.steady - since)
                     told = nil
                 }
-                guard change(to: .opening(error.message)) else { return }
+                guard change(to: .opening(error.message)) else { break }
                 // The same failure again is no news.
                 if told != error.message { logger.error("shard stopped; it is tried again", fields(of: error)) }
                 told = error.message
@@ -172,6 +178,12 @@ final class ShardHost: Sendable {
                 await wait(after: error, &reopening)
             }
         }
+        await untilResetHasClosed()
+    }
+
+    /// Whoever asked for a reset may still be closing the store, also one that failed: nothing is erased or opened meanwhile.
+    private func untilResetHasClosed() async {
+        await life.withLock { $0.takeClosing() }?.value
     }
 
     private var isClosed: Bool {
@@ -216,7 +228,6 @@ final class ShardHost: Sendable {
             let failure = await shard.untilStopped()
             tending.cancel()
             if let failure { throw failure }
-            await life.withLock { $0.closing }?.value
         } catch {
             try? await store.close()
             throw error
@@ -314,7 +325,10 @@ final class ShardHost: Sendable {
     }
 
     private func fields(of failure: StoreError) -> Logger.Fields {
-        ["shard": .init(id), "error": .init(failure.message), "cause": .init(failure.cause?.description ?? "none")]
+        [
+            "shard": .init(id), "database": .init(storage.place(of: id.description)), "error": .init(failure.message),
+            "cause": .init(failure.cause?.description ?? "none"),
+        ]
     }
 
     /// What the shard counts is not what is stored: a fault of this program, or of the storage.

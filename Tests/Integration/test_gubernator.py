@@ -41,7 +41,7 @@ class TestStart:
     def test_without_one_the_start_is_refused(self, tmp_path):
         address = fixed_address()
         error, seconds = self.refused(tmp_path, address, "--gubernator-connect-timeout-ms", 700)
-        assert error.startswith(f"Error: gubernator at {address} does not answer (unavailable"), error
+        assert error.startswith(f"Error: gubernator at {address} does not answer (UNAVAILABLE"), error
         assert "leave --gubernator out" in error
         assert seconds >= 0.7, "it is given its time"
 

@@ -32,7 +32,9 @@ public struct Arguments: Sendable {
         let (words, given) = try split(arguments, usage)
         let command = usage.command(words)
         if given.contains(where: { $0.name == "version" }) { return .show("\(usage.program) \(version)") }
-        if given.contains(where: { $0.name == "help" }) { return .show(usage.help(command?.name.isEmpty ?? true ? nil : command, words)) }
+        if given.contains(where: { $0.name == "help" }) {
+            return .show(usage.help(command?.name.isEmpty ?? true ? nil : command, words))
+        }
         guard let command else { throw unknownCommand(words, usage) }
         let values = try values(of: given, command, usage)
         let operands = Array(words.dropFirst(command.name.split(separator: " ").count))
@@ -48,7 +50,9 @@ public struct Arguments: Sendable {
     private typealias GivenOption = (name: String, value: String?, isList: Bool)
 
     /// The command with its operands, and the options, which may stand anywhere.
-    private static func split(_ arguments: [String], _ usage: Usage) throws(Mistake) -> (words: [String], options: [GivenOption]) {
+    private static func split(
+        _ arguments: [String], _ usage: Usage
+    ) throws(Mistake) -> (words: [String], options: [GivenOption]) {
         var words: [String] = []
         var given: [GivenOption] = []
         let known = usage.options + usage.commands.flatMap(\.options) + Usage.everywhere
@@ -84,7 +88,8 @@ public struct Arguments: Sendable {
     private static func unknownCommand(_ words: [String], _ usage: Usage) -> Mistake {
         guard !words.isEmpty else { return Mistake("a command is needed", in: "") }
         let place = usage.helpName(words)
-        guard place == words.joined(separator: " ") else { return Mistake("unknown command \(words.joined(separator: " "))", in: place) }
+        let given = words.joined(separator: " ")
+        guard place == given else { return Mistake("unknown command \(given)", in: place) }
         let longer = usage.commands(beginningWith: words).map(\.name)
         return Mistake("\(place) is only the beginning of a command: \(longer.joined(separator: ", "))", in: place)
     }
@@ -96,13 +101,16 @@ public struct Arguments: Sendable {
         var values: [String: String] = [:]
         for option in given {
             guard allowed.contains(option.name) else {
-                throw Mistake("--\(option.name) does not belong to \(command.name.isEmpty ? usage.program : command.name)", in: command.name)
+                let name = command.name.isEmpty ? usage.program : command.name
+                throw Mistake("--\(option.name) does not belong to \(name)", in: command.name)
             }
             guard let before = values[option.name] else {
                 values[option.name] = option.value ?? ""
                 continue
             }
-            guard option.isList, let value = option.value else { throw Mistake("--\(option.name) is given twice", in: command.name) }
+            guard option.isList, let value = option.value else {
+                throw Mistake("--\(option.name) is given twice", in: command.name)
+            }
             values[option.name] = before + "," + value
         }
         return values

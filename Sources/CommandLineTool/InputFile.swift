@@ -31,7 +31,9 @@ public enum InputFile {
                 if errno == EINTR { continue }
                 throw unreadable(complaint)
             }
-            guard content.count + count <= bytesMax else { throw Unreadable(description: "\(complaint): it is larger than 1 GiB") }
+            guard content.count + count <= bytesMax else {
+                throw Unreadable(description: "\(complaint): it is larger than 1 GiB")
+            }
             content += piece[..<count]
         }
     }

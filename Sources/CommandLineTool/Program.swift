@@ -19,7 +19,8 @@ public enum Program {
             exit(0)
         } catch let mistake as Arguments.Mistake {
             let words = [usage.program, mistake.command ?? command, "--help"].filter { !$0.isEmpty }
-            complain("\(usage.program): \("\(mistake)".printableLines)\nRun \(words.joined(separator: " ")) to see what it takes.")
+            complain("\(usage.program): \("\(mistake)".printableLines)")
+            complain("Run \(words.joined(separator: " ")) to see what it takes.")
             exit(2)
         } catch {
             complain("Error: \((SystemReason(error)?.description ?? "\(error)").printableLines)")

@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 
 /// Why something failed, in the system's words; Foundation's own are for programmers.
 public struct SystemReason: CustomStringConvertible {
@@ -7,10 +7,11 @@ public struct SystemReason: CustomStringConvertible {
     /// - Returns: nil for an error that is not Foundation's, and speaks for itself.
     public init?(_ error: any Error) {
         // Every error can be cast to NSError: one that Swift made has the name of its type as domain.
-        guard error is CocoaError || error is POSIXError || error is URLError || type(of: error) == NSError.self else { return nil }
+        guard error is CocoaError || error is POSIXError || type(of: error) == NSError.self else { return nil }
         let outer = error as NSError
         let beneath = (outer.userInfo[NSUnderlyingErrorKey] as? any Error).map { $0 as NSError } ?? outer
-        let reason = beneath.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32(beneath.code))) : "error \(beneath.code)"
+        let isSystems = beneath.domain == NSPOSIXErrorDomain
+        let reason = isSystems ? String(cString: strerror(Int32(beneath.code))) : "error \(beneath.code)"
         let path = outer.userInfo[NSFilePathErrorKey] as? String ?? (outer.userInfo[NSURLErrorKey] as? URL)?.path
         description = (path.map { "\($0): " } ?? "") + reason
     }

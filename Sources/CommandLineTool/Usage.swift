@@ -82,7 +82,7 @@ public struct Usage: Sendable {
         commands.filter { !$0.name.isEmpty && $0.words.map(String.init).starts(with: words) }
     }
 
-    /// What to put between the program's name and `--help` for help on what `words` begin with: a command, or the beginning of some.
+    /// The command that `words` begin with, or as much of them as begins some commands: what to ask for help on.
     func helpName(_ words: [String]) -> String {
         if let command = command(words), !command.name.isEmpty { return command.name }
         let beginning = (0...words.count).reversed().first { !commands(beginningWith: Array(words[..<$0])).isEmpty } ?? 0
@@ -106,7 +106,9 @@ public struct Usage: Sendable {
             if let main { lines.append(line(main)) }
             let named = commands(beginningWith: [])
             let asked = words.isEmpty ? [] : commands(beginningWith: words)
-            for option in asked.flatMap(\.options) where !options.contains(where: { $0.name == option.name }) { options.append(option) }
+            for option in asked.flatMap(\.options) where !options.contains(where: { $0.name == option.name }) {
+                options.append(option)
+            }
             if !named.isEmpty {
                 lines += [(main == nil ? "usage: " : "       ") + "\(program) <command> [options]", "", "commands:"]
                 lines += table((asked.isEmpty ? named : asked).map { ($0.title, $0.help) })

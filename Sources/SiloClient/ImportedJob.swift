@@ -129,7 +129,7 @@ extension Status {
     fileprivate init(refusal text: String) {
         let parts = text.split(separator: ": ", maxSplits: 1).map(String.init)
         let name = (parts.first ?? "").lowercased().filter(\.isLetter)
-        let code = Code.allCases.first { "\($0)".lowercased() == name || (name == "internal" && $0 == .internalError) }
+        let code = Code.allCases.first { "\($0)".lowercased().filter(\.isLetter) == name }
         if let code, code != .ok, parts.count == 2 {
             self.init(code, parts[1])
         } else {

@@ -1,8 +1,8 @@
 import Foundation
 import Protobuf
 
-/// Reads a JSON document (RFC 8259) as the MessagePack one with the same value. Foundation's reader is of no use for it: it makes one
-/// name of those that Unicode holds equal, and other numbers of large ones.
+/// Reads a JSON document (RFC 8259) as the MessagePack one with the same value. Foundation's reader is of no use for it: it makes
+/// one name of those that Unicode holds equal, and other numbers of large ones.
 struct JSONReader {
     /// What is wrong, for people.
     struct Mistake: Error, Equatable {
@@ -108,7 +108,9 @@ struct JSONReader {
         }
         let text = String(decoding: bytes[start..<index], as: UTF8.self)
         guard isWhole else {
-            guard let number = Double(text), number.isFinite else { throw Mistake(text: "no 64-bit floating-point number holds \(text)") }
+            guard let number = Double(text), number.isFinite else {
+                throw Mistake(text: "no 64-bit floating-point number holds \(text)")
+            }
             return .float(number)
         }
         if let number = Int64(text) { return .integer(number) }

@@ -137,7 +137,9 @@ enum Event: Sendable {
 func authToken(_ arguments: Arguments, _ environment: [String: String], _ logger: Logger) throws -> String? {
     let token: String?
     if let path = arguments.text("auth-token-file") {
-        guard !arguments.has("auth-token") else { throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other: give one of them") }
+        guard !arguments.has("auth-token") else {
+            throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other: give one of them")
+        }
         let secret: SecretFile
         do { secret = try SecretFile(path) } catch { throw StartError("--auth-token-file: \(error)") }
         if secret.isReadByOthers {
@@ -156,7 +158,8 @@ func serverTLS(_ arguments: Arguments) throws -> ServerTLS? {
     func read(_ option: String) throws -> [UInt8]? {
         try arguments.text(option).map { try InputFile.read($0, as: "--\(option)") }
     }
-    for (given, missing) in [("tls-cert", "tls-key"), ("tls-key", "tls-cert")] where arguments.has(given) && !arguments.has(missing) {
+    for (given, missing) in [("tls-cert", "tls-key"), ("tls-key", "tls-cert")]
+    where arguments.has(given) && !arguments.has(missing) {
         throw Arguments.Mistake("--\(missing) is missing: --tls-cert and --tls-key go together")
     }
     let authority = try read("tls-client-ca")

@@ -8,7 +8,8 @@ struct JSONText {
     /// Each value on a line of its own.
     let isPretty: Bool
 
-    /// - Parameter value: a dictionary, a `TextMap` of texts, a MessagePack document, an array, a text, a number, a truth value or `NSNull`.
+    /// - Parameter value: a dictionary, a `TextMap` of texts, a MessagePack document, an array, a text, a number, a truth value
+    ///   or `NSNull`.
     func text(of value: Any) throws -> String { try text(of: value, indent: "") }
 
     private func text(of value: Any, indent: String) throws -> String {

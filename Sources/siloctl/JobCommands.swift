@@ -41,7 +41,8 @@ struct JobCommands {
         var lines = [
             "Job Details", "===========", "ID:             \(job.id)", "Status:         \(job.status.word)",
             "Priority:       \(job.priority)", "Task Group:     \(job.taskGroup)",
-            "Enqueued:       \(job.enqueuedAtMs.map(Output.time) ?? "-")", "Status Changed: \(Output.time(job.statusChangedAtMs))",
+            "Enqueued:       \(job.enqueuedAtMs.map(Output.time) ?? "-")",
+            "Status Changed: \(Output.time(job.statusChangedAtMs))",
         ]
         // A job that was cancelled while it waited keeps the time.
         if job.status == .scheduled, let next = job.nextAttemptStartsAfterMs {
@@ -120,7 +121,9 @@ struct JobCommands {
         // JSON has no word for it.
         case "msgpack" where MessagePack(bytes)?.isUndefined ?? false: return "undefined"
         case "msgpack":
-            guard let document = bytes.isEmpty ? .null : MessagePack(bytes) else { throw Failure("the data is no MessagePack document") }
+            guard let document = bytes.isEmpty ? .null : MessagePack(bytes) else {
+                throw Failure("the data is no MessagePack document; -f hex shows it")
+            }
             return try JSONText(isPretty: false).text(of: document)
         default: return bytes.map { String(format: "%02x", $0) }.joined()
         }

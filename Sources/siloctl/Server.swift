@@ -54,11 +54,13 @@ struct Server {
         guard let path = arguments.text("auth-token-file") else {
             return given ?? ProcessInfo.processInfo.environment["SILO_AUTH_TOKEN"]
         }
-        guard given == nil else { throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other: give one of them") }
+        guard given == nil else {
+            throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other: give one of them")
+        }
         let content = try InputFile.read(path, as: "--auth-token-file")
         let token = String(decoding: content, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
-            throw Failure("--auth-token-file: \(path) must hold the secret and nothing else: one line of visible ASCII characters")
+            throw Failure("--auth-token-file: \(path) must hold the secret and nothing else: one line of visible ASCII")
         }
         return token
     }
@@ -81,10 +83,12 @@ struct Server {
         case .failedPrecondition where status.message.hasPrefix("tenant must not be provided"): "; leave --tenant out"
         case .unavailable where status.message.contains("wrong version number"):
             "; the server there does not speak TLS: try http:// in --address"
-        case .unavailable where status.message.contains("CERTIFICATE_VERIFY_FAILED") || status.message.contains("certificate verify"):
+        case .unavailable where status.message.contains("certificate verify failed"):
             "; --tls-ca names the authority that its certificate is of"
-        case .unavailable where status.message.contains("Socket closed"): "; if the server there speaks TLS, try https:// in --address"
-        case .unavailable where status.message.hasPrefix("empty address list"): "; --tls-ca names a file whose certificates cannot be used"
+        case .unavailable where status.message.contains("Socket closed"):
+            "; if the server there speaks TLS, try https:// in --address"
+        case .unavailable where status.message.hasPrefix("empty address list"):
+            "; --tls-ca names a file whose certificates cannot be used"
         case .unavailable where status.message.contains("connect"): "; start a server there, or name another with --address"
         default: ""
         }
@@ -129,7 +133,9 @@ extension SiloV1.GetClusterInfoResponse {
 
 extension ServerAddress {
     /// How to speak to a server: as the command line says; where the first server is spoken to with TLS, so are all others.
-    fileprivate func tls(_ given: ClientTLS?, isLearnt: Bool, _ arguments: Arguments) throws(ServerAddress.Mistake) -> ClientTLS? {
+    fileprivate func tls(
+        _ given: ClientTLS?, isLearnt: Bool, _ arguments: Arguments
+    ) throws(ServerAddress.Mistake) -> ClientTLS? {
         guard isLearnt else { return try tls(given) }
         let isFirstSecure = (try? ServerAddress(arguments.text("address", default: "")))?.isSecure == true
         return given ?? (isSecure == true || isFirstSecure ? ClientTLS() : nil)

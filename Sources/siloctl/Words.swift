@@ -38,7 +38,8 @@ enum Words {
 
     /// `2026-03-01 12:00:00 UTC, in 5 min`.
     static func momentAndDistance(_ milliseconds: Int64, from now: Int64) -> String {
-        isTime(milliseconds) && milliseconds != 0 ? "\(moment(milliseconds)), \(distance(milliseconds, from: now))" : moment(milliseconds)
+        let text = moment(milliseconds)
+        return isTime(milliseconds) && milliseconds != 0 ? "\(text), \(distance(milliseconds, from: now))" : text
     }
 
     /// How long it is since a moment.

@@ -94,7 +94,8 @@ class TestJobGet:
         job = client.job(id)
         assert pretty(ctl("--json", "job", "get", client.shard, id)) == {
             "id": id, "status": "scheduled", "status_code": 0, "priority": 3, "enqueue_time_ms": start, "task_group": "g",
-            "status_changed_at_ms": job.status_changed_at_ms, "metadata": {"k": "v"}, "enqueued_at_ms": job.enqueued_at_ms, "next_attempt_starts_after_ms": start,
+            "status_changed_at_ms": job.status_changed_at_ms, "metadata": {"k": "v"}, "enqueued_at_ms": job.enqueued_at_ms,
+            "next_attempt_starts_after_ms": start,
         }
 
     def test_labels_that_unicode_holds_equal_are_all_there(self, ctl, client):
@@ -292,7 +293,8 @@ class TestCommandLine:
 
     @pytest.mark.parametrize("arguments, command", [
         ([], ""), (["nonsense"], ""), (["job"], "job "), (["job", "nonsense"], "job "), (["job", "get"], "job get "),
-        (["job", "get", "x"], "job get "), (["job", "get", "x", "y", "z"], "job get "), (["cluster", "info", "extra"], "cluster info "),
+        (["job", "get", "x"], "job get "), (["job", "get", "x", "y", "z"], "job get "),
+        (["cluster", "info", "extra"], "cluster info "),
         (["cluster", "info", "--attempts"], "cluster info "), (["job", "get", "x", "y", "--nonsense"], "job get "),
         (["--nonsense", "pause", "group", "g"], "pause group "), (["job", "get", "x", "y", "-a"], "job get "),
         (["enqueue", "g", "1", "-p", "x"], "enqueue "), (["job", "result", "x", "y", "-f", "xml"], "job result "),

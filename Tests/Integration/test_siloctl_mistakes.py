@@ -57,7 +57,8 @@ class TestFiles:
 
     def test_a_name_of_a_file_is_no_json(self):
         ended = run("siloctl", "enqueue", "g", "@missing")
-        assert ended.returncode == 2 and "@ is not expected, at byte 1; for a file, write - and give it on standard input" in ended.stderr
+        assert ended.returncode == 2
+        assert "@ is not expected, at byte 1; for a file, write - and give it on standard input" in ended.stderr
 
     def test_a_file_without_a_certificate(self, tmp_path):
         path = tmp_path / "ca.pem"
@@ -70,7 +71,8 @@ class TestOptionsTogether:
     @pytest.mark.parametrize("name, arguments, text", [
         ("silo", ["--tls-cert", "absent"], "--tls-key is missing"), ("silo", ["--tls-key", "absent"], "--tls-cert is missing"),
         ("silo", ["--auth-token", "a", "--auth-token-file", "b"], "--auth-token and --auth-token-file exclude each other"),
-        ("siloctl", ["pauses", "--auth-token", "a", "--auth-token-file", "b"], "--auth-token and --auth-token-file exclude each other"),
+        ("siloctl", ["pauses", "--auth-token", "a", "--auth-token-file", "b"],
+         "--auth-token and --auth-token-file exclude each other"),
     ])
     def test_what_is_wrong_is_named(self, name, arguments, text):
         ended = run(name, *arguments)
@@ -144,3 +146,15 @@ class TestHelp:
         names = [name for name, _ in self.commands() if name.split()[0] == word]
         shown = options_in(run("siloctl", word, "--help").stdout)
         assert names and shown == set().union(*(options_in(run("siloctl", *name.split(), "--help").stdout) for name in names))
+
+
+class TestTheMainJob:
+    def test_it_finds_its_neighbours_when_the_shell_found_it(self, server, tmp_path):
+        (tmp_path / "file").write_text("a\n")
+        place = program("checksum").parent
+        ended = subprocess.run(
+            ["checksum", "--address", server.address, "--directory", tmp_path, "--workers", "1", "--fail-percent", "0"],
+            cwd=tmp_path, env=environment() | {"PATH": f"{place}:{os.environ['PATH']}"}, capture_output=True, text=True,
+            timeout=90,
+        )
+        assert ended.returncode == 0 and "each accounted for exactly once" in ended.stdout, ended.stderr

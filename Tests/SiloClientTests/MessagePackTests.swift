@@ -48,7 +48,8 @@ import Testing
         for (json, value) in [
             ("18446744073709551615", .unsigned(.max)), ("9223372036854775808", .unsigned(1 << 63)),
             ("9223372036854775807", .integer(.max)), ("-9223372036854775808", .integer(.min)), ("-0", .integer(0)),
-            ("1.0", .float(1)), ("1e2", .float(100)), ("5e-324", .float(5e-324)), ("1.7976931348623157e308", .float(.greatestFiniteMagnitude)),
+            ("1.0", .float(1)), ("1e2", .float(100)), ("5e-324", .float(.leastNonzeroMagnitude)),
+            ("1.7976931348623157e308", .float(.greatestFiniteMagnitude)),
         ] as [(String, MessagePack)] {
             #expect(try MessagePack(json: Data(json.utf8)) == value)
         }
@@ -60,8 +61,10 @@ import Testing
     }
 
     @Test(arguments: [
-        "", " ", "{", "[1", "[1,]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "01", "-", "1.", ".5", "1e", "+1", "tru", "nul", "NaN", "1 2",
-        "\"", "\"\\", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "\"a\nb\"", "'a'", "\u{0}", "1\u{0}",
+        "", " ", "{", "[1", "[1,]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "01", "-", "1.", ".5", "1e", "+1",
+        "tru", "nul", "NaN", "1 2",
+        "\"", "\"\\", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\udc00\"",
+        "\"\\ud800\\u0041\"", "\"a\nb\"", "'a'", "\u{0}", "1\u{0}",
     ])
     func whatIsNoJSONIsRefused(_ json: String) {
         #expect(throws: ClientError.self) { try MessagePack(json: Data(json.utf8)) }
@@ -80,7 +83,9 @@ import Testing
     }
 
     @Test func nestingIsBounded() throws {
-        func nested(_ levels: Int) -> Data { Data((String(repeating: "[", count: levels) + String(repeating: "]", count: levels)).utf8) }
+        func nested(_ levels: Int) -> Data {
+            Data((String(repeating: "[", count: levels) + String(repeating: "]", count: levels)).utf8)
+        }
         let readable = try MessagePack(json: nested(32))
         #expect(MessagePack(readable.bytes) == readable)
         #expect(MessagePack(try MessagePack(json: nested(33)).bytes) == nil)

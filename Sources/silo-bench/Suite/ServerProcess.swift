@@ -25,7 +25,9 @@ final class ServerProcess: Sendable {
         process.standardOutput = output
         process.standardError = output
         let begun = Instant.now
-        do { try process.run() } catch { throw Failure("--server: cannot run \(program): \(SystemReason(error)?.description ?? "\(error)")") }
+        do { try process.run() } catch {
+            throw Failure("--server: cannot run \(program): \(SystemReason(error)?.description ?? "\(error)")")
+        }
         Running.add(process.processIdentifier)
         do {
             let address = try await listeningAddress(process, log)

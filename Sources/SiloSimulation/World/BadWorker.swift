@@ -26,6 +26,8 @@ struct BadWorker {
             request.taskGroup = random.chance(70) ? "g" : "h"
             request.maxTasks = UInt32(1 + random.below(3))
             request.waitMs = UInt32(random.below(4000))
+            // Sometimes so little that a second task does not fit.
+            if random.chance(30) { request.answerBytesMax = UInt64(200 + random.below(600)) }
             let asked = world.clock.now
             // Sometimes it is gone before the answer comes.
             guard let response = try? await caller.call(SiloV1.Silo.leaseTasks, request, timeout: .milliseconds(500 + random.below(5000))) else {

@@ -213,7 +213,9 @@ package final class SimulatedWire: Sendable {
     /// The caller does not wait any more. The server learns of it later.
     private func abandon(_ call: SimulatedCall, _ status: Status) {
         guard end(call, .failure(status)) else { return }
-        later { self.at(call.address) { call.cancelArrivals() } }
+        let cancel = { @Sendable in self.at(call.address) { call.cancelArrivals() } }
+        // Where the connection broke too, it learns later.
+        if random.happens(0.2) { delay(random.number(in: 0...3_000_000), cancel) } else { later(cancel) }
     }
 
     @discardableResult

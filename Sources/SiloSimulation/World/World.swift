@@ -21,6 +21,7 @@ package final class World: Sendable {
     let book: Book
     private let audits = AuditDesk()
     private let nodes: Mutex<[SimulatedNode]> = Mutex([])
+    private let crowd = Mutex<Crowd?>(nil)
     private let begun: Timestamp
     private let clocks: SeededRandom
 
@@ -35,6 +36,13 @@ package final class World: Sendable {
         begun = simulated.clock.now
         clocks = SeededRandom(seed: scenario.seed &* 8191)
         let trace = simulated.trace
+        let watch = LeaseWatch(leaseMilliseconds: scenario.leaseMilliseconds) { [trace, book] violation in
+            trace.note("VIOLATION \(violation)")
+            book.complain(violation)
+        }
+        simulated.wire.watch(SimulatedWire.Watcher(sent: { watch.sent($0, $1) }, ended: { [clock = simulated.clock] in
+            watch.ended($0, $1, sentAt: Timestamp($2 / 1000), $3, at: clock.now)
+        }))
         simulated.disk.takesOldStamps = !scenario.has(.storeClock)
         if scenario.has(.clocks) || scenario.has(.clockSteps) { simulated.disk.onOpen { [audits] in audits.clockWasSet(in: $0) } }
         simulated.disk.onDurable { [audits, trace, book] database, batch in
@@ -50,7 +58,7 @@ package final class World: Sendable {
     package var traceLines: [String] { trace.lines }
     package var traceFingerprint: UInt64 { trace.fingerprint }
     package var simulatedMilliseconds: Int64 { clock.now - begun }
-    package var jobs: Int { book.counts.enqueued }
+    package var jobs: Int { book.counts.enqueued + (crowd.withLock { $0 }?.stored.count ?? 0) }
 
     /// Simulated time that a run may take.
     private static let timeMax: Int64 = 24 * 3_600_000
@@ -69,21 +77,29 @@ package final class World: Sendable {
         await startNode(at: Self.addresses[0])
         let end = clock.now + scenario.loadSeconds * 1000
         let workers = Workers(self)
+        let crowd = scenario.has(.crowd) ? Crowd(self) : nil
+        self.crowd.withLock { $0 = crowd }
         await withDiscardingTaskGroup { group in
             group.addTask { await workers.run() }
+            group.addTask { await crowd?.work() }
             await withDiscardingTaskGroup { load in
                 for index in 0..<scenario.producers { load.addTask { await Producer(self, index).run(until: end) } }
                 if scenario.has(.badWorkers) {
                     for index in 0..<2 { load.addTask { await BadWorker(self, index).run(until: end) } }
                 }
+                load.addTask { await crowd?.enqueue(until: end) }
                 load.addTask { await Chaos(self).run(until: end) }
             }
             await mend()
             await drain()
             workers.stop()
+            crowd?.stop()
         }
         for node in nodes.withLock({ $0 }) { await node.stop() }
         checkEnd()
+        for tenant in crowd?.stored ?? [] where audits.state(of: Book.JobName(tenant: tenant, id: "job")) == nil {
+            book.complain("the job of \(tenant) was acknowledged and is lost")
+        }
     }
 
     /// Nothing goes wrong any more, and nothing is paused.
@@ -171,11 +187,9 @@ package final class World: Sendable {
         }
     }
 
-    /// The clock of another machine: somewhat wrong, or very much. Nil: the true time, which nobody sets.
-    private func nextClock() -> SkewedClock? {
-        guard scenario.has(.clocks) else {
-            return scenario.has(.clockSteps) ? SkewedClock(clock, aheadMilliseconds: 0, rate: 1) : nil
-        }
+    /// The clock of another machine: right, somewhat wrong, or very much.
+    private func nextClock() -> SkewedClock {
+        guard scenario.has(.clocks) else { return SkewedClock(clock, aheadMilliseconds: 0, rate: 1) }
         let reach = clocks.chance(20) ? 3_600_000 : 10_000
         let ahead = Int64(clocks.below(2 * reach + 1) - reach)
         let rate = clocks.chance(50) ? 1 : Double(900 + clocks.below(201)) / 1000

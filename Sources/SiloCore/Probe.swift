@@ -74,6 +74,7 @@ public enum Probe: String, CaseIterable, Sendable {
     // Clients and servers.
     case clientRepeated
     case clientFoundItsOwnJob
+    case clientPassedSlowCall
     case workerLostLease
     case workerGaveUpLease
     case workerConfirmedLease

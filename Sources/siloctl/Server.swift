@@ -3,6 +3,7 @@ import Foundation
 import GRPC
 import Protobuf
 import SiloAPI
+import SiloClient
 import SiloCore
 
 /// A command that failed, in words for the terminal: one line, whatever a server put into it.
@@ -11,34 +12,35 @@ struct Failure: Error, CustomStringConvertible {
     init(_ text: String) { description = text.printable }
 }
 
-/// One server, and the way from it to those that hold the shards.
+/// The way to the servers: to any of them, or to the one that holds a shard.
 struct Server {
-    private let channel: Channel
-    private let arguments: Arguments
-    private let headers: Metadata
+    private let router: Router
+    private let target: Target
 
-    init(_ arguments: Arguments, address: String? = nil) throws {
-        self.arguments = arguments
-        let text = address ?? arguments.text("address", default: "http://localhost:7450")
-        var options = ChannelOptions()
-        // A server that vanished without a word is noticed.
-        options.keepaliveInterval = .seconds(10)
-        options.keepaliveTimeout = .seconds(5)
+    init(_ arguments: Arguments) throws {
+        let text = arguments.text("address", default: "http://localhost:7450")
+        var options = ClientOptions(servers: [text])
+        options.seedsAreServers = true
+        // Whoever waits at the terminal decides how long; a server that vanished is noticed all the same.
+        options.timeout = nil
+        options.retriesMax = 2
         let authority = try Self.authority(arguments)
-        let place: ServerAddress
         do throws(ServerAddress.Mistake) {
-            place = try ServerAddress(text)
-            options.tls = try place.tls(authority, isLearnt: address != nil, arguments)
+            options.tls = try ServerAddress(text).tls(authority)
         } catch {
-            throw Arguments.Mistake(address == nil ? "--address: \(error)" : "a server names itself \(text): \(error)")
+            throw Arguments.Mistake("--address: \(error)")
         }
-        channel = Channel(target: place.target, options)
-        var headers = Metadata()
-        if let token = try Self.token(arguments) { headers.append("authorization", "Bearer \(token)") }
-        self.headers = headers
+        options.token = try Self.token(arguments)
+        router = Router(options)
+        target = .anywhere
     }
 
-    /// The authority that the command line names; nil without one.
+    private init(_ router: Router, _ target: Target) {
+        self.router = router
+        self.target = target
+    }
+
+    /// The authority that the command line names; where the first server is spoken to with TLS, so are all others.
     private static func authority(_ arguments: Arguments) throws -> ClientTLS? {
         guard let path = arguments.text("tls-ca") else { return nil }
         let pem = try InputFile.read(path, as: "--tls-ca")
@@ -65,14 +67,15 @@ struct Server {
         return token
     }
 
+    /// Sends a request once; again when it went to a server that does not hold the shard any more, which then did nothing.
     func call<Request: Message, Response: Message>(_ method: Method<Request, Response>, _ request: Request) async throws -> Response {
-        let bytes: [UInt8]
-        do {
-            bytes = try await channel.unary(method.path, request.serializedBytes(), metadata: headers)
-        } catch {
-            throw Failure("\(error)\(Self.advice(on: error))")
+        try await failing { () throws(Status) in
+            try await router.call(method, to: target, .whenMisdirected) { _ in request }
         }
-        return try Response(serializedBytes: bytes)
+    }
+
+    private func failing<Answer>(_ ask: () async throws(Status) -> Answer) async throws -> Answer {
+        do throws(Status) { return try await ask() } catch { throw Failure("\(error)\(Self.advice(on: error))") }
     }
 
     /// What to do about a refusal, where that is not plain from it.
@@ -94,12 +97,14 @@ struct Server {
         }
     }
 
-    func clusterInfo() async throws -> SiloV1.GetClusterInfoResponse { try await call(SiloV1.Silo.getClusterInfo, .init()) }
+    func clusterInfo() async throws -> SiloV1.GetClusterInfoResponse {
+        try await failing { () throws(Status) in try await router.topology().info }
+    }
 
     /// The shard of a tenant, by its id.
     func shard(of tenant: String?) async throws -> String { try await clusterInfo().shard(of: tenant) }
 
-    /// The server that holds a shard: this one, or another.
+    /// The server that holds a shard.
     func owner(of shard: String) async throws -> Server { try owner(of: shard, try await clusterInfo()) }
 
     /// The same, by what the cluster said of itself.
@@ -115,7 +120,7 @@ struct Server {
                     + "(members advertise: \(advertised))"
             )
         }
-        return owner.grpcAddr == info.thisGrpcAddr ? self : try Server(arguments, address: owner.grpcAddr)
+        return Server(router, .shard(owner.shardId))
     }
 }
 
@@ -128,16 +133,5 @@ extension SiloV1.GetClusterInfoResponse {
         }
         guard let owner else { throw Failure("no shard holds the tenant; siloctl cluster info lists the shards") }
         return owner.shardId
-    }
-}
-
-extension ServerAddress {
-    /// How to speak to a server: as the command line says; where the first server is spoken to with TLS, so are all others.
-    fileprivate func tls(
-        _ given: ClientTLS?, isLearnt: Bool, _ arguments: Arguments
-    ) throws(ServerAddress.Mistake) -> ClientTLS? {
-        guard isLearnt else { return try tls(given) }
-        let isFirstSecure = (try? ServerAddress(arguments.text("address", default: "")))?.isSecure == true
-        return given ?? (isSecure == true || isFirstSecure ? ClientTLS() : nil)
     }
 }

@@ -1,31 +1,35 @@
-import GRPC
-import SiloAPI
-import SiloCore
+package import SiloAPI
+package import SiloCore
 
 /// Which shard serves which tenants, and where.
-struct Topology: Sendable {
-    struct Shard: Sendable {
-        let id: String
-        let address: String
+package struct Topology: Sendable {
+    package struct Shard: Sendable, Equatable {
+        package let id: String
+        package let address: String
         let range: ShardRange
     }
     /// In order of their ranges. Shards that nobody owns are left out.
-    let shards: [Shard]
+    package let shards: [Shard]
     /// Every shard has an owner.
     let isWhole: Bool
+    /// All that the server said.
+    package let info: SiloV1.GetClusterInfoResponse
 
-    init(_ response: SiloV1.GetClusterInfoResponse) {
-        shards = response.shardOwners.compactMap { owner in
+    /// - Parameter answerer: where the server that answered is reached; nil: where it says that it is.
+    init(_ info: SiloV1.GetClusterInfoResponse, answerer: String? = nil) {
+        self.info = info
+        shards = info.shardOwners.compactMap { owner in
             guard !owner.grpcAddr.isEmpty else { return nil }
+            let isAnswerer = owner.grpcAddr == info.thisGrpcAddr
             let range = ShardRange(start: TenantHash(text: owner.rangeStart), end: TenantHash(text: owner.rangeEnd))
-            return Shard(id: owner.shardId, address: owner.grpcAddr, range: range)
+            return Shard(id: owner.shardId, address: isAnswerer ? answerer ?? owner.grpcAddr : owner.grpcAddr, range: range)
         }.sorted { ($0.range.start?.value ?? 0) < ($1.range.start?.value ?? 0) }
-        isWhole = shards.count == response.shardOwners.count
+        isWhole = shards.count == info.shardOwners.count
     }
 
     /// The shard of a tenant; nil when nobody serves it.
-    func shard(of tenant: String?) -> Shard? {
-        let hash = Tenant(tenant ?? Tenant.none.name).hash
+    package func shard(of tenant: Tenant) -> Shard? {
+        let hash = tenant.hash
         var low = 0
         var high = shards.count
         while low < high {
@@ -39,7 +43,7 @@ struct Topology: Sendable {
     func address(of shard: String) -> String? { shards.first { $0.id == shard }?.address }
 
     /// Every server that owns a shard, once.
-    var addresses: [String] {
+    package var addresses: [String] {
         var seen: Set<String> = []
         return shards.map(\.address).filter { seen.insert($0).inserted }
     }

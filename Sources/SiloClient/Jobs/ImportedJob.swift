@@ -37,55 +37,59 @@ public struct ImportedJob: Sendable {
 }
 
 extension Client {
-    /// Stores jobs that ran elsewhere, each on its own, in as few writes as there are shards. On return those that succeeded
-    /// are durable.
+    /// Stores jobs that ran elsewhere, each on its own: as many calls as their shards and sizes need, the shards side by side. On return
+    /// those that succeeded are durable.
     ///
     /// It can be repeated, also by the client itself after a lost answer: a job that has all of its attempts already is then
     /// refused and stays as it is.
     /// - Returns: in the jobs' order, the status that each is in now, or why it was refused.
     public func importJobs(_ jobs: [ImportedJob]) async throws(ClientError) -> [Result<JobStatus, ClientError>] {
-        var results: [Result<JobStatus, ClientError>?] = Array(repeating: nil, count: jobs.count)
-        let tenants = Dictionary(grouping: jobs.indices, by: { jobs[$0].job.tenant.map(Tenant.init) })
-        for (tenant, places) in tenants.sorted(by: { $0.value[0] < $1.value[0] }) {
-            for batch in Self.batches(of: places, bytes: { jobs[$0].payloadBytes }) {
-                do throws(Status) {
-                    let answers = try await retry.run(.tenant(tenant?.name)) { shard, address, _ throws(Status) in
-                        var request = SiloV1.ImportJobsRequest()
-                        request.jobs = batch.map { jobs[$0].request(shard: shard) }
-                        let response = try await connections.call(SiloV1.Silo.importJobs, request, at: address)
-                        guard response.results.count == batch.count else {
-                            throw Status(.internalError, "the answer has \(response.results.count) results for \(batch.count) jobs")
-                        }
-                        let refusals = response.results.map { $0.success ? nil : Status(refusal: $0.error ?? "") }
-                        // They are of one shard: when it has moved, or cannot be reached now, it takes none of them.
-                        if let first = refusals.first ?? nil, refusals.allSatisfy({ $0?.isWorthAnotherTry ?? false }) { throw first }
-                        return zip(response.results, refusals).map { ($0.status, $1) }
-                    }
-                    for (place, (status, refusal)) in zip(batch, answers) {
-                        results[place] = refusal.map { .failure(ClientError($0, job: jobs[place].id)) } ?? .success(JobStatus(status))
-                    }
-                } catch {
-                    for place in batch {
-                        var error = error
-                        // The answer when all of them run; it names but the first.
-                        if batch.count > 1, error.message.hasPrefix("cannot reimport job") {
-                            error.message = "cannot reimport job \(jobs[place].id): job is currently running"
-                        }
-                        results[place] = .failure(ClientError(error, job: jobs[place].id))
-                    }
+        await router.spread(
+            jobs, within: Enqueuer.bounds, tenant: \.job.tenant, weight: { $0.weight },
+            unsent: { job, status in .failure(ClientError(status, job: job.id)) },
+            send: { jobs, shard in await self.importJobs(jobs, to: shard) }
+        )
+    }
+
+    /// One call.
+    private func importJobs(_ jobs: [ImportedJob], to target: Target) async -> [Result<JobStatus, ClientError>] {
+        do throws(Status) {
+            let response = try await router.run(target) { shard, address, _ throws(Status) in
+                var request = SiloV1.ImportJobsRequest()
+                request.jobs = jobs.map { $0.request(shard: shard) }
+                let response = try await router.call(SiloV1.Silo.importJobs, request, at: address)
+                guard response.results.count == jobs.count else {
+                    throw Status(.internalError, "the answer has \(response.results.count) results for \(jobs.count) jobs")
                 }
+                let refusals = response.results.map(\.refusal)
+                // They are of one shard: when it has moved, or cannot be reached now, it takes none of them.
+                if let first = refusals.first ?? nil, refusals.allSatisfy({ $0?.isWorthAnotherTry ?? false }) { throw first }
+                return response
+            }
+            return zip(jobs, response.results).map { job, result in
+                result.refusal.map { .failure(ClientError($0, job: job.id)) } ?? .success(JobStatus(result.status))
+            }
+        } catch {
+            return jobs.map { job in
+                var error = error
+                // The answer when all of them run; it names but the first.
+                if jobs.count > 1, error.message.hasPrefix("cannot reimport job") {
+                    error.message = "cannot reimport job \(job.id): job is currently running"
+                }
+                return .failure(ClientError(error, job: job.id))
             }
         }
-        return results.map { $0 ?? .failure(.other(Status(.internalError, "the job was not sent"))) }
     }
 }
 
 extension ImportedJob {
-    fileprivate var payloadBytes: Int {
-        attempts.reduce(job.payload.bytes.count) { bytes, attempt in
+    /// Bytes on the wire, or a little more.
+    fileprivate var weight: Int {
+        attempts.reduce(job.weight + id.utf8.count) { bytes, attempt in
             switch attempt.outcome {
-            case .succeeded(let payload), .failed(_, let payload): bytes + payload.bytes.count
-            case .cancelled: bytes
+            case .succeeded(let payload): bytes + payload.bytes.count + 64
+            case .failed(let code, let payload): bytes + payload.bytes.count + code.utf8.count + 64
+            case .cancelled: bytes + 64
             }
         }
     }
@@ -122,6 +126,10 @@ extension ImportedJob {
         }
         return request
     }
+}
+
+extension SiloV1.ImportJobResult {
+    fileprivate var refusal: Status? { success ? nil : Status(refusal: error ?? "") }
 }
 
 extension Status {

@@ -23,9 +23,9 @@ private final class TestStorage: NodeStorage {
         var isUsedByAnother = false
         var lag: ClockLag?
         var current: FaultyStore?
-        /// Stores that are being closed; each takes as long as the test says.
+        /// Calls of `close` under way; each takes as long as the test says.
         var closing = 0
-        var close: (@Sendable () async throws(StoreError) -> Void)?
+        var close: (@Sendable (_ closing: Int) async throws(StoreError) -> Void)?
         var isErasedInUse = false
     }
     let state = Mutex(State())
@@ -43,12 +43,12 @@ private final class TestStorage: NodeStorage {
     }
 
     private func close() async throws(StoreError) {
-        let close = state.withLock { state in
+        let (close, closing) = state.withLock { state in
             state.closing += 1
-            return state.close
+            return (state.close, state.closing)
         }
         defer { change { $0.closing -= 1 } }
-        try await close?()
+        try await close?(closing)
     }
 
     func place(of name: String) -> String { "place of \(name)" }
@@ -267,8 +267,9 @@ extension ShardHost {
         try withHost { host, storage, clock, _ in
             #expect(await host.untilServing(clock, milliseconds: 1000))
             storage.change {
-                $0.close = { () async throws(StoreError) in
-                    try? await clock.sleep(milliseconds: 60_000)
+                // A second call takes longer than the first.
+                $0.close = { closing async throws(StoreError) in
+                    try? await clock.sleep(milliseconds: Int64(closing) * 30_000)
                     if fails { throw .unavailable("cannot close") }
                 }
             }

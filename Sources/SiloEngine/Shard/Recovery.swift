@@ -99,7 +99,7 @@ extension ShardMemory {
             let info = try StorageV1.ShardInfo(stored: bytes)
             guard info.formatVersion == ShardKeys.formatVersion else {
                 let way = info.formatVersion > ShardKeys.formatVersion
-                    ? "run the newer program that wrote it" : "run the older program that wrote it, or begin with an empty place"
+                    ? "run the newer program" : "run the older program that wrote it, or begin with an empty place"
                 throw .corrupt(
                     "the shard has format \(info.formatVersion), this program reads format \(ShardKeys.formatVersion) only: \(way)"
                 )

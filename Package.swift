@@ -85,6 +85,7 @@ let package = Package(
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
+            "SiloAPI", "GRPC", "Protobuf",
         ]),
         tests("SiloServerTests", ["SiloServer", "SiloEngine", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "GRPC", "Protobuf"]),
         tests("SiloClientTests", [

@@ -18,6 +18,8 @@ package final class SimulatedWire: Sendable {
         package var lostAnswers = 0.0
         /// Requests that arrive twice.
         package var duplicates = 0.0
+        /// Callers that are gone of whom the server learns only seconds later, since their connections broke.
+        package var lateCancels = 0.0
 
         package init() {}
     }
@@ -214,8 +216,7 @@ package final class SimulatedWire: Sendable {
     private func abandon(_ call: SimulatedCall, _ status: Status) {
         guard end(call, .failure(status)) else { return }
         let cancel = { @Sendable in self.at(call.address) { call.cancelArrivals() } }
-        // Where the connection broke too, it learns later.
-        if random.happens(0.2) { delay(random.number(in: 0...3_000_000), cancel) } else { later(cancel) }
+        if random.happens(faults.lateCancels) { delay(random.number(in: 0...3_000_000), cancel) } else { later(cancel) }
     }
 
     @discardableResult

@@ -47,10 +47,10 @@ import Testing
     @Test func aServerEndsThoughALargeRequestIsStillBeingRead() async throws {
         let server = try TestServer()
         let channel = Channel(target: server.target)
-        async let large = channel.unary("/test.Test/Block", [UInt8](repeating: 1, count: 1 << 20))
+        let large = Task { try await channel.unary("/test.Test/Block", [UInt8](repeating: 1, count: 1 << 20)) }
         #expect(await eventually { server.seen.waiting.load(ordering: .relaxed) == 1 })
         async let ended: Void = server.server.shutdown(grace: .zero)
-        #expect(await failure { _ = try await large } != nil)
+        #expect(await failure { _ = try await large.value } != nil)
         server.seen.isReleased.store(true, ordering: .releasing)
         await ended
         channel.close()

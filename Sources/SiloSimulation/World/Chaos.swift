@@ -14,6 +14,7 @@ struct Chaos {
 
     func run(until end: Timestamp) async {
         world.disk.faults = scenario.disk
+        world.wire.faults = scenario.wire
         async let _: Void = setClocks(until: end)
         while world.clock.now < end, world.violations.isEmpty {
             try? await world.clock.sleep(milliseconds: 1000 + Int64(random.below(15_000)))
@@ -95,7 +96,7 @@ struct Chaos {
         world.wire.faults.duplicates = 0.05
         world.wire.faults.slow = 0.05
         try? await world.clock.sleep(milliseconds: Int64(random.below(15_000)))
-        world.wire.faults = SimulatedWire.Faults()
+        world.wire.faults = scenario.wire
         world.trace.note("chaos: messages arrive")
     }
 

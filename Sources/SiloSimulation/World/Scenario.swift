@@ -100,6 +100,13 @@ package struct Scenario: Sendable, CustomStringConvertible {
         return disk
     }
 
+    /// What the network is like when nothing goes wrong.
+    var wire: SimulatedWire.Faults {
+        var wire = SimulatedWire.Faults()
+        if has(.wireFaults) { wire.lateCancels = 0.2 }
+        return wire
+    }
+
     package func has(_ feature: Feature) -> Bool { features.contains(feature) }
 
     package var description: String {

@@ -55,7 +55,9 @@ struct Server {
             return given ?? ProcessInfo.processInfo.environment["SILO_AUTH_TOKEN"]
         }
         guard given == nil else { throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other") }
-        guard let content = FileManager.default.contents(atPath: path) else { throw Failure("cannot read \(path), which --auth-token-file names") }
+        guard let content = FileManager.default.contents(atPath: path) else {
+            throw Failure("cannot read \(path), which --auth-token-file names")
+        }
         let token = String(decoding: content, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             throw Failure("\(path) must hold the secret and nothing else: one line of visible ASCII characters")
@@ -64,7 +66,9 @@ struct Server {
     }
 
     /// Sends a request once; again when it went to a server that does not hold the shard any more, which then did nothing.
-    func call<Request: Message, Response: Message>(_ method: Method<Request, Response>, _ request: Request) async throws -> Response {
+    func call<Request: Message, Response: Message>(
+        _ method: Method<Request, Response>, _ request: Request
+    ) async throws -> Response {
         try await failing { () throws(Status) in
             try await router.call(method, to: target, .whenMisdirected) { _ in request }
         }

@@ -52,8 +52,8 @@ public final class Client: Sendable {
 
     /// Stores a job. On return it is durable. A repeated send makes no second job.
     ///
-    /// Jobs that many tasks enqueue at the same time travel together; one that comes alone goes at once. Cancelling the task gives the job up:
-    /// whether it was stored is not known then.
+    /// Jobs that many tasks enqueue at the same time travel together; one that comes alone goes at once. Cancelling the task gives
+    /// the job up: whether it was stored is not known then.
     @discardableResult
     public func enqueue(_ job: NewJob) async throws(ClientError) -> JobHandle {
         let id = job.id ?? UUID.random(from: surroundings.random).text
@@ -61,8 +61,8 @@ public final class Client: Sendable {
         return JobHandle(id: id, tenant: job.tenant, client: self)
     }
 
-    /// Stores many jobs, each on its own: as many calls as their shards and sizes need, the shards side by side. On return those that
-    /// succeeded are durable. A call that fails fails its jobs and no others.
+    /// Stores many jobs, each on its own: as many calls as their shards and sizes need, the shards side by side. On return those
+    /// that succeeded are durable. A call that fails fails its jobs and no others.
     /// - Returns: in the jobs' order.
     public func enqueue(_ jobs: [NewJob]) async throws(ClientError) -> [Result<JobHandle, ClientError>] {
         let jobs = jobs.map { Enqueuer.Job(job: $0, id: $0.id ?? UUID.random(from: surroundings.random).text) }

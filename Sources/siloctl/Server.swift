@@ -68,7 +68,9 @@ struct Server {
     }
 
     /// Sends a request once; again when it went to a server that does not hold the shard any more, which then did nothing.
-    func call<Request: Message, Response: Message>(_ method: Method<Request, Response>, _ request: Request) async throws -> Response {
+    func call<Request: Message, Response: Message>(
+        _ method: Method<Request, Response>, _ request: Request
+    ) async throws -> Response {
         try await failing { () throws(Status) in
             try await router.call(method, to: target, .whenMisdirected) { _ in request }
         }

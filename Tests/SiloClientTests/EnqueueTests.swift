@@ -225,7 +225,8 @@ import Testing
             // Somewhere on the way messages are bounded.
             server.behave { call, _ in
                 guard Self.isEnqueue(call.path) else { return .answer }
-                return call.request.count > 3000 ? .fail(Status(.resourceExhausted, "Received message larger than max")) : .late(100)
+                guard call.request.count > 3000 else { return .late(100) }
+                return .fail(Status(.resourceExhausted, "Received message larger than max"))
             }
             let client = server.client()
             try await client.ping()
@@ -346,7 +347,9 @@ import Testing
             try await group.waitForAll()
         }
         #expect(calls.count - before < 500)
-        for index in [3000, 3456, 3999] { #expect(try await client.job("job-\(index)", tenant: "tenant-\(index % 500)").status() == .scheduled) }
+        for index in [3000, 3456, 3999] {
+            #expect(try await client.job("job-\(index)", tenant: "tenant-\(index % 500)").status() == .scheduled)
+        }
         await #expect(throws: ClientError.jobAlreadyExists("job-1")) { try await client.enqueue(job(1)) }
         client.close()
         await server.stop()

@@ -13,7 +13,8 @@ import Testing
         /// Items weigh what they are.
         mutating func next(at now: Int64 = 0) -> [Int]? {
             number += 1
-            return line.next(number, at: Timestamp(now), within: bounds, weight: { $0 }, isWanted: { !unwanted.contains($0) })?.items
+            let isWanted: (Int) -> Bool = { [unwanted] in !unwanted.contains($0) }
+            return line.next(number, at: Timestamp(now), within: bounds, weight: { $0 }, isWanted: isWanted)?.items
         }
 
         mutating func add(_ items: Int...) { for item in items { line.add(item) } }
@@ -56,6 +57,9 @@ import Testing
         world.unwanted = [2, 4]
         world.line.release(1)
         #expect(world.next() == [3])
+        world.add(4)
+        world.line.release(2)
+        #expect(world.next() == nil && world.line.isIdle)
     }
 
     @Test func aCallThatTakesLongLetsTheNextGoBesideIt() {
@@ -83,6 +87,7 @@ import Testing
         #expect(bounds.count(of: [Int](repeating: megabyte, count: 20)) == 8)
         #expect(bounds.count(of: [Int](repeating: 1, count: 1000)) == 256)
         #expect(bounds.count(of: []) == 0)
-        #expect(CallBounds(countMax: 2, bytesMax: 10).parts(of: [1, 2, 3, 9, 11, 1]) { $0 }.map(Array.init) == [[1, 2], [3], [9], [11], [1]])
+        let parts = CallBounds(countMax: 2, bytesMax: 10).parts(of: [1, 2, 3, 9, 11, 1]) { $0 }
+        #expect(parts.map(Array.init) == [[1, 2], [3], [9], [11], [1]])
     }
 }

@@ -145,7 +145,8 @@ import Testing
         ])
         // Nobody will ever know it again.
         Self.check(.shard("s1"), .forever, steps: [
-            (.next, Self.toS1), (.failed(Self.wrongShard), .refresh), (.learns(owners), nil), (.refreshed, .fail(Self.wrongShard)),
+            (.next, Self.toS1), (.failed(Self.wrongShard), .refresh), (.learns(owners), nil),
+            (.refreshed, .fail(Self.wrongShard)),
         ])
         owners[1].address = ""
         Self.check(.shard("s1"), steps: [

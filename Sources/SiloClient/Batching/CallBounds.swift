@@ -4,12 +4,17 @@ struct CallBounds: Sendable {
     /// Of the items' weights. An item that weighs more goes alone, so that a server that refuses it refuses no other.
     let bytesMax: Int
 
+    /// A call has room for one more item. Any item has room in an empty one.
+    func hasRoom(for weight: Int, beside count: Int, bytes: Int) -> Bool {
+        count == 0 || (count < countMax && bytes + weight <= bytesMax)
+    }
+
     /// How many items go in one call, from the first on: at least one.
     func count(of weights: some Sequence<Int>) -> Int {
         var bytes = 0
         var count = 0
-        for weight in weights.prefix(countMax) {
-            guard count == 0 || bytes + weight <= bytesMax else { break }
+        for weight in weights {
+            guard hasRoom(for: weight, beside: count, bytes: bytes) else { break }
             bytes += weight
             count += 1
         }

@@ -2,11 +2,11 @@ import GRPC
 import SiloCore
 import Synchronization
 
-/// Sends items in as few calls as there is time for. One that comes alone goes at once; those that come while a call to the same place
-/// is on its way go together in the next, in their order.
+/// Sends items in as few calls as there is time for. One that comes alone goes at once; those that come while a call to the same
+/// place is on its way go together in the next, in their order.
 final class Gatherer<Place: Hashable & Sendable, Item: Sendable>: Sendable {
-    /// Brings parcels to a place in one call. On return each has its answer; `letNextGo` may be called before, so that the next call
-    /// goes beside it.
+    /// Brings parcels to a place in one call. On return each has its answer; `letNextGo` may be called before, so that the next
+    /// call goes beside it.
     typealias Deliver = @Sendable (
         _ parcels: [Parcel<Item>], _ place: Place, _ letNextGo: @escaping @Sendable () -> Void
     ) async -> Void

@@ -25,12 +25,22 @@ struct Line<Item: Sendable>: Sendable {
         _ number: Int, at now: Timestamp, within bounds: CallBounds, weight: (Item) -> Int, isWanted: (Item) -> Bool
     ) -> Call? {
         guard holder == nil else { return nil }
-        waiting.removeAll { !isWanted($0) }
-        guard !waiting.isEmpty else { return nil }
-        let count = bounds.count(of: waiting.lazy.map(weight))
+        var items: [Item] = []
+        var bytes = 0
+        var passed = 0
+        for item in waiting {
+            if isWanted(item) {
+                let weight = weight(item)
+                guard bounds.hasRoom(for: weight, beside: items.count, bytes: bytes) else { break }
+                bytes += weight
+                items.append(item)
+            }
+            passed += 1
+        }
+        waiting.removeFirst(passed)
+        guard !items.isEmpty else { return nil }
         holder = (number, now)
-        defer { waiting.removeFirst(count) }
-        return Call(number: number, items: Array(waiting.prefix(count)))
+        return Call(number: number, items: items)
     }
 
     /// A call does not hold the line any more. Saying so again changes nothing.

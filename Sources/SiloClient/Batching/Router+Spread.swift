@@ -45,7 +45,9 @@ extension Router {
                 guard let list = rest.popFirst() else { return }
                 group.addTask {
                     var answers: [(place: Int, answer: Answer)] = []
-                    for part in list.parts { answers += zip(part, await send(part.map { items[$0] }, list.shard)).map { ($0, $1) } }
+                    for part in list.parts {
+                        answers += zip(part, await send(part.map { items[$0] }, list.shard)).map { ($0, $1) }
+                    }
                     return answers
                 }
             }

@@ -37,8 +37,8 @@ public struct ImportedJob: Sendable {
 }
 
 extension Client {
-    /// Stores jobs that ran elsewhere, each on its own: as many calls as their shards and sizes need, the shards side by side. On return
-    /// those that succeeded are durable.
+    /// Stores jobs that ran elsewhere, each on its own: as many calls as their shards and sizes need, the shards side by side. On
+    /// return those that succeeded are durable.
     ///
     /// It can be repeated, also by the client itself after a lost answer: a job that has all of its attempts already is then
     /// refused and stays as it is.

@@ -65,8 +65,8 @@ final class Connections: Sendable {
         }
     }
 
-    /// The next call to an address takes a new connection if nothing was heard on this one since `begun`: a peer may have vanished
-    /// without a word. What is under way on the old one may still end there.
+    /// The next call to an address takes a new connection if nothing was heard on this one since `begun`: a peer may have
+    /// vanished without a word. What is under way on the old one may still end there.
     func suspect(_ address: String, silentSince begun: Timestamp) {
         guard let target = (try? ServerAddress(address))?.target, let link = state.withLock({ $0.links[target] }) else { return }
         leave(link, to: target, silentSince: begun)
@@ -106,8 +106,8 @@ final class Connections: Sendable {
         let tls = try address.tls(options.tls)
         guard tls == nil, isSecure else { return tls }
         throw ServerAddress.Mistake(description: """
-            some servers are named with https:// and \(address.target) is not: write https:// before each, so that none gets the token \
-            in plain text
+            some servers are named with https:// and \(address.target) is not: write https:// before each, so that none gets \
+            the token in plain text
             """)
     }
 

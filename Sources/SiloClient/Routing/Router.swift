@@ -4,8 +4,8 @@ import SiloAPI
 import SiloCore
 import Synchronization
 
-/// The way of requests to the servers that hold their shards. It knows where the shards are, asks when it does not, follows redirects,
-/// and repeats what may be repeated.
+/// The way of requests to the servers that hold their shards. It knows where the shards are, asks when it does not, follows
+/// redirects, and repeats what may be repeated. What to do next `Delivery` decides.
 package final class Router: Sendable {
     private struct State {
         var map: RouteMap

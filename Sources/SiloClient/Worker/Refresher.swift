@@ -72,7 +72,9 @@ final class Refresher: Sendable {
         load.handlerEnded()
         guard work.execution.ending == nil else { return }
         do throws(Status) {
-            _ = try await client.router.call(SiloV1.Silo.reportRefreshOutcome, to: .shard(work.task.shard), .forever) { [request] _ in request }
+            _ = try await client.router.call(
+                SiloV1.Silo.reportRefreshOutcome, to: .shard(work.task.shard), .forever
+            ) { [request] _ in request }
         } catch {
             tell(WorkerError(doing: .reporting, work.execution.lease, ClientError(error)))
         }

@@ -2,8 +2,8 @@ import GRPC
 import SiloAPI
 import SiloCore
 
-/// Sends outcomes to their shards, again and again until they are taken or refused for good: work that is done is not lost because
-/// a server is away. Those that come while a call is on its way share the next one.
+/// Sends outcomes to their shards, again and again until they are taken or refused for good: work that is done is not lost
+/// because a server is away. Those that come while a call is on its way share the next one.
 final class Reporter: Sendable {
     private let gatherer: Gatherer<String, SiloV1.ReportOutcomeRequest>
     static let bounds = CallBounds(countMax: 256, bytesMax: 8 << 20)

@@ -5,7 +5,8 @@ import SiloClient
 import SiloCore
 import Synchronization
 
-/// The queue of a running server or cluster, over gRPC: bare calls that are made once, so that the load is what it is meant to be.
+/// The queue of a running server or cluster, over gRPC: bare calls that are made once, so that the load is what it is meant to
+/// be.
 final class ServedQueue: JobQueue {
     private let payload: Payload
     private let limits: (@Sendable (_ job: Int) -> [SiloV1.Limit])?

@@ -1,7 +1,7 @@
 import SiloClient
 
-/// What an application gets that enqueues one job at a time through the library: with many tasks at once, and from one alone. Beside
-/// each stand bare calls of one job over the same wire.
+/// What an application gets that enqueues one job at a time through the library: with many tasks at once, and from one alone.
+/// Beside each stand bare calls of one job over the same wire.
 struct LibraryEnqueue {
     let place: Suite.Place
     private static let callers = 64
@@ -26,7 +26,10 @@ struct LibraryEnqueue {
         queue.close()
         try await server.stop()
 
-        results.set(.library_per_s, libraryRate.perSecond, "\(Self.callers) callers: \(libraryRate.note); bare calls: \(bareRate.note)")
+        results.set(
+            .library_per_s, libraryRate.perSecond,
+            "\(Self.callers) callers: \(libraryRate.note); bare calls: \(bareRate.note)"
+        )
         results.set(
             .library_lone_p50_ms, lone.library.p50,
             "p99 \(Text.number(lone.library.p99, 2)); bare calls in turns with them: p50 \(Text.number(lone.bare.p50, 3)), "

@@ -18,7 +18,7 @@ struct TendLimits: Duty {
             while left > 0, let limit = limits.popAlarm(axis, by: transaction.moment[axis]) {
                 left -= 1
                 if let slots = limit as? SlotLimit {
-                    Probe.refreshByAlarm.reached()
+                    transaction.reached(.refreshByAlarm)
                     try await transaction.refreshes.planIfWaitedFor(slots)
                 } else {
                     limits.markFreed(limit)

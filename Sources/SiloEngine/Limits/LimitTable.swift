@@ -34,11 +34,13 @@ final class LimitTable {
     /// Limits that nobody waited for when they were noted, longest ago first.
     private var idle = FIFO<Limit>()
     private let healed: Healed
+    private let branches: Branches
 
     /// - Parameter limitedMax: tenants that are remembered as having slots.
-    init(pauses: PauseTable, healed: Healed, limitedMax: Int) {
+    init(pauses: PauseTable, healed: Healed, branches: Branches, limitedMax: Int) {
         self.pauses = pauses
         self.healed = healed
+        self.branches = branches
         limited = Recent(limitedMax)
     }
 
@@ -106,7 +108,7 @@ final class LimitTable {
 
     /// The line waits at a limit from now on, until it is looked at again.
     func park(_ line: Line, at demand: Demand) {
-        if let other = line.blockedAt, other !== demand.limit { Probe.lineMovedToOtherLimit.reached() }
+        if let other = line.blockedAt, other !== demand.limit { branches.reached(.lineMovedToOtherLimit) }
         leave(line)
         demand.limit.lines.add(line, max: demand.max, at: demand.limit)
         if case .slot(let limit, _) = demand { planRefresh(of: limit) }
@@ -124,7 +126,7 @@ final class LimitTable {
         let limits = demands.compactMap { if case .slot(let limit, _) = $0 { limit } else { nil } }
         for limit in limits { limit.keptFor = line }
         kept[line.id.tenant] = (line, limits)
-        Probe.slotsKeptForStarving.reached()
+        branches.reached(.slotsKeptForStarving)
     }
 
     /// The line got what it needs, or nobody waits in it any more.
@@ -258,7 +260,7 @@ final class LimitTable {
                 noteIdle(limit)
                 continue
             }
-            Probe.limitForgotten.reached()
+            branches.reached(.limitForgotten)
             if let slots = limit as? SlotLimit {
                 self.slots[SlotLimit.Name(tenant: limit.id.tenant, key: slots.key)] = nil
             } else {

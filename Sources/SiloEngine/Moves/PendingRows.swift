@@ -47,7 +47,7 @@ enum PendingRows {
         }
     }
 
-    fileprivate var loaded: Probe {
+    fileprivate var loaded: Branch {
         switch self {
         case .ready: .readyPageLoaded
         case .timers: .timerPageLoaded
@@ -77,7 +77,7 @@ extension Part {
 
     private func load(_ pending: PendingRows) async throws(StoreError) {
         guard let frontier = pending.window.frontier else { return }
-        pending.loaded.reached()
+        reached(pending.loaded)
         let page = try await readPage(of: pending, from: frontier)
         memory.change(pending) { $0.load(page.tasks, next: page.next) }
         if page.setAside > 0 {

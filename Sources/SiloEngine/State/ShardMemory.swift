@@ -30,6 +30,7 @@ final class ShardMemory {
 
     /// Broken invariants that were mended in passing.
     let healed = Healed()
+    let branches = Branches()
 
     /// Pending tasks held in all windows, and their bytes, which count against what the shards of the server hold together.
     private(set) var windowed = 0
@@ -58,7 +59,7 @@ final class ShardMemory {
         self.settings = settings
         self.windows = windows
         polls = Polls(groupsMax: settings.pollGroupsMax)
-        limits = LimitTable(pauses: pauses, healed: healed, limitedMax: settings.idleQueuesMax)
+        limits = LimitTable(pauses: pauses, healed: healed, branches: branches, limitedMax: settings.idleQueuesMax)
     }
 
     /// Rows that were held are held no more.
@@ -101,7 +102,7 @@ final class ShardMemory {
         }
         dirtyQueues.removeAll(keepingCapacity: true)
         if limits.takeDirtyRows(into: &batch, at: now) { storesDelays = true }
-        if info.note(now, storesDelays: storesDelays) || isInfoDirty {
+        if info.note(now, storesDelays: storesDelays, branches) || isInfoDirty {
             batch.append(Write(key: ShardKeys.info, value: info.serializedBytes()))
         }
         storesDelays = false
@@ -316,7 +317,7 @@ final class ShardMemory {
                 continue
             }
             owner.isInLoadOrder = false
-            Probe.windowLetGo.reached()
+            branches.reached(.windowLetGo)
             changeWindow(owner) { owner.letRowsGo() }
         }
         forgetEmptyOwners()
@@ -346,7 +347,7 @@ final class ShardMemory {
         while idleQueues.count > settings.idleQueuesMax, let queue = idleQueues.popFirst() {
             queue.isNotedIdle = false
             guard queue.isIdle, !queue.isDirty else { continue }
-            Probe.queueForgotten.reached()
+            branches.reached(.queueForgotten)
             queues[queue.id] = nil
             groups[queue.id.group]?.forget(queue)
             if groups[queue.id.group]?.isEmpty ?? false { groups[queue.id.group] = nil }

@@ -56,7 +56,7 @@ public struct Enqueue: Command {
         job.enqueueTimeMs = startAtMs
         job.startMs = startAtMs > 0 ? startAtMs : transaction.now.milliseconds
         job.createdAtMs = transaction.now.milliseconds
-        job.arrival = transaction.memory.nextArrival()
+        job.arrival = transaction.memory.info.nextArrival()
         job.retryPolicy = retryPolicy
         job.limits = limits
         job.metadata = metadata

@@ -82,7 +82,7 @@ public struct Import: Command {
         record.enqueueTimeMs = enqueueTimeMs > 0 ? enqueueTimeMs : now
         record.startMs = startAtMs > 0 ? startAtMs : now
         record.createdAtMs = now
-        record.arrival = transaction.memory.nextArrival()
+        record.arrival = transaction.memory.info.nextArrival()
         record.retryPolicy = retryPolicy
         record.limits = limits
         record.metadata = metadata

@@ -82,7 +82,7 @@ public struct Lease: Duty {
                 try await turnBack(reference, task, at: paused, in: transaction)
                 turnedBack += 1
                 if turnedBack < transaction.settings.turnedBackMax { continue }
-                memory.lookAgain(for: group)
+                memory.news.lookAgain(for: group)
                 break
             }
             answerBytes += LeasedTask.answerBytes(job, of: reference.tenant)

@@ -50,14 +50,15 @@ struct Refreshes: Part {
         record.dueAtMs = due.milliseconds
         let refresh = LiveRefresh(name, taskID, record)
         rows.put(refresh.key, record.serializedBytes())
-        memory.storesDelays = true
+        memory.info.storesDelays = true
         memory.limits.refreshes.add(refresh)
         if due <= steady { offer(refresh) }
     }
 
     private func offer(_ refresh: LiveRefresh) {
         memory.limits.refreshes.offer(refresh, until: steady + settings.leaseMilliseconds)
-        memory.wakeWaiters(of: refresh.group)
+        memory.news.workCame(for: refresh.group)
+        memory.news.workChanged(for: refresh.group)
     }
 
     /// The refresh is due, or the worker that had it did not report, or no worker took it: while somebody waits for the limit,
@@ -104,7 +105,7 @@ struct Refreshes: Part {
             memory.limits.refreshes.changed(refresh)
             leased.append(given)
         }
-        if !leased.isEmpty { memory.noteTaken(of: group) }
+        if !leased.isEmpty { memory.news.workChanged(for: group) }
         return leased
     }
 

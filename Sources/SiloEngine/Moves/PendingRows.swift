@@ -79,12 +79,12 @@ extension Part {
         guard let frontier = pending.window.frontier else { return }
         reached(pending.loaded)
         let page = try await readPage(of: pending, from: frontier)
-        memory.change(pending) { $0.load(page.tasks, next: page.next) }
+        memory.windows.change(pending) { $0.load(page.tasks, next: page.next) }
         if page.setAside > 0 {
             memory.countOut(page.setAside, of: pending)
             pending.owner.hasUnwrittenRows = true
         }
-        memory.shrinkWindows(keeping: pending.owner)
+        memory.windows.shrink(keeping: pending.owner)
     }
 
     /// Reads the first rows from a position on, a page at a time until there are some or the range ends. A row that cannot be read is

@@ -156,13 +156,13 @@ final class ShardLoop {
 
     /// Gives what became ready to those who wait for it, in the same batch and before anybody who came later.
     private func serveWaiters(_ room: inout TurnRoom, _ answers: inout [any PendingWork]) async throws(StoreError) {
-        let ready = memory.takeNewlyReady()
+        let ready = memory.news.takeReady()
         guard !memory.waiters.isEmpty else { return }
         for group in ready.sorted() {
             while memory.hasWork(for: group), let waiter = memory.waiters.first(of: group) {
                 transaction.begin()
                 guard !room.isSpent(at: transaction.steady), !mailbox.isOver else {
-                    memory.lookAgain(for: group)
+                    memory.news.lookAgain(for: group)
                     break
                 }
                 _ = try await waiter.run(in: transaction, &room)
@@ -190,7 +190,7 @@ final class ShardLoop {
 
     /// Wakes the loop when a date comes, or when the next lease expires, length of time has passed or waiting ends.
     private func setAlarm() {
-        let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.unserved.isEmpty && !memory.waiters.isEmpty
+        let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.news.unserved.isEmpty && !memory.waiters.isEmpty
         if isBehind { return mailbox.wake() }
         let date = memory.nextDate ?? .distantFuture
         let delay = [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline, memory.nextDelay].compactMap { $0 }.min() ?? .distantFuture

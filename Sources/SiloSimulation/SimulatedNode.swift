@@ -1,4 +1,4 @@
-import SiloCore
+package import SiloCore
 package import SiloEngine
 package import SiloServer
 package import SiloTesting
@@ -37,13 +37,13 @@ package final class SimulatedNode: Sendable {
     package static func start(
         on disk: SimulatedDisk, at address: String, _ settings: NodeSettings, in world: SimulatedWorld,
         clock: SkewedClock? = nil, rateLimiter: (any RateLimiter)? = nil,
-        onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
+        events: @escaping @Sendable (ShardID) -> any EngineEvents = { _ in NoEvents() }
     ) async throws -> SimulatedNode {
         let mount = disk.mount(clock ?? world.clock)
         let process = SimulatedProcess(on: world.executor)
         let core = try await NodeCore.open(
             in: mount, settings, address: address, surroundings: world.surroundings(clock ?? world.clock, process),
-            rateLimiter: rateLimiter, logger: world.logger, onHealed: onHealed
+            rateLimiter: rateLimiter, logger: world.logger, events: events
         )
         world.wire.serve(core.methods, at: address)
         return SimulatedNode(core, mount, at: address, clock: clock, process, in: world)

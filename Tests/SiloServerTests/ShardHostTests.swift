@@ -123,7 +123,7 @@ private func withHost(
         let host = ShardHost(
             ShardMap.Entry(id: ShardID(.random(from: SeededRandom(seed: 2))), range: ShardRange(start: nil, end: nil)),
             in: storage, settings: EngineSettings(), surroundings: surroundings, rateLimiter: nil,
-            budgets: MemoryBudgets(EngineSettings()), logger: logger, onHealed: { _ in }, onChange: { _ in }
+            budgets: MemoryBudgets(EngineSettings()), logger: logger, onChange: { _ in }
         )
         let running = surroundings.start { await host.run() }
         try await body(host, storage, clock, lines)

@@ -27,7 +27,7 @@ public struct Delete: Command {
     /// Durable when answered.
     package func run(_ found: Finished?, in transaction: Transaction) async throws(StoreError) {
         guard let (job, stored, status) = found.map({ ($0.job, $0.stored, $0.status) }) else { return }
-        Probe.deleted.reached()
+        transaction.reached(.deleted)
         let rows = transaction.rows
         transaction.finished.remove(job, status)
         rows.delete(job.keys.job(id))

@@ -37,13 +37,13 @@ public struct Enqueue: Command {
     /// Refused with `.jobAlreadyExists`.
     package func check(_ view: View) async throws(Refusal) -> Queue {
         let queue = try await view.queue(tenant, TaskGroup(taskGroup))
-        if let id, try await view.get(queue.keys.job(id)) != nil { throw .refused(Self.exists(id)) }
+        if let id, try await view.get(queue.keys.job(id)) != nil { throw Self.exists(id, view) }
         return queue
     }
 
-    fileprivate static func exists(_ id: JobID) -> SiloError {
-        Probe.duplicateID.reached()
-        return .jobAlreadyExists(id)
+    fileprivate static func exists(_ id: JobID, _ view: View) -> Refusal {
+        view.reached(.duplicateID)
+        return .refused(.jobAlreadyExists(id))
     }
 
     /// The job's id. Durable when answered.
@@ -56,7 +56,7 @@ public struct Enqueue: Command {
         job.enqueueTimeMs = startAtMs
         job.startMs = startAtMs > 0 ? startAtMs : transaction.now.milliseconds
         job.createdAtMs = transaction.now.milliseconds
-        job.arrival = transaction.memory.nextArrival()
+        job.arrival = transaction.memory.info.nextArrival()
         job.retryPolicy = retryPolicy
         job.limits = limits
         job.metadata = metadata
@@ -93,7 +93,7 @@ public struct EnqueueAll: Command {
         var named: Set<Name> = []
         for job in jobs {
             queues.append(try await job.check(view))
-            if let id = job.id, !named.insert(Name(tenant: job.tenant, id: id)).inserted { throw .refused(Enqueue.exists(id)) }
+            if let id = job.id, !named.insert(Name(tenant: job.tenant, id: id)).inserted { throw Enqueue.exists(id, view) }
         }
         return queues
     }

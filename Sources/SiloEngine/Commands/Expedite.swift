@@ -33,7 +33,7 @@ public struct Expedite: Command {
     package func run(_ found: PendingJob, in transaction: Transaction) async throws(StoreError) {
         let (job, stored) = (found.job, found.stored)
         let task = try await transaction.pending.takeReleasing(found.pending, job, stored)
-        Probe.expeditedTimer.reached()
+        transaction.reached(.expeditedTimer)
         try await transaction.attempts.schedule(
             job, stored.job, stored.jobBytes, attempt: task.attempt, relative: task.relativeAttempt, start: transaction.now
         )

@@ -29,7 +29,7 @@ public struct Heartbeat: Command {
     package func check(_ view: View) async throws(Refusal) -> Held {
         if let lease = view.lease(task, of: tenant) {
             guard lease.record.workerId.hasSameBytes(as: worker) else {
-                Probe.heartbeatOfStranger.reached()
+                view.reached(.heartbeatOfStranger)
                 throw .refused(.leaseOwnerMismatch)
             }
             return .lease(lease)

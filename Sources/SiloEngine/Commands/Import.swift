@@ -82,13 +82,13 @@ public struct Import: Command {
         record.enqueueTimeMs = enqueueTimeMs > 0 ? enqueueTimeMs : now
         record.startMs = startAtMs > 0 ? startAtMs : now
         record.createdAtMs = now
-        record.arrival = transaction.memory.nextArrival()
+        record.arrival = transaction.memory.info.nextArrival()
         record.retryPolicy = retryPolicy
         record.limits = limits
         record.metadata = metadata
         record.payload = payload
 
-        (attempts.isEmpty ? Probe.importedNew : .importedFinished).reached()
+        transaction.reached(attempts.isEmpty ? .importedNew : .importedFinished)
         let encoded = record.serializedBytes()
         transaction.rows.put(job.keys.job(id), encoded)
         for (name, value) in metadata { transaction.rows.put(job.keys.metadata(name, value, id), []) }
@@ -121,7 +121,7 @@ public struct Import: Command {
     private func addAttempts(
         to stored: StoredJob, _ job: JobReference, existing: Int, _ pending: Pending?, in transaction: Transaction
     ) async throws(StoreError) -> JobStatusName {
-        (stored.isFinished ? Probe.reimportedFinished : .reimportedPending).reached()
+        transaction.reached(stored.isFinished ? .reimportedFinished : .reimportedPending)
         if let status = stored.status, stored.isFinished { transaction.finished.takeBack(job, status) }
         if let pending { _ = try await transaction.pending.takeReleasing(pending, job, stored) }
         var record = stored.job

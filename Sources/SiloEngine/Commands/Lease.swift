@@ -82,12 +82,12 @@ public struct Lease: Duty {
                 try await turnBack(reference, task, at: paused, in: transaction)
                 turnedBack += 1
                 if turnedBack < transaction.settings.turnedBackMax { continue }
-                memory.lookAgain(for: group)
+                memory.news.lookAgain(for: group)
                 break
             }
             answerBytes += LeasedTask.answerBytes(job, of: reference.tenant)
             if answerBytes > answerBytesMax, !leased.isEmpty || !takesOversized {
-                Probe.oversizedTaskPutBack.reached()
+                transaction.reached(.oversizedTaskPutBack)
                 transaction.ready.add(reference, task)
                 break
             }
@@ -112,7 +112,7 @@ public struct Lease: Duty {
         let reference = JobReference(id: pending.position.job, queue: queue)
         if let job = pending.record.job { return (reference, job, pending.record) }
         let key = queue.keys.job(reference.id)
-        Probe.jobReadBesideTask.reached()
+        transaction.reached(.jobReadBesideTask)
         if let bytes = try await transaction.rows.get(key) {
             if let job = try? StorageV1.Job(serializedBytes: bytes) { return (reference, job, pending.record) }
             transaction.setAside(Row(key: key, value: bytes))
@@ -138,7 +138,7 @@ public struct Lease: Duty {
     private func turnBack(
         _ job: JobReference, _ task: StorageV1.Task, at paused: Demand, in transaction: Transaction
     ) async throws(StoreError) {
-        Probe.pausedLimitTurnsReadyJobBack.reached()
+        transaction.reached(.pausedLimitTurnsReadyJobBack)
         try await transaction.lines.add(job, try await transaction.limits.releasing(task, job), at: paused)
         job.queue.deficit -= 1
     }

@@ -38,7 +38,7 @@ public struct ReportOutcome: Command {
         guard view.refresh(task, of: tenant) == nil else {
             throw .refused(.invalidArgument("task is a RefreshFloatingLimit: report it with ReportRefreshOutcome"))
         }
-        Probe.lateReport.reached()
+        view.reached(.lateReport)
         throw .refused(.leaseNotFound)
     }
 

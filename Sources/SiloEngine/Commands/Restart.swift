@@ -30,7 +30,7 @@ public struct Restart: Command {
         try await transaction.finished.keepRecordsForEver(of: job, stored)
         let attempt = status.lastAttempt == nil ? status.attempt : status.attempt + 1
         let start = max(transaction.now, status.waitsFor(Timestamp(stored.job.enqueueTimeMs)) ?? transaction.now)
-        Probe.restarted.reached()
+        transaction.reached(.restarted)
         try await transaction.attempts.schedule(job, stored.job, stored.jobBytes, attempt: max(1, attempt), relative: 1, start: start)
     }
 }

@@ -15,6 +15,9 @@ package struct View {
     var now: Timestamp { transaction.now }
     var settings: EngineSettings { transaction.settings }
 
+    /// For whoever counts: see `EngineEvents`.
+    func reached(_ branch: Branch) { memory.branches.reached(branch) }
+
     // MARK: Rows
 
     func get(_ key: Bytes) async throws(Refusal) -> Bytes? {

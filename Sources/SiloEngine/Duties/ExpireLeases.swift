@@ -26,14 +26,14 @@ struct ExpireLeases: Duty {
 
     private func expire(_ lease: LiveLease, in transaction: Transaction) async throws(StoreError) {
         if lease.cancelledAt != nil {
-            Probe.cancelledLeaseExpired.reached()
+            transaction.reached(.cancelledLeaseExpired)
             return try await transaction.attempts.end(lease, .cancelled)
         }
         if !lease.record.heard, lease.record.unheard < transaction.settings.unheardLeasesMax {
-            Probe.unheardLeaseGivenBack.reached()
+            transaction.reached(.unheardLeaseGivenBack)
             return try await transaction.attempts.release(lease, unheard: lease.record.unheard + 1)
         }
-        Probe.leaseExpired.reached()
+        transaction.reached(.leaseExpired)
         let end = transaction.moment.date(of: lease.expiresAt)
         let text = "lease expired at \(end) (now \(transaction.now)), worker=\(lease.record.workerId)"
         try await transaction.attempts.end(lease, .failure(code: "WORKER_CRASHED", data: messagePack(text)))

@@ -17,10 +17,11 @@ struct TendLimits: Duty {
         for axis in Axis.allCases {
             while left > 0, let limit = limits.popAlarm(axis, by: transaction.moment[axis]) {
                 left -= 1
-                if let slots = limit as? SlotLimit {
-                    Probe.refreshByAlarm.reached()
-                    try await transaction.refreshes.planIfWaitedFor(slots)
-                } else {
+                switch limit {
+                case .slots(let limit):
+                    transaction.reached(.refreshByAlarm)
+                    try await transaction.refreshes.planIfWaitedFor(limit)
+                case .bucket(let limit):
                     limits.markFreed(limit)
                 }
             }

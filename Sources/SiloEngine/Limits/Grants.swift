@@ -15,7 +15,7 @@ struct Grants: Part {
         while left > 0, let limit = memory.limits.nextFreed() {
             if try await !grant(limit, &left) {
                 memory.limits.markFreed(limit)
-                Probe.grantsLeftOver.reached()
+                reached(.grantsLeftOver)
             }
         }
     }

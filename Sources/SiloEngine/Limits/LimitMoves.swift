@@ -27,7 +27,10 @@ struct LimitMoves: Part {
 
     private func bucket(_ rate: StorageV1.RateLimit, of tenant: Tenant) async throws(StoreError) -> BucketLimit {
         let limit = try await storedBucket(rate, of: tenant)
-        if limit.bucket.isAhead(of: now) { change(limit) { $0.setBack(to: now, rate) } }
+        if limit.bucket.isAhead(of: now) {
+            reached(.calendarWindowSetBack)
+            change(limit) { $0.setBack(to: now, rate) }
+        }
         return limit
     }
 
@@ -85,18 +88,18 @@ struct LimitMoves: Part {
             case .slot(let limit, let max):
                 let hasRoom = limit.hasRoom(max, for: line)
                 guard hasRoom, !isNewcomer || limit.lines.isEmpty || limit.candidate() == nil else {
-                    if hasRoom { Probe.newcomerGoesBehindLine.reached() }
+                    if hasRoom { reached(.newcomerGoesBehindLine) }
                     return .blocked(demand, dueAt: nil)
                 }
             case .hits(let limit, let rate):
                 var bucket = limit.bucket
-                bucket.pass(to: moment, rate)
+                if bucket.pass(to: moment, rate) { reached(.windowPassed) }
                 let isReset = rate.behavior & RateBehavior.resetRemaining != 0
-                if isReset { Probe.bucketReset.reached() }
+                if isReset { reached(.bucketReset) }
                 guard isReset || bucket.hasRoom(rate), !isNewcomer || limit.lines.isEmpty else {
                     let dueAt = bucket.dueAt(rate, now: moment)
-                    (rate.algorithm == Bucket.leakyBucket ? Probe.leakyBucketBlocked : .rateBlocked).reached()
-                    if dueAt == nil { Probe.bucketFullOfPromises.reached() }
+                    reached(rate.algorithm == Bucket.leakyBucket ? .leakyBucketBlocked : .rateBlocked)
+                    if dueAt == nil { reached(.bucketFullOfPromises) }
                     return .blocked(demand, dueAt: dueAt)
                 }
             }
@@ -114,7 +117,7 @@ struct LimitMoves: Part {
     /// Frees slots that were taken when the tenant's holders had been dropped `hold` times.
     func free(_ keys: [LimitKey], hold: UInt32?, of tenant: Tenant) async throws(StoreError) {
         guard let hold else { return }
-        guard hold == memory.limits.dropCount(of: tenant) else { return Probe.dropVoidsHold.reached() }
+        guard hold == memory.limits.dropCount(of: tenant) else { return reached(.dropVoidsHold) }
         for key in keys {
             let limit = try await slot(key, of: tenant)
             guard limit.free() else {
@@ -192,7 +195,9 @@ struct LimitMoves: Part {
         change(limit) { bucket in
             var drained = bucket
             drained.pass(to: moment, rate)
-            if drained.drain(rate, at: moment) { bucket = drained }
+            guard drained.drain(rate, at: moment) else { return }
+            reached(.bucketDrained)
+            bucket = drained
         }
     }
 }

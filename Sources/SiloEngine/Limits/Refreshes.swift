@@ -41,7 +41,7 @@ struct Refreshes: Part {
     private static let jobsLookedAt = 64
 
     private func plan(of limit: SlotLimit, for group: TaskGroup, due: Timestamp) {
-        Probe.refreshPlanned.reached()
+        reached(.refreshPlanned)
         let name = SlotLimit.Name(tenant: limit.id.tenant, key: limit.key)
         let taskID = TaskID(.random(from: transaction.random))
         var record = StorageV1.Refresh()
@@ -50,21 +50,22 @@ struct Refreshes: Part {
         record.dueAtMs = due.milliseconds
         let refresh = LiveRefresh(name, taskID, record)
         rows.put(refresh.key, record.serializedBytes())
-        memory.storesDelays = true
+        memory.info.storesDelays = true
         memory.limits.refreshes.add(refresh)
         if due <= steady { offer(refresh) }
     }
 
     private func offer(_ refresh: LiveRefresh) {
         memory.limits.refreshes.offer(refresh, until: steady + settings.leaseMilliseconds)
-        memory.wakeWaiters(of: refresh.group)
+        memory.news.workCame(for: refresh.group)
+        memory.news.workChanged(for: refresh.group)
     }
 
     /// The refresh is due, or the worker that had it did not report, or no worker took it: while somebody waits for the limit,
     /// workers are asked again, those of another group when they alone are there.
     func tend(_ refresh: LiveRefresh) async throws(StoreError) {
-        if refresh.isLeased { Probe.refreshExpired.reached() }
-        if refresh.offeredUntil != nil { Probe.refreshNotTaken.reached() }
+        if refresh.isLeased { reached(.refreshExpired) }
+        if refresh.offeredUntil != nil { reached(.refreshNotTaken) }
         let limit = try await limits.slot(refresh.limit.key, of: refresh.limit.tenant)
         // While lines are still to be read, those in memory are not all who wait.
         let group = try await group(waitingAt: limit) ?? (memory.limits.unreadLines == nil ? nil : refresh.group)
@@ -105,7 +106,7 @@ struct Refreshes: Part {
             memory.limits.refreshes.changed(refresh)
             leased.append(given)
         }
-        if !leased.isEmpty { memory.noteTaken(of: group) }
+        if !leased.isEmpty { memory.news.workChanged(for: group) }
         return leased
     }
 
@@ -120,7 +121,7 @@ struct Refreshes: Part {
     /// Lets others have a refresh that a worker was never told of.
     func release(_ refresh: LiveRefresh) {
         guard refresh.isLeased else { return }
-        Probe.refreshGivenBack.reached()
+        reached(.refreshGivenBack)
         refresh.record.workerId = ""
         refresh.record.expiresAtMs = 0
         rows.put(refresh.key, refresh.record.serializedBytes())
@@ -135,7 +136,7 @@ struct Refreshes: Part {
         guard var floating = limit.floating else { return }
         switch outcome {
         case .success(let newMax):
-            (newMax < floating.currentMax ? Probe.floatingLowered : .floatingRaised).reached()
+            reached(newMax < floating.currentMax ? .floatingLowered : .floatingRaised)
             floating.currentMax = newMax
             floating.lastRefreshedAtMs = now.milliseconds
             floating.lastRefreshedSteadyMs = steady.milliseconds
@@ -151,10 +152,10 @@ struct Refreshes: Part {
             floating.nextRetryAtMs = (steady + backoff).milliseconds
             limit.floating = floating
             if let group = try await group(waitingAt: limit) {
-                Probe.refreshFailedWithWaiters.reached()
+                reached(.refreshFailedWithWaiters)
                 plan(of: limit, for: group, due: steady + backoff)
             } else {
-                Probe.refreshFailedWithoutWaiters.reached()
+                reached(.refreshFailedWithoutWaiters)
             }
         }
         memory.limits.markDirty(limit)

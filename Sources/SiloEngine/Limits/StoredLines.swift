@@ -11,7 +11,7 @@ struct StoredLines: Part {
     /// Reads some more of them, and finds out where each waits.
     func readSome() async throws(StoreError) {
         guard let start = memory.limits.unreadLines else { return }
-        Probe.linesReadAfterOpening.reached()
+        reached(.linesReadAfterOpening)
         let (rows, next) = try await rows.scan(from: start, to: ShardKeys.lines.end, limit: Self.countMax, merging: false)
         var left = Self.countMax
         for row in rows {

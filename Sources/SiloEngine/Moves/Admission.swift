@@ -75,10 +75,10 @@ struct Admission: Part {
         _ job: JobReference, _ task: StorageV1.Task, _ rate: StorageV1.RateLimit, roomAt: Due?
     ) async throws(StoreError) {
         guard rate.maxRetries == 0 || task.rateChecks < rate.maxRetries else {
-            Probe.rateExhausted.reached()
+            reached(.rateExhausted)
             return try await fail(job, task, rate)
         }
-        Probe.ratePutOff.reached()
+        reached(.ratePutOff)
         // Whoever would come back at once, again and again, leaves some time to others.
         let isHasty = rate.maxRetries == 0 || task.rateChecks >= Self.hastyChecksMax
         let least = isHasty ? settings.rateRetryLeastMilliseconds : 0

@@ -39,7 +39,7 @@ struct Attempts: Part {
         var state = attempt.outcome
         if state == .failed {
             if lease.cancelledAt != nil {
-                Probe.failureOfCancelledJob.reached()
+                reached(.failureOfCancelledJob)
                 state = .cancelled
             } else if try await retry(job, after: attempt) {
                 return
@@ -60,7 +60,7 @@ struct Attempts: Part {
             let wait = stored.retryPolicy?.wait(after: attempt, of: job)
         else { return false }
         rows.put(job.keys.attempt(job.id, attempt.number), attempt.serializedBytes())
-        if wait == 0 { Probe.retryAtOnce.reached() }
+        if wait == 0 { reached(.retryAtOnce) }
         try await schedule(
             job, stored, bytes.count, attempt: attempt.number + 1, relative: attempt.relativeNumber + 1, start: now + wait,
             after: wait > 0 ? .delay(until: steady + wait) : nil
@@ -83,14 +83,14 @@ struct Attempts: Part {
             return try await limits.free(slots, hold: record.hold, of: tenant)
         }
         if let cancelledAt = lease.cancelledAt {
-            Probe.cancelledLeaseGivenBack.reached()
+            reached(.cancelledLeaseGivenBack)
             try await limits.free(slots, hold: record.hold, of: tenant)
             let end = JobEnd(
                 state: .cancelled, attempt: record.attempt, relative: record.relativeAttempt, cancelledAt: cancelledAt
             )
             return try await finished.add(job, end)
         }
-        Probe.leaseGivenBack.reached()
+        reached(.leaseGivenBack)
         var task = StorageV1.Task(
             stored.job, attempt: record.attempt, relative: record.relativeAttempt, start: Timestamp(record.startMs),
             scheduledAt: stored.scheduledAt, encodedBytes: stored.jobBytes, settings
@@ -101,7 +101,10 @@ struct Attempts: Part {
             // Its hits may be of a window that has passed: it is admitted anew.
             let start = Moment(wall: Timestamp(record.startedAtMs), steady: Timestamp(record.startedSteadyMs))
             let now = moment
-            try await limits.changeBuckets(stored.job.limits.rates, of: tenant) { $0.refund($1, startedAt: start, now: now) }
+            try await limits.changeBuckets(stored.job.limits.rates, of: tenant) {
+                reached(.hitsGivenBack)
+                $0.refund($1, startedAt: start, now: now)
+            }
             try await limits.free(slots, hold: record.hold, of: tenant)
             return try await admission.admitAgain(job, task)
         }

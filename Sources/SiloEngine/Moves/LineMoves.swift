@@ -39,7 +39,7 @@ struct LineMoves: Part {
         memory.popFirst(of: .waiting(line))
         memory.countOutWaiting(of: queue)
         guard line.waiting == 0 else { return }
-        Probe.lineEndedWithItsLastJob.reached()
+        reached(.lineEndedWithItsLastJob)
         memory.limits.forget(line)
     }
 }

@@ -33,6 +33,9 @@ extension Part {
     /// New values of floating limits.
     var refreshes: Refreshes { Refreshes(transaction: transaction) }
 
+    /// A rare branch, for whoever counts: see `EngineEvents`.
+    func reached(_ branch: Branch) { memory.branches.reached(branch) }
+
     // What they work with.
     var memory: ShardMemory { transaction.memory }
     var rows: Overlay { transaction.rows }

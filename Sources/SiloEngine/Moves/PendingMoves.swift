@@ -58,9 +58,9 @@ struct PendingMoves: Part {
     /// The same, and gives up what it holds.
     func takeReleasing(_ pending: Pending, _ job: JobReference, _ stored: StoredJob) async throws(StoreError) -> StorageV1.Task {
         switch pending.place {
-        case .ready: Probe.takenFromReady.reached()
-        case .timer: Probe.takenFromTimer.reached()
-        case .waiting: Probe.takenFromLine.reached()
+        case .ready: reached(.takenFromReady)
+        case .timer: reached(.takenFromTimer)
+        case .waiting: reached(.takenFromLine)
         }
         return try await limits.releasing(try await take(pending, job, stored), job)
     }

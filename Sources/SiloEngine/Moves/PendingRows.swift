@@ -47,7 +47,7 @@ enum PendingRows {
         }
     }
 
-    fileprivate var loaded: Probe {
+    fileprivate var loaded: Branch {
         switch self {
         case .ready: .readyPageLoaded
         case .timers: .timerPageLoaded
@@ -77,14 +77,14 @@ extension Part {
 
     private func load(_ pending: PendingRows) async throws(StoreError) {
         guard let frontier = pending.window.frontier else { return }
-        pending.loaded.reached()
+        reached(pending.loaded)
         let page = try await readPage(of: pending, from: frontier)
-        memory.change(pending) { $0.load(page.tasks, next: page.next) }
+        memory.windows.change(pending) { $0.load(page.tasks, next: page.next) }
         if page.setAside > 0 {
             memory.countOut(page.setAside, of: pending)
             pending.owner.hasUnwrittenRows = true
         }
-        memory.shrinkWindows(keeping: pending.owner)
+        memory.windows.shrink(keeping: pending.owner)
     }
 
     /// Reads the first rows from a position on, a page at a time until there are some or the range ends. A row that cannot be read is

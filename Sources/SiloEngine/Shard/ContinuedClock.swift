@@ -35,10 +35,10 @@ extension StorageV1.ShardInfo {
 
     /// Notes what the clocks show, if that is needed: because the end of a length of time is stored with it, or because the wall
     /// clock was set since, which whoever opens the shard next would take for time that has passed. False when it says so already.
-    mutating func note(_ now: Moment, storesDelays: Bool) -> Bool {
+    mutating func note(_ now: Moment, storesDelays: Bool, _ branches: Branches) -> Bool {
         let hasMoved = steadyMs != 0 && abs((now.wall - Timestamp(wallMs)) - (now.steady - Timestamp(steadyMs))) > Self.stepNoted
         guard hasMoved || storesDelays && steadyMs != now.steady.milliseconds else { return false }
-        if hasMoved { Probe.clockStepNoted.reached() }
+        if hasMoved { branches.reached(.clockStepNoted) }
         wallMs = now.wall.milliseconds
         steadyMs = now.steady.milliseconds
         return true

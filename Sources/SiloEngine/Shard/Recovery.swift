@@ -8,9 +8,7 @@ extension ShardMemory {
     static func recover(
         from store: any KeyValueStore, _ info: StorageV1.ShardInfo, settings: EngineSettings, windows: MemoryBudget, at now: Moment
     ) async throws(StoreError) -> ShardMemory {
-        let memory = ShardMemory(settings: settings, windows: windows, pauses: try await pauses(in: store))
-        memory.info = info
-        memory.arrivals = info.arrivalsFrom
+        let memory = ShardMemory(settings: settings, windows: windows, pauses: try await pauses(in: store), info: info)
         try await memory.recoverLimits(from: store, at: now.steady)
 
         var withLeases: [Queue] = []
@@ -112,21 +110,4 @@ extension ShardMemory {
         try await store.write([Write(key: ShardKeys.info, value: info.serializedBytes())])
         return info
     }
-}
-
-extension ShardMemory {
-    /// Where a new job stands among those that came: behind all of them, whatever the clock says and whoever opened the shard.
-    ///
-    /// Numbers are set aside by the block, so that one row is written for very many jobs. When the shard is opened anew, those that
-    /// are left of a block are passed over.
-    func nextArrival() -> UInt64 {
-        if arrivals >= info.arrivalsFrom {
-            info.arrivalsFrom = arrivals + Self.arrivalsBlock
-            isInfoDirty = true
-        }
-        defer { arrivals += 1 }
-        return arrivals
-    }
-
-    private static let arrivalsBlock: UInt64 = 1 << 20
 }

@@ -36,14 +36,15 @@ public final class Shard: Sendable {
     ///   - executor: where its tasks run; nil: Swift's shared pool.
     ///   - rateLimiter: is asked instead of the shard's own buckets.
     ///   - budgets: memory that it shares with other shards; nil: it has its own, as large as the settings say.
-    ///   - onHealed: is told once of each kind of broken invariant that was mended in passing; see `ShardCounts.healed`.
+    ///   - events: is told what the shard does.
+    ///   - mayAnswer: whether this process is still the shard's owner; asked before every answer, which fails otherwise. It must not wait.
     ///   - onAudit: is told what each audit of the limits found; see `EngineSettings.auditMilliseconds`.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
         clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), executor: (any TaskExecutor)? = nil,
         rateLimiter: (any RateLimiter)? = nil, budgets: MemoryBudgets? = nil,
-        onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in },
-        onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
+        events: any EngineEvents = NoEvents(), mayAnswer: @escaping @Sendable () -> Bool = { true },
+        onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in }
     ) async throws(StoreError) -> Shard {
         let settings = settings.asking(rateLimiter)
         let budgets = budgets ?? MemoryBudgets(settings)
@@ -59,7 +60,8 @@ public final class Shard: Sendable {
         let polls = memory.polls
         gauge.update(from: memory)
         let committer = Committer(
-            store: store, mailbox: mailbox, clock: clock, flushGapMilliseconds: settings.flushGapMilliseconds
+            store: store, mailbox: mailbox, clock: clock, flushGapMilliseconds: settings.flushGapMilliseconds, events: events,
+            mayAnswer: mayAnswer
         )
         // Ends when the shard is closed or its store fails; `close` and `untilStopped` await it.
         // `memory` belongs to the loop alone from here on.
@@ -87,7 +89,7 @@ public final class Shard: Sendable {
             do throws(StoreError) {
                 let loop = ShardLoop(
                     memory: memory, store: store, mailbox: mailbox, committer: committer,
-                    clock: clock, random: random, executor: executor, gauge: gauge, rateLimiter: rateLimiter, onHealed: onHealed
+                    clock: clock, random: random, executor: executor, gauge: gauge, rateLimiter: rateLimiter, events: events
                 )
                 try await loop.run()
                 committer.stop()

@@ -21,11 +21,15 @@ public enum HealedFault: String, CaseIterable, Sendable {
 /// What was mended since the shard was opened. Only the shard's loop touches it.
 final class Healed {
     private(set) var counts: [HealedFault: Int] = [:]
-    private var new: [HealedFault] = []
+    private var new: [(fault: HealedFault, count: Int)] = []
 
     func note(_ fault: HealedFault) {
-        if counts[fault] == nil { new.append(fault) }
         counts[fault, default: 0] += 1
+        if let index = new.firstIndex(where: { $0.fault == fault }) {
+            new[index].count += 1
+        } else {
+            new.append((fault, 1))
+        }
     }
 
     /// Counts down, never below zero: a stored count that is wrong must not stop the process.
@@ -34,9 +38,9 @@ final class Healed {
         count -= min(count, amount)
     }
 
-    /// Kinds that were seen for the first time since the last call.
-    func takeNew() -> [HealedFault] {
-        defer { new = [] }
-        return new
+    /// Tells what was mended since the last call.
+    func tell(_ events: any EngineEvents) {
+        for (fault, count) in new { events.healed(fault, count: count, isFirst: counts[fault] == count) }
+        new = []
     }
 }

@@ -3,7 +3,7 @@ import SiloCore
 import SiloStore
 
 /// The jobs of one tenant in one task group: how many stand in each place, and the heads of those that wait.
-package final class Queue: WindowOwner {
+package final class Queue: WindowOwner, RowOwner, Forgettable {
     struct ID: Hashable {
         let tenant: Tenant
         let group: TaskGroup

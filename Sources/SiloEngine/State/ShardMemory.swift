@@ -19,12 +19,7 @@ final class ShardMemory {
     var checks: [PendingCheck] = []
 
     /// What the database says of itself.
-    var info = StorageV1.ShardInfo()
-    var isInfoDirty = false
-    /// The batch that is being made stores the end of a length of time.
-    var storesDelays = false
-    /// The number of the next job that comes.
-    var arrivals: UInt64 = 0
+    var info: InfoRow
 
     /// Jobs stored, and those of them that are finished.
     var totalJobs: Int64 = 0
@@ -32,39 +27,29 @@ final class ShardMemory {
 
     /// Broken invariants that were mended in passing.
     let healed = Healed()
+    let branches = Branches()
 
-    /// Pending tasks held in all windows, and their bytes, which count against what the shards of the server hold together.
-    private(set) var windowed = 0
-    private(set) var windowedBytes = 0
-    private let windows: MemoryBudget
-
-    /// Owners of windows that hold rows, in the order of their first load. May name some that hold nothing any more.
-    private var loadOrder = FIFO<any WindowOwner>()
-    private var ownersWithRows = 0
-    var queuesInLoadOrder: Int { loadOrder.count }
-
-    /// Queues in which nothing could happen when they were noted, longest ago first.
-    private var idleQueues = FIFO<Queue>()
-
-    private var dirtyQueues: [Queue] = []
-    /// Task groups where work came or went since the gauge was told.
-    private var changedGroups: Set<TaskGroup> = []
-    private var newlyReady: Set<TaskGroup> = []
-    /// Task groups of workers that were cut short before they found anything.
-    private(set) var unserved: Set<TaskGroup> = []
+    /// What all windows hold.
+    let windows: WindowPool
+    /// Queues in which nothing could happen when they were noted.
+    private var idleQueues = IdleSweep<Queue>()
+    private var dirtyQueues = DirtyRows<Queue>()
+    /// For whose workers something has changed.
+    var news = GroupNews()
 
     /// How workers ask for each group.
     let polls: Polls
 
-    init(settings: EngineSettings, windows: MemoryBudget, pauses: PauseTable = PauseTable()) {
+    init(
+        settings: EngineSettings, windows budget: MemoryBudget, pauses: PauseTable = PauseTable(),
+        info: StorageV1.ShardInfo = StorageV1.ShardInfo()
+    ) {
         self.settings = settings
-        self.windows = windows
+        self.info = InfoRow(info)
+        windows = WindowPool(budget: budget, rowsMax: settings.windowMax, branches: branches)
         polls = Polls(groupsMax: settings.pollGroupsMax)
-        limits = LimitTable(pauses: pauses, healed: healed, limitedMax: settings.idleQueuesMax)
+        limits = LimitTable(pauses: pauses, healed: healed, branches: branches, limitedMax: settings.idleQueuesMax)
     }
-
-    /// Rows that were held are held no more.
-    deinit { windows.give(windowedBytes) }
 
     func add(_ queue: Queue) {
         queue.isPaused = limits.pauses.isPaused(queue.id)
@@ -75,7 +60,7 @@ final class ShardMemory {
     func activate(_ queue: Queue) {
         guard queue.turn == .none, queue.isServable else { return }
         groups[queue.id.group, default: ReadyGroup(quantum: settings.quantum)].activate(queue)
-        changedGroups.insert(queue.id.group)
+        news.workChanged(for: queue.id.group)
     }
 
     func nextQueue(in group: TaskGroup) -> Queue? {
@@ -86,50 +71,19 @@ final class ShardMemory {
         return queue
     }
 
-    func markDirty(_ queue: Queue) {
-        guard !queue.isDirty else { return }
-        queue.isDirty = true
-        dirtyQueues.append(queue)
-    }
+    func markDirty(_ queue: Queue) { dirtyQueues.mark(queue) }
 
     /// Adds the rows that memory is ahead of.
     func takeDirtyRows(into batch: inout [Write], at now: Moment) {
-        for queue in dirtyQueues {
-            queue.isDirty = false
+        dirtyQueues.takeAll { queue in
             queue.hasUnwrittenRows = false
             batch.append(queue.directoryRow())
-            changedGroups.insert(queue.id.group)
+            news.workChanged(for: queue.id.group)
             noteIdle(queue)
         }
-        dirtyQueues.removeAll(keepingCapacity: true)
-        if limits.takeDirtyRows(into: &batch, at: now) { storesDelays = true }
-        if info.note(now, storesDelays: storesDelays) || isInfoDirty {
-            batch.append(Write(key: ShardKeys.info, value: info.serializedBytes()))
-        }
-        storesDelays = false
-        isInfoDirty = false
+        if limits.takeDirtyRows(into: &batch, at: now) { info.storesDelays = true }
+        if let row = info.takeRow(at: now, branches) { batch.append(row) }
     }
-
-    /// Task groups whose waiting workers may find work: it came since the last call, or they did not come so far.
-    func takeNewlyReady() -> Set<TaskGroup> {
-        defer {
-            newlyReady.removeAll(keepingCapacity: true)
-            unserved = []
-        }
-        return newlyReady.union(unserved)
-    }
-
-    /// Workers that wait for a group are looked at in this turn.
-    func wakeWaiters(of group: TaskGroup) {
-        newlyReady.insert(group)
-        changedGroups.insert(group)
-    }
-
-    /// A worker took what was not a job.
-    func noteTaken(of group: TaskGroup) { changedGroups.insert(group) }
-
-    /// Workers that wait for a group are looked at again in the next turn, which comes at once.
-    func lookAgain(for group: TaskGroup) { unserved.insert(group) }
 
     /// Whether a worker of the group would get something.
     func hasWork(for group: TaskGroup) -> Bool {
@@ -138,8 +92,7 @@ final class ShardMemory {
 
     /// Whether there is work now for workers of each group where that may have changed since the last call.
     func takeChangedGroups() -> [(group: TaskGroup, hasWork: Bool)] {
-        defer { changedGroups.removeAll(keepingCapacity: true) }
-        return changedGroups.map { ($0, hasWork(for: $0)) }
+        news.takeChanged().map { ($0, hasWork(for: $0)) }
     }
 
     /// The next change is another batch's.
@@ -167,38 +120,32 @@ final class ShardMemory {
             let isPaused = limits.pauses.isPaused(queue.id)
             guard isPaused != queue.isPaused else { continue }
             queue.isPaused = isPaused
-            changedGroups.insert(queue.id.group)
+            news.workChanged(for: queue.id.group)
             guard !isPaused, queue.counts.ready > 0 else { continue }
             activate(queue)
-            newlyReady.insert(queue.id.group)
+            news.workCame(for: queue.id.group)
         }
     }
 
-    /// Room for one more pending task in the queue's window.
-    private var windowCapacity: Int { windows.isOver ? 0 : settings.windowMax }
-
-    /// The shard holds more than its part of what is too much. Each may hold a little, also when others hold all there is.
-    private var holdsTooMuch: Bool { windows.isOver && windowedBytes > windows.bytesMax / 64 }
-
     func addReady(_ task: PendingTask, to queue: Queue) {
-        change(.ready(queue)) { $0.insert(task, capacity: windowCapacity) }
+        windows.change(.ready(queue)) { $0.insert(task, capacity: windows.capacity) }
         queue.counts.ready += 1
         queue.hasUnwrittenRows = true
         activate(queue)
-        newlyReady.insert(queue.id.group)
+        news.workCame(for: queue.id.group)
     }
 
     func addTimer(_ task: PendingTask, _ axis: Axis, to queue: Queue) {
-        change(.timers(queue, axis)) { $0.insert(task, capacity: windowCapacity) }
+        windows.change(.timers(queue, axis)) { $0.insert(task, capacity: windows.capacity) }
         queue.counts[axis] += 1
         queue.hasUnwrittenRows = true
-        if axis == .steady { storesDelays = true }
+        if axis == .steady { info.storesDelays = true }
         armTimers(of: queue, axis)
     }
 
     func addWaiting(_ task: PendingTask, to line: Line, at demand: Demand) {
         let head = line.head
-        change(.waiting(line)) { $0.insert(task, capacity: windowCapacity) }
+        windows.change(.waiting(line)) { $0.insert(task, capacity: windows.capacity) }
         line.counted(in: 1)
         line.hasUnwrittenRows = true
         limits.add(line)
@@ -214,7 +161,7 @@ final class ShardMemory {
 
     /// The first of the rows was taken.
     func popFirst(of pending: PendingRows) {
-        change(pending) { _ = $0.popFirst() }
+        windows.change(pending) { _ = $0.popFirst() }
         countOut(1, of: pending)
         // A line may be read anew in the same batch.
         if case .waiting(let line) = pending { line.hasUnwrittenRows = true }
@@ -222,7 +169,7 @@ final class ShardMemory {
 
     /// A row was taken that may be any of them.
     func remove(_ position: Position, from pending: PendingRows) {
-        change(pending) { $0.remove(position) }
+        windows.change(pending) { $0.remove(position) }
         countOut(1, of: pending)
         pending.owner.hasUnwrittenRows = true
     }
@@ -291,75 +238,23 @@ final class ShardMemory {
         limits.refreshes.beginLeasesAnew(until: steady + settings.leaseMilliseconds)
     }
 
-    /// Changes a window and keeps count of what all windows hold.
-    func change(_ pending: PendingRows, _ body: (inout Window) -> Void) {
-        switch pending {
-        case .ready(let queue): changeWindow(queue) { body(&queue.ready) }
-        case .timers(let queue, let axis): changeWindow(queue) { body(&queue.timers[axis].window) }
-        case .waiting(let line): changeWindow(line) { body(&line.window) }
-        }
-    }
-
-    private func changeWindow(_ owner: some WindowOwner, _ change: () -> Void) {
-        let (rows, bytes) = (owner.heldRows, owner.heldBytes)
-        change()
-        let after = owner.heldRows
-        windowed += after - rows
-        windowedBytes += owner.heldBytes - bytes
-        windows.change(by: owner.heldBytes - bytes)
-        if rows == 0, after > 0 { ownersWithRows += 1 }
-        if rows > 0, after == 0 { ownersWithRows -= 1 }
-        if after > 0, !owner.isInLoadOrder {
-            owner.isInLoadOrder = true
-            loadOrder.append(owner)
-        }
-    }
-
-    /// Lets windows go, longest held first, until what is held fits or only `kept` holds some.
-    func shrinkWindows(keeping kept: any WindowOwner) {
-        var left = loadOrder.count
-        while left > 0, holdsTooMuch, let owner = loadOrder.popFirst() {
-            left -= 1
-            guard owner !== kept else {
-                loadOrder.append(owner)
-                continue
-            }
-            owner.isInLoadOrder = false
-            Probe.windowLetGo.reached()
-            changeWindow(owner) { owner.letRowsGo() }
-        }
-        forgetEmptyOwners()
-    }
-
-    /// Owners that hold nothing are taken out of the load order when they are more than the others.
-    private func forgetEmptyOwners() {
-        guard loadOrder.count > 2 * ownersWithRows + 64 else { return }
-        loadOrder.removeAll { owner in
-            guard owner.heldRows == 0 else { return false }
-            owner.isInLoadOrder = false
-            return true
-        }
-    }
-
     // MARK: What may be forgotten
 
     private func noteIdle(_ queue: Queue) {
-        guard queue.isIdle, !queue.isNotedIdle else { return }
-        queue.isNotedIdle = true
-        idleQueues.append(queue)
+        if queue.isIdle { idleQueues.note(queue) }
     }
 
     /// Forgets queues in which nothing can happen and limits that nobody waits for, those that were idle first, when there are many.
     func forgetIdle() {
         limits.forgetIdle(above: settings.idleLimitsMax)
-        while idleQueues.count > settings.idleQueuesMax, let queue = idleQueues.popFirst() {
-            queue.isNotedIdle = false
-            guard queue.isIdle, !queue.isDirty else { continue }
-            Probe.queueForgotten.reached()
+        idleQueues.sweep(above: settings.idleQueuesMax) { queue in
+            guard queue.isIdle, !queue.isDirty else { return .busy }
+            branches.reached(.queueForgotten)
             queues[queue.id] = nil
             groups[queue.id.group]?.forget(queue)
             if groups[queue.id.group]?.isEmpty ?? false { groups[queue.id.group] = nil }
+            return .forgotten
         }
-        forgetEmptyOwners()
+        windows.forgetEmptyOwners()
     }
 }

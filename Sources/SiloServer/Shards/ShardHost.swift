@@ -54,7 +54,7 @@ final class ShardHost: Sendable {
     private let surroundings: Surroundings
     private let rateLimiter: (any RateLimiter)?
     private let budgets: MemoryBudgets
-    private let onHealed: @Sendable (HealedFault) -> Void
+    private let events: any EngineEvents
     private let logger: Logger
     private let onChange: @Sendable (_ serves: Bool) -> Void
     private let life = Mutex(Life())
@@ -63,7 +63,7 @@ final class ShardHost: Sendable {
     /// - Parameter onChange: is told whether the shard serves, whenever that may have changed. It must not call back.
     init(
         _ entry: ShardMap.Entry, in storage: any NodeStorage, settings: EngineSettings, surroundings: Surroundings,
-        rateLimiter: (any RateLimiter)?, budgets: MemoryBudgets, logger: Logger, onHealed: @escaping @Sendable (HealedFault) -> Void,
+        rateLimiter: (any RateLimiter)?, budgets: MemoryBudgets, logger: Logger, events: any EngineEvents = NoEvents(),
         onChange: @escaping @Sendable (_ serves: Bool) -> Void
     ) {
         id = entry.id
@@ -74,7 +74,7 @@ final class ShardHost: Sendable {
         self.rateLimiter = rateLimiter
         self.budgets = budgets
         self.logger = logger
-        self.onHealed = onHealed
+        self.events = events
         self.onChange = onChange
         bell = Bell(in: surroundings)
     }
@@ -211,11 +211,8 @@ final class ShardHost: Sendable {
             }
             let shard = try await Shard.open(
                 store, settings: settings, clock: clock, random: surroundings.random, executor: surroundings.executor,
-                rateLimiter: rateLimiter, budgets: budgets, onAudit: { [logger, id] in Self.tell($0, of: id, logger) },
-                onHealed: { [logger, id, onHealed] fault in
-                    Self.tell(fault, of: id, logger)
-                    onHealed(fault)
-                }
+                rateLimiter: rateLimiter, budgets: budgets, events: LoggedEvents(of: id, logger, events),
+                onAudit: { [logger, id] in Self.tell($0, of: id, logger) }
             )
             guard change(to: .serving(shard, store)) else { return try await shard.close() }
             logger.info("opened shard", [
@@ -329,14 +326,6 @@ final class ShardHost: Sendable {
             "shard": .init(id), "database": .init(storage.place(of: id.description)), "error": .init(failure.message),
             "cause": .init(failure.cause?.description ?? "none"),
         ]
-    }
-
-    /// What the shard counts is not what is stored: a fault of this program, or of the storage.
-    private static func tell(_ fault: HealedFault, of id: ShardID, _ logger: Logger) {
-        logger.error(
-            "a broken invariant was mended; please report it. Said once for each kind until the shard is opened anew",
-            ["shard": .init(id), "fault": .init(fault.rawValue)]
-        )
     }
 
     /// A slot that nobody holds, or that two may hold, is a fault of this program: somebody should look.

@@ -3,7 +3,7 @@ import Protobuf
 import SiloAPI
 import SiloClient
 import SiloCore
-import SiloEngine
+package import SiloEngine
 import SiloServer
 import SiloStore
 package import SiloTesting
@@ -20,6 +20,7 @@ package final class World: Sendable {
     let limiter: SimulatedLimiter
     let book: Book
     private let audits = AuditDesk()
+    private let events: WorldEvents
     private let nodes: Mutex<[SimulatedNode]> = Mutex([])
     private let crowd = Mutex<Crowd?>(nil)
     private let begun: Timestamp
@@ -33,6 +34,7 @@ package final class World: Sendable {
         self.simulated = simulated
         limiter = SimulatedLimiter(seed: simulated.random.next(), clock: simulated.clock)
         book = Book(simulated.clock, leaseMilliseconds: scenario.leaseMilliseconds)
+        events = WorldEvents(book)
         begun = simulated.clock.now
         clocks = SeededRandom(seed: scenario.seed &* 8191)
         let trace = simulated.trace
@@ -59,6 +61,8 @@ package final class World: Sendable {
     package var traceFingerprint: UInt64 { trace.fingerprint }
     package var simulatedMilliseconds: Int64 { clock.now - begun }
     package var jobs: Int { book.counts.enqueued + (crowd.withLock { $0 }?.stored.count ?? 0) }
+    /// Rare branches of the engine that were reached, and how often.
+    package var branches: [Branch: Int] { events.branches }
 
     /// Simulated time that a run may take.
     private static let timeMax: Int64 = 24 * 3_600_000
@@ -178,7 +182,7 @@ package final class World: Sendable {
                 let node = try await SimulatedNode.start(
                     on: disk, at: address, settings, in: simulated, clock: nextClock(),
                     rateLimiter: scenario.has(.external) ? limiter : nil,
-                    onHealed: { [book] in book.complain("a broken invariant was mended in passing: \($0.rawValue)") }
+                    events: { [events] _ in events }
                 )
                 return nodes.withLock { $0.append(node) }
             } catch {
@@ -209,6 +213,24 @@ package final class World: Sendable {
     }
 
     func tenant(_ random: SeededRandom) -> String { "t\(random.below(scenario.tenants))" }
+}
+
+/// What the shards of a world tell of their work.
+private final class WorldEvents: EngineEvents {
+    private let book: Book
+    private let counts = Mutex<[Branch: Int]>([:])
+
+    init(_ book: Book) {
+        self.book = book
+    }
+
+    var branches: [Branch: Int] { counts.withLock { $0 } }
+
+    func reached(_ branch: Branch, count: Int) { counts.withLock { $0[branch, default: 0] += count } }
+
+    func healed(_ fault: HealedFault, count: Int, isFirst: Bool) {
+        book.complain("a broken invariant was mended in passing: \(fault.rawValue)")
+    }
 }
 
 /// The audits of all databases. Everything here happens on the executor's one thread.

@@ -139,8 +139,8 @@ import Testing
         let queue = Queue(Queue.ID(tenant: Bench.tenant, group: "g"), counts: StorageV1.QueueCounts())
         for index in 0..<100 {
             memory.addReady(PendingTask(Position(order: UInt64(index), arrival: 0, job: JobID("a")), StorageV1.Task()), to: queue)
-            memory.changeWindow(queue) { _ = queue.ready.popFirst() }
+            memory.popFirst(of: .ready(queue))
         }
-        #expect(memory.queuesInLoadOrder == 1)
+        #expect(memory.windows.ownersInLoadOrder == 1)
     }
 }

@@ -8,9 +8,7 @@ extension ShardMemory {
     static func recover(
         from store: any KeyValueStore, _ info: StorageV1.ShardInfo, settings: EngineSettings, windows: MemoryBudget, at now: Moment
     ) async throws(StoreError) -> ShardMemory {
-        let memory = ShardMemory(settings: settings, windows: windows, pauses: try await pauses(in: store))
-        memory.info = info
-        memory.nextArrival = info.arrivalsFrom
+        let memory = ShardMemory(settings: settings, windows: windows, pauses: try await pauses(in: store), info: info)
         try await memory.recoverLimits(from: store, at: now.steady)
 
         var withLeases: [Queue] = []
@@ -35,7 +33,7 @@ extension ShardMemory {
         return memory
     }
 
-    private static func pauses(in store: any KeyValueStore) async throws(StoreError) -> PauseTable {
+    static func pauses(in store: any StoreReader) async throws(StoreError) -> PauseTable {
         let pauses = PauseTable()
         let range = ShardKeys.pauses
         try await store.scanAll(from: range.start, to: range.end) { row throws(StoreError) in
@@ -112,23 +110,4 @@ extension ShardMemory {
         try await store.write([Write(key: ShardKeys.info, value: info.serializedBytes())])
         return info
     }
-}
-
-extension Transaction {
-    /// Where a new job stands among those that came: behind all of them, whatever the clock says and whoever opened the shard.
-    ///
-    /// Numbers are set aside by the block, so that one row is written for very many jobs. When the shard is opened anew, those that
-    /// are left of a block are passed over.
-    func nextArrival() -> UInt64 {
-        if memory.nextArrival >= memory.info.arrivalsFrom {
-            let before = memory.info.arrivalsFrom
-            memory.info.arrivalsFrom = memory.nextArrival + Self.arrivalsBlock
-            memory.isInfoDirty = true
-            onRollBack { $0.info.arrivalsFrom = before }
-        }
-        defer { memory.nextArrival += 1 }
-        return memory.nextArrival
-    }
-
-    private static let arrivalsBlock: UInt64 = 1 << 20
 }

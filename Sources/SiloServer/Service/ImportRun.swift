@@ -108,7 +108,7 @@ final class ImportRun: Sendable {
         var response = SiloV1.ImportJobsResponse()
         response.results = zip(results, refusals).map { result, refusal in
             var result = result
-            result.error = refusal.map { "\($0.codeName): \($0.shortened.message)" }
+            result.error = refusal.map { "\($0.code): \($0.shortened.message)" }
             return result
         }
         completion(.success(response))
@@ -121,11 +121,6 @@ extension Import {
 }
 
 extension Status {
-    /// As other languages write it: `INVALID_ARGUMENT`.
-    fileprivate var codeName: String {
-        "\(code)".reduce("") { $0 + ($1.isUppercase ? "_" : "") + $1.uppercased() }
-    }
-
     /// Names an import over a running job, whose refusal is the whole call's when nothing else was asked.
     fileprivate var isOfRunningJob: Bool {
         code == .failedPrecondition && message.hasPrefix("cannot reimport job") && message.hasSuffix("(status: Running)")

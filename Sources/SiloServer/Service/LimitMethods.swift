@@ -12,14 +12,10 @@ struct LimitMethods: Sendable {
 
     func register(on server: inout MethodTable, for callers: Callers) {
         server.serve(SiloV1.Silo.explainJob, for: callers) { (request: SiloV1.ExplainJobRequest) in
-            let (host, shard) = try shards.resolve(request.shard)
+            let (host, shard) = try await shards.readable(request.shard)
             let tenant = try tenancy.tenant(request.tenant, of: host)
-            let findings = try await shard.run(Explain(tenant: tenant, id: try JobID(checking: request.id)))
-            do {
-                return SiloV1.ExplainJobResponse(try await findings.explanation(try await shard.snapshot()), of: request.id)
-            } catch let error as StoreError {
-                throw SiloError(reading: error)
-            }
+            let explain = Explain(tenant: tenant, id: try JobID(checking: request.id))
+            return SiloV1.ExplainJobResponse(try await shard.explanation(explain), of: request.id)
         }
         server.serve(SiloV1.Silo.dropTenantHolders, for: callers) { request, call in
             let (host, shard) = try shards.resolve(request.shard)
@@ -53,16 +49,12 @@ struct LimitMethods: Sendable {
                 })
             }
         }
-        server.serve(SiloV1.Silo.listPauses, for: callers) { request, call in
-            let (_, shard) = try shards.resolve(request.shard)
-            shard.submit(ListPauses()) { result in
-                call.answer(result.map { pauses in
-                    var response = SiloV1.ListPausesResponse()
-                    response.pauses = pauses.sorted { ($0.1.sinceMs, $0.0) < ($1.1.sinceMs, $1.0) }
-                        .map { SiloV1.PauseInfo($0, $1, tenancy) }
-                    return response
-                })
-            }
+        server.serve(SiloV1.Silo.listPauses, for: callers) { (request: SiloV1.ListPausesRequest) in
+            let (_, shard) = try await shards.readable(request.shard)
+            var response = SiloV1.ListPausesResponse()
+            response.pauses = try await shard.pauses().sorted { ($0.1.sinceMs, $0.0) < ($1.1.sinceMs, $1.0) }
+                .map { SiloV1.PauseInfo($0, $1, tenancy) }
+            return response
         }
     }
 

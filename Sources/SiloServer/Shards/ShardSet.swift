@@ -22,21 +22,26 @@ struct ShardSet: Sendable {
         return (host, shard)
     }
 
-    /// The shard that a request names, and a view of its rows, all of them durable. Given also while the clock keeps the shard from
-    /// writing.
-    func reader(_ text: String) async throws -> (host: ShardHost, reader: any StoreReader, now: Moment) {
+    /// The shard that a request names, for those who only look. Given also while the clock keeps the shard from writing.
+    func readable(_ text: String) async throws -> (host: ShardHost, shard: ReadableShard) {
         let host = try host(text)
         switch host.current {
-        case .serving(let shard, _): return (host, try await shard.snapshot(), shard.moment)
+        case .serving(let shard, _): return (host, .serving(shard))
         case .behind(let store):
             do {
-                let reader = try await store.snapshot()
-                return (host, reader, try await Shard.moment(in: reader, host.clock))
+                return (host, .behind(try await host.unserved(store), store.clockLag))
             } catch {
-                throw SiloError.unavailable(error.message)
+                throw SiloError(reading: error)
             }
         case let state: throw Self.notReady(state)
         }
+    }
+
+    /// The shard that a request names, and a view of its rows, all of them durable.
+    func reader(_ text: String) async throws -> (host: ShardHost, reader: any StoreReader, now: Moment) {
+        let (host, shard) = try await readable(text)
+        let (reader, now) = try await shard.reader()
+        return (host, reader, now)
     }
 
     private static func notReady(_ state: ShardHost.State) -> Status {

@@ -29,6 +29,12 @@ public enum ShardKeys {
         return key.bytes
     }
 
+    /// The lines of one tenant.
+    public static func lines(of tenant: Tenant) -> (start: Bytes, end: Bytes) {
+        let prefix = index(.line, tenant).bytes
+        return (prefix, Slice.successor(of: prefix))
+    }
+
     public static func refresh(_ tenant: Tenant, _ limit: LimitKey) -> Bytes {
         var key = index(.refresh, tenant)
         key.append(limit.text)

@@ -35,10 +35,12 @@ public struct HolderAudit: Sendable {
     /// cancelled.
     func run() async throws -> Report {
         var report = Report()
-        try await pages(of: ShardKeys.tenantStates, store) { row in
-            guard let tenant = ShardKeys.parseTenant(row.key) else { return }
-            try await audit(tenant, &report)
-            try await breathe()
+        for slice in try await ShardMemory.slices(in: store).slices {
+            try await pages(of: slice.tenantStates, store) { row in
+                guard case .tenantState(let tenant)? = ShardKeys.parse(row.key) else { return }
+                try await audit(tenant, &report)
+                try await breathe()
+            }
         }
         report.endedAt = clock.now
         return report

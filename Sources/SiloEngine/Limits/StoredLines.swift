@@ -6,16 +6,27 @@ import SiloStore
 struct StoredLines: Part {
     let transaction: Transaction
 
+    /// Lines entered, and slices looked at, in one go.
     private static let countMax = 512
+    private static let slicesMax = 16
 
     /// Reads some more of them, and finds out where each waits.
     func readSome() async throws(StoreError) {
-        guard let start = memory.limits.unreadLines else { return }
-        reached(.linesReadAfterOpening)
-        let (rows, next) = try await rows.scan(from: start, to: ShardKeys.lines.end, limit: Self.countMax, merging: false)
         var left = Self.countMax
+        for _ in 0..<Self.slicesMax where left > 0 {
+            guard let start = memory.limits.unreadLines, let slice = Slice(of: start) else { return }
+            let (found, next) = try await rows.scan(from: start, to: slice.lines.end, limit: left, merging: false)
+            if !found.isEmpty { reached(.linesReadAfterOpening) }
+            guard try await enter(found, &left) else { return }
+            memory.limits.unreadLines = next ?? memory.slices.set.slices.first { $0 > slice }?.lines.start
+        }
+    }
+
+    /// False when there was no time for all of them: where to go on is noted.
+    private func enter(_ rows: [Row], _ left: inout Int) async throws(StoreError) -> Bool {
         for row in rows {
-            guard let (tenant, id) = ShardKeys.parseLine(row.key), let record = try? StorageV1.Line(serializedBytes: row.value) else {
+            left -= 1
+            guard case .line(let tenant, let id)? = ShardKeys.parse(row.key), let record = try? StorageV1.Line(serializedBytes: row.value) else {
                 transaction.setAside(row)
                 continue
             }
@@ -25,10 +36,10 @@ struct StoredLines: Part {
             memory.limits.add(line)
             guard try await enter(line, &left) else {
                 memory.limits.unreadLines = row.key
-                return
+                return false
             }
         }
-        memory.limits.unreadLines = next
+        return true
     }
 
     /// Has a line that was just read wait at the first of its limits; being looked at there, it finds its place. False when there

@@ -34,15 +34,27 @@ struct FinishedMoves: Part {
         status.cancelledAtMs = end.cancelledAt?.milliseconds
         status.lastAttempt = end.lastAttempt
         rows.put(job.keys.status(job.id), status.serializedBytes(), expiresAt: expiresAt)
-        rows.put(job.keys.finished(UInt8(end.state.rawValue), changedAt, job.id), [], expiresAt: expiresAt)
+        index(job, end.state, at: changedAt, expiresAt: expiresAt)
         memory.addFinished(end.state, to: job.queue)
         memory.markDirty(job.queue)
         if expiresAt != nil { try await keepRecords(of: job, attempts: 1..<max(1, end.attempt), until: expiresAt) }
     }
 
+    private func index(_ job: JobReference, _ state: StorageV1.JobState, at time: Timestamp, expiresAt: Timestamp?) {
+        let stored = UInt8(state.rawValue)
+        rows.put(job.keys.finished(stored, time, job.id), [], expiresAt: expiresAt)
+        if state == .failed { rows.put(job.keys.failed(time, job.id), [], expiresAt: expiresAt) }
+        let period = FinishedPeriod(of: time)
+        guard job.queue.lastPeriods[stored] != period else { return }
+        job.queue.lastPeriods[stored] = period
+        rows.put(job.keys.period(period, stored), [])
+    }
+
     /// Takes a job out from among the finished ones.
     func remove(_ job: JobReference, _ status: StorageV1.Status) {
-        rows.delete(job.keys.finished(UInt8(status.state.rawValue), Timestamp(status.changedAtMs), job.id))
+        let changedAt = Timestamp(status.changedAtMs)
+        rows.delete(job.keys.finished(UInt8(status.state.rawValue), changedAt, job.id))
+        if status.state == .failed { rows.delete(job.keys.failed(changedAt, job.id)) }
         memory.removeFinished(status.state, from: job.queue)
         memory.markDirty(job.queue)
     }

@@ -15,6 +15,9 @@ package final class Queue: WindowOwner, RowOwner, Forgettable {
     var ready: Window
     var timers: PerAxis<Timers>
 
+    /// The period in which a job of the queue ended last, by its state: known to be in the index.
+    var lastPeriods: [UInt8: FinishedPeriod] = [:]
+
     /// It stands among those that may be forgotten.
     var isNotedIdle = false
 

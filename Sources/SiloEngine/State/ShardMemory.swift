@@ -20,6 +20,7 @@ final class ShardMemory {
 
     /// What the database says of itself.
     var info: InfoRow
+    var slices: SliceRow
 
     /// Jobs stored, and those of them that are finished.
     var totalJobs: Int64 = 0
@@ -42,10 +43,11 @@ final class ShardMemory {
 
     init(
         settings: EngineSettings, windows budget: MemoryBudget, pauses: PauseTable = PauseTable(),
-        info: StorageV1.ShardInfo = StorageV1.ShardInfo()
+        info: StorageV1.ShardInfo = StorageV1.ShardInfo(), slices: SliceSet = SliceSet()
     ) {
         self.settings = settings
         self.info = InfoRow(info)
+        self.slices = SliceRow(slices)
         windows = WindowPool(budget: budget, rowsMax: settings.windowMax, branches: branches)
         polls = Polls(groupsMax: settings.pollGroupsMax)
         limits = LimitTable(pauses: pauses, healed: healed, branches: branches, limitedMax: settings.idleQueuesMax)
@@ -83,6 +85,7 @@ final class ShardMemory {
         }
         if limits.takeDirtyRows(into: &batch, at: now) { info.storesDelays = true }
         if let row = info.takeRow(at: now, branches) { batch.append(row) }
+        if let row = slices.takeRow(with: batch) { batch.append(row) }
     }
 
     /// Whether a worker of the group would get something.

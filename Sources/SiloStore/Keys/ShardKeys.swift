@@ -74,6 +74,13 @@ public enum ShardKeys {
         }
     }
 
+    /// The tenant and the job of a lease's key; nil when it is malformed.
+    public static func parseLease(_ key: Bytes) -> (tenant: Tenant, job: JobID)? {
+        var decoder = KeyDecoder(key, after: 3)
+        guard decoder.uint64() != nil, let tenant = decoder.text(), let job = decoder.text() else { return nil }
+        return (Tenant(tenant), JobID(job))
+    }
+
     private static func parseShardWide(_ key: Bytes) -> Index? {
         guard key.starts(with: pauses.start) else { return nil }
         var decoder = KeyDecoder(key, after: pauses.start.count)

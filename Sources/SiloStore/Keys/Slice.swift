@@ -42,6 +42,7 @@ public struct Slice: Hashable, Sendable, Comparable {
     /// What opening reads: the directory, refreshes, states of tenants, pauses.
     public var indexes: (start: Bytes, end: Bytes) { (prefix + [Family.queue.rawValue], prefix + [Family.line.rawValue]) }
     public var queues: (start: Bytes, end: Bytes) { range(.queue) }
+    public var pauses: (start: Bytes, end: Bytes) { range(.pause) }
     public var lines: (start: Bytes, end: Bytes) { range(.line) }
     public var tenantStates: (start: Bytes, end: Bytes) { range(.tenantState) }
     public var ready: (start: Bytes, end: Bytes) { range(.ready) }

@@ -108,6 +108,13 @@ public struct TenantKeys: Sendable {
     public var delays: (start: Bytes, end: Bytes) { range(.delay) }
     public var waiting: (start: Bytes, end: Bytes) { range(.waiting) }
 
+    /// Jobs that ended so, newest first.
+    public func finished(_ state: UInt8) -> (start: Bytes, end: Bytes) {
+        var key = encoder(.finished)
+        key.append(state)
+        return range(after: key.bytes)
+    }
+
     public func attempts(of id: JobID) -> (start: Bytes, end: Bytes) { range(after: key(.attempt, id.text)) }
 
     /// Ready rows of a group from a position on.
@@ -187,13 +194,6 @@ public struct TenantKeys: Sendable {
     private func range(_ family: Family) -> (start: Bytes, end: Bytes) { range(after: encoder(family).bytes) }
 
     private func range(after prefix: Bytes) -> (start: Bytes, end: Bytes) { (prefix, Slice.successor(of: prefix)) }
-}
-
-/// The tenant and the job of a lease's key; nil when it is malformed.
-public func parseLease(_ key: Bytes) -> (tenant: Tenant, job: JobID)? {
-    var decoder = KeyDecoder(key, after: 3)
-    guard decoder.uint64() != nil, let tenant = decoder.text(), let job = decoder.text() else { return nil }
-    return (Tenant(tenant), JobID(job))
 }
 
 /// About 17 minutes of the wall clock: retention looks at tenants whose jobs ended in one, not at all.

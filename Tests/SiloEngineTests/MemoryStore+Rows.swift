@@ -10,5 +10,7 @@ extension MemoryStore {
     /// Every stored line.
     var lines: [Row] { rowsLeft.filter { family($0) == 0x06 } }
 
+    var rowsSetAside: [Row] { rows.filter { Slice(of: $0.key) != nil && family($0) == 0x7f } }
+
     private func family(_ row: Row) -> UInt8 { row.key.count > 2 ? row.key[2] : 0 }
 }

@@ -47,7 +47,8 @@ final class Committer: Sendable {
     func commit(_ work: [any PendingWork], _ batch: WrittenBatch?) {
         let (done, sleeper) = state.withLock { state in
             if let batch { state.written.append(batch) }
-            return (state.machine.add(work, wrote: batch != nil), state.takeSleeper())
+            let done = state.machine.add(work, wrote: batch != nil)
+            return (done, state.machine.isIdle ? nil : state.takeSleeper())
         }
         sleeper?.resume()
         answer(done)

@@ -73,7 +73,7 @@ let package = Package(
         program("silo", ["SiloServer", "SiloEngine", "SiloCore", "SiloTelemetry", "SlateDB", "GRPC", "CommandLineTool", "CMalloc"]),
         program("siloctl", ["SiloClient", "SiloAPI", "SiloCore", "GRPC", "Protobuf", "CommandLineTool"]),
         program("silo-bench", ["SiloClient", "SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool"]),
-        program("silo-simulate", ["SiloSimulation", "SiloTesting", "SiloCore", "CommandLineTool"]),
+        program("silo-simulate", ["SiloSimulation", "SiloEngine", "SiloTesting", "SiloCore", "CommandLineTool"]),
         program("checksum", ["SiloClient", "CommandLineTool", "CCrypto"], path: "examples/checksum", exclude: ["README.md"]),
         program("limits", ["SiloClient", "CommandLineTool"], path: "examples/limits"),
 
@@ -86,6 +86,7 @@ let package = Package(
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
+            "SiloAPI", "GRPC", "Protobuf",
         ]),
         tests("SiloServiceTests", ["SiloService", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting"]),
         tests("SiloServerTests", ["SiloServer", "SiloService", "SiloEngine", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "GRPC", "Protobuf"]),

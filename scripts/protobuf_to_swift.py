@@ -15,6 +15,7 @@ PACKAGES = {
     "silo.v1": "SiloV1",
     "grpc.health.v1": "GRPCHealthV1",
     "grpc.reflection.v1": "GRPCReflectionV1",
+    "grpc.reflection.v1alpha": "GRPCReflectionV1Alpha",
     "pb.gubernator": "PbGubernator",
     "google.protobuf": "GoogleProtobuf",
     "conformance": "Conformance",

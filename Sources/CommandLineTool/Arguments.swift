@@ -9,7 +9,15 @@ public struct Arguments: Sendable {
     /// A command line that cannot be followed. Ends the program with code 2.
     public struct Mistake: Error, CustomStringConvertible, Equatable {
         public let description: String
-        public init(_ text: String) { description = text }
+        /// Whose help tells more; nil: of the command that runs.
+        let command: String?
+
+        public init(_ text: String) { self.init(text, in: nil) }
+
+        init(_ text: String, in command: String?) {
+            description = text
+            self.command = command
+        }
     }
 
     /// What a command line asks for.
@@ -21,8 +29,32 @@ public struct Arguments: Sendable {
 
     /// Reads `arguments`, without the program's own name.
     public static func read(_ arguments: [String], _ usage: Usage, version: String) throws(Mistake) -> Request {
+        let (words, given) = try split(arguments, usage)
+        let command = usage.command(words)
+        if given.contains(where: { $0.name == "version" }) { return .show("\(usage.program) \(version)") }
+        if given.contains(where: { $0.name == "help" }) {
+            return .show(usage.help(command?.name.isEmpty ?? true ? nil : command, words))
+        }
+        guard let command else { throw unknownCommand(words, usage) }
+        let values = try values(of: given, command, usage)
+        let operands = Array(words.dropFirst(command.name.split(separator: " ").count))
+        guard operands.count >= command.operands.count else {
+            throw Mistake("<\(command.operands[operands.count])> is missing; \(usage.line(command))", in: command.name)
+        }
+        guard operands.count == command.operands.count else {
+            throw Mistake("unexpected argument \(operands[command.operands.count]); \(usage.line(command))", in: command.name)
+        }
+        return .run(Arguments(command: command.name, operands: operands, values: values))
+    }
+
+    private typealias GivenOption = (name: String, value: String?, isList: Bool)
+
+    /// The command with its operands, and the options, which may stand anywhere.
+    private static func split(
+        _ arguments: [String], _ usage: Usage
+    ) throws(Mistake) -> (words: [String], options: [GivenOption]) {
         var words: [String] = []
-        var given: [(name: String, value: String?, isList: Bool)] = []
+        var given: [GivenOption] = []
         let known = usage.options + usage.commands.flatMap(\.options) + Usage.everywhere
         var rest = arguments[...]
         while let argument = rest.popFirst() {
@@ -39,41 +71,49 @@ public struct Arguments: Sendable {
             let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             let title = isLong ? parts[0] : argument
             let option = known.first { isLong ? "--" + $0.name == title : $0.letter.map { "-\($0)" } == title }
-            guard let option else { throw Mistake("unknown option \(title)") }
+            // Words that come later may tell the command.
+            let place = usage.helpName(words + rest.filter { !$0.hasPrefix("-") })
+            guard let option else { throw Mistake("unknown option \(title)", in: place) }
             var value: String? = isLong && parts.count == 2 ? parts[1] : nil
-            if option.placeholder == nil, value != nil { throw Mistake("\(title) takes no value") }
+            if option.placeholder == nil, value != nil { throw Mistake("\(title) takes no value", in: place) }
             if option.placeholder != nil, value == nil {
-                guard let next = rest.popFirst() else { throw Mistake("\(title) needs a value") }
+                guard let next = rest.popFirst() else { throw Mistake("\(title) needs a value", in: place) }
                 value = next
             }
             given.append((option.name, value, option.isList))
         }
+        return (words, given)
+    }
 
-        let command = usage.command(words)
-        if given.contains(where: { $0.name == "version" }) { return .show("\(usage.program) \(version)") }
-        if given.contains(where: { $0.name == "help" }) { return .show(usage.help(command?.name.isEmpty ?? true ? nil : command, words)) }
-        guard let command else {
-            throw Mistake(words.isEmpty ? "a command is needed" : "unknown command \(words.joined(separator: " "))")
-        }
+    private static func unknownCommand(_ words: [String], _ usage: Usage) -> Mistake {
+        guard !words.isEmpty else { return Mistake("a command is needed", in: "") }
+        let place = usage.helpName(words)
+        let given = words.joined(separator: " ")
+        guard place == given else { return Mistake("unknown command \(given)", in: place) }
+        let longer = usage.commands(beginningWith: words).map(\.name)
+        return Mistake("\(place) is only the beginning of a command: \(longer.joined(separator: ", "))", in: place)
+    }
+
+    private static func values(
+        of given: [GivenOption], _ command: Usage.Command, _ usage: Usage
+    ) throws(Mistake) -> [String: String] {
         let allowed = Set((command.options + usage.options).map(\.name))
         var values: [String: String] = [:]
         for option in given {
-            guard allowed.contains(option.name) else { throw Mistake("--\(option.name) does not belong to \(command.name)") }
+            guard allowed.contains(option.name) else {
+                let name = command.name.isEmpty ? usage.program : command.name
+                throw Mistake("--\(option.name) does not belong to \(name)", in: command.name)
+            }
             guard let before = values[option.name] else {
                 values[option.name] = option.value ?? ""
                 continue
             }
-            guard option.isList, let value = option.value else { throw Mistake("--\(option.name) is given twice") }
+            guard option.isList, let value = option.value else {
+                throw Mistake("--\(option.name) is given twice", in: command.name)
+            }
             values[option.name] = before + "," + value
         }
-        let operands = Array(words.dropFirst(command.name.split(separator: " ").count))
-        guard operands.count >= command.operands.count else {
-            throw Mistake("<\(command.operands[operands.count])> is missing: \(usage.program) \(command.title)")
-        }
-        guard operands.count == command.operands.count else {
-            throw Mistake("unexpected argument \(operands[command.operands.count]): \(usage.program) \(command.title)")
-        }
-        return .run(Arguments(command: command.name, operands: operands, values: values))
+        return values
     }
 
     /// Whether the switch was given.

@@ -77,18 +77,38 @@ public struct Usage: Sendable {
             .max { $0.words.count < $1.words.count }
     }
 
+    /// Those whose names begin with `words`.
+    func commands(beginningWith words: [String]) -> [Command] {
+        commands.filter { !$0.name.isEmpty && $0.words.map(String.init).starts(with: words) }
+    }
+
+    /// The command that `words` begin with, or as much of them as begins some commands: what to ask for help on.
+    func helpName(_ words: [String]) -> String {
+        if let command = command(words), !command.name.isEmpty { return command.name }
+        let beginning = (0...words.count).reversed().first { !commands(beginningWith: Array(words[..<$0])).isEmpty } ?? 0
+        return words[..<beginning].joined(separator: " ")
+    }
+
+    /// How a command is written.
+    func line(_ command: Command) -> String {
+        "usage: " + [program, command.title, "[options]"].filter { !$0.isEmpty }.joined(separator: " ")
+    }
+
     /// The help text: of one command, or of those that begin with `words`, or of the program.
     func help(_ command: Command?, _ words: [String] = []) -> String {
         var lines = [summary, ""]
         let main = commands.first { $0.name.isEmpty }
-        let options = (command ?? main).map(\.options) ?? []
+        var options = (command ?? main).map(\.options) ?? []
         if let command {
-            lines += ["usage: \(program) \(command.title) [options]", "", command.help]
+            lines += [line(command), "", command.help]
             if !command.details.isEmpty { lines += ["", command.details] }
         } else {
-            if let main { lines += ["usage: " + [program, main.title, "[options]"].filter { !$0.isEmpty }.joined(separator: " ")] }
-            let named = commands.filter { !$0.name.isEmpty }
-            let asked = named.filter { $0.words.map(String.init).starts(with: words) }
+            if let main { lines.append(line(main)) }
+            let named = commands(beginningWith: [])
+            let asked = words.isEmpty ? [] : commands(beginningWith: words)
+            for option in asked.flatMap(\.options) where !options.contains(where: { $0.name == option.name }) {
+                options.append(option)
+            }
             if !named.isEmpty {
                 lines += [(main == nil ? "usage: " : "       ") + "\(program) <command> [options]", "", "commands:"]
                 lines += table((asked.isEmpty ? named : asked).map { ($0.title, $0.help) })

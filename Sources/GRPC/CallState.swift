@@ -104,10 +104,14 @@ final class CallState: @unchecked Sendable {
     private func serve() {
         guard case .registered(let method, _) = target, case .request(let handler) = method.handler else { return }
         // The client closed its side without a message.
-        guard memory.pointee.request != nil else {
+        guard let request = memory.pointee.request else {
             return answer(Answer(status: Status(.internalError, "the request has no message")))
         }
-        handler(ServerCall(self))
+        let call = ServerCall(self)
+        guard grpc_byte_buffer_length(request) >= LargeRequests.bytesMin else { return handler(call) }
+        server.largeRequests.run {
+            if call.isOpen { handler(call) }
+        }
     }
 
     /// Reads the request of a call whose headers were looked at first.
@@ -132,6 +136,9 @@ final class CallState: @unchecked Sendable {
     }
 
     // MARK: What is known of the call
+
+    /// Not answered, and not cancelled as far as is known.
+    var isOpen: Bool { progress.withLock { $0.isOpen } }
 
     var path: String {
         switch target {

@@ -1,19 +1,32 @@
 import Glibc
+import Synchronization
 
-/// The sockets that listen at a server's address: one, or several where its name has several addresses.
-struct ListeningSockets {
+/// The sockets that listen at a server's address: one, or several where its name has several addresses. Nobody else can listen there.
+/// Connections wait in the kernel until a server accepts them.
+public final class ListeningSockets: Sendable {
     let descriptors: [Int32]
     /// 1 for a Unix socket.
-    let port: Int
+    public let port: Int
     /// The file of a Unix socket.
     private let path: String?
+    private let isOpen = Mutex(true)
+
+    private init(descriptors: [Int32], port: Int, path: String?) {
+        self.descriptors = descriptors
+        self.port = port
+        self.path = path
+    }
+
+    deinit { close() }
 
     /// Binds `address`, `host:port` or `unix:path`, and listens. A host that means all addresses listens for IPv6 and IPv4.
-    /// - Parameter silence: how long sent data may go without an acknowledgement before the kernel drops a connection.
-    static func open(_ address: String, silence: Duration) throws(ListenError) -> ListeningSockets {
+    /// - Throws: when the address is none, or somebody else listens there.
+    public static func open(_ options: ServerOptions) throws(ListenError) -> ListeningSockets {
+        // How long sent data may go without an acknowledgement before the kernel drops a connection.
+        let (address, silence) = (options.address, options.keepaliveTimeout)
         if address.hasPrefix("unix:") { return try openFile(String(address.dropFirst("unix:".count)), address) }
-        guard let (host, port) = split(address) else {
-            throw ListenError(address: address, reason: "an address is host:port or unix:path")
+        guard let (host, port) = SocketAddress.split(address) else {
+            throw ListenError(address: address, reason: "it must be host:port with a port from 0 to 65535, or unix:path")
         }
         let resolved = SocketAddress.resolve(host, port)
         guard !resolved.isEmpty else { throw ListenError(address: address, reason: "\(host) has no address") }
@@ -37,7 +50,13 @@ struct ListeningSockets {
         return ListeningSockets(descriptors: descriptors, port: Int(bound), path: nil)
     }
 
+    /// Safe to repeat.
     func close() {
+        let wasOpen = isOpen.withLock { isOpen in
+            defer { isOpen = false }
+            return isOpen
+        }
+        guard wasOpen else { return }
         for descriptor in descriptors { Glibc.close(descriptor) }
         if let path { unlink(path) }
     }
@@ -95,16 +114,5 @@ struct ListeningSockets {
         case EADDRNOTAVAIL: "it is not an address of this machine"
         default: String(cString: strerror(code))
         }
-    }
-
-    /// The host, without brackets, and the port.
-    private static func split(_ address: String) -> (String, UInt16)? {
-        guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[address.index(after: colon)...]) else {
-            return nil
-        }
-        let host = address[..<colon]
-        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
-        let name = isBracketed ? host.dropFirst().dropLast() : host
-        return name.isEmpty || (name.contains(":") && !isBracketed) ? nil : (String(name), port)
     }
 }

@@ -33,7 +33,8 @@ public final class Server: Sendable {
 
     /// Serves `path`, such as `/silo.v1.Silo/Enqueue`, with one request and one response or a stream of them.
     ///
-    /// The handler runs on a completion queue's thread and must not block. Ignored once the server has started, and for
+    /// The handler runs on a completion queue's thread and must not block; for a request of 32 KiB or more on another one, where large
+    /// requests are read one after another. Ignored once the server has started, and for
     /// a path that is already served.
     /// - Parameters:
     ///   - isServedWhileClosing: also after `refuseCalls`, as those who ask after the server's health need.
@@ -65,9 +66,10 @@ public final class Server: Sendable {
     }
 
     /// Listens and serves.
+    /// - Parameter sockets: were opened for these options before, and are this server's from now on.
     /// - Returns: the port, also when the address left it open; 1 for a Unix socket.
     /// - Throws: when the address cannot be listened on or the certificate cannot be used.
-    public func start() throws(ListenError) -> Int {
+    public func start(on sockets: ListeningSockets? = nil) throws(ListenError) -> Int {
         let started = EndSignal(parts: 1)
         let methods: [Method]? = stage.withLock { stage in
             guard case .registering(let methods) = stage else { return nil }
@@ -77,7 +79,7 @@ public final class Server: Sendable {
         guard let methods else { throw ListenError(address: options.address, reason: "the server was started before") }
         defer { started.partEnded() }
         do {
-            let (core, port) = try ServerCore.listen(options, methods)
+            let (core, port) = try ServerCore.listen(options, methods, on: sockets)
             stage.withLock { $0 = .running(core) }
             return port
         } catch {

@@ -9,6 +9,8 @@ public final class ServerCall: Sendable {
 
     deinit { state.answer(CallState.Answer(status: Status(.internalError, "the handler gave no answer"))) }
 
+    var isOpen: Bool { state.isOpen }
+
     public var path: String { state.path }
 
     /// The request's headers, decoded on each look. Empty once the call is over.

@@ -11,6 +11,7 @@ final class ServerCore: @unchecked Sendable {
     private let handle: OpaquePointer
     private let end: EndSignal
     private let queues: [CompletionQueue]
+    let largeRequests: LargeRequests
     /// The core's own handle of each method.
     private var methods: [(method: Method, handle: UnsafeMutableRawPointer)] = []
     private let shutdownTag: UnsafeMutablePointer<cgrpc_tag>
@@ -23,7 +24,10 @@ final class ServerCore: @unchecked Sendable {
     /// How many calls of one method may arrive between two looks at the queue without waiting inside the core.
     private static let requestsPerMethod = 16
 
-    static func listen(_ options: ServerOptions, _ methods: [Method]) throws(ListenError) -> (ServerCore, port: Int) {
+    /// - Parameter sockets: nil: those of the options' address.
+    static func listen(
+        _ options: ServerOptions, _ methods: [Method], on sockets: ListeningSockets?
+    ) throws(ListenError) -> (ServerCore, port: Int) {
         func refuse(_ reason: String) -> ListenError { ListenError(address: options.address, reason: reason) }
         Library.start()
         let made = options.tls.map { $0.credentials() } ?? grpc_insecure_server_credentials_create()
@@ -42,16 +46,16 @@ final class ServerCore: @unchecked Sendable {
             throw refuse(options.tls == nil ? "the C core takes no connections from us"
                 : "the TLS certificate or key cannot be used")
         }
-        let sockets: ListeningSockets
-        do {
-            sockets = try ListeningSockets.open(options.address, silence: options.keepaliveTimeout)
+        let listening: ListeningSockets
+        do throws(ListenError) {
+            listening = if let sockets { sockets } else { try ListeningSockets.open(options) }
         } catch {
             core.abandon()
             throw error
         }
         core.start()
-        core.accept(sockets, CoreHandle(pointer: OpaquePointer(handler)))
-        return (core, sockets.port)
+        core.accept(listening, CoreHandle(pointer: OpaquePointer(handler)))
+        return (core, listening.port)
     }
 
     private init?(_ options: ServerOptions) {
@@ -73,9 +77,10 @@ final class ServerCore: @unchecked Sendable {
         self.handle = handle
         calls = RunningCalls(limit: options.maxConcurrentCalls)
         let count = max(1, options.completionQueues)
-        // The queues, and what accepts connections.
-        let end = EndSignal(parts: count + 1)
+        // The queues, what accepts connections, and what reads large requests.
+        let end = EndSignal(parts: count + 2)
         self.end = end
+        largeRequests = LargeRequests { end.partEnded() }
         queues = (0..<count).map { _ in
             CompletionQueue(name: "grpc-server", threads: max(1, options.threadsPerQueue), ended: { end.partEnded() })
         }
@@ -176,6 +181,7 @@ final class ServerCore: @unchecked Sendable {
 
     private func destroy() {
         grpc_server_destroy(handle)
+        largeRequests.close()
         for queue in queues { queue.shutdown() }
     }
 

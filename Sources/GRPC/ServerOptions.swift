@@ -17,7 +17,8 @@ public struct ServerOptions: Sendable {
     /// The bytes that all connections may hold in messages being received, and in requests that no handler has read,
     /// roughly. Under pressure the core reads less at a time, then ends calls with `resourceExhausted`. Nil: no limit.
     public var maxBufferedBytes: Int? = 2 << 30
-    /// Completion queues, and threads for each. Handlers run on these threads.
+    /// Completion queues, and threads for each. Handlers run on these threads, but for those of requests of 32 KiB and
+    /// more, which have one of their own.
     public var completionQueues = 1
     public var threadsPerQueue = 1
     /// How long a connection may be silent before the server asks with a ping whether the client is alive, and how

@@ -71,6 +71,17 @@ package struct SocketAddress {
         }
     }
 
+    /// The host of `host:port`, without the brackets of IPv6, and the port; nil for anything else.
+    package static func split(_ address: String) -> (host: String, port: UInt16)? {
+        guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[address.index(after: colon)...]) else {
+            return nil
+        }
+        let host = address[..<colon]
+        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+        let name = isBracketed ? host.dropFirst().dropLast() : host
+        return name.isEmpty || (name.contains(":") && !isBracketed) ? nil : (String(name), port)
+    }
+
     package var family: Int32 { Int32(storage.ss_family) }
 
     /// 0 for a Unix socket.

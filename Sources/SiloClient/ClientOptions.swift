@@ -21,6 +21,8 @@ public struct ClientOptions: Sendable {
     /// before another connection is made. Nil: never; then a server that vanished is noticed when calls time out.
     public var keepaliveInterval: Duration? = .seconds(10)
     public var keepaliveTimeout = Duration.seconds(5)
+    /// Each seed names one server, not several behind one address: it is reached as it was named, whatever it calls itself.
+    package var seedsAreServers = false
 
     public init(servers: [String]) {
         self.servers = servers

@@ -41,7 +41,7 @@ extension Client {
             request.tenant = tenant
             request.target = SiloV1.PauseTarget(target)
             request.reason = reason
-            return try await self.connections.call(SiloV1.Silo.pause, request, at: address).wasPaused
+            return try await self.router.call(SiloV1.Silo.pause, request, at: address).wasPaused
         }.allSatisfy { $0 }
     }
 
@@ -54,7 +54,7 @@ extension Client {
             request.shard = shard
             request.tenant = tenant
             request.target = SiloV1.PauseTarget(target)
-            return try await self.connections.call(SiloV1.Silo.resume, request, at: address).wasPaused
+            return try await self.router.call(SiloV1.Silo.resume, request, at: address).wasPaused
         }.contains(true)
     }
 
@@ -63,7 +63,7 @@ extension Client {
         let shards = try await eachShard { shard, address throws(Status) in
             var request = SiloV1.ListPausesRequest()
             request.shard = shard
-            return try await self.connections.call(SiloV1.Silo.listPauses, request, at: address).pauses
+            return try await self.router.call(SiloV1.Silo.listPauses, request, at: address).pauses
         }
         return Pause.merged(shards)
     }
@@ -74,11 +74,11 @@ extension Client {
     @discardableResult
     public func dropHolders(tenant: String? = nil) async throws(ClientError) -> UInt64 {
         do throws(Status) {
-            return try await retry.run(.tenant(tenant)) { shard, address, _ throws(Status) in
+            return try await router.run(.tenant(named: tenant)) { shard, address, _ throws(Status) in
                 var request = SiloV1.DropTenantHoldersRequest()
                 request.shard = shard
                 request.tenant = tenant
-                return try await connections.call(SiloV1.Silo.dropTenantHolders, request, at: address).holdersDropped
+                return try await router.call(SiloV1.Silo.dropTenantHolders, request, at: address).holdersDropped
             }
         } catch {
             throw ClientError(error)
@@ -90,7 +90,7 @@ extension Client {
     ) async throws(ClientError) -> [Answer] {
         if case .group = target, tenant == nil { return try await eachShard(send) }
         do throws(Status) {
-            return [try await retry.run(.tenant(tenant)) { shard, address, _ throws(Status) in try await send(shard, address) }]
+            return [try await router.run(.tenant(named: tenant)) { shard, address, _ throws(Status) in try await send(shard, address) }]
         } catch {
             throw ClientError(error)
         }
@@ -101,14 +101,14 @@ extension Client {
         _ send: (_ shard: String, _ address: String) async throws(Status) -> Answer
     ) async throws(ClientError) -> [Answer] {
         do throws(Status) {
-            let shards = try await retry.run(.anywhere) { _, _, _ throws(Status) in
-                let topology = try await connections.refresh()
+            let shards = try await router.run(.anywhere) { _, _, _ throws(Status) in
+                let topology = try await router.refresh()
                 guard topology.isWhole else { throw Status(.unavailable, "nobody serves some of the shards") }
                 return topology.shards.map(\.id)
             }
             var answers: [Answer] = []
             for shard in shards {
-                answers.append(try await retry.run(.shard(shard)) { shard, address, _ throws(Status) in try await send(shard, address) })
+                answers.append(try await router.run(.shard(shard)) { shard, address, _ throws(Status) in try await send(shard, address) })
             }
             return answers
         } catch {

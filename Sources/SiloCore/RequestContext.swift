@@ -14,18 +14,26 @@ public final class RequestContext: Sendable {
     public let caller: Caller
     /// When nobody waits for the answer any more, in steady time of this process; nil: never.
     public let deadline: Timestamp?
-    /// The W3C `traceparent` that came with the request, as it came; nil: none.
-    public let trace: String?
-    /// Where the request came from, in its transport's form, such as `ipv4:127.0.0.1:5000`.
-    public let peer: String
+    private let origin: (any RequestOrigin)?
 
-    public init(caller: Caller, deadline: Timestamp? = nil, trace: String? = nil, peer: String = "") {
+    public init(caller: Caller, deadline: Timestamp? = nil, from origin: (any RequestOrigin)? = nil) {
         self.caller = caller
         self.deadline = deadline
-        self.trace = trace
-        self.peer = peer
+        self.origin = origin
     }
+
+    /// The W3C `traceparent` that came with the request, as it came; nil: none, or the call is over.
+    public var trace: String? { origin?.trace }
+
+    /// Where the request came from, in its transport's form, such as `ipv4:127.0.0.1:5000`. Empty once the call is over.
+    public var peer: String { origin?.peer ?? "" }
 
     /// Of what the server does on its own account.
     public static let server = RequestContext(caller: .server)
+}
+
+/// A call as its transport knows it, asked only when somebody wants to know.
+public protocol RequestOrigin: AnyObject, Sendable {
+    var trace: String? { get }
+    var peer: String { get }
 }

@@ -22,6 +22,16 @@ struct AdvertisedAddress: Equatable {
         isGuess = true
     }
 
+    /// Refuses what nobody could call.
+    static func check(_ given: String) throws(StartError) {
+        guard !given.hasPrefix("unix:") else { return }
+        guard let (_, port) = SocketAddress.split(given), port > 0, !given.contains("/") else {
+            throw StartError(
+                "--advertise must be host:port with a port from 1 to 65535, such as silo.example:7450 or [2001:db8::1]:7450, not \(given)"
+            )
+        }
+    }
+
     /// Without the port, and without the brackets of an IPv6 address.
     var host: String { Self.host(of: text) }
 

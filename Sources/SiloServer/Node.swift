@@ -27,12 +27,15 @@ public final class Node: Sendable {
 
     private static let rateAnswerSlackMilliseconds: Int64 = 5000
 
-    /// Reaches the rate limiter, opens every shard, then the port. Throws what keeps it from starting.
+    /// Takes the port, reaches the rate limiter, opens every shard, then serves: who calls before waits. Throws what keeps it from
+    /// starting.
     public static func start(
         _ settings: NodeSettings, in surroundings: Surroundings = .server, logger: Logger
     ) async throws -> Node {
-        // Before anything is opened: in a bucket, opening takes the shards from whoever serves them.
-        try check(settings.address)
+        // Before anything is opened, which would make a folder, and in a bucket takes the shards from whoever serves them.
+        let place = try DataLocation.Place(settings.data)
+        if let advertised = settings.advertisedAddress { try AdvertisedAddress.check(advertised) }
+        let sockets = try ListeningSockets.open(ServerOptions(address: settings.address))
         let begun = surroundings.clock.steady
         let limiter = try await connectLimiter(settings.gubernator, clock: surroundings.clock, logger: logger)
         var settings = settings
@@ -42,7 +45,7 @@ public final class Node: Sendable {
                 gubernator.connectTimeoutMilliseconds + gubernator.requestTimeoutMilliseconds + gubernator.coalesceMilliseconds
             )
         }
-        let core = try await openCore(settings, in: surroundings, limiter: limiter, logger: logger)
+        let core = try await openCore(settings, at: place, in: surroundings, limiter: limiter, logger: logger)
 
         let server = Server(ServerOptions(
             settings, shards: core.shards.hosts.count, memoryBytes: MachineMemory.bytes, logger: logger.part("grpc")
@@ -50,7 +53,7 @@ public final class Node: Sendable {
         core.methods.register(on: server)
         Reflection().register(on: server)
         do {
-            let port = try server.start()
+            let port = try server.start(on: sockets)
             let host = settings.address.prefix(upTo: settings.address.lastIndex(of: ":") ?? settings.address.endIndex)
             let address = "\(host):\(port)"
             let advertised = AdvertisedAddress(listening: address, given: settings.advertisedAddress)
@@ -69,10 +72,11 @@ public final class Node: Sendable {
 
     /// Opens what the settings name: the shard map, then the shards.
     private static func openCore(
-        _ settings: NodeSettings, in surroundings: Surroundings, limiter: GubernatorLimiter?, logger: Logger
+        _ settings: NodeSettings, at place: DataLocation.Place, in surroundings: Surroundings, limiter: GubernatorLimiter?,
+        logger: Logger
     ) async throws -> NodeCore {
         logger.info("opening", ["data": .init(settings.data)])
-        let location = try DataLocation(settings.data)
+        let location = try DataLocation(place)
         if let command = location.openToOthers {
             logger.warn("other users of this machine can read the data folder", ["close_it_with": .init(command)])
         }
@@ -80,7 +84,7 @@ public final class Node: Sendable {
         StorageLog.forgetTrouble()
         let waiting = Waiting("the shard map", logger, in: surroundings) { [settings.data] } trouble: { StorageLog.trouble }
         defer { waiting.end() }
-        let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: surroundings.random)
+        let map = try await ShardMap.open(in: storage, settings, random: surroundings.random)
         waiting.end()
         storage.shareCache(settings.cacheBytes, among: map.entries.count)
         return await NodeCore.open(
@@ -109,14 +113,5 @@ public final class Node: Sendable {
         let limiter = try GubernatorLimiter(settings, clock: clock, logger: logger.part("limits"))
         try await limiter.connect()
         return limiter
-    }
-
-    /// The C core takes a missing port for another one, and a port that is too large for what is left of it.
-    private static func check(_ address: String) throws {
-        guard !address.hasPrefix("unix:") else { return }
-        let port = address.split(separator: ":", omittingEmptySubsequences: false).last.flatMap { UInt16($0) }
-        guard address.contains(":"), !address.hasPrefix(":"), port != nil else {
-            throw StartError("the address to listen on must be host:port with a port from 0 to 65535, not \(address)")
-        }
     }
 }

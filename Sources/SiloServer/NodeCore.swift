@@ -45,18 +45,18 @@ package final class NodeCore: Sendable {
     /// - Parameters:
     ///   - location: for what operators ask of SlateDB; nil where the shards are not kept there.
     ///   - rateLimiter: is asked instead of the shards' own buckets.
-    ///   - onHealed: is told of broken invariants that a shard mended in passing, besides the log.
+    ///   - events: whoever is told what a shard does.
     static func open(
         _ map: ShardMap, in storage: any NodeStorage, _ settings: NodeSettings, location: DataLocation?,
         surroundings: Surroundings, rateLimiter: (any RateLimiter)? = nil, logger: Logger,
-        onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
+        events: @Sendable (ShardID) -> any EngineEvents = { _ in NoEvents() }
     ) async -> NodeCore {
         let budgets = MemoryBudgets(settings.engine)
         let health = Health(map.entries.map(\.id))
         let shards = ShardSet(map.entries.map { entry in
             ShardHost(
                 entry, in: storage, settings: settings.engine, surroundings: surroundings, rateLimiter: rateLimiter,
-                budgets: budgets, logger: logger.part("shard"), onHealed: onHealed, onChange: { health.update(entry.id, serves: $0) }
+                budgets: budgets, logger: logger.part("shard"), events: events(entry.id), onChange: { health.update(entry.id, serves: $0) }
             )
         })
         let core = NodeCore(shards, health, settings, location: location, surroundings: surroundings, logger: logger)
@@ -74,12 +74,12 @@ package final class NodeCore: Sendable {
     package static func open(
         in storage: any NodeStorage, _ settings: NodeSettings, address: String, surroundings: Surroundings,
         rateLimiter: (any RateLimiter)? = nil, logger: Logger,
-        onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
+        events: @Sendable (ShardID) -> any EngineEvents = { _ in NoEvents() }
     ) async throws -> NodeCore {
-        let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: surroundings.random)
+        let map = try await ShardMap.open(in: storage, settings, random: surroundings.random)
         let core = await open(
             map, in: storage, settings, location: nil, surroundings: surroundings, rateLimiter: rateLimiter, logger: logger,
-            onHealed: onHealed
+            events: events
         )
         core.identity.address = address
         return core

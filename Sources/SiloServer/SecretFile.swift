@@ -20,7 +20,7 @@ public struct SecretFile: Sendable {
             isReadByOthers = fstat(file.fileDescriptor, &status) == 0 && status.st_mode & (S_IRGRP | S_IROTH) != 0
             bytes = try file.read(upToCount: Self.bytesMax + 1) ?? Data()
         } catch {
-            throw StartError("cannot read \(path)")
+            throw StartError("cannot read \(path)", because: error)
         }
         guard bytes.count <= Self.bytesMax, var text = String(data: bytes, encoding: .utf8) else {
             throw StartError("\(path) holds no secret: it must be text of at most \(Self.bytesMax) bytes")

@@ -24,7 +24,9 @@ package protocol HostedShard: AnyObject, Sendable {
     var id: ShardID { get }
     var range: ShardRange { get }
     var current: HostedShardState { get }
-    var clock: any Clock { get }
+
+    /// The shard as the rows of its store show it, for as long as the clock keeps it from being served.
+    func unserved(_ store: any KeyValueStore) async throws(StoreError) -> UnservedShard
 
     /// Erases every job; id and range stay. When it throws, nothing is served until it has been done: it goes on being tried.
     func reset() async throws
@@ -62,17 +64,16 @@ struct ShardResolver: Sendable {
         return (host, shard)
     }
 
-    /// A view of the shard's rows, all of them durable, and its time. Given also while the clock keeps the shard from writing.
-    func reader(_ text: String) async throws(SiloError) -> (host: any HostedShard, reader: any StoreReader, now: Moment) {
+    /// The shard for those who only look. Given also while the clock keeps it from writing.
+    func readable(_ text: String) async throws(SiloError) -> (host: any HostedShard, shard: ReadableShard) {
         let host = try host(text)
         switch host.current {
-        case .serving(let shard, _): return (host, try await shard.snapshot(), shard.moment)
+        case .serving(let shard, _): return (host, .serving(shard))
         case .behind(let store):
             do {
-                let reader = try await store.snapshot()
-                return (host, reader, try await Shard.moment(in: reader, host.clock))
+                return (host, .behind(try await host.unserved(store), store.clockLag))
             } catch {
-                throw SiloError(stopped: error)
+                throw SiloError(reading: error)
             }
         case let state: throw Self.notReady(state)
         }

@@ -16,6 +16,7 @@ final class SimulatedCall: Sendable, CustomStringConvertible {
         var isCancelled = false
         var server: Int?
         var patience: Int64 = 0
+        var sentAt: Int64 = 0
     }
     let number: Int
     let transport: SimulatedTransport
@@ -46,6 +47,12 @@ final class SimulatedCall: Sendable, CustomStringConvertible {
     var patience: Int64 {
         get { state.withLock { $0.patience } }
         set { state.withLock { $0.patience = newValue } }
+    }
+
+    /// Microseconds since the epoch.
+    var sentAt: Int64 {
+        get { state.withLock { $0.sentAt } }
+        set { state.withLock { $0.sentAt = newValue } }
     }
 
     // MARK: The caller's side

@@ -1,4 +1,4 @@
-import SiloCore
+package import SiloCore
 package import SiloEngine
 package import SiloServer
 package import SiloTesting
@@ -7,18 +7,22 @@ import Synchronization
 
 extension SimulatedMount: NodeStorage {}
 
-/// A production node on a simulated disk and wire: one process, which may die.
+/// A production node on a simulated disk and wire: one process, which may be stopped for a while, and may die.
 package final class SimulatedNode: Sendable {
     package let address: String
     /// Of its machine; nil: the true time.
     let clock: SkewedClock?
+    private let process: SimulatedProcess
+    private let stoppedAt = Mutex<Timestamp?>(nil)
     private let core: NodeCore
     private let mount: SimulatedMount
     private let world: SimulatedWorld
 
     private init(
-        _ core: NodeCore, _ mount: SimulatedMount, at address: String, clock: SkewedClock?, in world: SimulatedWorld
+        _ core: NodeCore, _ mount: SimulatedMount, at address: String, clock: SkewedClock?, _ process: SimulatedProcess,
+        in world: SimulatedWorld
     ) {
+        self.process = process
         self.core = core
         self.mount = mount
         self.address = address
@@ -33,21 +37,38 @@ package final class SimulatedNode: Sendable {
     package static func start(
         on disk: SimulatedDisk, at address: String, _ settings: NodeSettings, in world: SimulatedWorld,
         clock: SkewedClock? = nil, rateLimiter: (any RateLimiter)? = nil,
-        onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
+        events: @escaping @Sendable (ShardID) -> any EngineEvents = { _ in NoEvents() }
     ) async throws -> SimulatedNode {
         let mount = disk.mount(clock ?? world.clock)
+        let process = SimulatedProcess(on: world.executor)
         let core = try await NodeCore.open(
-            in: mount, settings, address: address, surroundings: world.surroundings(clock ?? world.clock),
-            rateLimiter: rateLimiter, logger: world.logger, onHealed: onHealed
+            in: mount, settings, address: address, surroundings: world.surroundings(clock ?? world.clock, process),
+            rateLimiter: rateLimiter, logger: world.logger, events: events
         )
         world.wire.serve(core.methods, at: address)
-        return SimulatedNode(core, mount, at: address, clock: clock, in: world)
+        return SimulatedNode(core, mount, at: address, clock: clock, process, in: world)
+    }
+
+    /// Nothing of it runs from now on, as after SIGSTOP; what is sent to it waits.
+    package func freeze() {
+        world.wire.freeze(address)
+        process.stop()
+        stoppedAt.withLock { $0 = world.clock.now }
+    }
+
+    /// It goes on, and finds what came meanwhile.
+    package func goOn() {
+        guard let stoppedAt = stoppedAt.withLock({ $0.take() }) else { return }
+        if world.clock.now - stoppedAt >= 1000 { clock?.noteAbsence() }
+        process.goOn()
+        world.wire.thaw(address)
     }
 
     /// Dies: its calls break off, and the disk keeps what was durable.
     package func kill() {
         world.wire.stop(at: address)
         mount.crash()
+        process.goOn()
         // Nothing that it still does has an effect; this only ends its tasks.
         world.surroundings.start { [core] in await core.close() }
     }

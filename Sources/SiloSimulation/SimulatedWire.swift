@@ -1,4 +1,4 @@
-import GRPC
+package import GRPC
 package import SiloClient
 package import SiloServer
 package import SiloTesting
@@ -18,8 +18,16 @@ package final class SimulatedWire: Sendable {
         package var lostAnswers = 0.0
         /// Requests that arrive twice.
         package var duplicates = 0.0
+        /// Callers that are gone of whom the server learns only seconds later, since their connections broke.
+        package var lateCancels = 0.0
 
         package init() {}
+    }
+
+    /// Sees each call when it is sent, and when it ends for its caller.
+    package struct Watcher: Sendable {
+        package var sent: @Sendable (_ path: String, _ request: [UInt8]) -> Void
+        package var ended: @Sendable (_ path: String, _ request: [UInt8], _ sentAt: Int64, Result<[UInt8], Status>) -> Void
     }
 
     private struct Server {
@@ -36,6 +44,9 @@ package final class SimulatedWire: Sendable {
         /// Calls that are not over for their caller, by number.
         var calls: [Int: SimulatedCall] = [:]
         var lastCall = 0
+        /// What waits for a server that is stopped, by its address.
+        var frozen: [String: [@Sendable () -> Void]] = [:]
+        var watcher: Watcher?
     }
     private let state = Mutex(State())
     private let clock: SimulatedClock
@@ -58,6 +69,8 @@ package final class SimulatedWire: Sendable {
     package var runningCalls: [String] {
         state.withLock { $0.calls }.sorted { $0.key < $1.key }.map { "\($0.value)" }
     }
+
+    package func watch(_ watcher: Watcher) { state.withLock { $0.watcher = watcher } }
 
     // MARK: Servers
 
@@ -90,10 +103,32 @@ package final class SimulatedWire: Sendable {
             return state.calls.values.filter { $0.server == server.number }.sorted { $0.number < $1.number }
         }
         trace.note("\(address) is gone")
+        defer { thaw(address) }
         for call in calls {
             call.loseServer()
             later { self.end(call, .failure(Status(.unavailable, "the connection was closed"))) }
         }
+    }
+
+    /// The server at `address` is stopped: what it is sent waits until `thaw`.
+    package func freeze(_ address: String) {
+        state.withLock { $0.frozen[address] = [] }
+        trace.note("\(address) is stopped")
+    }
+
+    package func thaw(_ address: String) {
+        guard let waiting = state.withLock({ $0.frozen.removeValue(forKey: address) }) else { return }
+        trace.note("\(address) goes on")
+        for body in waiting { later(body) }
+    }
+
+    /// Has the server at an address do something, when it runs.
+    private func at(_ address: String, _ body: @escaping @Sendable () -> Void) {
+        let isHeld = state.withLock { state in
+            state.frozen[address]?.append(body)
+            return state.frozen[address] != nil
+        }
+        if !isHeld { body() }
     }
 
     /// Loses every message to and from a server or a caller, until `mend`.
@@ -136,6 +171,8 @@ package final class SimulatedWire: Sendable {
 
     private func send(_ call: SimulatedCall, _ timeout: Duration?) {
         trace.note("\(call) to \(call.address), \(call.request.count) bytes")
+        call.sentAt = clock.microseconds
+        state.withLock { $0.watcher }?.sent(call.path, call.request)
         let timeout = timeout.map { $0.components.seconds * 1_000_000 + $0.components.attoseconds / 1_000_000_000_000 }
         if let timeout {
             let alarm = clock.after(microseconds: timeout) {
@@ -146,8 +183,8 @@ package final class SimulatedWire: Sendable {
         call.patience = timeout ?? 60_000_000
         let faults = faults
         guard !isLost(call, faults.lostRequests) else { return lose(call, "request") }
-        later { self.arrive(call) }
-        if random.happens(faults.duplicates) { later { self.arrive(call) } }
+        later { self.at(call.address) { self.arrive(call) } }
+        if random.happens(faults.duplicates) { later { self.at(call.address) { self.arrive(call) } } }
     }
 
     private func arrive(_ call: SimulatedCall) {
@@ -161,8 +198,8 @@ package final class SimulatedWire: Sendable {
             trace.note("\(call) \(answer.label)")
             guard call.server == server.number, state.withLock({ $0.servers[call.address]?.number }) == server.number else { return }
             guard !isLost(call, faults.lostAnswers) else {
-                // Half of the time it was still in the server's hands when the connection broke.
-                if random.happens(0.5) { later(onUndelivered) }
+                // Half of the time it was still in the server's hands when the connection broke, which it may learn late.
+                if random.happens(0.5) { delay(random.number(in: 0...3_000_000)) { self.at(call.address, onUndelivered) } }
                 return lose(call, "answer")
             }
             later { self.end(call, answer) }
@@ -178,7 +215,8 @@ package final class SimulatedWire: Sendable {
     /// The caller does not wait any more. The server learns of it later.
     private func abandon(_ call: SimulatedCall, _ status: Status) {
         guard end(call, .failure(status)) else { return }
-        later { call.cancelArrivals() }
+        let cancel = { @Sendable in self.at(call.address) { call.cancelArrivals() } }
+        if random.happens(faults.lateCancels) { delay(random.number(in: 0...3_000_000), cancel) } else { later(cancel) }
     }
 
     @discardableResult
@@ -187,6 +225,7 @@ package final class SimulatedWire: Sendable {
         state.withLock { $0.calls[call.number] = nil }
         if let alarm { clock.callOff(alarm) }
         trace.note("\(call) ends, \(result.label)")
+        state.withLock { $0.watcher }?.ended(call.path, call.request, call.sentAt, result)
         continuation?.resume(returning: result)
         return true
     }

@@ -43,9 +43,9 @@ package final class SimulatedWorld: Sendable {
         executor.onStandstill { [wire] in (["calls under way:"] + wire.runningCalls).joined(separator: "\n  ") }
     }
 
-    /// What production code gets that runs on a machine with this clock.
-    package func surroundings(_ clock: any Clock) -> Surroundings {
-        Surroundings(clock: clock, random: surroundings.random, executor: executor)
+    /// What production code gets that runs in this process, on a machine with this clock.
+    package func surroundings(_ clock: any Clock, _ process: SimulatedProcess) -> Surroundings {
+        Surroundings(clock: clock, random: surroundings.random, executor: process)
     }
 
     /// Runs `body` and everything that it starts, on this thread.

@@ -11,6 +11,7 @@ package final class SkewedClock: Clock {
     private let rate: Double
     /// Milliseconds that the wall clock is ahead of the steady one.
     private let ahead = Mutex<Int64>(0)
+    private let absent = Mutex(0)
 
     /// - Parameters:
     ///   - aheadMilliseconds: of the true time, when it begins.
@@ -25,6 +26,11 @@ package final class SkewedClock: Clock {
     package var now: Timestamp { steady + ahead.withLock { $0 } }
 
     package var steady: Timestamp { begun + Int64(Double(clock.now - started) * rate) }
+
+    package var absences: Int { absent.withLock { $0 } }
+
+    /// The process that goes by this clock was not there for a second or more.
+    package func noteAbsence() { absent.withLock { $0 += 1 } }
 
     /// Sets the wall clock, to show the true time and some milliseconds more, or less.
     package func set(aheadMilliseconds: Int64) {

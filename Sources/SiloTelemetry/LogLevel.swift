@@ -17,15 +17,23 @@ public struct LogFilter: Sendable, Equatable {
     var everywhere = LogLevel.info
     var parts: [String: LogLevel] = [:]
 
-    /// What does not parse is passed over: a wrong filter must not keep a server from starting.
-    public init(_ text: String = "") {
+    /// What a filter says that is no level.
+    public struct Mistake: Error, Equatable, CustomStringConvertible {
+        public let rule: String
+        public var description: String {
+            let names = LogLevel.allCases.map(\.name).joined(separator: ", ")
+            return "\(rule) is no level of the log: write one of \(names), or several rules such as info,storage=debug"
+        }
+    }
+
+    /// Lines of `info` and graver ones.
+    public init() {}
+
+    public init(_ text: String) throws(Mistake) {
         for rule in text.split(separator: ",") {
-            let sides = rule.split(separator: "=", maxSplits: 1)
-            if sides.count == 2, let level = LogLevel(sides[1]) {
-                parts[String(sides[0])] = level
-            } else if let level = LogLevel(rule) {
-                everywhere = level
-            }
+            let sides = rule.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let level = LogLevel(sides.last ?? ""), sides.first?.isEmpty == false else { throw Mistake(rule: String(rule)) }
+            if sides.count == 2 { parts[String(sides[0])] = level } else { everywhere = level }
         }
     }
 

@@ -31,11 +31,14 @@ public final class RunningAudit {
         var lease: StorageV1.Lease?
         var pending: [Bytes: Pending] = [:]
         var finished: [Bytes: (state: UInt8, changedAt: UInt64)] = [:]
+        /// When it failed, as the index of failed jobs says.
+        var failed: [Bytes: UInt64] = [:]
         var attempts: [UInt32: StorageV1.Attempt] = [:]
         var metadata: TextMap<String> = [:]
 
         var isEmpty: Bool {
-            job == nil && status == nil && lease == nil && pending.isEmpty && finished.isEmpty && attempts.isEmpty && metadata.isEmpty
+            job == nil && status == nil && lease == nil && pending.isEmpty && finished.isEmpty && failed.isEmpty && attempts.isEmpty
+                && metadata.isEmpty
         }
         /// Attempts that ended, with the one that ended the job.
         var ended: [StorageV1.Attempt] { Array(attempts.values) + (status?.lastAttempt.map { [$0] } ?? []) }
@@ -46,6 +49,13 @@ public final class RunningAudit {
         var byMax: [UInt32?: Int] = [:]
     }
 
+    /// Says that jobs of a tenant ended so in a period of 2^20 ms.
+    struct Period: Hashable {
+        let tenant: Bytes
+        let state: UInt8
+        let number: UInt64
+    }
+
     private(set) var jobs: [JobKey: JobRows] = [:]
     private var directory: [Name: StorageV1.QueueCounts] = [:]
     private var lines: [Name: StorageV1.Line] = [:]
@@ -53,6 +63,9 @@ public final class RunningAudit {
     private var buckets: [Name: StorageV1.Bucket] = [:]
     private var drops: [Bytes: UInt32] = [:]
     private var pausedLimits: Set<Name> = []
+    private var periods: Set<Period> = []
+    /// The set of slices that hold anything, as it is stored.
+    private var slices = Bytes()
     private var taskIDs: [Bytes: JobKey] = [:]
     private var rates = RateAudit()
 
@@ -73,6 +86,7 @@ public final class RunningAudit {
         var limits: Set<Name> = []
         var lines: Set<Name> = []
         var buckets: Set<Name> = []
+        var slices: Set<Int> = []
     }
 
     /// The default of the shard's settings.
@@ -112,6 +126,9 @@ public final class RunningAudit {
         for limit in touched.limits { checkLimit(limit) }
         for line in touched.lines { checkLine(line) }
         for bucket in touched.buckets { checkBucket(bucket) }
+        for slice in touched.slices where slices.isEmpty || slices[slice >> 3] & (1 << (slice & 7)) == 0 {
+            found.append("slice \(slice) holds rows, and opening does not know of it")
+        }
         return found
     }
 
@@ -120,58 +137,78 @@ public final class RunningAudit {
     // MARK: Reading
 
     private func take(_ write: Write) throws {
-        var parts = KeyParts(write.key, skipping: 9)
-        switch write.key.first {
-        case 0x02:
-            let name = Name(tenant: parts.text(), name: parts.text())
-            directory[name] = try write.value.map { try StorageV1.QueueCounts(serializedBytes: $0) }
-            touched.queues.insert(name)
-        case 0x03:
-            setAside += write.value == nil ? -1 : 1
-        case 0x04:
-            let name = Name(tenant: parts.text(), name: parts.bytes(16))
-            lines[name] = try write.value.map { try StorageV1.Line(serializedBytes: $0) }
-            touched.lines.insert(name)
-        case 0x06:
-            let tenant = parts.text()
-            for key in jobs.keys where key.tenant == tenant { touch(key) }
-            drops[tenant] = try write.value.map { try StorageV1.TenantState(serializedBytes: $0).drops }
-            for limit in slots.keys where limit.tenant == tenant { touched.limits.insert(limit) }
-        case 0x07:
-            let tenant = parts.text()
-            guard parts.byte() == 3 else { break }
-            let name = Name(tenant: tenant, name: parts.text())
-            if write.value == nil { pausedLimits.remove(name) } else { pausedLimits.insert(name) }
-        case 0x10:
-            try takeTenantRow(write, &parts)
-        default:
-            break
+        guard write.key.first != 0 else { return takeShardWide(write) }
+        checkSlice(write)
+        var parts = KeyParts(write.key, skipping: 2)
+        let family = parts.byte()
+        switch family {
+        case 0x02...0x06:
+            parts.skip(8)
+            try takeIndex(family, write, parts.text(), &parts)
+        case 0x20...0x26:
+            parts.skip(8)
+            try takeShortLived(family, write, parts.text(), &parts)
+        case 0x40...0x46: try takeKept(family, write, &parts)
+        case 0x7f: setAside += write.value == nil ? -1 : 1
+        default: found.append("unknown family \(family)")
         }
     }
 
-    private func takeTenantRow(_ write: Write, _ parts: inout KeyParts) throws {
-        let tenant = parts.text()
-        let family = parts.byte()
+    private func takeShardWide(_ write: Write) {
+        if write.key == [0, 2] { slices = write.value ?? [] }
+        if write.key.starts(with: [0, 0x7f]) { setAside += write.value == nil ? -1 : 1 }
+    }
+
+    /// A row lies in the slice of its tenant, and opening knows of the slice.
+    private func checkSlice(_ write: Write) {
+        guard write.value != nil, write.key.count > 2 else { return }
+        let number = Int(write.key[0] - 0x10) << 8 | Int(write.key[1])
+        touched.slices.insert(number)
+        let family = write.key[2]
+        guard family < 0x7f else { return }
+        var parts = KeyParts(write.key, skipping: family == 0x45 ? 11 : family == 0x46 ? 12 : 3)
+        let hash = parts.number()
+        if hash >> 54 != UInt64(number) { found.append("a row of hash \(hash) lies in slice \(number)") }
+    }
+
+    private func takeIndex(_ family: UInt8, _ write: Write, _ tenant: Bytes, _ parts: inout KeyParts) throws {
         switch family {
-        case 0x48:
+        case 0x02:
+            let name = Name(tenant: tenant, name: parts.text())
+            directory[name] = try write.value.map { try StorageV1.QueueCounts(serializedBytes: $0) }
+            touched.queues.insert(name)
+        case 0x04:
+            for key in jobs.keys where key.tenant == tenant { touch(key) }
+            drops[tenant] = try write.value.map { try StorageV1.TenantState(serializedBytes: $0).drops }
+            for limit in slots.keys where limit.tenant == tenant { touched.limits.insert(limit) }
+        case 0x05:
+            guard parts.byte() == 3 else { break }
+            let name = Name(tenant: tenant, name: parts.text())
+            if write.value == nil { pausedLimits.remove(name) } else { pausedLimits.insert(name) }
+        case 0x06:
+            let name = Name(tenant: tenant, name: parts.bytes(16))
+            lines[name] = try write.value.map { try StorageV1.Line(serializedBytes: $0) }
+            touched.lines.insert(name)
+        default: break
+        }
+    }
+
+    private func takeShortLived(_ family: UInt8, _ write: Write, _ tenant: Bytes, _ parts: inout KeyParts) throws {
+        switch family {
+        case 0x21:
+            try change(JobKey(tenant: tenant, id: parts.text())) {
+                $0.lease = try write.value.map { try StorageV1.Lease(serializedBytes: $0) }
+            }
+        case 0x25:
             let name = Name(tenant: tenant, name: parts.text())
             slots[name] = try write.value.map { try StorageV1.Slots(serializedBytes: $0) }
             touched.limits.insert(name)
-        case 0x42:
+        case 0x26:
             let name = Name(tenant: tenant, name: parts.text() + [47] + parts.text())
             buckets[name] = try write.value.map { try StorageV1.Bucket(serializedBytes: $0) }
             touched.buckets.insert(name)
-        case 0x4a: try change(JobKey(tenant: tenant, id: parts.text())) { $0.job = try write.value.map { try StorageV1.Job(serializedBytes: $0) } }
-        case 0x53:
-            try change(JobKey(tenant: tenant, id: parts.text())) { $0.status = try write.value.map { try StorageV1.Status(serializedBytes: $0) } }
-        case 0x4c:
-            try change(JobKey(tenant: tenant, id: parts.text())) { $0.lease = try write.value.map { try StorageV1.Lease(serializedBytes: $0) } }
-        case 0x41:
-            let key = JobKey(tenant: tenant, id: parts.text())
-            let number = UInt32(parts.bytes(4).reduce(0) { $0 << 8 | UInt64($1) })
-            try change(key) { $0.attempts[number] = try write.value.map { try StorageV1.Attempt(serializedBytes: $0) } }
-        case 0x44, 0x52, 0x54, 0x57:
-            let place = Name(tenant: tenant, name: family == 0x57 ? parts.bytes(16) : parts.text())
+        default:
+            let place = Name(tenant: tenant, name: family == Self.waiting ? parts.bytes(16) : parts.text())
             let order = parts.number()
             let arrival = parts.number()
             try change(JobKey(tenant: tenant, id: parts.text())) { rows in
@@ -179,20 +216,54 @@ public final class RunningAudit {
                     Pending(family: family, place: place, order: order, arrival: arrival, task: try StorageV1.Task(serializedBytes: $0))
                 }
             }
-        case 0x58:
-            let state = parts.byte()
+        }
+    }
+
+    private func takeKept(_ family: UInt8, _ write: Write, _ parts: inout KeyParts) throws {
+        switch family {
+        case 0x45:
             let changedAt = ~parts.number()
-            change(JobKey(tenant: tenant, id: parts.text())) { $0.finished[write.key] = write.value.map { _ in (state, changedAt) } }
-        case 0x4d:
+            parts.skip(8)
+            change(JobKey(tenant: parts.text(), id: parts.text())) { $0.failed[write.key] = write.value.map { _ in changedAt } }
+            return
+        case 0x46:
+            let period = parts.number()
+            let state = parts.byte()
+            parts.skip(8)
+            let name = Period(tenant: parts.text(), state: state, number: period)
+            if write.value == nil { periods.remove(name) } else { periods.insert(name) }
+            return
+        default: parts.skip(8)
+        }
+        let tenant = parts.text()
+        switch family {
+        case 0x40:
+            try change(JobKey(tenant: tenant, id: parts.text())) {
+                $0.job = try write.value.map { try StorageV1.Job(serializedBytes: $0) }
+            }
+        case 0x41:
+            try change(JobKey(tenant: tenant, id: parts.text())) {
+                $0.status = try write.value.map { try StorageV1.Status(serializedBytes: $0) }
+            }
+        case 0x42:
+            let key = JobKey(tenant: tenant, id: parts.text())
+            let number = UInt32(parts.bytes(4).reduce(0) { $0 << 8 | UInt64($1) })
+            try change(key) { $0.attempts[number] = try write.value.map { try StorageV1.Attempt(serializedBytes: $0) } }
+        case 0x43:
             let name = text(parts.text())
             let value = text(parts.text())
             change(JobKey(tenant: tenant, id: parts.text())) { rows in
                 if write.value != nil { rows.metadata[name] = value } else if rows.metadata[name] == value { rows.metadata[name] = nil }
             }
         default:
-            found.append("unknown family \(family)")
+            let state = parts.byte()
+            let changedAt = ~parts.number()
+            change(JobKey(tenant: tenant, id: parts.text())) { $0.finished[write.key] = write.value.map { _ in (state, changedAt) } }
         }
     }
+
+    // Families of pending rows.
+    private static let (ready, date, delay, waiting): (UInt8, UInt8, UInt8, UInt8) = (0x20, 0x22, 0x23, 0x24)
 
     private func change(_ key: JobKey, _ body: (inout JobRows) throws -> Void) rethrows {
         touch(key)
@@ -218,9 +289,9 @@ public final class RunningAudit {
         }
         for pending in rows.pending.values {
             switch pending.family {
-            case 0x52: add(\.ready, 1)
-            case 0x44: add(\.delays, 1)
-            case 0x54: add(\.dates, 1)
+            case Self.ready: add(\.ready, 1)
+            case Self.delay: add(\.delays, 1)
+            case Self.date: add(\.dates, 1)
             default:
                 add(\.waiting, 1)
                 waiting[pending.place, default: 0] = (waiting[pending.place] ?? 0) &+ UInt64(bitPattern: sign)
@@ -281,7 +352,11 @@ public final class RunningAudit {
         if places != 1 { complain("J2 J20 J29: stands in \(places) places") }
         if rows.metadata != job.metadata.mapValues({ TenantKeys.indexed($0) }) { complain("J30: metadata rows \(rows.metadata) are not \(job.metadata)") }
 
+        let failedAt = rows.finished.values.filter { $0.state == 3 }.map(\.changedAt)
+        if Array(rows.failed.values) != failedAt { complain("J29: failed at \(failedAt), the index says \(rows.failed.values)") }
         if let index = rows.finished.values.first {
+            let period = Period(tenant: key.tenant, state: index.state, number: index.changedAt >> 20)
+            if !periods.contains(period) { complain("J29: the index of periods does not name \(period.number)") }
             guard let status = rows.status else { return complain("J29: finished without a status") }
             if UInt8(truncatingIfNeeded: status.state.rawValue) != index.state || UInt64(max(0, status.changedAtMs)) != index.changedAt {
                 complain("J29: index row \(index) does not match status \(status.state)")
@@ -306,19 +381,19 @@ public final class RunningAudit {
             let task = pending.task
             let (attempt, start) = rows.status.map { ($0.attempt, $0.startMs) } ?? (1, job.startMs)
             if task.attempt != attempt || task.startMs != start { complain("J36: the pending task is not the one that its status names") }
-            if pending.family != 0x57, pending.place.name != Bytes(job.taskGroup.utf8) { complain("J20: waits in another group") }
+            if pending.family != Self.waiting, pending.place.name != Bytes(job.taskGroup.utf8) { complain("J20: waits in another group") }
             if task.priority != job.priority { complain("J25: waits with priority \(task.priority), not \(job.priority)") }
             if let copy = task.job, copy != job { complain("J20: carries another job") }
             if pending.arrival != job.arrival { complain("J36: stands at arrival \(pending.arrival), not \(job.arrival)") }
             let scheduledAt = rows.status?.changedAtMs ?? job.createdAtMs
             if task.scheduledAtMs != scheduledAt { complain("J36: its task was scheduled at \(task.scheduledAtMs), not \(scheduledAt)") }
             let rank = UInt64(max(0, start ?? 0, scheduledAt)).addingReportingOverflow(UInt64(job.priority) * Self.agingMilliseconds)
-            if [0x52, 0x57].contains(pending.family), pending.order != (rank.overflow ? .max : rank.partialValue) {
+            if [Self.ready, Self.waiting].contains(pending.family), pending.order != (rank.overflow ? .max : rank.partialValue) {
                 complain("J25 J36: has rank \(pending.order), not \(rank.partialValue)")
             }
-            guard [0x44, 0x54].contains(pending.family) else { continue }
+            guard [Self.delay, Self.date].contains(pending.family) else { continue }
             let delay = rows.status?.dueMs
-            if pending.family != (delay == nil ? 0x54 : 0x44) { complain("J36: its timer waits for \(delay == nil ? "a length of time" : "a date")") }
+            if pending.family != (delay == nil ? Self.date : Self.delay) { complain("J36: its timer waits for \(delay == nil ? "a length of time" : "a date")") }
             let due = delay ?? task.startMs
             if pending.order != UInt64(max(0, due)) { complain("J24 J36: its timer is at \(pending.order), not \(due)") }
         }
@@ -333,13 +408,13 @@ public final class RunningAudit {
         for pending in rows.pending.values {
             let task = pending.task
             switch pending.family {
-            case 0x52 where !job.limits.isEmpty && task.hold == nil: complain("L8: ready without its slots")
-            case 0x44 where task.reserved: complain("L5 L13: waits for its time and has hits reserved")
-            case 0x54 where task.hold != nil || task.reserved: complain("L5 L13: waits for its time and has hits reserved")
-            case 0x57 where task.hold != nil || task.reserved: complain("L4 L14: waits and holds")
+            case Self.ready where !job.limits.isEmpty && task.hold == nil: complain("L8: ready without its slots")
+            case Self.delay where task.reserved: complain("L5 L13: waits for its time and has hits reserved")
+            case Self.date where task.hold != nil || task.reserved: complain("L5 L13: waits for its time and has hits reserved")
+            case Self.waiting where task.hold != nil || task.reserved: complain("L4 L14: waits and holds")
             default: break
             }
-            if pending.family == 0x52, !rateLimits(job.limits).isEmpty, !task.reserved, task.ratesPassed == 0 { complain("L8: ready without its hits") }
+            if pending.family == Self.ready, !rateLimits(job.limits).isEmpty, !task.reserved, task.ratesPassed == 0 { complain("L8: ready without its hits") }
         }
         guard let lease = rows.lease else { return }
         let leased = Set(lease.slots.map { Bytes($0.utf8) })
@@ -413,7 +488,7 @@ public final class RunningAudit {
         if count == 0 { waiting[line] = nil }
         if count != lines[line]?.waiting ?? 0 { found.append("a line of \(text(line.tenant)): \(lines[line]?.waiting ?? 0) jobs wait, a recount gives \(count)") }
         for (key, rows) in touched.jobs.keys.map({ ($0, jobs[$0] ?? JobRows()) }) {
-            for pending in rows.pending.values where pending.family == 0x57 && pending.place == line {
+            for pending in rows.pending.values where pending.family == Self.waiting && pending.place == line {
                 guard let stored = lines[line], let job = rows.job else { continue }
                 if pending.order < stored.waitingFrom { found.append("job \(key): waits before waitingFrom") }
                 if slotLimits(stored.limits) != slotLimits(job.limits) { found.append("job \(key): L7: waits in a line of other limits") }
@@ -527,6 +602,8 @@ private struct KeyParts {
     }
 
     mutating func byte() -> UInt8 { rest.popFirst() ?? 0 }
+
+    mutating func skip(_ count: Int) { rest = rest.dropFirst(count) }
 
     mutating func number() -> UInt64 {
         (0..<8).reduce(0) { sum, _ in sum << 8 | UInt64(byte()) }

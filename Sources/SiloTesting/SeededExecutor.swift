@@ -7,8 +7,14 @@ import Synchronization
 /// When no task can go on, simulated time jumps to the next moment for which somebody waits. What runs here must use the
 /// clock of the same world, and touch no other threads.
 public final class SeededExecutor: TaskExecutor, SerialExecutor {
+    /// What is left of a task until it waits again.
+    private struct Piece {
+        let job: UnownedJob
+        /// Nil: of no process that may be stopped.
+        let process: SimulatedProcess?
+    }
     private struct State {
-        var ready: [UnownedJob] = []
+        var ready: [Piece] = []
         var jobsRun = 0
         /// The one that is in `run`.
         var thread: pthread_t?
@@ -25,10 +31,11 @@ public final class SeededExecutor: TaskExecutor, SerialExecutor {
         self.clock = clock
     }
 
-    public func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
+    public func enqueue(_ job: consuming ExecutorJob) { enqueue(UnownedJob(job), of: nil) }
+
+    func enqueue(_ job: UnownedJob, of process: SimulatedProcess?) {
         state.withLock { state in
-            state.ready.append(job)
+            state.ready.append(Piece(job: job, process: process))
             if let thread = state.thread, pthread_equal(thread, pthread_self()) == 0 { state.isDisturbed = true }
         }
     }
@@ -63,8 +70,8 @@ public final class SeededExecutor: TaskExecutor, SerialExecutor {
         var jobs = 0
         while true {
             if let result = result.withLock({ $0 }) { return try result.get() }
-            if let job = next() {
-                job.runSynchronously(on: asUnownedTaskExecutor())
+            if let piece = next() {
+                piece.job.runSynchronously(on: piece.process?.asUnownedTaskExecutor() ?? asUnownedTaskExecutor())
                 jobs += 1
                 guard !state.withLock({ $0.isDisturbed }) else {
                     throw standstill("another thread woke a task: no second run would be the same")
@@ -78,13 +85,17 @@ public final class SeededExecutor: TaskExecutor, SerialExecutor {
         }
     }
 
-    private func next() -> UnownedJob? {
+    private func next() -> Piece? {
         state.withLock { state in
-            guard !state.ready.isEmpty else { return nil }
-            state.jobsRun += 1
-            let last = state.ready.count - 1
-            if last > 0 { state.ready.swapAt(random.below(last + 1), last) }
-            return state.ready.removeLast()
+            while !state.ready.isEmpty {
+                let last = state.ready.count - 1
+                if last > 0 { state.ready.swapAt(random.below(last + 1), last) }
+                let piece = state.ready.removeLast()
+                if let process = piece.process, process.holds(piece.job) { continue }
+                state.jobsRun += 1
+                return piece
+            }
+            return nil
         }
     }
 

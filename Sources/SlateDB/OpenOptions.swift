@@ -21,7 +21,7 @@ public struct OpenOptions: Sendable {
     /// How local writes become durable; nil: by syncing the log's files where other folders can be marked synchronous, else
     /// by syncing the file system.
     public var durability: Durability?
-    /// Is told, before the database opens, which files at the end of its log were set aside because they were cut short.
+    /// Is told, before the database opens, which files at the end of its log were set aside because they have no whole end.
     public var onTornLog: @Sendable (TornLog) -> Void = { _ in }
 
     public init() {}
@@ -78,7 +78,7 @@ struct Opening {
         } else if let root = logStore.localRoot {
             let local = try LocalFolder(root, path, wanted: options.durability)
             durability = local.durability
-            if let torn = try TornLog.setAside(in: "\(root)/\(path)") { options.onTornLog(torn) }
+            try TornLog.setAside(in: "\(root)/\(path)", options.onTornLog)
             folder = local
         }
         // The log may lie on another disk than the data; both must hold what they were told.

@@ -16,25 +16,38 @@ public struct TornLog: Equatable, Sendable {
     /// The folder where they are now.
     public let folder: String
 
-    /// Sets torn files at the log's end aside, beside the log; nil: there were none.
-    /// - Parameter database: the database's folder.
-    static func setAside(in database: String) throws(StorageError) -> TornLog? {
+    /// Sets torn files at the log's end aside, beside the log. On return that is on the disk.
+    /// - Parameters:
+    ///   - database: the database's folder.
+    ///   - tell: is told what was set aside, if anything was, also when the rest could not be.
+    static func setAside(in database: String, _ tell: (TornLog) -> Void) throws(StorageError) {
         let log = "\(database)/wal"
         let target = "\(database)/torn"
-        var torn: [String] = []
+        var moved: [String] = []
+        defer { if !moved.isEmpty { tell(TornLog(files: moved, folder: target)) } }
         for name in LocalFolder.fileNames(log).sorted(by: >) {
             switch condition(of: "\(log)/\(name)") {
             case .empty: continue
-            case .whole: return torn.isEmpty ? nil : TornLog(files: torn, folder: target)
+            case .whole: return try sync(moved.isEmpty ? [] : [target, log, database])
             case .torn: break
             }
             mkdir(target, 0o700)
             guard rename("\(log)/\(name)", "\(target)/\(name)") == 0 else {
                 throw .unavailable("cannot set the torn log file \(name) aside: \(String(cString: strerror(errno)))")
             }
-            torn.append(name)
+            moved.append(name)
         }
-        return torn.isEmpty ? nil : TornLog(files: torn, folder: target)
+        try sync(moved.isEmpty ? [] : [target, log, database])
+    }
+
+    private static func sync(_ folders: [String]) throws(StorageError) {
+        for folder in folders {
+            let file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            defer { if file >= 0 { close(file) } }
+            guard file >= 0, fsync(file) == 0 else {
+                throw .unavailable("cannot sync the folder \(folder): \(String(cString: strerror(errno)))")
+            }
+        }
     }
 
     enum Condition: Equatable {

@@ -1,6 +1,7 @@
 import CommandLineTool
 import Foundation
 import SiloCore
+import SiloEngine
 import SiloSimulation
 import SiloTesting
 import Synchronization
@@ -36,6 +37,7 @@ struct Run {
             var done = 0
             var jobs = 0
             var simulated: Int64 = 0
+            var branches: [Branch: Int] = [:]
             var failed: [UInt64] = []
         }
         let state: Mutex<State>
@@ -60,6 +62,7 @@ struct Run {
                     state.done += 1
                     state.jobs += world.jobs
                     state.simulated += world.simulatedMilliseconds
+                    state.branches.merge(world.branches, uniquingKeysWith: +)
                     if !world.violations.isEmpty { state.failed.append(seed) }
                     guard state.done % max(1, count / 20) == 0 || state.done == count else { return nil }
                     return "\(state.done) of \(count) seeds, \(state.jobs) jobs, \(state.simulated / 60_000) simulated minutes"
@@ -69,16 +72,18 @@ struct Run {
         }
         let state = progress.state.withLock { $0 }
         if let seed = state.failed.min() { throw explain(seed) }
-        printProbes()
+        printBranches(state.branches)
         say("\(state.done) seeds passed")
     }
 
-    private func printProbes() {
-        let counts = Probe.reachedCounts
-        let never = Probe.allCases.filter { counts[$0] == nil }.map(\.rawValue)
-        say("rare branches reached: \(Probe.allCases.count - never.count) of \(Probe.allCases.count)")
+    /// Those of the engine, as the worlds were told, and those of clients and servers.
+    private func printBranches(_ engine: [Branch: Int]) {
+        let probes = Probe.reachedCounts
+        let counts = Branch.allCases.map { ("\($0)", engine[$0] ?? 0) } + Probe.allCases.map { ($0.rawValue, probes[$0] ?? 0) }
+        let never = counts.filter { $0.1 == 0 }.map(\.0)
+        say("rare branches reached: \(counts.count - never.count) of \(counts.count)")
         if !never.isEmpty { say("never reached, hence not tested: \(never.joined(separator: ", "))") }
-        let rare = counts.filter { $0.value < 20 }.sorted { $0.value < $1.value }.map { "\($0.key.rawValue) \($0.value)" }
+        let rare = counts.filter { 1..<20 ~= $0.1 }.sorted { $0.1 < $1.1 }.map { "\($0.0) \($0.1)" }
         if !rare.isEmpty { say("reached less than 20 times: \(rare.joined(separator: ", "))") }
     }
 

@@ -1,11 +1,13 @@
 import CommandLineTool
-import Dispatch
 import Foundation
 import GRPC
 import SiloEngine
 import SiloServer
 import SiloTelemetry
 import SlateDB
+
+// Before anything else: a signal that comes early ends the server as a late one does.
+let stopSignals = StopSignals.hold()
 
 let usage = Usage(
     "silo", "Serves a durable job queue over gRPC. With no options it keeps its data on local disk.",
@@ -54,8 +56,7 @@ await Program.run(usage) { arguments in
     // The first SIGPIPE of a closed connection must not end the server.
     signal(SIGPIPE, SIG_IGN)
     let (events, report) = AsyncStream<Event>.makeStream()
-    let signals = StopSignals { report.yield(.signal($0)) }
-    defer { withExtendedLifetime(signals) {} }
+    StopSignals.tell(stopSignals) { report.yield(.signal($0)) }
     DescriptorLimit.raise()
 
     let format = arguments.text("log-format", default: "text")
@@ -64,7 +65,12 @@ await Program.run(usage) { arguments in
     }
     let environment = ProcessInfo.processInfo.environment
     let filter = environment["SILO_LOG"] ?? (arguments.has("verbose") ? "debug" : "info")
-    let logger = Logger("silo", format: format, filter: LogFilter(filter))
+    let logger: Logger
+    do throws(LogFilter.Mistake) {
+        logger = Logger("silo", format: format, filter: try LogFilter(filter))
+    } catch {
+        throw Arguments.Mistake("SILO_LOG: \(error)")
+    }
     let storageLogger = logger.part("storage")
     try? StorageLog.forward(.info) { message in
         let level: LogLevel = switch message.level {
@@ -112,7 +118,8 @@ await Program.run(usage) { arguments in
         case .signal(let signal):
             guard let node else {
                 // What is half open is left as after a kill: nothing has been acknowledged.
-                return logger.info("stopping before the start was done", ["signal": .init(signal)])
+                logger.info("stopping before the start was done", ["signal": .init(signal)])
+                return logger.info("server stopped")
             }
             logger.info("stopping", ["signal": .init(signal)])
             return await node.stop()
@@ -130,8 +137,11 @@ enum Event: Sendable {
 func authToken(_ arguments: Arguments, _ environment: [String: String], _ logger: Logger) throws -> String? {
     let token: String?
     if let path = arguments.text("auth-token-file") {
-        guard !arguments.has("auth-token") else { throw Arguments.Mistake("--auth-token and --auth-token-file are one too many") }
-        let secret = try SecretFile(path)
+        guard !arguments.has("auth-token") else {
+            throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other: give one of them")
+        }
+        let secret: SecretFile
+        do { secret = try SecretFile(path) } catch { throw StartError("--auth-token-file: \(error)") }
         if secret.isReadByOthers {
             logger.warn("other users of this machine can read the auth token: chmod 600", ["file": .init(path)])
         }
@@ -146,21 +156,19 @@ func authToken(_ arguments: Arguments, _ environment: [String: String], _ logger
 /// The certificate that the options name; nil without one.
 func serverTLS(_ arguments: Arguments) throws -> ServerTLS? {
     func read(_ option: String) throws -> [UInt8]? {
-        guard let path = arguments.text(option) else { return nil }
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw StartError("--\(option): cannot read \(path)")
-        }
-        return [UInt8](data)
+        try arguments.text(option).map { try InputFile.read($0, as: "--\(option)") }
+    }
+    for (given, missing) in [("tls-cert", "tls-key"), ("tls-key", "tls-cert")]
+    where arguments.has(given) && !arguments.has(missing) {
+        throw Arguments.Mistake("--\(missing) is missing: --tls-cert and --tls-key go together")
     }
     let authority = try read("tls-client-ca")
     switch (try read("tls-cert"), try read("tls-key")) {
     case (let certificate?, let key?):
         return ServerTLS(certificateChain: certificate, privateKey: key, clientCA: authority)
-    case (nil, nil):
+    default:
         guard authority == nil else { throw Arguments.Mistake("--tls-client-ca needs --tls-cert and --tls-key") }
         return nil
-    default:
-        throw Arguments.Mistake("--tls-cert and --tls-key go together")
     }
 }
 
@@ -187,19 +195,4 @@ func gubernator(_ arguments: Arguments) throws -> GubernatorSettings? {
         "request-timeout-ms", settings.requestTimeoutMilliseconds, GubernatorSettings.timeoutRange
     )
     return settings
-}
-
-/// Tells the names of the signals that end a server, for as long as it lives.
-final class StopSignals {
-    private let sources: [any DispatchSourceSignal]
-
-    init(_ handler: @escaping @Sendable (String) -> Void) {
-        sources = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")].map { number, name in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { handler(name) }
-            source.resume()
-            return source
-        }
-    }
 }

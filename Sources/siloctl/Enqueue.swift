@@ -6,11 +6,12 @@ import SiloClient
 import SiloCore
 
 func enqueue(_ arguments: Arguments, _ output: Output) async throws {
-    var text = Data(arguments.operands[1].utf8)
-    if arguments.operands[1] == "-" { text = try FileHandle.standardInput.readToEnd() ?? Data() }
+    let text = arguments.operands[1]
+    let json = try text == "-" ? InputFile.standardInput() : Array(text.utf8)
     let payload: MessagePack
-    do { payload = try MessagePack(json: text) } catch {
-        throw Arguments.Mistake(error == .undecodable("not a JSON document") ? "<json> is no JSON document" : "<json> cannot be stored: \(error)")
+    do { payload = try MessagePack(json: Data(json)) } catch {
+        let hint = text.hasPrefix("@") ? "; for a file, write - and give it on standard input" : ""
+        throw Arguments.Mistake("<json>: \(error)\(hint)")
     }
 
     var request = SiloV1.EnqueueRequest()

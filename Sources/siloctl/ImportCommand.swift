@@ -46,14 +46,12 @@ struct ImportCommand {
     func run() async throws {
         let path = arguments.operands[0]
         let isStandardInput = path == "-"
-        let file = isStandardInput ? try FileHandle.standardInput.readToEnd() ?? Data() : FileManager.default.contents(atPath: path)
-        guard let file else { throw Failure("cannot read \(path)") }
-        guard !file.contains(0), let document = try? JSONSerialization.jsonObject(with: file), let items = document as? [Any] else {
-            let name = isStandardInput ? "standard input" : path
+        let name = isStandardInput ? "standard input" : path
+        let file = try isStandardInput ? InputFile.standardInput() : InputFile.read(path, as: "<file>")
+        let document: MessagePack
+        do { document = try MessagePack(json: Data(file)) } catch { throw Failure("\(name): \(error)") }
+        guard case .array(let items) = document else {
             throw Failure("\(name) is no JSON array of jobs; siloctl job import --help shows what goes in")
-        }
-        if let number = JSONIntegers.unfit(in: file) {
-            throw Failure("the whole number \(number) does not lie between -2^63 and 2^64 - 1; write it as a text, in quotes")
         }
         let server = try Server(arguments)
         let info = try await server.clusterInfo()

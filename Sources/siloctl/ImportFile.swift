@@ -1,16 +1,16 @@
-import Foundation
 import Protobuf
 import SiloAPI
+import SiloClient
 
 // The jobs of an import file, as ImportCommand.details tells. What breaks a bound is the server's to refuse.
 
 extension SiloV1.ImportJobRequest {
-    init(json value: Any, at place: String) throws(Failure) {
+    init(json value: MessagePack, at place: String) throws(Failure) {
         self.init()
         var fields = try JSONFields(value, at: place)
         id = try fields.needed("id")
         taskGroup = try fields.needed("task_group")
-        payload = try fields.document("payload")
+        payload = fields.document("payload")
         tenant = try fields.text("tenant")
         priority = try fields.integer("priority", default: 50)
         enqueueTimeMs = try fields.integer("enqueue_time_ms", default: 0)
@@ -30,7 +30,7 @@ extension SiloV1.ImportJobRequest {
 }
 
 extension SiloV1.RetryPolicy {
-    fileprivate init(json value: Any, at place: String) throws(Failure) {
+    fileprivate init(json value: MessagePack, at place: String) throws(Failure) {
         self = .standard
         var fields = try JSONFields(value, at: place)
         retryCount = try fields.integer("retry_count", default: 0)
@@ -43,17 +43,17 @@ extension SiloV1.RetryPolicy {
 }
 
 extension SiloV1.ImportAttempt {
-    fileprivate init(json value: Any, at place: String) throws(Failure) {
+    fileprivate init(json value: MessagePack, at place: String) throws(Failure) {
         self.init()
         var fields = try JSONFields(value, at: place)
         switch try fields.needed("status") {
         case "succeeded":
             status = .succeeded
-            result = try fields.document("result")
+            result = fields.document("result")
         case "failed":
             status = .failed
             errorCode = try fields.text("error_code") ?? ""
-            errorData = try fields.document("error_data")
+            errorData = fields.document("error_data")
         case "cancelled": status = .cancelled
         case let word: throw Failure("\(fields.at("status")) must be succeeded, failed or cancelled, not \(word)")
         }
@@ -64,7 +64,7 @@ extension SiloV1.ImportAttempt {
 }
 
 extension SiloV1.Limit {
-    fileprivate init(json value: Any, at place: String) throws(Failure) {
+    fileprivate init(json value: MessagePack, at place: String) throws(Failure) {
         self.init()
         var fields = try JSONFields(value, at: place)
         if let value = fields.value("concurrency") {
@@ -93,7 +93,7 @@ extension SiloV1.Limit {
 }
 
 extension SiloV1.GubernatorRateLimit {
-    fileprivate init(json value: Any, at place: String) throws(Failure) {
+    fileprivate init(json value: MessagePack, at place: String) throws(Failure) {
         self.init()
         var fields = try JSONFields(value, at: place)
         name = try fields.needed("name")

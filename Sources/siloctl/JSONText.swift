@@ -1,13 +1,15 @@
 import Foundation
 import Protobuf
+import SiloClient
 
-/// A JSON document as text. Foundation writes dictionaries only, in which names that Unicode holds equal are one; a `TextMap` keeps
-/// them apart.
+/// A JSON document as text. Foundation writes dictionaries only, in which names that Unicode holds equal are one; a `TextMap`
+/// and a MessagePack document keep them apart.
 struct JSONText {
     /// Each value on a line of its own.
     let isPretty: Bool
 
-    /// - Parameter value: a dictionary, a `TextMap` of texts, an array, a text, a number, a truth value or `NSNull`.
+    /// - Parameter value: a dictionary, a `TextMap` of texts, a MessagePack document, an array, a text, a number, a truth value
+    ///   or `NSNull`.
     func text(of value: Any) throws -> String { try text(of: value, indent: "") }
 
     private func text(of value: Any, indent: String) throws -> String {
@@ -15,6 +17,12 @@ struct JSONText {
         switch value {
         case let map as TextMap<String>:
             return try block("{", map.map { try member($0.key, $0.value, inner) }, "}", indent)
+        case let document as MessagePack:
+            return switch document {
+            case .map(let entries): try block("{", entries.map { try member($0.key.keyText, $0.value, inner) }, "}", indent)
+            case .array(let items): try text(of: items, indent: indent)
+            default: try text(of: document.jsonValue, indent: indent)
+            }
         case let object as [String: Any]:
             let names = object.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
             return try block("{", names.map { try member($0, object[$0] ?? NSNull(), inner) }, "}", indent)

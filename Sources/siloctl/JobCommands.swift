@@ -3,6 +3,7 @@ import Foundation
 import Protobuf
 import SiloAPI
 import SiloClient
+import SiloCore
 
 /// The commands that name one job.
 struct JobCommands {
@@ -36,14 +37,17 @@ struct JobCommands {
             "enqueue_time_ms": job.enqueueTimeMs, "status_changed_at_ms": job.statusChangedAtMs,
             "task_group": job.taskGroup, "metadata": job.metadata,
         ]
+        object["enqueued_at_ms"] = job.enqueuedAtMs
         var lines = [
             "Job Details", "===========", "ID:             \(job.id)", "Status:         \(job.status.word)",
             "Priority:       \(job.priority)", "Task Group:     \(job.taskGroup)",
-            "Enqueued:       \(Output.time(job.enqueueTimeMs))", "Status Changed: \(Output.time(job.statusChangedAtMs))",
+            "Enqueued:       \(job.enqueuedAtMs.map(Output.time) ?? "-")",
+            "Status Changed: \(Output.time(job.statusChangedAtMs))",
         ]
-        if let next = job.nextAttemptStartsAfterMs {
+        // A job that was cancelled while it waited keeps the time.
+        if job.status == .scheduled, let next = job.nextAttemptStartsAfterMs {
             object["next_attempt_starts_after_ms"] = next
-            lines.append("Next Attempt:   \(Output.time(next))")
+            lines.append("Next Attempt:   \(start(next, of: job))")
         }
         if !job.metadata.isEmpty {
             lines.append("Metadata:")
@@ -56,19 +60,24 @@ struct JobCommands {
                     "started_at_ms": attempt.startedAtMs, "finished_at_ms": attempt.finishedAtMs ?? NSNull(),
                 ]
             }
-            lines += ["Attempts:", "  " + row("Attempt", "Task ID", "Status", "Finished")]
-            lines += job.attempts.map { attempt in
-                "  " + row(
-                    "\(attempt.attemptNumber)", attempt.taskId, attempt.status.word,
-                    attempt.finishedAtMs.map(Output.time) ?? "-"
-                )
-            }
+            lines += job.attempts.isEmpty ? ["Attempts:       none"] : ["Attempts:"] + table(job.attempts)
         }
         try output.print(object, lines)
     }
 
-    private func row(_ number: String, _ task: String, _ status: String, _ finished: String) -> String {
-        Output.pad(number, 9) + Output.pad(task, 38) + Output.pad(status, 11) + finished
+    /// When the next attempt may start, or since when it may; it cannot before the job was there.
+    private func start(_ next: Int64, of job: SiloV1.GetJobResponse) -> String {
+        guard next <= SystemClock().now.milliseconds else { return Output.time(next) }
+        return "due since \(Output.time(max(next, job.enqueuedAtMs ?? next)))"
+    }
+
+    private func table(_ attempts: [SiloV1.JobAttempt]) -> [String] {
+        let rows = attempts.map { attempt in
+            ["\(attempt.attemptNumber)", attempt.taskId, attempt.status.word, attempt.finishedAtMs.map(Output.time) ?? "-"]
+        }
+        return ([["Attempt", "Task ID", "Status", "Finished"]] + rows).map { cells in
+            "  " + Output.pad(cells[0], 9) + Output.pad(cells[1], 38) + Output.pad(cells[2], 11) + cells[3]
+        }
     }
 
     func result() async throws {
@@ -89,13 +98,13 @@ struct JobCommands {
             let text = try show(data, format)
             object["result"] = text
             object["finished_at_ms"] = response.finishedAtMs
-            lines += ["Result:", text]
+            lines += ["Result:", text.isEmpty ? "-" : text]
         case .failure(let failure):
             let text = try show(failure.errorData, format)
             object["error_code"] = failure.errorCode
             object["error_data"] = text
             object["finished_at_ms"] = response.finishedAtMs
-            lines += ["Error Code: \(failure.errorCode)", "Error Data:", text]
+            lines += ["Error Code: \(failure.errorCode)", "Error Data:", text.isEmpty ? "-" : text]
         case .cancelled(let cancelled):
             object["cancelled_at_ms"] = cancelled.cancelledAtMs
             lines.append("Cancelled at: \(Output.time(cancelled.cancelledAtMs))")
@@ -111,7 +120,11 @@ struct JobCommands {
         case "base64": return Data(bytes).base64EncodedString()
         // JSON has no word for it.
         case "msgpack" where MessagePack(bytes)?.isUndefined ?? false: return "undefined"
-        case "msgpack": return String(decoding: try Payload(bytes: bytes).json([.withoutEscapingSlashes]), as: UTF8.self)
+        case "msgpack":
+            guard let document = bytes.isEmpty ? .null : MessagePack(bytes) else {
+                throw Failure("the data is no MessagePack document; -f hex shows it")
+            }
+            return try JSONText(isPretty: false).text(of: document)
         default: return bytes.map { String(format: "%02x", $0) }.joined()
         }
     }

@@ -12,9 +12,9 @@ struct Output {
         Swift.print(try JSONText(isPretty: !isShort).text(of: object).printableJSON)
     }
 
-    /// Unix seconds, then the exact milliseconds; `never` for what is no time.
+    /// Unix seconds, then the exact milliseconds; `-` for none, and `never` for what is no time.
     static func time(_ milliseconds: Int64) -> String {
-        Words.isTime(milliseconds) ? "\(milliseconds / 1000) (\(milliseconds)ms)" : Words.never
+        milliseconds == 0 ? "-" : Words.isTime(milliseconds) ? "\(milliseconds / 1000) (\(milliseconds)ms)" : Words.never
     }
 
     static func pad(_ text: String, _ width: Int) -> String {

@@ -78,11 +78,13 @@ struct PauseCommands {
     func list() async throws {
         let server = try Server(arguments)
         let info = try await server.clusterInfo()
+        let home = try tenant.map { try info.shard(of: $0) }
         var found: [(pause: SiloV1.PauseInfo, shards: Int)] = []
-        for owner in info.shardOwners {
+        for owner in info.shardOwners where home == nil || owner.shardId == home {
             var request = SiloV1.ListPausesRequest()
             request.shard = owner.shardId
             for pause in try await server.owner(of: owner.shardId, info).call(SiloV1.Silo.listPauses, request).pauses {
+                guard tenant == nil || pause.tenant == nil || pause.tenant == tenant else { continue }
                 let index = found.firstIndex { $0.pause.tenant == pause.tenant && $0.pause.target == pause.target }
                 if let index {
                     found[index].shards += 1
@@ -92,16 +94,16 @@ struct PauseCommands {
                 }
             }
         }
-        if let tenant { found = found.filter { $0.pause.tenant == tenant } }
         found.sort { $0.pause.sinceMs < $1.pause.sinceMs }
         let now = SystemClock().now.milliseconds
         var isPartial = false
         let rows = found.map { pause, shards in
-            let isForAll = pause.target?.isForAllTenants(pause.tenant) ?? false
-            let isMissing = isForAll && shards < info.shardOwners.count
+            // Of one tenant only its own shard is looked at.
+            let isMissing = home == nil && pause.isForAllTenants && shards < info.shardOwners.count
             isPartial = isPartial || isMissing
+            let whose = home != nil && pause.isForAllTenants ? " of all tenants" : ""
             return [
-                pause.target?.title(of: pause.tenant) ?? "?", Words.distance(pause.sinceMs, from: now),
+                (pause.target?.title(of: pause.tenant) ?? "?") + whose, Words.distance(pause.sinceMs, from: now),
                 (isMissing ? "(only \(shards) of \(info.shardOwners.count) shards) " : "") + (pause.reason.isEmpty ? "-" : pause.reason),
             ]
         }
@@ -119,6 +121,10 @@ struct PauseCommands {
                 : Output.rows([["Paused", "Since", "Reason"]] + rows) + (isPartial ? advice : [])
         )
     }
+}
+
+extension SiloV1.PauseInfo {
+    fileprivate var isForAllTenants: Bool { target?.isForAllTenants(tenant) ?? false }
 }
 
 extension SiloV1.PauseTarget {

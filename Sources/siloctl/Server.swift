@@ -3,6 +3,7 @@ import Foundation
 import GRPC
 import Protobuf
 import SiloAPI
+import SiloClient
 import SiloCore
 
 /// A command that failed, in words for the terminal: one line, whatever a server put into it.
@@ -11,46 +12,42 @@ struct Failure: Error, CustomStringConvertible {
     init(_ text: String) { description = text.printable }
 }
 
-/// One server, and the way from it to those that hold the shards.
+/// The way to the servers: to any of them, or to the one that holds a shard.
 struct Server {
-    private let channel: Channel
-    private let arguments: Arguments
-    private let headers: Metadata
+    private let router: Router
+    private let target: Target
 
-    init(_ arguments: Arguments, address: String? = nil) throws {
-        self.arguments = arguments
-        let text = address ?? arguments.text("address", default: "http://localhost:7450")
-        var options = ChannelOptions()
-        // A server that vanished without a word is noticed.
-        options.keepaliveInterval = .seconds(10)
-        options.keepaliveTimeout = .seconds(5)
-        let place: ServerAddress
+    init(_ arguments: Arguments) throws {
+        let text = arguments.text("address", default: "http://localhost:7450")
+        var options = ClientOptions(servers: [text])
+        options.seedsAreServers = true
+        // Whoever waits at the terminal decides how long; a server that vanished is noticed all the same.
+        options.timeout = nil
+        options.retriesMax = 2
+        let authority = try Self.authority(arguments)
         do throws(ServerAddress.Mistake) {
-            place = try ServerAddress(text)
-            options.tls = try Self.tls(arguments, place, isLearnt: address != nil)
+            options.tls = try ServerAddress(text).tls(authority)
         } catch {
-            throw Arguments.Mistake(address == nil ? "--address: \(error)" : "a server names itself \(text): \(error)")
+            throw Arguments.Mistake("--address: \(error)")
         }
-        channel = Channel(target: place.target, options)
-        var headers = Metadata()
-        if let token = try Self.token(arguments) { headers.append("authorization", "Bearer \(token)") }
-        self.headers = headers
+        options.token = try Self.token(arguments)
+        router = Router(options)
+        target = .anywhere
     }
 
-    /// How to speak to a server: as the command line says; where the first server is spoken to with TLS, so are all others.
-    private static func tls(
-        _ arguments: Arguments, _ place: ServerAddress, isLearnt: Bool
-    ) throws(ServerAddress.Mistake) -> ClientTLS? {
-        var given: ClientTLS?
-        if let path = arguments.text("tls-ca") {
-            guard let authority = FileManager.default.contents(atPath: path) else {
-                throw ServerAddress.Mistake(description: "cannot read \(path), which --tls-ca names")
-            }
-            given = ClientTLS(rootCA: [UInt8](authority))
+    private init(_ router: Router, _ target: Target) {
+        self.router = router
+        self.target = target
+    }
+
+    /// The authority that the command line names; where the first server is spoken to with TLS, so are all others.
+    private static func authority(_ arguments: Arguments) throws -> ClientTLS? {
+        guard let path = arguments.text("tls-ca") else { return nil }
+        let pem = try InputFile.read(path, as: "--tls-ca")
+        guard String(decoding: pem, as: UTF8.self).contains("-----BEGIN CERTIFICATE-----") else {
+            throw Failure("--tls-ca: \(path) holds no certificate in PEM form")
         }
-        guard isLearnt else { return try place.tls(given) }
-        let isSecure = place.isSecure == true || (try? ServerAddress(arguments.text("address", default: "")))?.isSecure == true
-        return given ?? (isSecure ? ClientTLS() : nil)
+        return ClientTLS(rootCA: pem)
     }
 
     /// The secret: of the file, the command line or the environment.
@@ -59,23 +56,28 @@ struct Server {
         guard let path = arguments.text("auth-token-file") else {
             return given ?? ProcessInfo.processInfo.environment["SILO_AUTH_TOKEN"]
         }
-        guard given == nil else { throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other") }
-        guard let content = FileManager.default.contents(atPath: path) else { throw Failure("cannot read \(path), which --auth-token-file names") }
+        guard given == nil else {
+            throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other: give one of them")
+        }
+        let content = try InputFile.read(path, as: "--auth-token-file")
         let token = String(decoding: content, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
-            throw Failure("\(path) must hold the secret and nothing else: one line of visible ASCII characters")
+            throw Failure("--auth-token-file: \(path) must hold the secret and nothing else: one line of visible ASCII")
         }
         return token
     }
 
-    func call<Request: Message, Response: Message>(_ method: Method<Request, Response>, _ request: Request) async throws -> Response {
-        let bytes: [UInt8]
-        do {
-            bytes = try await channel.unary(method.path, request.serializedBytes(), metadata: headers)
-        } catch {
-            throw Failure("\(error)\(Self.advice(on: error))")
+    /// Sends a request once; again when it went to a server that does not hold the shard any more, which then did nothing.
+    func call<Request: Message, Response: Message>(
+        _ method: Method<Request, Response>, _ request: Request
+    ) async throws -> Response {
+        try await failing { () throws(Status) in
+            try await router.call(method, to: target, .whenMisdirected) { _ in request }
         }
-        return try Response(serializedBytes: bytes)
+    }
+
+    private func failing<Answer>(_ ask: () async throws(Status) -> Answer) async throws -> Answer {
+        do throws(Status) { return try await ask() } catch { throw Failure("\(error)\(Self.advice(on: error))") }
     }
 
     /// What to do about a refusal, where that is not plain from it.
@@ -84,17 +86,27 @@ struct Server {
         case .unauthenticated: "; --auth-token-file or SILO_AUTH_TOKEN in the environment gives the servers' secret"
         case .invalidArgument where status.message == "tenant id required": "; name the tenant with --tenant"
         case .failedPrecondition where status.message.hasPrefix("tenant must not be provided"): "; leave --tenant out"
+        case .unavailable where status.message.contains("wrong version number"):
+            "; the server there does not speak TLS: try http:// in --address"
+        case .unavailable where status.message.contains("certificate verify failed"):
+            "; --tls-ca names the authority that its certificate is of"
+        case .unavailable where status.message.contains("Socket closed"):
+            "; if the server there speaks TLS, try https:// in --address"
+        case .unavailable where status.message.hasPrefix("empty address list"):
+            "; --tls-ca names a file whose certificates cannot be used"
         case .unavailable where status.message.contains("connect"): "; start a server there, or name another with --address"
         default: ""
         }
     }
 
-    func clusterInfo() async throws -> SiloV1.GetClusterInfoResponse { try await call(SiloV1.Silo.getClusterInfo, .init()) }
+    func clusterInfo() async throws -> SiloV1.GetClusterInfoResponse {
+        try await failing { () throws(Status) in try await router.topology().info }
+    }
 
     /// The shard of a tenant, by its id.
     func shard(of tenant: String?) async throws -> String { try await clusterInfo().shard(of: tenant) }
 
-    /// The server that holds a shard: this one, or another.
+    /// The server that holds a shard.
     func owner(of shard: String) async throws -> Server { try owner(of: shard, try await clusterInfo()) }
 
     /// The same, by what the cluster said of itself.
@@ -110,7 +122,7 @@ struct Server {
                     + "(members advertise: \(advertised))"
             )
         }
-        return owner.grpcAddr == info.thisGrpcAddr ? self : try Server(arguments, address: owner.grpcAddr)
+        return Server(router, .shard(owner.shardId))
     }
 }
 

@@ -38,9 +38,15 @@ let usage = Usage(
         .init("resume tenant", help: "take a pause of the tenant back"),
         .init("resume group", ["group"], help: "take a pause of the task group back; give --tenant as when it was paused"),
         .init("resume limit", ["key"], help: "take a pause of the limit back"),
-        .init("pauses", help: "what is paused on all shards, and why; with --tenant, of one tenant"),
+        .init("pauses", help: """
+            what is paused on all shards, and why; with --tenant, what holds jobs of
+            that tenant: its own pauses and those of groups of all tenants
+            """),
         .init("tenant hash", ["tenant"], help: "where a tenant lies in the routing space; asks nobody"),
-        .init("tenant drop-holders", help: "free every slot of every limit that the tenant holds", details: """
+        .init("tenant drop-holders", help: """
+            free every slot of every limit that the tenant holds; without --tenant,
+            when the servers have tenancy off, every slot of every job
+            """, details: """
             Attempts that run go on, so that for a while more may run than the limits allow. A remedy for slots that seem to be
             lost: job explain names who holds them.
             """),

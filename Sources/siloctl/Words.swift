@@ -19,15 +19,17 @@ enum Words {
     /// Whether milliseconds since 1970 lie in the years 1 to 9999. Programs mean "never" by what lies outside.
     static func isTime(_ milliseconds: Int64) -> Bool { (-62_135_596_800_000...253_402_300_799_999).contains(milliseconds) }
 
-    /// `in 5 min` or `2 h ago`, as seen from `now`.
+    /// `in 5 min` or `2 h ago`, as seen from `now`; `-` for no moment.
     static func distance(_ milliseconds: Int64, from now: Int64) -> String {
+        guard milliseconds != 0 else { return "-" }
         guard isTime(milliseconds) else { return never }
         if milliseconds > now { return "in \(length(milliseconds - now))" }
         return now - milliseconds < 1000 ? "just now" : "\(length(now - milliseconds)) ago"
     }
 
-    /// `2026-03-01 12:00:00 UTC`.
+    /// `2026-03-01 12:00:00 UTC`; `-` for no moment.
     static func moment(_ milliseconds: Int64) -> String {
+        guard milliseconds != 0 else { return "-" }
         guard isTime(milliseconds) else { return never }
         return Date(timeIntervalSince1970: Double(milliseconds / 1000)).formatted(
             .iso8601.year().month().day().time(includingFractionalSeconds: false).dateTimeSeparator(.space).dateSeparator(.dash)
@@ -36,7 +38,8 @@ enum Words {
 
     /// `2026-03-01 12:00:00 UTC, in 5 min`.
     static func momentAndDistance(_ milliseconds: Int64, from now: Int64) -> String {
-        isTime(milliseconds) ? "\(moment(milliseconds)), \(distance(milliseconds, from: now))" : never
+        let text = moment(milliseconds)
+        return isTime(milliseconds) && milliseconds != 0 ? "\(text), \(distance(milliseconds, from: now))" : text
     }
 
     /// How long it is since a moment.

@@ -1,8 +1,12 @@
 import CommandLineTool
 import Foundation
+import GRPC
 import SiloAPI
 import SiloClient
 import SiloCore
+
+// What the network library has to say is in the errors of the calls; GRPC_VERBOSITY asks for its own lines.
+if ProcessInfo.processInfo.environment["GRPC_VERBOSITY"] == nil { CoreLog.setHandler { _ in } }
 
 await Program.run(usage) { arguments in
     let output = Output(isJSON: arguments.has("json"))
@@ -66,9 +70,10 @@ func dropHolders(_ arguments: Arguments, _ output: Output) async throws {
     request.tenant = arguments.text("tenant")
     let server = try Server(arguments)
     request.shard = try await server.shard(of: request.tenant)
+    if request.tenant == nil { Program.complain("No tenant is named: this frees every slot of every limit, whoever holds it") }
     let count = try await server.owner(of: request.shard).call(SiloV1.Silo.dropTenantHolders, request).holdersDropped
     var object: [String: Any] = ["shard": request.shard, "holders_dropped": count]
     object["tenant"] = request.tenant
-    let whose = request.tenant.map { " of tenant \($0)" } ?? ""
+    let whose = request.tenant.map { " of tenant \($0)" } ?? ", those of all jobs"
     try output.print(object, ["Freed \(count) slot\(count == 1 ? "" : "s")\(whose); attempts that run go on"])
 }

@@ -30,6 +30,32 @@ import Testing
         await server.shutdown()
     }
 
+    @Test func aLargeRequestThatIsLongInReadingHoldsUpNoSmallOne() async throws {
+        let server = try TestServer()
+        let channel = Channel(target: server.target)
+        async let large = channel.unary("/test.Test/Block", [UInt8](repeating: 1, count: 1 << 20))
+        async let next = channel.unary("/test.Test/Echo", [UInt8](repeating: 2, count: 1 << 20))
+        #expect(await eventually { server.seen.waiting.load(ordering: .relaxed) == 1 })
+        for _ in 0..<20 { #expect(try await channel.unary("/test.Test/Echo", [1]) == [1]) }
+        server.seen.isReleased.store(true, ordering: .releasing)
+        #expect(try await large == [3])
+        #expect(try await next.count == 1 << 20)
+        channel.close()
+        await server.shutdown()
+    }
+
+    @Test func aServerEndsThoughALargeRequestIsStillBeingRead() async throws {
+        let server = try TestServer()
+        let channel = Channel(target: server.target)
+        let large = Task { try await channel.unary("/test.Test/Block", [UInt8](repeating: 1, count: 1 << 20)) }
+        #expect(await eventually { server.seen.waiting.load(ordering: .relaxed) == 1 })
+        async let ended: Void = server.server.shutdown(grace: .zero)
+        #expect(await failure { _ = try await large.value } != nil)
+        server.seen.isReleased.store(true, ordering: .releasing)
+        await ended
+        channel.close()
+    }
+
     @Test func aRunningCallMayFinishWhileNewOnesAreRefused() async throws {
         let server = try TestServer()
         let channel = Channel(target: server.target)

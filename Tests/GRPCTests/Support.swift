@@ -64,6 +64,8 @@ final class Seen: Sendable {
     let cancelled = Atomic<Int>(0)
     let sent = Atomic<Int>(0)
     let ended = Atomic<Int>(0)
+    /// Lets go those who are blocked.
+    let isReleased = Atomic(false)
     /// Requests whose answers reached nobody.
     let untaken = Mutex<[[UInt8]]>([])
 }
@@ -96,6 +98,11 @@ struct TestServer: Sendable {
 
     private static func register(on server: Server, _ seen: Seen) {
         server.register("/test.Test/Echo") { call in call.respond(call.withRequest { Array($0) }) }
+        server.register("/test.Test/Block") { call in
+            seen.waiting.add(1, ordering: .relaxed)
+            while !seen.isReleased.load(ordering: .acquiring) { usleep(1000) }
+            call.respond([3])
+        }
         server.register("/test.Test/Metadata") { call in
             let texts = call.metadata.all("x-text").map { String(decoding: $0, as: UTF8.self) }
             let bytes = (call.metadata.bytes("x-data-bin") ?? []).map { String(format: "%02x", $0) }.joined()

@@ -50,7 +50,7 @@ class TestToken:
 
     def test_two_of_them_are_refused(self, token_file):
         ended = run("silo", "--data", "memory:", "--auth-token-file", token_file("x"), "--auth-token", "y")
-        assert ended.returncode == 2 and "one too many" in ended.stderr
+        assert ended.returncode == 2 and "exclude each other" in ended.stderr
 
     def test_a_missing_file_is_named(self, tmp_path):
         ended = run("silo", "--data", "memory:", "--auth-token-file", tmp_path / "nothing")

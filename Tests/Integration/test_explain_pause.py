@@ -6,12 +6,13 @@ import pytest
 
 from support.client import (
     CANCELLED, FAILED, FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, RUNNING, SCHEDULED, SUCCEEDED, Client, concurrency, floating,
-    ids_of, new_id, policy, rate, rate_policy, refused,
+    ids_of, new_id, packed, policy, rate, rate_policy, refused,
 )
 from support.generated import pb
 from support.waiting import milliseconds, until
 
 HOUR = 3_600_000
+NO_TENANCY = "tenant must not be provided when tenancy is disabled on the server"
 NIL = "00000000-0000-0000-0000-000000000000"
 TIMER, CONCURRENCY, FLOATING, RATE, READY, NO_WORKER, PAUSED = (
     pb.Obstacle.KIND_TIMER, pb.Obstacle.KIND_CONCURRENCY, pb.Obstacle.KIND_FLOATING, pb.Obstacle.KIND_RATE,
@@ -57,6 +58,35 @@ def fill(client, group, count, limits, **fields):
     ]).results
     assert {r.code for r in results} == {0}
     return [r.id for r in results]
+
+
+class TestNoTenancy:
+    @pytest.mark.parametrize("method, fields", [
+        ("Enqueue", {"task_group": "g"}), ("GetJob", {"id": "a"}), ("GetJobResult", {"id": "a"}), ("DeleteJob", {"id": "a"}),
+        ("CancelJob", {"id": "a"}), ("RestartJob", {"id": "a"}), ("ExpediteJob", {"id": "a"}), ("LeaseTask", {"id": "a", "worker_id": "w"}),
+        ("ExplainJob", {"id": "a"}), ("DropTenantHolders", {}),
+        ("Pause", {"target": pb.PauseTarget(whole_tenant=True)}), ("Pause", {"target": pb.PauseTarget(task_group="g")}),
+        ("Pause", {"target": pb.PauseTarget(limit_key="k")}), ("Resume", {"target": pb.PauseTarget(whole_tenant=True)}),
+        ("Resume", {"target": pb.PauseTarget(task_group="g")}), ("Resume", {"target": pb.PauseTarget(limit_key="k")}),
+    ])
+    def test_what_names_a_tenant_is_refused_by_every_call_of_a_client(self, client, method, fields):
+        with refused(FAILED_PRECONDITION, NO_TENANCY):
+            client.call(method, shard=client.shard, tenant="acme", **fields)
+        assert client.pauses() == []
+
+    def test_in_a_batch_or_an_import_the_entry_is_refused(self, client):
+        job = {"shard": client.shard, "task_group": "g", "tenant": "acme"}
+        [result] = client.call("EnqueueBatch", shard=client.shard, jobs=[pb.EnqueueRequest(**job)]).results
+        assert (result.code, result.error) == (FAILED_PRECONDITION.value[0], NO_TENANCY)
+        [result] = client.import_jobs(job | {"id": new_id()})
+        assert NO_TENANCY in result.error
+
+    def test_of_a_worker_it_is_ignored(self, client, group):
+        client.enqueue(group)
+        task = client.take(group)
+        for method, fields in [("Heartbeat", {"worker_id": "worker"}), ("ReportOutcome", {"success": packed(1)})]:
+            client.call(method, shard=task.shard, task_id=task.id, tenant_id="acme", **fields)
+        assert client.status(task.job_id) == SUCCEEDED
 
 
 class TestSettled:

@@ -13,6 +13,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from support.client import NOT_FOUND, UNAVAILABLE, Client, refused
 from support.generated import pb
@@ -98,7 +99,7 @@ class TestReflection:
     def test_it_lists_the_services(self, client):
         [answer] = self.ask(client, reflection_pb2.ServerReflectionRequest(list_services="*", host="here"))
         assert {service.name for service in answer.list_services_response.service} == {
-            "silo.v1.Silo", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+            "silo.v1.Silo", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
         }
         assert answer.valid_host == "here" and answer.original_request.list_services == "*"
 
@@ -132,6 +133,21 @@ class TestReflection:
         )
         assert answers[0].error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
         assert answers[1].HasField("list_services_response")
+
+    def test_a_client_of_v1alpha_finds_every_service_and_can_call_by_it(self, client):
+        database = ProtoReflectionDescriptorDatabase(client.channel)
+        pool = descriptor_pool.DescriptorPool(database)
+        services = {name: pool.FindServiceByName(name) for name in database.get_services()}
+        assert set(services) == {
+            "silo.v1.Silo", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
+        }
+        method = services["silo.v1.Silo"].methods_by_name["GetClusterInfo"]
+        request, response = (message_factory.GetMessageClass(t) for t in [method.input_type, method.output_type])
+        call = client.channel.unary_unary(
+            "/silo.v1.Silo/GetClusterInfo", request_serializer=request.SerializeToString,
+            response_deserializer=response.FromString,
+        )
+        assert call(request(), timeout=30).num_shards == 1
 
     def test_a_client_that_knows_nothing_can_call_by_it(self, client):
         pool = descriptor_pool.DescriptorPool()
@@ -230,7 +246,7 @@ class TestTLS:
                     client.call("GetClusterInfo", timeout=30)
 
     @pytest.mark.parametrize("flags, code, text", [
-        (["--tls-cert", "server.pem"], 2, "--tls-cert and --tls-key go together"),
+        (["--tls-cert", "server.pem"], 2, "--tls-key is missing: --tls-cert and --tls-key go together"),
         (["--tls-client-ca", "ca.pem"], 2, "--tls-client-ca needs"),
         (["--tls-cert", "absent.pem", "--tls-key", "server.key"], 1, "absent.pem"),
         (["--tls-cert", "server.key", "--tls-key", "server.pem"], 1, "certificate"),
@@ -365,10 +381,39 @@ class TestProgram:
         assert ended.returncode == 2 and text in ended.stderr and ended.stdout == "", ended.stderr
         assert not (tmp_path / "data").exists()
 
-    def test_an_address_in_use(self, server, tmp_path):
-        ended = run("silo", "--data", tmp_path, "--listen", server.address, "--shards", 1)
+    @pytest.mark.parametrize("filter", ["bogus", "info,storage=loud", "=info", "shard="])
+    def test_a_log_level_that_is_none(self, tmp_path, filter):
+        ended = run("silo", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", extra={"SILO_LOG": filter})
+        assert ended.returncode == 2 and "SILO_LOG: " in ended.stderr and "error, warn, info, debug, trace" in ended.stderr
+        assert not (tmp_path / "data").exists()
+
+    def test_an_address_in_use_is_told_before_any_data_is_opened(self, server, tmp_path):
+        ended = run("silo", "--data", tmp_path / "data", "--listen", server.address, "--shards", 1)
         assert ended.returncode == 1
         assert server.address in ended.stderr and "in use" in ended.stderr, ended.stderr
+        assert not (tmp_path / "data").exists()
+
+    @pytest.mark.parametrize("address", ["bogus", ":7450", "host:", "host:0", "host:70000", "a:b:7450", "http://host:7450", ""])
+    def test_an_address_to_advertise_that_nobody_could_call(self, tmp_path, address):
+        ended = run("silo", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", "--advertise", address)
+        assert ended.returncode == 1, ended.stderr
+        assert "--advertise must be host:port with a port from 1 to 65535" in ended.stderr and address in ended.stderr
+        assert not (tmp_path / "data").exists()
+
+    @pytest.mark.parametrize("place, hint", [
+        ("s3:/typo", "s3://bucket/prefix"), ("s3:typo", "s3://bucket/prefix"), ("s3://", "s3://bucket/prefix"),
+        ("http://host/data", "s3://bucket/prefix"), ("file:///tmp", "a folder"), ("memory://", "memory:"), ("S3://bucket", "s3://"),
+        ("a:folder", "./a:folder"), ("memory", "./memory"), ("", "a folder"),
+    ])
+    def test_a_place_that_is_none_becomes_no_folder(self, tmp_path, place, hint):
+        ended = run("silo", "--data", place, "--listen", "127.0.0.1:0", cwd=tmp_path)
+        assert ended.returncode == 1 and "--data" in ended.stderr and hint in ended.stderr, ended.stderr
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("place", ["data", "./memory", "./a:folder", "in/a:folder", "1:2"])
+    def test_a_relative_folder_stays_one(self, new_server, place):
+        server = new_server("--shards", 1, data=place)
+        assert (server.folder / place).is_dir() and server.stop() == 0
 
     @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999", "127.0.0.1", "no.such.host.invalid:1", ""])
     def test_an_address_that_is_none(self, tmp_path, address):

@@ -185,6 +185,21 @@ class TestPauses:
             until(lambda: found.update(task.job_id for task in client.lease("everywhere", 100)) or found == ids)
         assert ctl("pauses") == "Nothing is paused\n"
 
+    def test_what_holds_a_tenant_is_shown_with_it(self, tenants):
+        ctl = runner(tenants.address)
+        with Client(tenants.address, tenant="held") as client:
+            ctl("pause", "group", "of-all", "--reason", "deploy")
+            ctl("pause", "group", "of-other", "-t", "other")
+            lines = ctl("pauses", "-t", "held").splitlines()
+            assert len(lines) == 2 and lines[1].startswith("Task group of-all of all tenants") and lines[1].endswith("  deploy")
+            [pause] = pretty(ctl("pauses", "-t", "held", "--json"))["pauses"]
+            assert "tenant" not in pause and (pause["group"], pause["reason"]) == ("of-all", "deploy")
+            # Its own shard alone counts: there the tenant is held, or is not.
+            client.call("Resume", shard=client.shard, target=pb.PauseTarget(task_group="of-all"))
+            assert ctl("pauses", "-t", "held") == "Nothing is paused\n"
+            ctl("resume", "group", "of-all")
+            ctl("resume", "group", "of-other", "-t", "other")
+
     def test_without_tenancy(self, ctl):
         assert ctl("pause", "tenant") == "Everything is paused; what runs goes on\n"
         assert "Everything" in ctl("pauses")
@@ -213,6 +228,14 @@ class TestDropHolders:
                 "tenant": "dropped", "shard": client.shard, "holders_dropped": 1,
             }
         assert "name the tenant with --tenant" in ctl("tenant", "drop-holders", code=1)
+
+    def test_without_tenancy_it_says_that_all_are_meant(self, server, client):
+        client.enqueue("drop-all", limits=[slot("drop-all", 1)])
+        client.take("drop-all")
+        ended = run("siloctl", "-a", server.address, "tenant", "drop-holders")
+        assert ended.stderr == "No tenant is named: this frees every slot of every limit, whoever holds it\n"
+        assert re.fullmatch(r"Freed \d+ slots?, those of all jobs; attempts that run go on\n", ended.stdout)
+        assert "every slot of every job" in run("siloctl", "tenant", "drop-holders", "--help").stdout
 
 
 class TestImport:
@@ -288,7 +311,8 @@ class TestImport:
             assert msgpack.unpackb(client.job("import-2499", tenant=f"t{2499 % 9}").payload.msgpack) == 2499
 
     @pytest.mark.parametrize("text, message", [
-        ("no json", "standard input is no JSON array of jobs; siloctl job import --help"),
+        ("no json", "standard input: not a JSON document that can be stored: o is not expected, at byte 2"),
+        ("3", "standard input is no JSON array of jobs; siloctl job import --help"),
         ('{"id": "a"}', "no JSON array of jobs"),
         ("[1]", "job 1 must be an object"),
         ('[{"id": "a", "task_group": "g"}, {"task_group": "g"}]', "job 2 needs id"),
@@ -311,7 +335,8 @@ class TestImport:
         assert client.counts() == before
 
     def test_a_file_that_is_not_there(self, ctl, tmp_path):
-        assert "cannot read" in ctl("job", "import", tmp_path / "none.json", code=1)
+        path = tmp_path / "none.json"
+        assert ctl("job", "import", path, code=1) == f"Error: <file>: cannot read {path}: No such file or directory\n"
 
 
 class TestHelp:

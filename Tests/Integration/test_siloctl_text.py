@@ -79,7 +79,7 @@ class TestTimes:
     def test_what_is_no_time_is_never(self, ctl, client, start):
         id = client.enqueue("g", start_at_ms=start)
         text = ctl("job", "get", client.shard, id)
-        assert "Next Attempt:   never" in text
+        assert "Next Attempt:   never\n" in text
         assert json.loads(ctl("job", "get", client.shard, id, "--json"))["next_attempt_starts_after_ms"] == start
         explanation = ctl("job", "explain", client.shard, id)
         assert "never" in explanation and "days" not in explanation.split("Job:")[1]
@@ -149,7 +149,7 @@ class TestNumbers:
 
     def test_other_encodings_are_no_json(self, ctl):
         error = ctl("enqueue", "g", "-", code=2, stdin="1\x00")
-        assert "no JSON document" in error
+        assert "not a JSON document" in error
 
 
 class TestSecrets:
@@ -177,7 +177,9 @@ class TestSecrets:
         assert ended.returncode == 1 and f"{path} must hold the secret" in ended.stderr
 
     def test_mistakes(self, guarded, tmp_path):
-        assert "cannot read" in self.ctl(guarded.address, "--auth-token-file", tmp_path / "absent").stderr
+        absent = tmp_path / "absent"
+        error = self.ctl(guarded.address, "--auth-token-file", absent).stderr
+        assert error == f"Error: --auth-token-file: cannot read {absent}: No such file or directory\n"
         both = self.ctl(guarded.address, "--auth-token", "a", "--auth-token-file", tmp_path / "absent")
         assert both.returncode == 2 and "exclude each other" in both.stderr
 

@@ -59,6 +59,12 @@ def messages(server, text):
     return [line for line in server.log() if text in line["message"]]
 
 
+def holds_signals(pid):
+    """Whether SIGTERM is blocked, ignored or caught by the process; before it has come to that, nothing can be asked of it."""
+    fields = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+    return any(int(fields[name], 16) >> (signal.SIGTERM - 1) & 1 for name in ["SigBlk", "SigIgn", "SigCgt"])
+
+
 class TestStart:
     @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
     def test_a_place_that_does_not_answer_is_named_and_a_signal_ends_the_wait(self, new_server, silent_place, signal_number):
@@ -88,6 +94,17 @@ class TestStart:
             time.sleep(pause)
             assert server.stop() == 0, server.tail()
 
+    @pytest.mark.parametrize("flags", [["--shards", 4], ["--shards", 4, "--verbose"]])
+    def test_a_signal_at_any_moment_of_the_process_ends_it_well(self, new_server, flags):
+        for pause in range(25):
+            server = new_server.prepare(*flags)
+            server.spawn()
+            until(lambda: holds_signals(server.process.pid), 30, "the program's first instruction", server.tail)
+            time.sleep(pause / 1000)
+            assert server.stop() == 0, server.tail()
+            # What was being opened may say a last word.
+            assert messages(server, "server stopped"), server.tail()
+
     def test_a_fresh_folder_is_served_at_once(self, new_server):
         server = new_server()
         [line] = messages(server, "server started")
@@ -102,10 +119,28 @@ class TestShards:
         with Client(server.address) as client:
             assert client.cluster().num_shards == count
         server.stop()
-        server.flags = ["--shards", "5"]
+        server.flags = ["--shards", "5", *(["--tenancy"] if "--tenancy" in flags else [])]
         server.start()
         with Client(server.address) as client:
             assert client.cluster().num_shards == count, "an existing place keeps what it has"
+
+    @pytest.mark.parametrize("made", [[], ["--tenancy"]])
+    def test_a_place_is_served_with_or_without_tenancy_as_it_was_made(self, new_server, made):
+        server = new_server("--shards", 1, *made)
+        fields = {"tenant": "acme"} if made else {}
+        with Client(server.address) as client:
+            id = client.enqueue(**fields)
+        assert server.stop() == 0
+        server.flags = [] if made else ["--tenancy"]
+        server.spawn()
+        assert server.process.wait(60) == 1
+        way = "with" if made else "without"
+        [error] = server.errors()
+        assert f"was made {way} tenancy" in error and f"start the server {way} --tenancy" in error and server.data in error
+        server.flags = made
+        server.start()
+        with Client(server.address) as client:
+            assert client.job(id, **fields).id == id
 
     def test_one_shard_that_cannot_open_leaves_the_others(self, new_server):
         server = new_server("--tenancy", "--shards", 4)
@@ -177,7 +212,7 @@ class TestPowerLoss:
         last = max(path for path in log.iterdir() if path.stat().st_size)
         last.write_bytes(last.read_bytes()[:20])
         server.start()
-        [line] = messages(server, "log files that were cut short")
+        [line] = messages(server, "log files without a whole end")
         assert line["level"] == "ERROR" and line["files"] == last.name
         assert (pathlib.Path(line["now_in"]) / last.name).stat().st_size == 20
         with Client(server.address) as client:
@@ -186,4 +221,4 @@ class TestPowerLoss:
         for _ in range(2):
             server.kill()
             server.start()
-            assert not messages(server, "cut short")
+            assert not messages(server, "set aside")

@@ -10,7 +10,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2 as health_pb, health_pb2_grpc as health_rpc
 
-from support.client import RUNNING, SCHEDULED, UNAVAILABLE, Client, packed
+from support.client import (
+    FAILED_PRECONDITION, NOT_FOUND, RUNNING, SCHEDULED, UNAVAILABLE, Client, concurrency, packed, rate, refused,
+)
+from support.generated import pb
 from support.waiting import until
 from support.wallclock import WallClock
 
@@ -89,6 +92,50 @@ def test_a_start_with_the_clock_behind_serves_reads_and_takes_writes_once_it_has
         until(lambda: serves_writes(client), 30, "writes to be taken", server.tail)
         until(lambda: healths(client) == {SERVING}, 10, "health to be well", server.tail)
         assert client.take("default").job_id == waiting
+
+
+def test_what_only_reads_says_the_same_while_the_clock_is_behind(server, clock):
+    with Client(server.address) as client:
+        held = client.enqueue("held", limits=[concurrency("one")])
+        client.take("held")
+        ids = {
+            "a limit's holder": held,
+            "first in line": client.enqueue("held", limits=[concurrency("one")]),
+            "second in line": client.enqueue("held", limits=[concurrency("one")]),
+            "a rate limit": [client.enqueue("rated", limits=[rate("r", 1, 3_600_000)]) for _ in range(2)][1],
+            "ready": [client.enqueue("ready") for _ in range(3)][2],
+            "ended": client.succeeded("ended", 1),
+            "later": client.enqueue("later", start_at_ms=2**50),
+            "paused": client.enqueue("paused"),
+        }
+        client.pause("the night", task_group="paused")
+        pauses = client.pauses()
+        before = {what: client.explain(id) for what, id in ids.items()}
+    server.kill()
+    clock.set(-600)
+    server.start()
+    with Client(server.address) as client:
+        assert seconds_behind(client) > 500
+        assert client.pauses() == pauses
+        for what, id in ids.items():
+            now = client.explain(id)
+            assert shape(now) == shape(before[what]), what
+            assert ("takes no writes" in now.summary) == (now.status in (SCHEDULED, RUNNING)), now.summary
+        holder, = client.explain(ids["first in line"]).obstacles[0].holders
+        assert (holder.job_id, holder.worker_id) == (held, "worker")
+        with refused(NOT_FOUND, "job not found"):
+            client.explain("nobody")
+        with refused(FAILED_PRECONDITION, containing="tenancy is disabled"):
+            client.explain(held, tenant="acme", shard=client.shard)
+
+
+def shape(answer):
+    """What an explanation says, but for what a server that has just been started cannot know."""
+    obstacles = [
+        (o.kind, o.key, o.max, o.in_use, o.ahead, [h.job_id for h in o.holders], o.blocks_now)
+        for o in answer.obstacles if o.kind != pb.Obstacle.KIND_NO_WORKER
+    ]
+    return answer.status, answer.task_group, answer.attempt, obstacles
 
 
 def test_a_clock_that_catches_up_on_its_own_ends_it(server, clock):

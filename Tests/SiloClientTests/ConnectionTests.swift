@@ -135,7 +135,8 @@ import Testing
     }
 }
 
-private final class CountingTransport: Transport {
+/// Keeps the paths of what is called.
+final class CountingTransport: Transport {
     private let inner: any Transport
     private let calls: Box<String>
 

@@ -1,3 +1,4 @@
+import SiloAPI
 @testable import SiloClient
 import SiloCore
 import Testing
@@ -57,5 +58,29 @@ import Testing
         term.acknowledge(beatOf: at(6000))
         #expect(term.isConfirmed && term.heldUntil == at(15_000))
         #expect(LeaseTerm(length: 9000, interval: nil, asked: at(0), now: at(5999)).isConfirmed)
+    }
+
+    @Test func aLostLeaseIsNeitherRenewedNorRevivedByAnswersThatComeLater() {
+        var term = LeaseTerm(length: 9000, interval: nil, asked: at(0), now: at(0))
+        #expect(take(&term, 3000) == true)
+        #expect(take(&term, 6000) == true)
+        term.lose()
+        term.acknowledge(beatOf: at(6000))
+        term.fail(beatOf: at(3000), at: at(6500))
+        #expect(term.heldUntil == at(9000))
+        #expect(term.nextBeatAt == .distantFuture && term.overdueBeat(at: at(60_000)) == nil)
+    }
+
+    /// Its outcome may have been taken, and the answer lost: the heartbeat that finds no lease was answered all the same, so that its
+    /// connection is not to be left.
+    @Test func aSettledTaskWhoseLeaseIsGoneAsksForItNoMore() {
+        var task = SiloV1.Task()
+        task.id = "t"
+        let execution = Execution(Lease(task), LeaseTerm(length: 9000, interval: nil, asked: at(0), now: at(0)))
+        execution.settle()
+        #expect(execution.due(at: at(3000)).beats)
+        #expect(execution.end(.leaseLost) == false)
+        let due = execution.due(at: at(6500))
+        #expect(due.silentSince == nil && !due.beats && !due.isOver && due.next == .distantFuture)
     }
 }

@@ -39,23 +39,58 @@ import Testing
         #expect(try Payload(bytes: [0xd4, 0, 0]).decode(as: Int?.self) == nil)
     }
 
-    @Test(arguments: ["18446744073709551616", "-9223372036854775809", "[1,{\"a\":100000000000000000000000}]", "\"x\", -99999999999999999999"])
-    func aWholeNumberThatDoesNotFitIsFound(_ json: String) {
-        #expect(JSONIntegers.unfit(in: Data(json.utf8)) != nil)
+    @Test(arguments: ["18446744073709551616", "-9223372036854775809", "[1,{\"a\":100000000000000000000000}]", "1e400", "-1E999"])
+    func aNumberIsNeverStoredAsAnother(_ json: String) {
+        #expect(throws: ClientError.self) { try MessagePack(json: Data(json.utf8)) }
+    }
+
+    @Test func numbersAtTheBordersAreExact() throws {
+        for (json, value) in [
+            ("18446744073709551615", .unsigned(.max)), ("9223372036854775808", .unsigned(1 << 63)),
+            ("9223372036854775807", .integer(.max)), ("-9223372036854775808", .integer(.min)), ("-0", .integer(0)),
+            ("1.0", .float(1)), ("1e2", .float(100)), ("5e-324", .float(.leastNonzeroMagnitude)),
+            ("1.7976931348623157e308", .float(.greatestFiniteMagnitude)),
+        ] as [(String, MessagePack)] {
+            #expect(try MessagePack(json: Data(json.utf8)) == value)
+        }
+    }
+
+    @Test func namesThatUnicodeHoldsEqualAreTwo() throws {
+        let json = Data("{\"\u{e9}\":1,\"e\u{301}\":2,\"a\":3,\"a\":4}".utf8)
+        #expect(try MessagePack(json: json).bytes == [0x83, 0xa1, 0x61, 4, 0xa3, 0x65, 0xcc, 0x81, 2, 0xa2, 0xc3, 0xa9, 1])
     }
 
     @Test(arguments: [
-        "18446744073709551615", "-9223372036854775808", "1e400", "100000000000000000000.0", "1E99999999999999999999",
-        "\"99999999999999999999999\"", "{\"\\\"99999999999999999999999\":\"\\\\\"}", "\"99999999999999999999999", "\"\\", "-", "",
-        "000000000000000000000000000001",
+        "", " ", "{", "[1", "[1,]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "01", "-", "1.", ".5", "1e", "+1",
+        "tru", "nul", "NaN", "1 2",
+        "\"", "\"\\", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\udc00\"",
+        "\"\\ud800\\u0041\"", "\"a\nb\"", "'a'", "\u{0}", "1\u{0}",
     ])
-    func whatFitsOrIsNoWholeNumberIsNot(_ json: String) {
-        #expect(JSONIntegers.unfit(in: Data(json.utf8)) == nil)
+    func whatIsNoJSONIsRefused(_ json: String) {
+        #expect(throws: ClientError.self) { try MessagePack(json: Data(json.utf8)) }
     }
 
-    @Test func aNumberIsNeverStoredAsAnother() {
-        #expect(throws: ClientError.self) { try MessagePack(json: Data("[18446744073709551616]".utf8)) }
-        #expect(throws: ClientError.undecodable("not a JSON document")) { try MessagePack(json: Data([0x31, 0])) }
-        #expect(throws: ClientError.undecodable("not a JSON document")) { try MessagePack(json: Data("{".utf8)) }
+    @Test func otherEncodingsAreRefused() {
+        #expect(throws: ClientError.self) { try MessagePack(json: Data([0x22, 0xff, 0x22])) }
+        #expect(throws: ClientError.self) { try MessagePack(json: Data([0x22, 0xed, 0xa0, 0x80, 0x22])) }
+        #expect(throws: ClientError.self) { try MessagePack(json: Data([0xff, 0xfe, 0x31, 0])) }
+    }
+
+    @Test func aMistakeNamesItsPlace() {
+        #expect(throws: ClientError.undecodable("not a JSON document that can be stored: } is not expected, at byte 8")) {
+            try MessagePack(json: Data("{\"a\":1}}".utf8))
+        }
+    }
+
+    @Test func nestingIsBounded() throws {
+        func nested(_ levels: Int) -> Data {
+            Data((String(repeating: "[", count: levels) + String(repeating: "]", count: levels)).utf8)
+        }
+        let readable = try MessagePack(json: nested(32))
+        #expect(MessagePack(readable.bytes) == readable)
+        #expect(MessagePack(try MessagePack(json: nested(33)).bytes) == nil)
+        #expect(try MessagePack(json: nested(128)).bytes.count == 128)
+        #expect(throws: ClientError.self) { try MessagePack(json: nested(129)) }
+        #expect(throws: ClientError.self) { try MessagePack(json: nested(1_000_000)) }
     }
 }

@@ -121,15 +121,6 @@ import Testing
         }
     }
 
-    @Test func largeOutcomesGoAlone() {
-        let megabyte = 1 << 20
-        #expect(Reporter.batchCount(of: [megabyte, megabyte, 100 * megabyte, megabyte]) == 2)
-        #expect(Reporter.batchCount(of: [100 * megabyte, megabyte]) == 1)
-        #expect(Reporter.batchCount(of: [Int](repeating: megabyte, count: 20)) == 8)
-        #expect(Reporter.batchCount(of: [Int](repeating: 1, count: 1000)) == 256)
-        #expect(Reporter.batchCount(of: []) == 0)
-    }
-
     @Test func workersTakeAnswersOf32MiB() throws {
         let bytes = try ScriptedServer.simulate { server in
             let worker = Self.worker(server)

@@ -13,8 +13,10 @@ import Testing
         for index in 0..<300 { try await bench.enqueue("a", tenant: Tenant("t\(index)")) }
         try await bench.enqueue("b", limits: [slots("x", 2)])
         let audit = HolderAudit(store: bench.store, clock: bench.clock, pauseMilliseconds: 0)
-        // A page of the tenants with limits, and a view of the one there is.
-        bench.store.set { $0.callsLeft = 2 }
+        // The slices that hold anything, of each the tenants with limits, and a view of the one there is.
+        let tenants = (0..<300).map { Tenant("t\($0)") } + [Bench.tenant]
+        let slices = Set(tenants.map { TenantKeys($0).slice }).count
+        bench.store.set { $0.callsLeft = 2 + slices }
         let report = try await audit.run()
         #expect((report.tenants, report.held, report.ghosts, report.missing) == (1, 1, 0, 0))
         bench.store.set { $0.callsLeft = nil }

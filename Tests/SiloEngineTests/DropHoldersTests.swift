@@ -150,4 +150,17 @@ import Testing
         #expect(try await bench.held("x") == nil)
         try await bench.finish()
     }
+
+    @Test("a drop counts the holders of more limits than a page of rows, in memory or not, each once")
+    func manyLimits() async throws {
+        let bench = try await Bench.open { $0.idleLimitsMax = 100 }
+        let jobs = (0..<1500).map { index in
+            Enqueue(tenant: Bench.tenant, id: JobID("\(index)"), limits: [slots("k\(index)", 1)], taskGroup: "g")
+        }
+        _ = try await bench.shard.run(Each(jobs))
+        #expect(bench.shard.counts.limits < 1000)
+        #expect(try await bench.dropHolders() == 1500)
+        #expect(try await bench.dropHolders() == 0)
+        try await bench.finish()
+    }
 }

@@ -66,6 +66,44 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("a shard that nobody serves explains its jobs as it did, and lists its pauses; its rows stay as they are")
+    func unserved() async throws {
+        let bench = try await Bench.open()
+        try await bench.enqueue("holder", limits: [slots("one", 1)])
+        _ = try await bench.lease(5)
+        let ids = ["first", "second", "other", "rated", "strict", "ready", "later", "holder"]
+        for id in ["first", "second"] { try await bench.enqueue(id, limits: [slots("one", 1)]) }
+        try await bench.enqueue("other", limits: [slots("one", 1), slots("two", 1)])
+        for id in ["used", "rated"] { try await bench.enqueue(id, group: "r", limits: [rate("r", 1)]) }
+        try await bench.enqueue("strict", group: "r", limits: [rate("r", 1, hits: 1), slots("two", 1)])
+        for id in ["before", "ready"] { try await bench.enqueue(id, group: "paused") }
+        try await bench.enqueue("later", after: 60_000, limits: [slots("one", 1)])
+        let target = PauseTarget.group(TaskGroup("paused"), of: Bench.tenant)
+        _ = try await bench.shard.run(Pause(target, reason: "why"))
+        var before: [String: Explanation] = [:]
+        for id in ids { before[id] = try await bench.explain(id) }
+        try await bench.shard.close()
+
+        let rows = bench.memory.rows
+        let unserved = try await UnservedShard(bench.memory.crash(clock: bench.clock), clock: bench.clock)
+        #expect(try await unserved.pauses()[target]?.reason == "why")
+        for id in ids {
+            let now = try await unserved.run(Explain(tenant: Bench.tenant, id: JobID(id))).explanation(unserved.reader)
+            let shape = { (found: Explanation) in
+                // Nobody can ask a shard that is not served.
+                found.obstacles.filter { $0.kind != .noWorker }.map {
+                    "\($0.kind) \($0.key) \($0.inUse)/\($0.max) ahead \($0.ahead) until \($0.until?.description ?? "") "
+                        + "\($0.blocksNow) \($0.holders.map(\.job.text))"
+                }
+            }
+            #expect(shape(now) == before[id].map(shape), "\(id)")
+        }
+        #expect(try await refusal {
+            _ = try await unserved.run(Explain(tenant: Bench.tenant, id: JobID("nobody")))
+        } == .jobNotFound)
+        #expect(bench.memory.rows == rows)
+    }
+
     @Test("explaining begins no floating limit")
     func beginsNothing() async throws {
         let bench = try await Bench.open()

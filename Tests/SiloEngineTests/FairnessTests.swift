@@ -50,7 +50,11 @@ import Testing
         counts.ready = 100_000
         let value = task.serializedBytes()
         let keys = TenantKeys(tenant)
-        var rows = [Write(key: ShardKeys.queue(tenant, "g"), value: counts.serializedBytes())]
+        var slices = SliceSet()
+        slices.insert(keys.slice)
+        var rows = [
+            Write(key: ShardKeys.slices, value: slices.stored), Write(key: ShardKeys.queue(tenant, "g"), value: counts.serializedBytes()),
+        ]
         rows += (0..<100_000).map { Write(key: keys.ready("g", Position(order: UInt64($0), arrival: 0, job: JobID("job"))), value: value) }
         try await store.write(rows)
         let bench = try await Bench.open(store)

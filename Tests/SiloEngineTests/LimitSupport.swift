@@ -123,8 +123,7 @@ extension Bench {
 
     /// Jobs that wait, by the rows of their lines.
     func waitingCount() async throws -> UInt64 {
-        try await memory.scan(from: ShardKeys.lines.start, to: ShardKeys.lines.end, limit: .max)
-            .reduce(0) { $0 + (try StorageV1.Line(serializedBytes: $1.value).waiting) }
+        try memory.lines.reduce(0) { $0 + (try StorageV1.Line(serializedBytes: $1.value).waiting) }
     }
 
     /// Where a job stands, by its rows.

@@ -294,7 +294,7 @@ extension Line {
         }
         try await bench.poke()
         #expect(try await bench.state("b") == .cancelled)
-        #expect(try await bench.memory.scan(from: ShardKeys.lines.start, to: ShardKeys.lines.end, limit: 10).isEmpty)
+        #expect(bench.memory.lines.isEmpty)
         try await bench.finish()
     }
 
@@ -346,7 +346,7 @@ extension Line {
         let tasks = try await bench.lease(5)
         try await bench.enqueue("all", limits: ["A", "B", "C"].map { slots($0, 1) })
         func lines() async throws -> [Row] {
-            try await bench.memory.scan(from: ShardKeys.lines.start, to: ShardKeys.lines.end, limit: 10)
+            bench.memory.lines
         }
         let before = try await lines()
         try await bench.succeed(tasks[0])

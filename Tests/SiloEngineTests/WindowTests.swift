@@ -97,7 +97,7 @@ import Testing
         #expect(try await again.drain(10) == ["job 3"])
         try await again.pass(1000)
         #expect(try await again.drain(10) == ["job 7"])
-        #expect(try await again.memory.scan(from: [0x03], to: [0x04], limit: 10).count == 6)
+        #expect(again.memory.rowsSetAside.count == 6)
         #expect(again.violations.filter { $0.contains("J31") } == [], "what was set aside is not counted")
         try await again.shard.close()
     }
@@ -139,8 +139,8 @@ import Testing
         let queue = Queue(Queue.ID(tenant: Bench.tenant, group: "g"), counts: StorageV1.QueueCounts())
         for index in 0..<100 {
             memory.addReady(PendingTask(Position(order: UInt64(index), arrival: 0, job: JobID("a")), StorageV1.Task()), to: queue)
-            memory.changeWindow(queue) { _ = queue.ready.popFirst() }
+            memory.popFirst(of: .ready(queue))
         }
-        #expect(memory.queuesInLoadOrder == 1)
+        #expect(memory.windows.ownersInLoadOrder == 1)
     }
 }

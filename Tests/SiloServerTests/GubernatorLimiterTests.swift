@@ -125,7 +125,7 @@ import Testing
         for index in 0..<3 { limiter.check(.of("\(index)")) { answers.add($0) } }
         try await eventually { answers.count == 3 }
         #expect(begun.duration(to: .now) >= .milliseconds(150))
-        #expect(answers.all.allSatisfy { if case .failed(let text) = $0 { text.contains("deadlineExceeded") } else { false } })
+        #expect(answers.all.allSatisfy { if case .failed(let text) = $0 { text.contains("DEADLINE_EXCEEDED") } else { false } })
         gubernator.release()
         try await Task.sleep(for: .milliseconds(100))
         #expect(answers.count == 3, "an answer that comes too late is nobody's")
@@ -151,7 +151,7 @@ import Testing
             request.requests[0].uniqueKey == "bytes" ? .bytes([0xff]) : .fail(Status(.resourceExhausted, "list too large"))
         }
         let limiter = try limiter(gubernator.address)
-        #expect(await ask(limiter, .of("a")) == .failed("gubernator: resourceExhausted: list too large"))
+        #expect(await ask(limiter, .of("a")) == .failed("gubernator: RESOURCE_EXHAUSTED: list too large"))
         guard case .failed(let text) = await ask(limiter, .of("bytes")) else {
             return #expect(Bool(false), "nonsense was taken for an answer")
         }
@@ -170,7 +170,7 @@ import Testing
             guard case .failed(let text) = await ask(limiter, .of("a")) else {
                 return #expect(Bool(false), "nobody was there to answer")
             }
-            #expect(text.contains("unavailable"), "\(text)")
+            #expect(text.contains("UNAVAILABLE"), "\(text)")
         }
         let second = try FakeGubernator(port: first.port)
         try await eventually { await ask(limiter, .of("a")) == .under }
@@ -261,7 +261,7 @@ import Testing
         let limiter = try limiter(gubernator.address) { $0.connectTimeoutMilliseconds = 300 }
         let error = await #expect(throws: StartError.self) { try await limiter.connect() }
         let text = error?.description ?? ""
-        #expect(text.hasPrefix("gubernator at \(gubernator.address) does not answer (unavailable"), "\(text)")
+        #expect(text.hasPrefix("gubernator at \(gubernator.address) does not answer (UNAVAILABLE"), "\(text)")
         #expect(text.hasSuffix("start it first, or leave --gubernator out"), "\(text)")
     }
 
@@ -270,7 +270,7 @@ import Testing
         let limiter = try limiter("127.0.0.1:\(try server.start())")
         // It does not wait for that to change: what it says is not that the time ran out.
         let error = await #expect(throws: StartError.self) { try await limiter.connect() }
-        #expect(error?.description.contains("unimplemented") ?? false)
+        #expect(error?.description.contains("UNIMPLEMENTED") ?? false)
         await server.shutdown(grace: .zero)
     }
 }

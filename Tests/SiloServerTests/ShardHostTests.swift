@@ -1,4 +1,5 @@
 import GRPC
+import Protobuf
 import SiloCore
 import SiloEngine
 import SiloStore
@@ -23,6 +24,10 @@ private final class TestStorage: NodeStorage {
         var isUsedByAnother = false
         var lag: ClockLag?
         var current: FaultyStore?
+        /// Calls of `close` under way; each takes as long as the test says.
+        var closing = 0
+        var close: (@Sendable (_ closing: Int) async throws(StoreError) -> Void)?
+        var isErasedInUse = false
     }
     let state = Mutex(State())
 
@@ -35,8 +40,19 @@ private final class TestStorage: NodeStorage {
         }
         let store = FaultyStore(rows)
         state.withLock { $0.current = store }
-        return LaggingStore(store) { self.state.withLock { $0.lag } }
+        return LaggingStore(store) { self.state.withLock { $0.lag } } closing: { () async throws(StoreError) in try await self.close() }
     }
+
+    private func close() async throws(StoreError) {
+        let (close, closing) = state.withLock { state in
+            state.closing += 1
+            return (state.close, state.closing)
+        }
+        defer { change { $0.closing -= 1 } }
+        try await close?(closing)
+    }
+
+    func place(of name: String) -> String { "place of \(name)" }
 
     func erase(_ name: String) async throws {
         try state.withLock { state in
@@ -45,6 +61,7 @@ private final class TestStorage: NodeStorage {
                 throw StoreError.unavailable("cannot erase")
             }
             state.erased += 1
+            if state.closing > 0 { state.isErasedInUse = true }
             state.rows = MemoryStore()
         }
     }
@@ -65,10 +82,15 @@ private final class TestStorage: NodeStorage {
 private final class LaggingStore: KeyValueStore {
     private let inner: any KeyValueStore
     private let lag: @Sendable () -> ClockLag?
+    private let closing: @Sendable () async throws(StoreError) -> Void
 
-    init(_ inner: any KeyValueStore, lag: @escaping @Sendable () -> ClockLag?) {
+    init(
+        _ inner: any KeyValueStore, lag: @escaping @Sendable () -> ClockLag?,
+        closing: @escaping @Sendable () async throws(StoreError) -> Void
+    ) {
         self.inner = inner
         self.lag = lag
+        self.closing = closing
     }
 
     var clockLag: ClockLag? { lag() }
@@ -82,7 +104,10 @@ private final class LaggingStore: KeyValueStore {
     }
     func flush() async throws(StoreError) { try await inner.flush() }
     func snapshot() async throws(StoreError) -> any StoreReader { try await inner.snapshot() }
-    func close() async throws(StoreError) { try await inner.close() }
+    func close() async throws(StoreError) {
+        try await closing()
+        try await inner.close()
+    }
 }
 
 /// Runs a host in simulated time, with the log lines that it wrote.
@@ -99,7 +124,7 @@ private func withHost(
         let host = ShardHost(
             ShardMap.Entry(id: ShardID(.random(from: SeededRandom(seed: 2))), range: ShardRange(start: nil, end: nil)),
             in: storage, settings: EngineSettings(), surroundings: surroundings, rateLimiter: nil,
-            budgets: MemoryBudgets(EngineSettings()), logger: logger, onHealed: { _ in }, onChange: { _ in }
+            budgets: MemoryBudgets(EngineSettings()), logger: logger, onChange: { _ in }
         )
         let running = surroundings.start { await host.run() }
         try await body(host, storage, clock, lines)
@@ -134,6 +159,27 @@ extension ShardHost {
             storage.change { $0.openErrors = [error, error, error] }
             #expect(await host.untilServing(clock, milliseconds: 600_000))
             #expect(lines.matching("it is tried again").count == 1, "the same failure is told once")
+        }
+    }
+
+    @Test("a database of another format is named, with both formats and what to do", arguments: [
+        (UInt32(1), "run the older program"), (99, "run the newer program"),
+    ])
+    func anotherFormat(version: UInt32, way: String) throws {
+        try withHost { host, storage, clock, lines in
+            #expect(await host.untilServing(clock, milliseconds: 1000))
+            let rows = storage.state.withLock { $0.rows }
+            var info = StorageV1.ShardInfo()
+            info.formatVersion = version
+            try await rows.write([Write(key: ShardKeys.info, value: info.serializedBytes())])
+            try await rows.flush()
+            storage.fail { $0.failWrites = true }
+            _ = try? await host.shard?.run(Pause(.tenant(Tenant("a")), reason: ""))
+            while lines.matching("has format").isEmpty { try? await clock.sleep(milliseconds: 10) }
+            let line = try #require(lines.matching("has format").first)
+            for part in ["format \(version)", "format \(ShardKeys.formatVersion) only", way, "place of \(host.id)", "shard=\(host.id)"] {
+                #expect(line.contains(part), "\(line)")
+            }
         }
     }
 
@@ -187,9 +233,14 @@ extension ShardHost {
         storage.change { $0.lag = ClockLag(lastWrite: 90_000, now: 1000) }
         try withHost(storage) { host, storage, clock, lines in
             await host.untilTried()
-            let shards = ShardSet([host])
-            #expect(throws: SiloError.self) { try ShardResolver(shards).serving(host.id.description) }
-            #expect(try await ShardResolver(shards).reader(host.id.description).reader.get([1]) == nil)
+            let shards = ShardResolver(ShardSet([host]))
+            #expect(throws: SiloError.self) { try shards.serving(host.id.description) }
+            let shard = try await shards.readable(host.id.description).shard
+            #expect(try await shard.reader().0.get([1]) == nil)
+            #expect(try await shard.pauses(for: .server).isEmpty)
+            await #expect(throws: SiloError.jobNotFound) {
+                try await shard.explanation(Explain(tenant: .none, id: JobID("nobody")), for: .server)
+            }
             try await clock.sleep(milliseconds: 600_000)
             #expect(!host.serves && storage.opened == 1 && lines.matching("ERROR").count == 1)
             storage.change { $0.lag = nil }
@@ -209,6 +260,28 @@ extension ShardHost {
             #expect(storage.state.withLock { $0.erased } == 1)
             try await host.reset()
             #expect(host.serves && storage.state.withLock { $0.erased } == 2)
+        }
+    }
+
+    @Test("a reset erases nothing while the store is being closed, also one that fails", arguments: [false, true])
+    func aResetAwaitsTheClose(fails: Bool) throws {
+        try withHost { host, storage, clock, _ in
+            #expect(await host.untilServing(clock, milliseconds: 1000))
+            storage.change {
+                // A second call takes longer than the first.
+                $0.close = { closing async throws(StoreError) in
+                    try? await clock.sleep(milliseconds: Int64(closing) * 30_000)
+                    if fails { throw .unavailable("cannot close") }
+                }
+            }
+            if fails {
+                storage.fail { $0.failWrites = true }
+                _ = try? await host.shard?.run(Pause(.tenant(Tenant("a")), reason: ""))
+            }
+            _ = try? await host.reset()
+            storage.change { $0.close = nil }
+            #expect(await host.untilServing(clock, milliseconds: 200_000))
+            #expect(storage.state.withLock { $0.erased == 1 && !$0.isErasedInUse })
         }
     }
 

@@ -60,7 +60,7 @@ private struct MemoryShards: Shards {
 final class MemoryHost: HostedShard {
     let id: ShardID
     let range: ShardRange
-    let clock: any Clock
+    private let clock: any Clock
     private let shard: Shard
     private let state: Mutex<HostedShardState>
 
@@ -77,6 +77,9 @@ final class MemoryHost: HostedShard {
     var current: HostedShardState { state.withLock { $0 } }
     func become(_ new: HostedShardState) { state.withLock { $0 = new } }
     func reset() async throws {}
+    func unserved(_ store: any KeyValueStore) async throws(StoreError) -> UnservedShard {
+        try await UnservedShard(try await store.snapshot(), clock: clock)
+    }
     func close() async throws { try await shard.close() }
 }
 

@@ -144,7 +144,7 @@ private struct Crowd {
         let stored = Set(memory.rows.map(\.key))
         for key in told.enqueued where !stored.contains(TenantKeys(key.tenant).job(key.id)) { problems.append("\(key) is lost") }
         for key in told.succeeded {
-            let range = TenantKeys(key.tenant).finishedRange(2)
+            let range = TenantKeys(key.tenant).finished(2)
             let isSucceeded = memory.rows.contains { row in
                 range.start.lexicographicallyPrecedes(row.key) && row.key.lexicographicallyPrecedes(range.end) && row.key.hasSuffix(key.id.text)
             }
@@ -171,11 +171,6 @@ private struct Crowd {
         try await shard.close()
         try check(memory.crash())
     }
-}
-
-extension TenantKeys {
-    /// The index of jobs that finished in one state, as the keyspace's table says.
-    fileprivate func finishedRange(_ state: UInt8) -> (start: Bytes, end: Bytes) { (prefix + [0x58, state], prefix + [0x58, state + 1]) }
 }
 
 extension Bytes {

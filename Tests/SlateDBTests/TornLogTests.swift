@@ -36,7 +36,7 @@ import Testing
         let conditions = files.map { TornLog.condition(of: "\(folder.path)/db/wal/\($0)") }
         #expect(conditions.count { $0 == .empty } == 2 && !conditions.contains(.torn), "\(conditions)")
         for name in folder.files("db/compacted") { #expect(TornLog.condition(of: "\(folder.path)/db/compacted/\(name)") == .whole) }
-        #expect(try TornLog.setAside(in: "\(folder.path)/db") == nil)
+        #expect(try setAside(folder) == [])
     }
 
     /// One in a hundred cuts leaves an end that could be one. Then SlateDB refuses to open, which is loud; to judge more strictly would
@@ -68,10 +68,29 @@ import Testing
         for (name, content) in [("1.sst", whole), ("2.sst", whole.prefix(30)), ("3.sst", Data()), ("4.sst", whole.prefix(5))] {
             try content.write(to: URL(fileURLWithPath: "\(log)/\(name)"))
         }
-        let torn = try TornLog.setAside(in: "\(folder.path)/db")
-        #expect(torn == TornLog(files: ["4.sst", "2.sst"], folder: "\(folder.path)/db/torn"))
+        let torn = try setAside(folder)
+        #expect(torn == [TornLog(files: ["4.sst", "2.sst"], folder: "\(folder.path)/db/torn")])
         #expect(folder.files("db/torn") == ["2.sst", "4.sst"])
         #expect(folder.files("db/wal") == ["1.sst", "3.sst"])
-        #expect(try TornLog.setAside(in: "\(folder.path)/db") == nil)
+        #expect(try setAside(folder) == [])
+    }
+
+    @Test("what was set aside is told also when the next file cannot be")
+    func whatWasSetAsideIsToldAlthoughTheNextCannotBe() throws {
+        let folder = try TemporaryFolder()
+        for name in ["wal", "torn/1.sst"] {
+            try FileManager.default.createDirectory(atPath: "\(folder.path)/db/\(name)", withIntermediateDirectories: true)
+        }
+        for name in ["1.sst", "2.sst"] { try Data([1]).write(to: URL(fileURLWithPath: "\(folder.path)/db/wal/\(name)")) }
+        var told: [TornLog] = []
+        // A folder of that name stands where the second file would go.
+        #expect(throws: StorageError.self) { try TornLog.setAside(in: "\(folder.path)/db") { told.append($0) } }
+        #expect(told == [TornLog(files: ["2.sst"], folder: "\(folder.path)/db/torn")])
+    }
+
+    private func setAside(_ folder: TemporaryFolder) throws -> [TornLog] {
+        var told: [TornLog] = []
+        try TornLog.setAside(in: "\(folder.path)/db") { told.append($0) }
+        return told
     }
 }

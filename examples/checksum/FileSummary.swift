@@ -14,9 +14,11 @@ struct FileSummary: Codable, Sendable {
     /// Reads the file in pieces, so that a large one costs no memory.
     static func of(_ path: String, attempt: Int) throws -> FileSummary {
         let begun = ContinuousClock.now
-        guard let file = FileHandle(forReadingAtPath: path) else { throw CocoaError(.fileReadNoSuchFile) }
+        guard let file = FileHandle(forReadingAtPath: path) else {
+            throw RunFailure("cannot read \(path): \(String(cString: strerror(errno)))")
+        }
         defer { try? file.close() }
-        guard let digest = EVP_MD_CTX_new() else { throw CocoaError(.featureUnsupported) }
+        guard let digest = EVP_MD_CTX_new() else { throw RunFailure("there is no memory for a digest") }
         defer { EVP_MD_CTX_free(digest) }
         EVP_DigestInit_ex(digest, EVP_sha256(), nil)
         var bytes = 0

@@ -25,7 +25,7 @@ final class Run {
     init(_ arguments: Arguments) throws {
         self.arguments = arguments
         isChaos = arguments.has("chaos")
-        programs = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().path
+        programs = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
         logPath = NSTemporaryDirectory() + name + ".log"
         _ = FileManager.default.createFile(atPath: logPath, contents: nil)
         log = FileHandle(forWritingAtPath: logPath)
@@ -72,9 +72,13 @@ final class Run {
     /// Every regular file below the folder; links are not followed.
     private func find() throws -> [String] {
         let root = URL(fileURLWithPath: arguments.text("directory", default: "/usr/share/doc")).resolvingSymlinksInPath().path
+        guard let folder = opendir(root) else {
+            throw RunFailure("--directory: cannot read \(root): \(String(cString: strerror(errno)))")
+        }
+        closedir(folder)
         guard let walk = FileManager.default.enumerator(
             at: URL(fileURLWithPath: root), includingPropertiesForKeys: [.isRegularFileKey, .isSymbolicLinkKey]
-        ) else { throw RunFailure("cannot read \(root); name a folder with --directory") }
+        ) else { throw RunFailure("--directory: cannot read \(root)") }
         var files: [String] = []
         for case let url as URL in walk {
             let values = try? url.resourceValues(forKeys: [.isRegularFileKey, .isSymbolicLinkKey])

@@ -98,6 +98,8 @@ final class Execution: Sendable {
     @discardableResult
     func end(_ ending: Ending) -> Bool {
         let (isNews, cancel, waiter): (Bool, (@Sendable () -> Void)?, CheckedContinuation<Void, Never>?) = state.withLock { state in
+            // Also of one that is settled, whose outcome alone is still on its way.
+            if ending == .leaseLost { state.term.lose() }
             guard !state.isSettled, state.ending == nil || (state.ending == .cancelled && ending == .leaseLost) else {
                 return (false, nil, nil)
             }

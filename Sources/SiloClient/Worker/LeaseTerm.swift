@@ -17,6 +17,7 @@ struct LeaseTerm: Sendable {
     private var nextBeat: Timestamp
     /// When those that were not answered were sent, oldest first.
     private var underWay: [Timestamp] = []
+    private var isLost = false
 
     /// Heartbeats without an answer at once. One that hangs must not keep the next from being sent.
     private static let underWayMax = 4
@@ -49,6 +50,7 @@ struct LeaseTerm: Sendable {
     }
 
     mutating func acknowledge(beatOf sent: Timestamp) {
+        guard !isLost else { return }
         forget(sent)
         isConfirmed = true
         heldUntil = max(heldUntil, sent + length)
@@ -56,8 +58,16 @@ struct LeaseTerm: Sendable {
 
     /// A heartbeat came to nothing: the next goes out soon.
     mutating func fail(beatOf sent: Timestamp, at now: Timestamp) {
+        guard !isLost else { return }
         forget(sent)
         nextBeat = min(nextBeat, now + max(1, min(interval / 3, 1000)))
+    }
+
+    /// The lease is gone for good: it is renewed no more, and no answer to what was sent before says anything of it.
+    mutating func lose() {
+        isLost = true
+        underWay = []
+        nextBeat = .distantFuture
     }
 
     /// When the oldest heartbeat was sent that should have been answered by now; nil when none should.

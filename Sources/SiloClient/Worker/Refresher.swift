@@ -72,10 +72,9 @@ final class Refresher: Sendable {
         load.handlerEnded()
         guard work.execution.ending == nil else { return }
         do throws(Status) {
-            let sent = request
-            _ = try await client.retry.run(.shard(work.task.shard), triesMax: nil) { _, address, _ throws(Status) in
-                try await client.connections.call(SiloV1.Silo.reportRefreshOutcome, sent, at: address)
-            }
+            _ = try await client.router.call(
+                SiloV1.Silo.reportRefreshOutcome, to: .shard(work.task.shard), .forever
+            ) { [request] _ in request }
         } catch {
             tell(WorkerError(doing: .reporting, work.execution.lease, ClientError(error)))
         }

@@ -15,7 +15,8 @@ final class TaskBag: Sendable {
         self.surroundings = surroundings
     }
 
-    func start(_ body: @escaping @Sendable () async -> Void) {
+    @discardableResult
+    func start(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
         state.withLock { state in
             state.last += 1
             let number = state.last
@@ -26,6 +27,7 @@ final class TaskBag: Sendable {
             }
             state.tasks[number] = task
             if state.isCancelled { task.cancel() }
+            return task
         }
     }
 

@@ -116,7 +116,7 @@ public final class Worker: Sendable {
             guard !isStopping else { return }
             let asked = clock.steady
             do throws(Status) {
-                let servers = try await client.connections.topology().addresses
+                let servers = try await client.router.topology().addresses
                 guard !servers.isEmpty else { throw Status(.unavailable, "no server holds a shard") }
                 turn += 1
                 // A long wait at one server would starve the others.
@@ -126,7 +126,7 @@ public final class Worker: Sendable {
             } catch {
                 guard !isStopping else { return }
                 tell(WorkerError(doing: .leasing, nil, ClientError(error)))
-                _ = try? await client.connections.refresh()
+                _ = try? await client.router.refresh()
                 await pause(options.pollInterval)
             }
         }
@@ -142,7 +142,7 @@ public final class Worker: Sendable {
         request.waitMs = UInt32(clamping: wait.milliseconds)
         request.answerBytesMax = Self.answerBytesMax
         let asked = clock.steady
-        let response = try await client.connections.call(SiloV1.Silo.leaseTasks, request, at: server, wait: wait)
+        let response = try await client.router.call(SiloV1.Silo.leaseTasks, request, at: server, wait: wait)
         for task in response.tasks { start(task, asked: asked) }
         for refresh in response.refreshTasks { refresher.start(refresh, asked: asked) }
         return response.tasks.isEmpty && response.refreshTasks.isEmpty

@@ -6,7 +6,7 @@ import SiloStore
 ///
 /// Counting who is before the job and naming who holds its limits reads rows; `Findings.explanation` does that beside the
 /// loop.
-public struct Explain: Command {
+public struct Explain: Query {
     public let tenant: Tenant
     public let id: JobID
 
@@ -15,33 +15,32 @@ public struct Explain: Command {
         self.id = id
     }
 
-    public func run(in transaction: Transaction) async throws -> Findings {
-        let (stored, job) = try await transaction.find(tenant, id)
-        let memory = transaction.memory
-        let poll = memory.polls[job.queue.id.group]
+    package func check(_ view: View) async throws(Refusal) -> Findings {
+        let (stored, job) = try await view.find(tenant, id)
+        let poll = view.poll(job.queue.id.group)
         var findings = Findings(
-            moment: transaction.moment, tenant: tenant, id: id, stored: stored,
-            lastPoll: poll.map { transaction.moment.date(of: $0.last) },
-            workersWaiting: memory.waiters.count(of: job.queue.id.group), leasePace: poll?.leases ?? Pace(),
-            drops: memory.limits.dropCount(of: tenant), asksRateLimiter: transaction.settings.asksRateLimiter
+            moment: view.moment, tenant: tenant, id: id, stored: stored,
+            lastPoll: poll.map { view.moment.date(of: $0.last) },
+            workersWaiting: view.waitingWorkers(job.queue.id.group), leasePace: poll?.leases ?? Pace(),
+            drops: view.drops(of: tenant), asksRateLimiter: view.settings.asksRateLimiter
         )
-        for target in memory.limits.pauses.targets(of: job.queue.id) {
-            if let pause = memory.limits.pauses[target] { findings.pauses.append((target, pause)) }
+        for target in PauseTable.targets(of: job.queue.id) {
+            if let pause = view.pause(target) { findings.pauses.append((target, pause)) }
         }
         guard stored.state == .scheduled, let start = stored.pendingStart, let due = stored.due else { return findings }
 
-        findings.position = transaction.position(job, stored, start: start)
-        if let bytes = try await transaction.get(job.keys.timer(due.axis, job.queue.id.group, stored.position(due))) {
+        findings.position = view.position(job, stored, start: start)
+        if let bytes = try await view.get(job.keys.timer(due.axis, job.queue.id.group, stored.position(due))) {
             let task = try? StorageV1.Task(serializedBytes: bytes)
-            findings.place = .timer(due.date(at: transaction.moment), isAsking: task?.hold != nil, rateChecks: task?.rateChecks ?? 0)
-        } else if try await transaction.isWaiting(job, stored) {
+            findings.place = .timer(due.date(at: view.moment), isAsking: task?.hold != nil, rateChecks: task?.rateChecks ?? 0)
+        } else if try await view.isWaiting(job, stored) {
             findings.place = .waiting
         } else {
             findings.place = .ready(inQueue: job.queue.counts.ready)
         }
         if case .ready = findings.place {
             for key in stored.job.limits.slotKeys {
-                guard let pause = memory.limits.pauses[.limit(key, of: tenant)] else { continue }
+                guard let pause = view.pause(.limit(key, of: tenant)) else { continue }
                 findings.limits.append(Findings.Limit(
                     kind: .paused, key: key.text, blocks: true, max: 0, inUse: 0, pause: pause, releases: Pace(), lines: [], isHeld: true
                 ))
@@ -49,16 +48,16 @@ public struct Explain: Command {
             return findings
         }
 
-        let line = memory.limits.line(Line.ID(tenant: tenant, line: LineID(of: stored.job.limits)))
-        for demand in try await transaction.demands(of: stored.job.limits, tenant, beginning: false) {
+        let line = view.line(of: stored.job.limits, tenant)
+        for demand in try await view.demands(of: stored.job.limits, tenant) {
             let blocks = if case .waiting = findings.place { line?.blockedAt === demand.limit } else { false }
-            if let limit = transaction.finding(demand, of: line, blocks: blocks) { findings.limits.append(limit) }
+            if let limit = view.finding(demand, of: line, blocks: blocks) { findings.limits.append(limit) }
         }
         return findings
     }
 }
 
-extension Transaction {
+extension View {
     /// What is to be told of a limit that has no room for the job; nil when it has.
     /// - Parameter own: the line that the job waits in.
     fileprivate func finding(_ demand: Demand, of own: Line?, blocks: Bool) -> Findings.Limit? {
@@ -73,11 +72,12 @@ extension Transaction {
             guard blocks || !limit.hasRoom(max, for: own) else { return nil }
             return Findings.Limit(
                 kind: max == nil ? .floating : .concurrency, key: limit.key.text, blocks: blocks, max: limit.capacity(max),
-                inUse: limit.held, pause: memory.limits.pauses[.limit(limit.key, of: limit.id.tenant)], releases: limit.releases,
+                inUse: limit.held, pause: pause(.limit(limit.key, of: limit.id.tenant)), releases: limit.releases,
                 lines: lines, isKept: limit.keptFor.map { $0 !== own } ?? false
             )
         case .hits(let limit, let rate):
             var bucket = limit.bucket
+            bucket.setBack(to: now, rate)
             bucket.pass(to: moment, rate)
             guard blocks || !bucket.hasRoom(rate) else { return nil }
             return Findings.Limit(

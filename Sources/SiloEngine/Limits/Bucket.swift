@@ -31,7 +31,10 @@ struct Bucket: Equatable {
     static let leakyBucket: UInt32 = 1
 
     /// Brings the state to `now`, and to the kind that a limit asks for.
-    mutating func pass(to now: Moment, _ rate: StorageV1.RateLimit) {
+    /// - Returns: whether a window of time has ended.
+    @discardableResult
+    mutating func pass(to now: Moment, _ rate: StorageV1.RateLimit) -> Bool {
+        var isOver = false
         if record.algorithm != rate.algorithm {
             record.algorithm = rate.algorithm
             empty(at: now)
@@ -40,10 +43,11 @@ struct Bucket: Equatable {
             let leaked = Double(max(0, now.steady - Timestamp(record.changedAtMs))) * rate.hitsPerMillisecond(at: now.wall)
             record.used = max(0, record.used - leaked)
         } else if record.windowEndsMs > 0, windowEnds.hasCome(by: now) {
-            Probe.windowPassed.reached()
             empty(at: now)
+            isOver = true
         }
         record.changedAtMs = now.steady.milliseconds
+        return isOver
     }
 
     /// The wall clock shows less than it did when the window opened.
@@ -54,7 +58,6 @@ struct Bucket: Equatable {
     mutating func setBack(to now: Timestamp, _ rate: StorageV1.RateLimit) {
         let back = Timestamp(record.calendarFromMs) - now
         guard isAhead(of: now) else { return }
-        Probe.calendarWindowSetBack.reached()
         let end = rate.isCalendar ? now + rate.windowMilliseconds(at: now) : Timestamp(record.windowEndsMs) + -back
         record.windowEndsMs = max(1, min(record.windowEndsMs, end.milliseconds))
         record.calendarFromMs = max(1, now.milliseconds)
@@ -117,7 +120,6 @@ struct Bucket: Equatable {
 
     /// The attempt that started at `start` did not run after all: those of its hits that still count are not used any more.
     mutating func refund(_ rate: StorageV1.RateLimit, startedAt start: Moment, now: Moment) {
-        Probe.hitsGivenBack.reached()
         pass(to: now, rate)
         let hits = Double(max(0, rate.hits))
         if record.algorithm == Self.leakyBucket {
@@ -136,7 +138,6 @@ struct Bucket: Equatable {
         guard record.used < all, record.algorithm == Self.leakyBucket || record.windowEndsMs > 0 else { return false }
         record.used = all
         if record.algorithm == Self.leakyBucket { noteWhenEmpty(rate, now.wall) }
-        Probe.bucketDrained.reached()
         return true
     }
 

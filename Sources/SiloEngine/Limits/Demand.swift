@@ -27,6 +27,16 @@ enum Demand {
     }
 }
 
+extension [Demand] {
+    /// Several limits of one key are one, the strictest.
+    mutating func add(_ demand: Demand) {
+        guard case .slot(let limit, let max) = demand,
+            let place = firstIndex(where: { $0.limit === limit }), case .slot(_, let other) = self[place]
+        else { return append(demand) }
+        if limit.capacity(max) < limit.capacity(other) { self[place] = demand }
+    }
+}
+
 /// Whether a job may take all that it needs, in one step.
 enum Verdict {
     case free

@@ -5,7 +5,7 @@ import SiloStore
 /// A limit of one tenant as memory holds it: what of it is in use, and the lines that wait for it.
 ///
 /// A limit that is not in memory is read from its row when it is first asked; one that nobody waits for may be forgotten.
-class Limit {
+class Limit: RowOwner, Forgettable {
     /// Names a limit. Concurrency limits and floating limits of one key are one limit.
     enum ID: Hashable {
         case slots(Tenant, LimitKey)

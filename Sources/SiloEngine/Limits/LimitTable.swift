@@ -22,23 +22,24 @@ final class LimitTable {
     private var alarms = PerAxis(Heap<LimitAlarm>())
 
     private var freed = FIFO<Limit>()
-    /// The line of each tenant that slots are kept for, and those limits.
-    private var kept: [Tenant: (line: Line, limits: [SlotLimit])] = [:]
-    private var dirtySlots: [SlotLimit] = []
-    private var dirtyBuckets: [BucketLimit] = []
-    private var dirtyLines: [Line] = []
+    private var kept = KeptSlots()
+    private var dirtySlots = DirtyRows<SlotLimit>()
+    private var dirtyBuckets = DirtyRows<BucketLimit>()
+    private var dirtyLines = DirtyRows<Line>()
 
     /// From where on the stored lines have not been read yet; nil when all are in memory.
     var unreadLines: Bytes?
 
-    /// Limits that nobody waited for when they were noted, longest ago first.
-    private var idle = FIFO<Limit>()
+    /// Limits that nobody waited for when they were noted.
+    private var idle = IdleSweep<Limit>()
     private let healed: Healed
+    private let branches: Branches
 
     /// - Parameter limitedMax: tenants that are remembered as having slots.
-    init(pauses: PauseTable, healed: Healed, limitedMax: Int) {
+    init(pauses: PauseTable, healed: Healed, branches: Branches, limitedMax: Int) {
         self.pauses = pauses
         self.healed = healed
+        self.branches = branches
         limited = Recent(limitedMax)
     }
 
@@ -53,10 +54,23 @@ final class LimitTable {
     func slot(_ tenant: Tenant, _ key: LimitKey) -> SlotLimit? { slots[SlotLimit.Name(tenant: tenant, key: key)] }
     func bucket(_ id: Limit.ID) -> BucketLimit? { buckets[id] }
 
-    func limit(_ id: Limit.ID) -> Limit? {
+    /// One of the two kinds.
+    enum Found {
+        case slots(SlotLimit)
+        case bucket(BucketLimit)
+
+        var limit: Limit {
+            switch self {
+            case .slots(let limit): limit
+            case .bucket(let limit): limit
+            }
+        }
+    }
+
+    private func find(_ id: Limit.ID) -> Found? {
         switch id {
-        case .slots(let tenant, let key): slot(tenant, key)
-        case .bucket: buckets[id]
+        case .slots(let tenant, let key): slot(tenant, key).map { .slots($0) }
+        case .bucket: buckets[id].map { .bucket($0) }
         }
     }
 
@@ -106,7 +120,7 @@ final class LimitTable {
 
     /// The line waits at a limit from now on, until it is looked at again.
     func park(_ line: Line, at demand: Demand) {
-        if let other = line.blockedAt, other !== demand.limit { Probe.lineMovedToOtherLimit.reached() }
+        if let other = line.blockedAt, other !== demand.limit { branches.reached(.lineMovedToOtherLimit) }
         leave(line)
         demand.limit.lines.add(line, max: demand.max, at: demand.limit)
         if case .slot(let limit, _) = demand { planRefresh(of: limit) }
@@ -114,28 +128,14 @@ final class LimitTable {
 
     // MARK: Keeping slots
 
-    /// The line could not use a slot that came free, because its jobs need another besides. A job that needs several would
-    /// wait for ever while others take each as it comes free. So, when that goes on for `patience` milliseconds, a free slot
-    /// of each is kept for it: for one line of a tenant at a time, so that no two wait for what the other keeps.
+    /// The line could not use a slot that came free, because its jobs need another besides: see `KeptSlots`.
     func passedOver(_ line: Line, _ demands: [Demand], patience: Int64, at now: Timestamp) {
-        let since = line.passedOverSince ?? now
-        line.passedOverSince = since
-        guard now - since >= patience, kept[line.id.tenant] == nil else { return }
-        let limits = demands.compactMap { if case .slot(let limit, _) = $0 { limit } else { nil } }
-        for limit in limits { limit.keptFor = line }
-        kept[line.id.tenant] = (line, limits)
-        Probe.slotsKeptForStarving.reached()
+        if kept.passedOver(line, demands, patience: patience, at: now) { branches.reached(.slotsKeptForStarving) }
     }
 
     /// The line got what it needs, or nobody waits in it any more.
     func stopKeeping(for line: Line) {
-        line.passedOverSince = nil
-        guard let (other, limits) = kept[line.id.tenant], other === line else { return }
-        kept[line.id.tenant] = nil
-        for limit in limits {
-            limit.keptFor = nil
-            markFreed(limit)
-        }
+        for limit in kept.stop(for: line) { markFreed(limit) }
     }
 
     // MARK: What is to be done
@@ -167,12 +167,12 @@ final class LimitTable {
     }
 
     /// The next limit whose alarm rings by `now`.
-    func popAlarm(_ axis: Axis, by now: Timestamp) -> Limit? {
+    func popAlarm(_ axis: Axis, by now: Timestamp) -> Found? {
         while let alarm = alarms[axis].first, alarm.at <= now {
             alarms[axis].popFirst()
-            guard let limit = limit(alarm.limit), limit.alarm[axis] == alarm.at else { continue }
-            limit.alarm[axis] = nil
-            return limit
+            guard let found = find(alarm.limit), found.limit.alarm[axis] == alarm.at else { continue }
+            found.limit.alarm[axis] = nil
+            return found
         }
         return nil
     }
@@ -185,48 +185,28 @@ final class LimitTable {
 
     // MARK: Rows
 
-    func markDirty(_ limit: SlotLimit) {
-        guard !limit.isDirty else { return }
-        limit.isDirty = true
-        dirtySlots.append(limit)
-    }
-
-    func markDirty(_ limit: BucketLimit) {
-        guard !limit.isDirty else { return }
-        limit.isDirty = true
-        dirtyBuckets.append(limit)
-    }
-
-    func markDirty(_ line: Line) {
-        guard !line.isDirty else { return }
-        line.isDirty = true
-        dirtyLines.append(line)
-    }
+    func markDirty(_ limit: SlotLimit) { dirtySlots.mark(limit) }
+    func markDirty(_ limit: BucketLimit) { dirtyBuckets.mark(limit) }
+    func markDirty(_ line: Line) { dirtyLines.mark(line) }
 
     /// Adds the rows that memory is ahead of. A row that is not there is not deleted.
     /// - Returns: whether one of them stores the end of a length of time.
     func takeDirtyRows(into batch: inout [Write], at now: Moment) -> Bool {
         var storesDelays = false
-        for limit in dirtySlots {
-            limit.isDirty = false
+        dirtySlots.takeAll { limit in
             if limit.floating != nil { storesDelays = true }
             add(limit.row(TenantKeys(limit.id.tenant)), to: &batch, &limit.isStored)
             noteIdle(limit)
         }
-        for limit in dirtyBuckets {
-            limit.isDirty = false
+        dirtyBuckets.takeAll { limit in
             if !limit.bucket.isEmpty { storesDelays = true }
             add(limit.row(TenantKeys(limit.id.tenant), at: now), to: &batch, &limit.isStored)
             noteIdle(limit)
         }
-        for line in dirtyLines {
-            line.isDirty = false
+        dirtyLines.takeAll { line in
             line.hasUnwrittenRows = false
             add(line.row(), to: &batch, &line.isStored)
         }
-        dirtySlots.removeAll(keepingCapacity: true)
-        dirtyBuckets.removeAll(keepingCapacity: true)
-        dirtyLines.removeAll(keepingCapacity: true)
         ended.removeAll(keepingCapacity: true)
         return storesDelays
     }
@@ -242,28 +222,20 @@ final class LimitTable {
     var count: Int { slots.count + buckets.count }
 
     private func noteIdle(_ limit: Limit) {
-        guard limit.lines.isEmpty, !limit.isNotedIdle else { return }
-        limit.isNotedIdle = true
-        idle.append(limit)
+        if limit.lines.isEmpty { idle.note(limit) }
     }
 
     /// Forgets limits that nobody waits for, those that were idle first, when there are many: their rows say all there is to know.
     func forgetIdle(above countMax: Int) {
-        var looks = idle.count - countMax
-        while looks > 0, let limit = idle.popFirst() {
-            looks -= 1
-            limit.isNotedIdle = false
-            guard limit.lines.isEmpty else { continue }
-            guard !limit.isDirty, !limit.isFreed, !limit.isKept else {
-                noteIdle(limit)
-                continue
+        idle.sweep(above: countMax) { limit in
+            guard limit.lines.isEmpty else { return .busy }
+            guard !limit.isDirty, !limit.isFreed, !limit.isKept else { return .later }
+            branches.reached(.limitForgotten)
+            switch limit.id {
+            case .slots(let tenant, let key): slots[SlotLimit.Name(tenant: tenant, key: key)] = nil
+            case .bucket: buckets[limit.id] = nil
             }
-            Probe.limitForgotten.reached()
-            if let slots = limit as? SlotLimit {
-                self.slots[SlotLimit.Name(tenant: limit.id.tenant, key: slots.key)] = nil
-            } else {
-                buckets[limit.id] = nil
-            }
+            return .forgotten
         }
     }
 }

@@ -4,7 +4,7 @@ import SiloStore
 
 /// Jobs of one tenant that wait with the same limits, in order of rank. As they ask for the same, what keeps the first from
 /// starting keeps them all, and a line waits at one limit at a time: moving it to another writes nothing.
-final class Line: WindowOwner {
+final class Line: WindowOwner, RowOwner {
     struct ID: Hashable {
         let tenant: Tenant
         let line: LineID
@@ -45,7 +45,6 @@ final class Line: WindowOwner {
 
     func counted(in count: UInt64) { waiting += count }
     func countedOut(_ count: UInt64 = 1, _ healed: Healed) { healed.countDown(&waiting, by: count, .lineCount) }
-    func countedOutAll() { waiting = 0 }
 
     var heldRows: Int { window.count }
     var heldBytes: Int { window.bytes }

@@ -17,7 +17,7 @@ final class PauseTable {
 
     func isPaused(_ queue: Queue.ID) -> Bool {
         guard !all.isEmpty else { return false }
-        return targets(of: queue).contains { all[$0] != nil }
+        return Self.targets(of: queue).contains { all[$0] != nil }
     }
 
     func isPaused(_ key: LimitKey, of tenant: Tenant) -> Bool {
@@ -25,7 +25,7 @@ final class PauseTable {
     }
 
     /// The pauses that keep a queue's jobs from starting.
-    func targets(of queue: Queue.ID) -> [PauseTarget] {
+    static func targets(of queue: Queue.ID) -> [PauseTarget] {
         [.tenant(queue.tenant), .group(queue.group, of: queue.tenant), .group(queue.group, of: nil)]
     }
 }

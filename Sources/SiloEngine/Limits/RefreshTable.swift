@@ -2,12 +2,14 @@ import SiloCore
 import SiloStore
 
 /// The outstanding refresh of a floating limit: it waits for a worker, or one has it.
-final class LiveRefresh {
+package final class LiveRefresh {
     let limit: SlotLimit.Name
     var record: StorageV1.Refresh
     private(set) var taskID: TaskID
     /// Until when workers of its group may take it; nil while it is not due or leased.
     var offeredUntil: Timestamp?
+    /// The batch that granted or renewed its lease last; nil: it was stored when the shard was opened.
+    var batch: WrittenBatch?
 
     init(_ limit: SlotLimit.Name, _ taskID: TaskID, _ record: StorageV1.Refresh) {
         self.limit = limit
@@ -70,10 +72,16 @@ struct RefreshTable {
     var nextAlarm: Timestamp? { alarms.first?.at }
 
     /// The next refresh that is due or whose offer or lease ended by `now`.
-    mutating func popAlarm(by now: Timestamp) -> LiveRefresh? {
+    /// - Parameter lease: the length of a lease, in milliseconds.
+    mutating func popAlarm(by now: Timestamp, lease: Int64) -> LiveRefresh? {
         while let alarm = alarms.first, alarm.at <= now {
             alarms.popFirst()
-            if let refresh = byTask[alarm.task], refresh.alarm == alarm.at { return refresh }
+            guard let refresh = byTask[alarm.task], refresh.alarm == alarm.at else { continue }
+            guard refresh.isLeased, let batch = refresh.batch else { return refresh }
+            let end = batch.endOfLease(storedAs: alarm.at, length: lease) ?? now + lease
+            guard end > now else { return refresh }
+            refresh.record.expiresAtMs = end.milliseconds
+            changed(refresh)
         }
         return nil
     }

@@ -2,113 +2,117 @@ import SiloCore
 import SiloStore
 import Synchronization
 
-/// Makes written batches durable and answers the callers: one log flush serves all batches written before it began.
+/// Makes written batches durable and answers the callers, as its machine decides.
 final class Committer: Sendable {
     private struct State {
-        var answers: [any PendingWork] = []
-        var hasUnflushedWrites = false
-        var isFlushing = false
-        var isStopped = false
+        var machine: CommitMachine<any PendingWork>
+        /// Batches that no flush has begun to make durable, and those that the flush under way does.
+        var written: [WrittenBatch] = []
+        var covered: [WrittenBatch] = []
         var sleeper: CheckedContinuation<Void, Never>?
+
+        mutating func next(at steady: Timestamp) -> CommitMachine<any PendingWork>.Step {
+            let step = machine.next(at: steady)
+            if case .flush = step { (covered, written) = (written, []) }
+            return step
+        }
+
+        mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {
+            defer { sleeper = nil }
+            return sleeper
+        }
     }
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let store: any KeyValueStore
     private let mailbox: Mailbox
     private let clock: any Clock
-    private let flushGapMilliseconds: Int64
+    private let events: any EngineEvents
+    private let mayAnswer: @Sendable () -> Bool
 
-    init(store: any KeyValueStore, mailbox: Mailbox, clock: any Clock, flushGapMilliseconds: Int64) {
+    /// - Parameter mayAnswer: whether this process still owns the shard.
+    init(
+        store: any KeyValueStore, mailbox: Mailbox, clock: any Clock, flushGapMilliseconds: Int64,
+        events: any EngineEvents = NoEvents(), mayAnswer: @escaping @Sendable () -> Bool = { true }
+    ) {
+        state = Mutex(State(machine: CommitMachine(flushGapMilliseconds: flushGapMilliseconds)))
         self.store = store
         self.mailbox = mailbox
         self.clock = clock
-        self.flushGapMilliseconds = flushGapMilliseconds
+        self.events = events
+        self.mayAnswer = mayAnswer
     }
 
     /// Answers `work` once everything written so far is durable: at once when it is already.
-    /// - Parameter wrote: a batch was just written.
-    func commit(_ work: [any PendingWork], wrote: Bool) {
-        let (isDurable, sleeper): (Bool, CheckedContinuation<Void, Never>?) = state.withLock { state in
-            if wrote { state.hasUnflushedWrites = true }
-            guard state.hasUnflushedWrites || state.isFlushing else { return (true, nil) }
-            state.answers += work
-            defer { state.sleeper = nil }
-            return (false, state.sleeper)
+    /// - Parameter batch: that was just written.
+    func commit(_ work: [any PendingWork], _ batch: WrittenBatch?) {
+        let (done, sleeper) = state.withLock { state in
+            if let batch { state.written.append(batch) }
+            let done = state.machine.add(work, wrote: batch != nil)
+            return (done, state.machine.isIdle ? nil : state.takeSleeper())
         }
         sleeper?.resume()
-        if isDurable { answer(work) }
+        answer(done)
     }
 
     /// Flushes and answers until stopped. Throws when a flush fails; nobody of that flush was answered.
     func run() async throws(StoreError) {
-        var lastFlush: Timestamp?
-        while await waitForWork() {
-            if flushGapMilliseconds > 0, let last = lastFlush {
-                let rest = flushGapMilliseconds - (clock.steady - last)
-                if rest > 0 { try? await clock.sleep(milliseconds: rest) }
+        while true {
+            switch state.withLock({ $0.next(at: clock.steady) }) {
+            case .answer(let work): answer(work)
+            case .flush: try await flush()
+            case .pause(let milliseconds): try? await clock.sleep(milliseconds: milliseconds)
+            case .wait: await waitForChange()
+            case .end: return
             }
-            let (work, isDurable) = state.withLock { state in
-                defer { state.answers = [] }
-                defer { state.hasUnflushedWrites = false }
-                state.isFlushing = state.hasUnflushedWrites
-                return (state.answers, !state.hasUnflushedWrites)
-            }
-            // What came during the last flush and wrote nothing.
-            if isDurable {
-                answer(work)
-                continue
-            }
-            do {
-                lastFlush = clock.steady
-                try await store.flush()
-            } catch {
-                Probe.flushFailed.reached()
-                fail(work, error)
-                throw error
-            }
-            state.withLock { $0.isFlushing = false }
-            answer(work)
         }
+    }
+
+    private func flush() async throws(StoreError) {
+        events.flushBegan()
+        do {
+            try await store.flush()
+        } catch {
+            events.reached(.flushFailed, count: 1)
+            fail(state.withLock { $0.machine.flushFailed() }, error)
+            throw error
+        }
+        events.flushEnded()
+        // Leases begin when their workers can be told.
+        for batch in state.withLock(\.covered) { batch.becameDurable(at: clock.steady) }
+        answer(state.withLock { $0.machine.flushEnded() })
     }
 
     /// `run` returns when what has been committed is answered.
     func stop() {
         state.withLock { state in
-            state.isStopped = true
-            defer { state.sleeper = nil }
-            return state.sleeper
+            state.machine.stop()
+            return state.takeSleeper()
         }?.resume()
     }
 
     /// Nothing more becomes durable: fails whoever waits.
     func abort(_ error: StoreError) {
-        let work = state.withLock { state in
-            defer { state.answers = [] }
-            state.isStopped = true
-            return state.answers
-        }
+        let (work, sleeper) = state.withLock { state in (state.machine.abort(), state.takeSleeper()) }
+        sleeper?.resume()
         fail(work, error)
-        stop()
     }
 
-    private func waitForWork() async -> Bool {
-        while true {
-            let next: Bool? = state.withLock { state in
-                if state.hasUnflushedWrites || !state.answers.isEmpty { return true }
-                return state.isStopped ? false : nil
+    private func waitForChange() async {
+        await withCheckedContinuation { continuation in
+            let mustWait = state.withLock { state in
+                // Something may have come since the machine was asked.
+                guard state.machine.isIdle else { return false }
+                state.sleeper = continuation
+                return true
             }
-            if let next { return next }
-            await withCheckedContinuation { continuation in
-                let ready = state.withLock { state in
-                    if state.hasUnflushedWrites || !state.answers.isEmpty || state.isStopped { return true }
-                    state.sleeper = continuation
-                    return false
-                }
-                if ready { continuation.resume() }
-            }
+            if !mustWait { continuation.resume() }
         }
     }
 
+    /// Every answer goes out here. One that knows of the shard what its next owner may have changed since must not.
     private func answer(_ work: [any PendingWork]) {
+        guard !work.isEmpty else { return }
+        guard mayAnswer() else { return mailbox.fail(work, .unavailable("another server owns the shard now")) }
         mailbox.answered(work)
         for work in work { work.answer() }
     }

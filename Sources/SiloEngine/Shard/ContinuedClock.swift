@@ -1,5 +1,5 @@
-public import SiloCore
-public import SiloStore
+import SiloCore
+import SiloStore
 
 /// The clock of one shard. Its steady time goes on where it stood when the shard was last served, on whatever machine that was:
 /// so what is stored of a length of time means the same to everybody who opens the shard.
@@ -29,24 +29,16 @@ struct ContinuedClock: Clock {
     func sleep(milliseconds: Int64) async throws { try await clock.sleep(milliseconds: milliseconds) }
 }
 
-extension Shard {
-    /// The time of a shard that is not served now, by its stored rows and a clock.
-    public static func moment(in reader: any StoreReader, _ clock: any Clock) async throws(StoreError) -> Moment {
-        let info = try await reader.get(ShardKeys.info).map { bytes throws(StoreError) in try StorageV1.ShardInfo(stored: bytes) }
-        return ContinuedClock(clock, after: info).moment
-    }
-}
-
 extension StorageV1.ShardInfo {
     /// How far the wall clock may be set before it is noted: more than it drifts while it is slewed.
     private static let stepNoted: Int64 = 3000
 
     /// Notes what the clocks show, if that is needed: because the end of a length of time is stored with it, or because the wall
     /// clock was set since, which whoever opens the shard next would take for time that has passed. False when it says so already.
-    mutating func note(_ now: Moment, storesDelays: Bool) -> Bool {
+    mutating func note(_ now: Moment, storesDelays: Bool, _ branches: Branches) -> Bool {
         let hasMoved = steadyMs != 0 && abs((now.wall - Timestamp(wallMs)) - (now.steady - Timestamp(steadyMs))) > Self.stepNoted
         guard hasMoved || storesDelays && steadyMs != now.steady.milliseconds else { return false }
-        if hasMoved { Probe.clockStepNoted.reached() }
+        if hasMoved { branches.reached(.clockStepNoted) }
         wallMs = now.wall.milliseconds
         steadyMs = now.steady.milliseconds
         return true

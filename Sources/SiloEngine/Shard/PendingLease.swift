@@ -110,8 +110,9 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
         }
         room.take(weight)
         guard isWanted else { return true }
-        result = try await transaction.perform(lease)
-        if case .success(let leased) = result { room.take(leased.weight) }
+        let leased = try await transaction.perform(lease)
+        room.take(leased.weight)
+        result = .success(leased)
         return true
     }
 

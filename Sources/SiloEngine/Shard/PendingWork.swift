@@ -100,25 +100,6 @@ final class PendingEach<C: Command>: PendingWork, @unchecked Sendable {
     func fail(_ error: SiloError) { completion(.failure(error)) }
 }
 
-extension Transaction {
-    /// Runs a command: all of it, or, when it is refused, nothing.
-    func perform<C: Command>(_ command: C) async throws(StoreError) -> Result<C.Answer, SiloError> {
-        do {
-            let answer = try await command.run(in: self)
-            keep()
-            if memory.limits.hasFreed { try await grantFreed() }
-            return .success(answer)
-        } catch let error as SiloError {
-            rollBack()
-            return .failure(error)
-        } catch let error as StoreError {
-            throw error
-        } catch {
-            throw .corrupt("unexpected error: \(error)")
-        }
-    }
-}
-
 /// Lets every worker that waits go, with nothing.
 // Safety: nobody touches `arrivedAt`, which means nothing for it.
 final class DismissWaiters: PendingWork, @unchecked Sendable {

@@ -3,94 +3,110 @@ import SiloCore
 import SiloStore
 
 extension ShardMemory {
-    /// Rebuilds memory from a shard's database: the directory of queues, and the leases of those that have some.
-    /// Ready jobs and timers are read when their turn comes.
+    /// Rebuilds memory from a shard's database: of each slice that holds anything, the indexes, and the leases if it has some.
+    /// Ready jobs and timers are read when their turn comes, lines while the shard serves.
     static func recover(
         from store: any KeyValueStore, _ info: StorageV1.ShardInfo, settings: EngineSettings, windows: MemoryBudget, at now: Moment
     ) async throws(StoreError) -> ShardMemory {
-        let memory = ShardMemory(settings: settings, windows: windows, pauses: try await pauses(in: store))
-        memory.info = info
-        memory.nextArrival = info.arrivalsFrom
-        try await memory.recoverLimits(from: store, at: now.steady)
-
-        var withLeases: [Queue] = []
-        let directory = ShardKeys.queues
-        try await store.scanAll(from: directory.start, to: directory.end, page: 4096) { row throws(StoreError) in
-            guard let (tenant, group) = ShardKeys.parseQueue(row.key) else {
-                throw .corrupt("a directory key cannot be read")
+        let slices = try await slices(in: store)
+        let memory = ShardMemory(settings: settings, windows: windows, info: info, slices: slices)
+        memory.take(pauses: try await store.rows(of: ShardKeys.pauses))
+        try await store.indexes(of: slices.slices) { slice, rows throws(StoreError) in
+            if rows.isEmpty, try await store.scan(from: slice.rows.start, to: slice.rows.end, limit: 1).isEmpty {
+                return memory.slices.forget(slice)
             }
-            let queue = Queue(Queue.ID(tenant: tenant, group: group), counts: try StorageV1.QueueCounts(stored: row.value))
-            memory.totalJobs += Int64(clamping: queue.total)
-            memory.completedJobs += Int64(clamping: queue.completed)
-            guard !queue.isIdle else { return }
-            memory.add(queue)
-            memory.activate(queue)
-            for axis in Axis.allCases { memory.armTimers(of: queue, axis) }
-            // Queues come in order of their tenants: one of each.
-            if queue.counts.leased > 0, withLeases.last?.keys.prefix != queue.keys.prefix { withLeases.append(queue) }
+            memory.take(pauses: rows)
+            let hasLeases = try memory.take(indexes: rows, at: now.steady)
+            if hasLeases { try await memory.recoverLeases(of: slice, from: store, at: now) }
         }
-        for queue in withLeases { try await memory.recoverLeases(of: queue.id.tenant, from: store, at: now) }
+        memory.limits.unreadLines = memory.slices.set.slices.first?.lines.start
         // What was read may have been written but not flushed by whoever served the shard before, and is answered from now on.
         try await store.flush()
         return memory
     }
 
-    private static func pauses(in store: any KeyValueStore) async throws(StoreError) -> PauseTable {
+    /// The slices that hold anything.
+    static func slices(in store: any StoreReader) async throws(StoreError) -> SliceSet {
+        guard let stored = try await store.get(ShardKeys.slices) else { return SliceSet() }
+        guard let set = SliceSet(stored: stored) else { throw .corrupt("the set of slices cannot be read") }
+        return set
+    }
+
+    static func pauses(in store: any StoreReader) async throws(StoreError) -> PauseTable {
         let pauses = PauseTable()
-        let range = ShardKeys.pauses
-        try await store.scanAll(from: range.start, to: range.end) { row throws(StoreError) in
-            guard let target = ShardKeys.parsePause(row.key) else { return }
-            pauses[target] = (try? StorageV1.Pause(serializedBytes: row.value)) ?? StorageV1.Pause()
-        }
+        pauses.take(try await store.rows(of: ShardKeys.pauses))
+        for slice in try await slices(in: store).slices { pauses.take(try await store.rows(of: slice.pauses)) }
         return pauses
     }
 
-    /// What is known of limits before the first of them is asked. Lines are read in the loop's turns: there may be many.
-    private func recoverLimits(from store: any KeyValueStore, at now: Timestamp) async throws(StoreError) {
-        let states = ShardKeys.tenantStates
-        try await store.scanAll(from: states.start, to: states.end) { row throws(StoreError) in
-            guard let tenant = ShardKeys.parseTenant(row.key) else { return }
-            let drops = try StorageV1.TenantState(stored: row.value).drops
-            if drops > 0 { limits.setDropCount(of: tenant, drops) }
+    private func take(pauses rows: [Row]) { limits.pauses.take(rows) }
+
+    /// What is known of queues, and of limits before the first of them is asked. Pauses are known already.
+    /// - Returns: whether a queue counts leases.
+    private func take(indexes rows: [Row], at now: Timestamp) throws(StoreError) -> Bool {
+        var hasLeases = false
+        for row in rows {
+            switch ShardKeys.parse(row.key) {
+            case .queue(let tenant, let group):
+                let queue = Queue(Queue.ID(tenant: tenant, group: group), counts: try StorageV1.QueueCounts(stored: row.value))
+                if queue.counts.leased > 0 { hasLeases = true }
+                take(queue)
+            case .refresh(let tenant, let key): take(row, of: SlotLimit.Name(tenant: tenant, key: key), at: now)
+            case .tenantState(let tenant):
+                let drops = try StorageV1.TenantState(stored: row.value).drops
+                if drops > 0 { limits.setDropCount(of: tenant, drops) }
+            case .pause, .line: break
+            case nil: throw .corrupt("a key of an index cannot be read")
+            }
         }
-        let refreshes = ShardKeys.refreshes
-        try await store.scanAll(from: refreshes.start, to: refreshes.end) { row throws(StoreError) in
-            guard let (tenant, key) = ShardKeys.parseRefresh(row.key), var record = try? StorageV1.Refresh(serializedBytes: row.value),
-                let uuid = UUID(bytes: record.taskId)
-            else { return }
-            // As for jobs: its worker could not renew it meanwhile.
-            if record.expiresAtMs != 0 { record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds }
-            limits.refreshes.add(LiveRefresh(SlotLimit.Name(tenant: tenant, key: key), TaskID(uuid), record))
-        }
-        let first = try await store.scan(from: ShardKeys.lines.start, to: ShardKeys.lines.end, limit: 1)
-        limits.unreadLines = first.first?.key
+        return hasLeases
+    }
+
+    private func take(_ queue: Queue) {
+        totalJobs += Int64(clamping: queue.total)
+        completedJobs += Int64(clamping: queue.completed)
+        guard !queue.isIdle else { return }
+        add(queue)
+        activate(queue)
+        for axis in Axis.allCases { armTimers(of: queue, axis) }
+    }
+
+    /// As for jobs: the worker of a refresh could not renew its lease meanwhile.
+    private func take(_ row: Row, of limit: SlotLimit.Name, at now: Timestamp) {
+        guard var record = try? StorageV1.Refresh(serializedBytes: row.value), let uuid = UUID(bytes: record.taskId) else { return }
+        if record.expiresAtMs != 0 { record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds }
+        limits.refreshes.add(LiveRefresh(limit, TaskID(uuid), record))
     }
 
     /// A worker could not renew its lease while nobody served the shard, so every lease starts anew, whatever the clock of the
     /// machine before said. A lease that cannot be read is set aside: it must not keep the shard from opening.
-    private func recoverLeases(of tenant: Tenant, from store: any KeyValueStore, at now: Moment) async throws(StoreError) {
-        let keys = TenantKeys(tenant)
-        var unreadable: [Write] = []
-        try await store.scanAll(from: keys.leases.start, to: keys.leases.end) { row throws(StoreError) in
-            guard let job = keys.parseJob(row.key), var record = try? StorageV1.Lease(serializedBytes: row.value),
+    private func recoverLeases(of slice: Slice, from store: any KeyValueStore, at now: Moment) async throws(StoreError) {
+        var unreadable: [Row] = []
+        try await store.scanAll(from: slice.leases.start, to: slice.leases.end) { row throws(StoreError) in
+            guard let (tenant, job) = ShardKeys.parseLease(row.key), var record = try? StorageV1.Lease(serializedBytes: row.value),
                 let uuid = UUID(bytes: record.taskId), let queue = queues[Queue.ID(tenant: tenant, group: TaskGroup(record.taskGroup))]
-            else {
-                unreadable.append(Write(key: ShardKeys.setAside(row.key), value: row.value))
-                unreadable.append(Write(key: row.key, value: nil))
-                return
-            }
+            else { return unreadable.append(row) }
             record.expiresAtMs = (now.steady + settings.leaseMilliseconds).milliseconds
             let lease = LiveLease(taskID: TaskID(uuid), job: job, queue: queue, record: record)
             leases[lease.taskID] = lease
             leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
         }
         guard !unreadable.isEmpty else { return }
-        for queue in queues.values where queue.keys.prefix == keys.prefix {
-            queue.counts.leased = UInt64(leases.values.filter { $0.queue === queue }.count)
+        try await setAside(unreadable, of: slice, in: store, at: now)
+    }
+
+    private func setAside(_ rows: [Row], of slice: Slice, in store: any KeyValueStore, at now: Moment) async throws(StoreError) {
+        var batch = rows.flatMap { row in
+            [Write(key: ShardKeys.setAside(row.key), value: row.value), Write(key: row.key, value: nil)]
+        }
+        var counts: [ObjectIdentifier: UInt64] = [:]
+        for lease in leases.values { counts[ObjectIdentifier(lease.queue), default: 0] += 1 }
+        for queue in queues.values where queue.keys.slice == slice {
+            queue.counts.leased = counts[ObjectIdentifier(queue)] ?? 0
             markDirty(queue)
         }
-        takeDirtyRows(into: &unreadable, at: now)
-        try await store.write(unreadable)
+        takeDirtyRows(into: &batch, at: now)
+        try await store.write(batch)
     }
 
     /// What the database says of itself. A new one is marked with the format; one of another format is refused.
@@ -114,21 +130,45 @@ extension ShardMemory {
     }
 }
 
-extension Transaction {
-    /// Where a new job stands among those that came: behind all of them, whatever the clock says and whoever opened the shard.
-    ///
-    /// Numbers are set aside by the block, so that one row is written for very many jobs. When the shard is opened anew, those that
-    /// are left of a block are passed over.
-    func nextArrival() -> UInt64 {
-        if memory.nextArrival >= memory.info.arrivalsFrom {
-            let before = memory.info.arrivalsFrom
-            memory.info.arrivalsFrom = memory.nextArrival + Self.arrivalsBlock
-            memory.isInfoDirty = true
-            onRollBack { $0.info.arrivalsFrom = before }
+extension PauseTable {
+    fileprivate func take(_ rows: [Row]) {
+        for row in rows {
+            guard case .pause(let target)? = ShardKeys.parse(row.key) else { continue }
+            self[target] = (try? StorageV1.Pause(serializedBytes: row.value)) ?? StorageV1.Pause()
         }
-        defer { memory.nextArrival += 1 }
-        return memory.nextArrival
+    }
+}
+
+extension StoreReader {
+    /// Every row of a range that is known to be small.
+    fileprivate func rows(of range: (start: Bytes, end: Bytes)) async throws(StoreError) -> [Row] {
+        var rows: [Row] = []
+        try await scanAll(from: range.start, to: range.end) { row throws(StoreError) in rows.append(row) }
+        return rows
     }
 
-    private static let arrivalsBlock: UInt64 = 1 << 20
+    /// The indexes of slices, in order. Some are read at once, for each takes a round trip where the data lies in a bucket.
+    fileprivate func indexes(
+        of slices: [Slice], _ take: (Slice, [Row]) async throws(StoreError) -> Void
+    ) async throws(StoreError) {
+        var rest = slices[...]
+        while !rest.isEmpty {
+            let some = rest.prefix(16)
+            rest = rest.dropFirst(some.count)
+            let read = await withTaskGroup(of: (Slice, Result<[Row], StoreError>).self) { group in
+                for slice in some {
+                    group.addTask {
+                        do throws(StoreError) { return (slice, .success(try await rows(of: slice.indexes))) } catch { return (slice, .failure(error)) }
+                    }
+                }
+                var read: [Slice: Result<[Row], StoreError>] = [:]
+                for await (slice, rows) in group { read[slice] = rows }
+                return read
+            }
+            for slice in some {
+                guard let rows = try read[slice]?.get() else { continue }
+                try await take(slice, rows)
+            }
+        }
+    }
 }

@@ -36,14 +36,15 @@ public final class Shard: Sendable {
     ///   - executor: where its tasks run; nil: Swift's shared pool.
     ///   - rateLimiter: is asked instead of the shard's own buckets.
     ///   - budgets: memory that it shares with other shards; nil: it has its own, as large as the settings say.
-    ///   - onHealed: is told once of each kind of broken invariant that was mended in passing; see `ShardCounts.healed`.
+    ///   - events: is told what the shard does.
+    ///   - mayAnswer: whether this process is still the shard's owner; asked before every answer, which fails otherwise. It must not wait.
     ///   - onAudit: is told what each audit of the limits found; see `EngineSettings.auditMilliseconds`.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
         clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), executor: (any TaskExecutor)? = nil,
         rateLimiter: (any RateLimiter)? = nil, budgets: MemoryBudgets? = nil,
-        onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in },
-        onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
+        events: any EngineEvents = NoEvents(), mayAnswer: @escaping @Sendable () -> Bool = { true },
+        onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in }
     ) async throws(StoreError) -> Shard {
         let settings = settings.asking(rateLimiter)
         let budgets = budgets ?? MemoryBudgets(settings)
@@ -59,7 +60,8 @@ public final class Shard: Sendable {
         let polls = memory.polls
         gauge.update(from: memory)
         let committer = Committer(
-            store: store, mailbox: mailbox, clock: clock, flushGapMilliseconds: settings.flushGapMilliseconds
+            store: store, mailbox: mailbox, clock: clock, flushGapMilliseconds: settings.flushGapMilliseconds, events: events,
+            mayAnswer: mayAnswer
         )
         // Ends when the shard is closed or its store fails; `close` and `untilStopped` await it.
         // `memory` belongs to the loop alone from here on.
@@ -87,7 +89,7 @@ public final class Shard: Sendable {
             do throws(StoreError) {
                 let loop = ShardLoop(
                     memory: memory, store: store, mailbox: mailbox, committer: committer,
-                    clock: clock, random: random, executor: executor, gauge: gauge, rateLimiter: rateLimiter, onHealed: onHealed
+                    clock: clock, random: random, executor: executor, gauge: gauge, rateLimiter: rateLimiter, events: events
                 )
                 try await loop.run()
                 committer.stop()
@@ -111,14 +113,14 @@ public final class Shard: Sendable {
 
     /// Hands a command to the loop. `completion` runs once, on any thread, when what the command did is durable, or with
     /// why it was refused.
-    public func submit<C: Command>(
+    package func submit<C: Command>(
         _ command: C, for context: RequestContext = .server, completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void
     ) {
         mailbox.post(PendingCommand(command, context, completion))
     }
 
     /// Hands several commands to the loop, which may spread them over several turns. Each is done or refused on its own.
-    public func submit<C: Command>(
+    package func submit<C: Command>(
         _ each: Each<C>, for context: RequestContext = .server,
         completion: @escaping @Sendable (Result<[Result<C.Answer, SiloError>], SiloError>) -> Void
     ) {
@@ -126,7 +128,7 @@ public final class Shard: Sendable {
     }
 
     /// As `submit`, for callers that wait.
-    public func run<C: Command>(_ each: Each<C>) async throws(SiloError) -> [Result<C.Answer, SiloError>] {
+    package func run<C: Command>(_ each: Each<C>) async throws(SiloError) -> [Result<C.Answer, SiloError>] {
         let result = await withCheckedContinuation { continuation in
             submit(each) { continuation.resume(returning: $0) }
         }
@@ -134,7 +136,7 @@ public final class Shard: Sendable {
     }
 
     /// As `submit`, for callers that wait.
-    public func run<C: Command>(_ command: C, for context: RequestContext = .server) async throws(SiloError) -> C.Answer {
+    package func run<C: Command>(_ command: C, for context: RequestContext = .server) async throws(SiloError) -> C.Answer {
         let result = await withCheckedContinuation { continuation in
             submit(command, for: context) { continuation.resume(returning: $0) }
         }

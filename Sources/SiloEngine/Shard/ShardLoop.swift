@@ -14,7 +14,7 @@ final class ShardLoop {
     private let transaction: Transaction
     private let gauge: ShardGauge
     private let rateLimiter: (any RateLimiter)?
-    private let onHealed: @Sendable (HealedFault) -> Void
+    private let events: any EngineEvents
     private var absencesSeen: Int
     private var alarm: (bell: Bell, task: Task<Void, Never>)?
     /// An alarm that rings at a date or at a steady time. Whether it has rung is noted: the clocks do not tell, for the wall clock may
@@ -32,7 +32,7 @@ final class ShardLoop {
     init(
         memory: ShardMemory, store: any KeyValueStore, mailbox: Mailbox, committer: Committer,
         clock: any Clock, random: any RandomSource, executor: (any TaskExecutor)?, gauge: ShardGauge,
-        rateLimiter: (any RateLimiter)?, onHealed: @escaping @Sendable (HealedFault) -> Void
+        rateLimiter: (any RateLimiter)?, events: any EngineEvents
     ) {
         self.memory = memory
         self.store = store
@@ -42,7 +42,7 @@ final class ShardLoop {
         self.executor = executor
         self.gauge = gauge
         self.rateLimiter = rateLimiter
-        self.onHealed = onHealed
+        self.events = events
         absencesSeen = clock.absences
         transaction = Transaction(store: store, memory: memory, clock: clock, random: random)
     }
@@ -60,11 +60,12 @@ final class ShardLoop {
                 throw error
             }
         }
-        finish(memory.waiters.popAll(), wrote: false)
+        finish(memory.waiters.popAll(), nil)
     }
 
     /// One batch.
     private func turn() async throws(StoreError) {
+        events.turnBegan()
         let waiting = mailbox.beginTurn()
         memory.waiters.left(mailbox.takeAbandoned())
         var answers: [any PendingWork] = []
@@ -72,27 +73,35 @@ final class ShardLoop {
             try await serveLanes(waiting, &answers)
             noticeAbsence()
             let horizon = min(transaction.steady, mailbox.oldestRenewal ?? transaction.steady)
-            _ = try await transaction.perform(ExpireLeases(endedBy: horizon))
-            _ = try await transaction.perform(FireTimers())
-            _ = try await transaction.perform(TendLimits(judging: horizon))
+            try await transaction.perform(ExpireLeases(endedBy: horizon))
+            try await transaction.perform(FireTimers())
+            try await transaction.perform(TendLimits(judging: horizon))
             // What a command left over, of very many lines.
-            if memory.limits.hasFreed { try await transaction.grantFreed() }
+            if memory.limits.hasFreed { try await transaction.grants.grantFreed() }
             var room = TurnRoom(memory.settings, from: transaction.steady)
             try await serveWaiters(&room, &answers)
             answers += memory.waiters.popOverdue(at: transaction.steady) as [any PendingWork]
 
             let batch = transaction.takeBatch()
+            let written = batch.isEmpty ? nil : memory.endBatch()
             if !batch.isEmpty { try await store.write(batch) }
             memory.forgetIdle()
             askRateLimiter()
             gauge.update(from: memory)
-            for fault in memory.healed.takeNew() { onHealed(fault) }
-            finish(answers, wrote: !batch.isEmpty)
+            tellEvents()
+            events.turnEnded(BatchSize(of: batch))
+            finish(answers, written)
         } catch {
-            Probe.writeFailed.reached()
+            memory.branches.reached(.writeFailed)
+            tellEvents()
             mailbox.fail(answers, SiloError(stopped: error))
             throw error
         }
+    }
+
+    private func tellEvents() {
+        memory.healed.tell(events)
+        memory.branches.tell(events)
     }
 
     /// Workers could not renew their leases while this process was not there: they begin anew, as when a shard is opened.
@@ -102,7 +111,7 @@ final class ShardLoop {
         transaction.begin()
         guard absences != absencesSeen else { return }
         absencesSeen = absences
-        Probe.leasesBegunAnew.reached()
+        memory.branches.reached(.leasesBegunAnew)
         memory.beginLeasesAnew(at: transaction.steady)
     }
 
@@ -148,13 +157,13 @@ final class ShardLoop {
 
     /// Gives what became ready to those who wait for it, in the same batch and before anybody who came later.
     private func serveWaiters(_ room: inout TurnRoom, _ answers: inout [any PendingWork]) async throws(StoreError) {
-        let ready = memory.takeNewlyReady()
+        let ready = memory.news.takeReady()
         guard !memory.waiters.isEmpty else { return }
         for group in ready.sorted() {
             while memory.hasWork(for: group), let waiter = memory.waiters.first(of: group) {
                 transaction.begin()
                 guard !room.isSpent(at: transaction.steady), !mailbox.isOver else {
-                    memory.lookAgain(for: group)
+                    memory.news.lookAgain(for: group)
                     break
                 }
                 _ = try await waiter.run(in: transaction, &room)
@@ -175,14 +184,14 @@ final class ShardLoop {
         }
     }
 
-    private func finish(_ answers: [any PendingWork], wrote: Bool) {
-        guard wrote || !answers.isEmpty else { return }
-        committer.commit(answers, wrote: wrote)
+    private func finish(_ answers: [any PendingWork], _ written: WrittenBatch?) {
+        guard written != nil || !answers.isEmpty else { return }
+        committer.commit(answers, written)
     }
 
     /// Wakes the loop when a date comes, or when the next lease expires, length of time has passed or waiting ends.
     private func setAlarm() {
-        let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.unserved.isEmpty && !memory.waiters.isEmpty
+        let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.news.unserved.isEmpty && !memory.waiters.isEmpty
         if isBehind { return mailbox.wake() }
         let date = memory.nextDate ?? .distantFuture
         let delay = [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline, memory.nextDelay].compactMap { $0 }.min() ?? .distantFuture

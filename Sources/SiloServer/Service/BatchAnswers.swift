@@ -50,7 +50,7 @@ extension SiloV1.ImportJobsResponse {
             case .failure(let error):
                 let status = Status(error)
                 entry.status = .failed
-                entry.error = "\(status.codeName): \(status.shortened.message)"
+                entry.error = "\(status.code): \(status.shortened.message)"
             }
             return entry
         }

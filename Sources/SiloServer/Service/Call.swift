@@ -51,10 +51,7 @@ extension IncomingCall {
 
     /// - Parameter caller: who calls, as the call's headers showed.
     fileprivate func context(_ caller: RequestContext.Caller, _ clock: any Clock) -> RequestContext {
-        RequestContext(
-            caller: caller, deadline: timeRemaining.map { clock.steady + $0.milliseconds },
-            trace: header("traceparent").map { String(decoding: $0, as: UTF8.self) }, peer: peer
-        )
+        RequestContext(caller: caller, deadline: timeRemaining.map { clock.steady + $0.milliseconds }, from: self)
     }
 }
 

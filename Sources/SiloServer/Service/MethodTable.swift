@@ -1,10 +1,8 @@
 package import GRPC
-import SiloCore
+package import SiloCore
 
 /// A call with one request and one answer, as a method sees it, whatever brought it here.
-package protocol IncomingCall: AnyObject, CallHeaders {
-    /// The caller's address in its transport's form.
-    var peer: String { get }
+package protocol IncomingCall: RequestOrigin, CallHeaders {
     /// Until nobody waits for the answer any more; nil: for ever.
     var timeRemaining: Duration? { get }
 
@@ -18,6 +16,10 @@ package protocol IncomingCall: AnyObject, CallHeaders {
 
     /// Runs when nobody waits for the answer any more.
     func onCancel(_ body: @escaping @Sendable () -> Void)
+}
+
+extension IncomingCall {
+    package var trace: String? { header("traceparent").map { String(decoding: $0, as: UTF8.self) } }
 }
 
 extension ServerCall: IncomingCall {

@@ -4,7 +4,7 @@ import Protobuf
 import SiloAPI
 import SiloCore
 
-/// `grpc.reflection.v1.ServerReflection`: tells tools what this server can be asked.
+/// `grpc.reflection.v1.ServerReflection`, and the same by its older name v1alpha: tells tools what this server can be asked.
 struct Reflection: Sendable {
     private struct File: Sendable {
         let name: String
@@ -36,19 +36,30 @@ struct Reflection: Sendable {
             GRPCReflectionV1.fileName, GRPCReflectionV1.symbols, [GRPCReflectionV1.ServerReflection.name],
             GRPCReflectionV1.fileDescriptor
         ),
+        File(
+            GRPCReflectionV1Alpha.fileName, GRPCReflectionV1Alpha.symbols, [GRPCReflectionV1Alpha.ServerReflection.name],
+            GRPCReflectionV1Alpha.fileDescriptor
+        ),
     ]
 
     func register(on server: Server) {
-        server.registerStream(GRPCReflectionV1.ServerReflection.serverReflectionInfo.path, limit: limit) { stream in
-            // Bound to the stream: it ends with it.
-            Task {
-                do throws(Status) {
-                    while try await serveOne(stream) {}
-                    stream.finish(trailers: Metadata())
-                } catch {
-                    stream.fail(error)
-                }
+        // Of both names the messages are the same, byte by byte.
+        for path in [
+            GRPCReflectionV1.ServerReflection.serverReflectionInfo.path, GRPCReflectionV1Alpha.ServerReflection.serverReflectionInfo.path,
+        ] {
+            server.registerStream(path, limit: limit) { stream in
+                // Bound to the stream: it ends with it.
+                Task { await serve(stream) }
             }
+        }
+    }
+
+    private func serve(_ stream: ServerStream) async {
+        do throws(Status) {
+            while try await serveOne(stream) {}
+            stream.finish(trailers: Metadata())
+        } catch {
+            stream.fail(error)
         }
     }
 

@@ -58,11 +58,6 @@ extension Status {
         let scalars = message.unicodeScalars
         return Status(code, "\(String(scalars.prefix(256)))…\(String(scalars.suffix(256)))", trailers: trailers)
     }
-
-    /// As other languages write it: `INVALID_ARGUMENT`.
-    var codeName: String {
-        "\(code)".reduce("") { $0 + ($1.isUppercase ? "_" : "") + $1.uppercased() }
-    }
 }
 
 extension Metadata {

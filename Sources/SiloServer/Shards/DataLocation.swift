@@ -13,27 +13,67 @@ public struct DataLocation: Sendable {
     /// The folder, when it is one. Held locked for as long as this value lives.
     private let lock: FolderLock?
 
+    /// What a text names. Nothing is opened.
+    struct Place {
+        enum Kind: Equatable {
+            case memory
+            case folder(String)
+            case bucket(String, path: String)
+        }
+        let text: String
+        let kind: Kind
+
+        private static let forms = "name a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:"
+
+        init(_ text: String) throws(StartError) {
+            self.text = text
+            guard !text.isEmpty else { throw StartError("--data names no place: \(Self.forms)") }
+            guard text != "memory" else {
+                throw StartError("--data memory: write memory: for data that ends with the server, or ./memory for a folder")
+            }
+            let word = text.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
+            guard word.first?.isLetter ?? false, text[word.endIndex...].hasPrefix(":") else {
+                kind = .folder(URL(fileURLWithPath: text).standardizedFileURL.path)
+                return
+            }
+            guard text != "memory:" else {
+                kind = .memory
+                return
+            }
+            let rest = text[word.endIndex...].dropFirst(3)
+            let bucket = rest.prefix { $0 != "/" }
+            guard ["s3", "gs", "az"].contains(word), text[word.endIndex...].hasPrefix("://"), !bucket.isEmpty else {
+                throw StartError("--data \(text) is no place for data: \(Self.forms). A folder of that name is ./\(text)")
+            }
+            let path = rest.dropFirst(bucket.count).split(separator: "/").joined(separator: "/")
+            kind = .bucket("\(word)://\(bucket)", path: path)
+        }
+    }
+
     /// Opens a location, making the folder when there is none.
     /// - Parameter text: a path, `s3://bucket/prefix`, `gs://...`, `az://...` or `memory:`. Credentials of buckets come from the
     ///   provider's usual environment variables (`AWS_*`, `GOOGLE_*`, `AZURE_*`).
-    public init(_ text: String) throws {
-        self.text = text
-        if text == "memory:" {
+    public init(_ text: String) throws { try self.init(Place(text)) }
+
+    init(_ place: Place) throws {
+        text = place.text
+        switch place.kind {
+        case .memory:
             store = try .memory()
             prefix = ""
             lock = nil
-        } else if let scheme = text.range(of: "://") {
-            let rest = text[scheme.upperBound...]
-            let bucket = rest.prefix { $0 != "/" }
-            let path = rest.dropFirst(bucket.count).split(separator: "/").joined(separator: "/")
+        case .bucket(let url, let path):
             prefix = path.isEmpty ? "" : path + "/"
-            store = try .bucket(String(text[..<scheme.upperBound] + bucket), Self.credentials())
+            store = try .bucket(url, Self.credentials())
             lock = nil
-        } else {
-            let path = URL(fileURLWithPath: text).standardizedFileURL.path
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
-            )
+        case .folder(let path):
+            do {
+                try FileManager.default.createDirectory(
+                    atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
+                )
+            } catch {
+                throw StartError("cannot make the folder \(path), which --data names", because: error)
+            }
             lock = try FolderLock(path)
             store = try .local(path)
             prefix = ""
@@ -99,4 +139,12 @@ private final class FolderLock: Sendable {
 public struct StartError: Error, CustomStringConvertible {
     public let description: String
     public init(_ text: String) { description = text }
+
+    /// - Parameter error: Foundation's, of which only the system's words are told: its own are for programmers.
+    init(_ text: String, because error: any Error) {
+        let outer = error as NSError
+        let beneath = (outer.userInfo[NSUnderlyingErrorKey] as? any Error).map { $0 as NSError } ?? outer
+        let isSystems = beneath.domain == NSPOSIXErrorDomain
+        description = "\(text): " + (isSystems ? String(cString: strerror(Int32(beneath.code))) : "error \(beneath.code)")
+    }
 }

@@ -14,11 +14,16 @@ package protocol NodeStorage: Sendable {
     /// nobody.
     func activity(of name: String) async throws -> StoreActivity?
 
+    /// Where the database is, for people.
+    func place(of name: String) -> String
+
     /// Keeps an open database in order, until the task is cancelled.
     func tend(_ name: String, _ store: any KeyValueStore) async
 }
 
 extension NodeStorage {
+    package func place(of name: String) -> String { name }
+
     package func tend(_ name: String, _ store: any KeyValueStore) async {}
 }
 
@@ -34,7 +39,8 @@ struct SlateStorage: NodeStorage {
         self.logger = logger
         options.onTornLog = { torn in
             logger.error(
-                "log files that were cut short are set aside: the machine lost power, and nothing in them was acknowledged",
+                "log files without a whole end are set aside: if the machine lost power, nothing in them was acknowledged; "
+                    + "if it did not, the disk or somebody damaged them",
                 ["files": .init(torn.files.joined(separator: " ")), "now_in": .init(torn.folder)]
             )
         }
@@ -60,6 +66,8 @@ struct SlateStorage: NodeStorage {
         options.mustExist = mustExist
         return SlateStore(try await location.open(name, options))
     }
+
+    func place(of name: String) -> String { location.text.hasSuffix("/") ? location.text + name : "\(location.text)/\(name)" }
 
     func erase(_ name: String) async throws { try await location.admin(name).delete() }
 

@@ -30,6 +30,11 @@ final class ShardHost: HostedShard {
         /// When it last began to serve, by the steady clock.
         var servesSince: Timestamp?
 
+        mutating func takeClosing() -> Task<Void, Never>? {
+            defer { closing = nil }
+            return closing
+        }
+
         mutating func takeServing() -> Timestamp? {
             defer { servesSince = nil }
             return servesSince
@@ -43,7 +48,7 @@ final class ShardHost: HostedShard {
     private let surroundings: Surroundings
     private let rateLimiter: (any RateLimiter)?
     private let budgets: MemoryBudgets
-    private let onHealed: @Sendable (HealedFault) -> Void
+    private let events: any EngineEvents
     private let logger: Logger
     private let onChange: @Sendable (_ serves: Bool) -> Void
     private let life = Mutex(Life())
@@ -52,7 +57,7 @@ final class ShardHost: HostedShard {
     /// - Parameter onChange: is told whether the shard serves, whenever that may have changed. It must not call back.
     init(
         _ entry: ShardMap.Entry, in storage: any NodeStorage, settings: EngineSettings, surroundings: Surroundings,
-        rateLimiter: (any RateLimiter)?, budgets: MemoryBudgets, logger: Logger, onHealed: @escaping @Sendable (HealedFault) -> Void,
+        rateLimiter: (any RateLimiter)?, budgets: MemoryBudgets, logger: Logger, events: any EngineEvents = NoEvents(),
         onChange: @escaping @Sendable (_ serves: Bool) -> Void
     ) {
         id = entry.id
@@ -63,7 +68,7 @@ final class ShardHost: HostedShard {
         self.rateLimiter = rateLimiter
         self.budgets = budgets
         self.logger = logger
-        self.onHealed = onHealed
+        self.events = events
         self.onChange = onChange
         bell = Bell(in: surroundings)
     }
@@ -79,6 +84,11 @@ final class ShardHost: HostedShard {
 
     /// Whether opening it was tried, whatever came of it.
     var wasTried: Bool { life.withLock { $0.hasBeenTried } }
+
+    /// The shard as the rows of its store show it, for as long as the clock keeps it from being served.
+    func unserved(_ store: any KeyValueStore) async throws(StoreError) -> UnservedShard {
+        try await UnservedShard(try await store.snapshot(), settings: settings, clock: clock, rateLimiter: rateLimiter)
+    }
 
     /// Returns when it was tried to open the shard, whatever came of it.
     func untilTried() async {
@@ -139,6 +149,7 @@ final class ShardHost: HostedShard {
         var reopening = Reopening()
         var told: String?
         while !isClosed {
+            await untilResetHasClosed()
             do throws(StoreError) {
                 try await eraseIfAsked()
                 try await serve()
@@ -148,7 +159,7 @@ final class ShardHost: HostedShard {
                     reopening.served(forMilliseconds: clock.steady - since)
                     told = nil
                 }
-                guard change(to: .opening(error.message)) else { return }
+                guard change(to: .opening(error.message)) else { break }
                 // The same failure again is no news.
                 if told != error.message { logger.error("shard stopped; it is tried again", fields(of: error)) }
                 told = error.message
@@ -156,6 +167,12 @@ final class ShardHost: HostedShard {
                 await wait(after: error, &reopening)
             }
         }
+        await untilResetHasClosed()
+    }
+
+    /// Whoever asked for a reset may still be closing the store, also one that failed: nothing is erased or opened meanwhile.
+    private func untilResetHasClosed() async {
+        await life.withLock { $0.takeClosing() }?.value
     }
 
     private var isClosed: Bool {
@@ -183,11 +200,8 @@ final class ShardHost: HostedShard {
             }
             let shard = try await Shard.open(
                 store, settings: settings, clock: clock, random: surroundings.random, executor: surroundings.executor,
-                rateLimiter: rateLimiter, budgets: budgets, onAudit: { [logger, id] in Self.tell($0, of: id, logger) },
-                onHealed: { [logger, id, onHealed] fault in
-                    Self.tell(fault, of: id, logger)
-                    onHealed(fault)
-                }
+                rateLimiter: rateLimiter, budgets: budgets, events: LoggedEvents(of: id, logger, events),
+                onAudit: { [logger, id] in Self.tell($0, of: id, logger) }
             )
             guard change(to: .serving(shard, store)) else { return try await shard.close() }
             logger.info("opened shard", [
@@ -200,7 +214,6 @@ final class ShardHost: HostedShard {
             let failure = await shard.untilStopped()
             tending.cancel()
             if let failure { throw failure }
-            await life.withLock { $0.closing }?.value
         } catch {
             try? await store.close()
             throw error
@@ -298,15 +311,10 @@ final class ShardHost: HostedShard {
     }
 
     private func fields(of failure: StoreError) -> Logger.Fields {
-        ["shard": .init(id), "error": .init(failure.message), "cause": .init(failure.cause?.description ?? "none")]
-    }
-
-    /// What the shard counts is not what is stored: a fault of this program, or of the storage.
-    private static func tell(_ fault: HealedFault, of id: ShardID, _ logger: Logger) {
-        logger.error(
-            "a broken invariant was mended; please report it. Said once for each kind until the shard is opened anew",
-            ["shard": .init(id), "fault": .init(fault.rawValue)]
-        )
+        [
+            "shard": .init(id), "database": .init(storage.place(of: id.description)), "error": .init(failure.message),
+            "cause": .init(failure.cause?.description ?? "none"),
+        ]
     }
 
     /// A slot that nobody holds, or that two may hold, is a fault of this program: somebody should look.

@@ -10,30 +10,54 @@ struct ShardMap: Sendable {
     }
     /// In order of their ranges, which cover every hash once.
     let entries: [Entry]
+    /// Whether its jobs are of named tenants; nil when an older program made it, which did not say.
+    private var tenancy: Bool?
 
     private static let database = "map"
     private static let key: Bytes = [0x01]
 
-    /// Reads the map, or makes one of `count` shards where there is none.
+    /// Reads the map, or makes one as the settings say where there is none.
     static func open(
-        in storage: any NodeStorage, count: Int, random: any RandomSource
+        in storage: any NodeStorage, _ settings: NodeSettings, random: any RandomSource
     ) async throws -> ShardMap {
         let store = try await storage.open(database, mustExist: false)
         do {
-            let map: ShardMap
-            if let bytes = try await store.get(key) {
-                map = try ShardMap(StorageV1.ShardMap(serializedBytes: bytes))
-            } else {
-                map = ShardMap(entries: ShardRange.even(count).map { Entry(id: ShardID(.random(from: random)), range: $0) })
-                try await store.write([Write(key: key, value: map.record.serializedBytes())])
-                try await store.flush()
-            }
+            let map = try await read(store, settings, random: random)
             try await store.close()
             return map
         } catch {
             try? await store.close()
             throw error
         }
+    }
+
+    private static func read(
+        _ store: any KeyValueStore, _ settings: NodeSettings, random: any RandomSource
+    ) async throws -> ShardMap {
+        var map: ShardMap
+        if let bytes = try await store.get(key) {
+            map = try ShardMap(StorageV1.ShardMap(serializedBytes: bytes))
+            try map.check(settings)
+            // The mark can wait until the clock has passed the last write; the shards cannot.
+            guard map.tenancy == nil, store.clockLag == nil else { return map }
+        } else {
+            let ranges = ShardRange.even(settings.newShardCount)
+            map = ShardMap(entries: ranges.map { Entry(id: ShardID(.random(from: random)), range: $0) })
+        }
+        map.tenancy = settings.tenancy
+        try await store.write([Write(key: key, value: map.record.serializedBytes())])
+        try await store.flush()
+        return map
+    }
+
+    /// Jobs of named tenants are out of reach without tenancy, and those of nobody with it.
+    private func check(_ settings: NodeSettings) throws(StartError) {
+        guard let tenancy, tenancy != settings.tenancy else { return }
+        let (made, way) = tenancy ? ("with", "with --tenancy") : ("without", "without --tenancy")
+        throw StartError(
+            "\(settings.data) was made \(made) tenancy, and its jobs could not be reached: "
+                + "start the server \(way), or name another place with --data"
+        )
     }
 
     private init(entries: [Entry]) {
@@ -47,6 +71,7 @@ struct ShardMap: Sendable {
             return Entry(id: id, range: range)
         }
         guard !entries.isEmpty else { throw StartError("the stored shard map is empty") }
+        tenancy = record.tenancy
     }
 
     private static func bound(_ text: String) throws -> TenantHash? {
@@ -57,6 +82,7 @@ struct ShardMap: Sendable {
 
     private var record: StorageV1.ShardMap {
         var record = StorageV1.ShardMap()
+        record.tenancy = tenancy
         record.shards = entries.map { entry in
             var stored = StorageV1.ShardMap.Entry()
             stored.id = entry.id.description

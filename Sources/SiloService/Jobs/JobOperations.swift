@@ -108,7 +108,8 @@ package struct JobOperations: Sendable {
 
     /// A job's rows on one consistent, durable view.
     private func read(_ shardID: String, _ id: String, _ tenantName: String?) async throws(SiloError) -> FoundJob {
-        let (host, reader, now) = try await shards.reader(shardID)
+        let (host, shard) = try await shards.readable(shardID)
+        let (reader, now) = try await shard.reader()
         let keys = TenantKeys(try tenancy.tenant(tenantName, of: host))
         let id = try JobID(checking: id)
         let stored: StoredJob?

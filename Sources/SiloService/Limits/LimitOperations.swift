@@ -11,15 +11,10 @@ package struct LimitOperations: Sendable {
     package func explainJob(
         _ request: SiloV1.ExplainJobRequest, _ context: RequestContext
     ) async throws(SiloError) -> SiloV1.ExplainJobResponse {
-        let (host, shard) = try shards.serving(request.shard)
+        let (host, shard) = try await shards.readable(request.shard)
         let tenant = try tenancy.tenant(request.tenant, of: host)
-        let findings = try await shard.run(Explain(tenant: tenant, id: try JobID(checking: request.id)), for: context)
-        let reader = try await shard.snapshot()
-        do {
-            return SiloV1.ExplainJobResponse(try await findings.explanation(reader), of: request.id)
-        } catch {
-            throw SiloError(reading: error)
-        }
+        let explain = Explain(tenant: tenant, id: try JobID(checking: request.id))
+        return SiloV1.ExplainJobResponse(try await shard.explanation(explain, for: context), of: request.id)
     }
 
     package func dropTenantHolders(

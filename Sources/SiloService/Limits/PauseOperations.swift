@@ -39,8 +39,8 @@ package struct PauseOperations: Sendable {
     package func listPauses(
         _ request: SiloV1.ListPausesRequest, _ context: RequestContext
     ) async throws(SiloError) -> SiloV1.ListPausesResponse {
-        let (_, shard) = try shards.serving(request.shard)
-        let pauses = try await shard.run(ListPauses(), for: context)
+        let (_, shard) = try await shards.readable(request.shard)
+        let pauses = try await shard.pauses(for: context)
         var response = SiloV1.ListPausesResponse()
         response.pauses = pauses.sorted { ($0.1.sinceMs, $0.0) < ($1.1.sinceMs, $1.0) }.map { SiloV1.PauseInfo($0, $1, tenancy) }
         return response

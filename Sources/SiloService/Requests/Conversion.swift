@@ -123,6 +123,9 @@ extension SiloV1.GetJobResponse {
         id = job.id
         priority = job.priority
         enqueueTimeMs = job.enqueueTimeMs
+        // That of an enqueued job is its start.
+        let isImported = job.enqueueTimeMs > 0 && job.enqueueTimeMs != job.startMs
+        enqueuedAtMs = isImported ? job.enqueueTimeMs : job.createdAtMs
         payload = SiloV1.SerializedBytes(job.payload)
         retryPolicy = job.retryPolicy.map(SiloV1.RetryPolicy.init)
         limits = job.limits.map(SiloV1.Limit.init)

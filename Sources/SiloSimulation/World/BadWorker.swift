@@ -10,6 +10,7 @@ struct BadWorker {
     private let random: SeededRandom
     private let caller: Caller
     private let name: String
+    private var scenario: Scenario { world.scenario }
 
     init(_ world: World, _ index: Int) {
         self.world = world
@@ -26,9 +27,12 @@ struct BadWorker {
             request.taskGroup = random.chance(70) ? "g" : "h"
             request.maxTasks = UInt32(1 + random.below(3))
             request.waitMs = UInt32(random.below(4000))
+            // Sometimes so little that a second task does not fit.
+            if random.chance(30) { request.answerBytesMax = UInt64(200 + random.below(600)) }
             let asked = world.clock.now
             // Sometimes it is gone before the answer comes.
-            guard let response = try? await caller.call(SiloV1.Silo.leaseTasks, request, timeout: .milliseconds(500 + random.below(5000))) else {
+            guard let response = try? await caller.call(SiloV1.Silo.leaseTasks, request, timeout: .milliseconds(200 + random.below(4000))) else {
+                if scenario.has(.cancels), random.chance(50) { await cancelSome() }
                 continue
             }
             for task in response.tasks {
@@ -38,6 +42,21 @@ struct BadWorker {
             }
             for task in response.tasks { await work(task) }
             for task in response.refreshTasks { await refresh(task) }
+        }
+    }
+
+    /// Also jobs that were on their way to it, perhaps.
+    private func cancelSome() async {
+        let known = world.book.known
+        for _ in 0..<min(known.count, 8) {
+            let job = known[random.below(known.count)]
+            var request = SiloV1.CancelJobRequest()
+            request.shard = await caller.shard(of: job.tenant)
+            request.tenant = job.tenant
+            request.id = job.id
+            guard (try? await caller.call(SiloV1.Silo.cancelJob, request)) != nil else { continue }
+            world.trace.note("\(name) cancelled \(job)")
+            world.book.cancelled(job)
         }
     }
 

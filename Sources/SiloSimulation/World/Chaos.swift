@@ -13,17 +13,19 @@ struct Chaos {
     }
 
     func run(until end: Timestamp) async {
-        world.disk.faults.tornTails = 0.5
+        world.disk.faults = scenario.disk
+        world.wire.faults = scenario.wire
         async let _: Void = setClocks(until: end)
         while world.clock.now < end, world.violations.isEmpty {
             try? await world.clock.sleep(milliseconds: 1000 + Int64(random.below(15_000)))
-            switch random.below(6) {
+            switch random.below(7) {
             case 0 where scenario.has(.crashes): await crash()
             case 1 where scenario.has(.fencing): await takeOver()
             case 2 where scenario.has(.storeErrors): await failStorage()
             case 3 where scenario.has(.wireFaults): await failWire()
             case 4 where scenario.has(.wireFaults): await cutOff()
             case 5 where scenario.has(.external): await failLimiter()
+            case 6 where scenario.has(.freezes): await freeze()
             default: break
             }
         }
@@ -61,6 +63,20 @@ struct Chaos {
         world.crash(old)
     }
 
+    /// The process is stopped and goes on; another one may have taken over meanwhile.
+    private func freeze() async {
+        guard let node = world.node else { return }
+        world.trace.note("chaos: \(node.address) is stopped")
+        node.freeze()
+        try? await world.clock.sleep(milliseconds: random.chance(50) ? Int64(random.below(3000)) : Int64(8000 + random.below(20_000)))
+        let isReplaced = scenario.has(.fencing) && random.chance(20)
+        if isReplaced { await world.startNode(at: World.addresses.first { $0 != node.address } ?? "") }
+        node.goOn()
+        guard isReplaced else { return }
+        try? await world.clock.sleep(milliseconds: Int64(random.below(8000)))
+        world.crash(node)
+    }
+
     private func failStorage() async {
         world.trace.note("chaos: storage fails now and then")
         world.disk.faults.readErrors = random.chance(50) ? 0.02 : 0
@@ -69,9 +85,7 @@ struct Chaos {
         world.disk.faults.openErrors = 0.2
         if random.chance(30) { world.disk.faults.flushLatency = SimulatedDisk.Latency(share: 1, microseconds: 5000...3_000_000) }
         try? await world.clock.sleep(milliseconds: Int64(random.below(10_000)))
-        var calm = SimulatedDisk.Faults()
-        calm.tornTails = 0.5
-        world.disk.faults = calm
+        world.disk.faults = scenario.disk
         world.trace.note("chaos: storage works")
     }
 
@@ -82,7 +96,7 @@ struct Chaos {
         world.wire.faults.duplicates = 0.05
         world.wire.faults.slow = 0.05
         try? await world.clock.sleep(milliseconds: Int64(random.below(15_000)))
-        world.wire.faults = SimulatedWire.Faults()
+        world.wire.faults = scenario.wire
         world.trace.note("chaos: messages arrive")
     }
 

@@ -29,6 +29,7 @@ struct Producer {
             try? await world.clock.sleep(milliseconds: Int64(random.below(Int(2 * scenario.pause) + 1)))
             count += 1
             switch random.below(100) {
+            case 0..<3 where scenario.has(.floods): await flood(count)
             case 0..<50: await enqueue(count)
             case 50..<54: await enqueueSeveral(count)
             case 54..<56: await enqueueAll(count)
@@ -60,6 +61,26 @@ struct Producer {
             // Nobody else uses the name: an earlier send got through.
             if case .jobAlreadyExists = error, let id { stored(Book.JobName(tenant: tenant, id: id), job) } else {
                 note("enqueue \(id ?? "?") of \(tenant): \(error)")
+            }
+        }
+    }
+
+    /// Many callers at once, each with a job.
+    private func flood(_ count: Int) async {
+        let tenant = world.tenant(random)
+        await withDiscardingTaskGroup { group in
+            for number in 0..<20 + random.below(100) {
+                let job = newJob("p\(index)-\(count)-flood\(number)", tenant)
+                let name = Book.JobName(tenant: tenant, id: job.id ?? "")
+                world.book.sends(name, keys: fixedKeys(job.limits))
+                group.addTask {
+                    do throws(ClientError) {
+                        _ = try await client.enqueue(job)
+                        stored(name, job)
+                    } catch {
+                        note("enqueue \(name): \(error)")
+                    }
+                }
             }
         }
     }
@@ -153,6 +174,11 @@ struct Producer {
                 rate.retry.maxBackoff = .seconds(5)
             }
             limits.append(.rate(rate))
+        }
+        if scenario.has(.calendars), random.chance(25) {
+            limits.append(.rate(
+                random.chance(80) ? RateLimit("r", key: "minute", 30, per: .calendar(.minute)) : RateLimit("r", key: "hour", 1000, per: .calendar(.hour))
+            ))
         }
         if limits.count > 1, random.chance(50) { limits.reverse() }
         return limits

@@ -16,6 +16,18 @@ package struct Scenario: Sendable, CustomStringConvertible {
         /// The store refuses writes while a machine's clock is behind the last write, as SlateDB does.
         case storeClock = "store-clock"
         case clockSteps = "clock-steps"
+        /// Rate limits of the calendar's periods.
+        case calendars
+        /// The process that serves is stopped, for longer than a lease sometimes, and goes on.
+        case freezes
+        /// Writes, reads and flushes take up to seconds.
+        case slowDisk = "slow-disk"
+        /// A shard has room for eight calls.
+        case tinyMailbox = "tiny-mailbox"
+        /// Many enqueue at once.
+        case floods
+        /// Up to a hundred thousand tenants with one job each.
+        case crowd
     }
 
     package let seed: UInt64
@@ -44,6 +56,9 @@ package struct Scenario: Sendable, CustomStringConvertible {
             case .retries, .cancels, .smallMemory: 80
             case .external, .drops: 15
             case .fencing: 25
+            case .calendars, .freezes: 40
+            case .slowDisk, .tinyMailbox, .floods: 12
+            case .crowd: 1
             default: 60
             }
             if random.chance(share) { features.insert(feature) }
@@ -61,6 +76,7 @@ package struct Scenario: Sendable, CustomStringConvertible {
         engine.auditMilliseconds = 20_000
         engine.auditPauseMilliseconds = 1
         engine.passedOverMilliseconds = Int64(1000 + numbers[0] % 20_000)
+        if features.contains(.tinyMailbox) { engine.unansweredMax = 8 }
         guard features.contains(.smallMemory) else { return }
         engine.windowMax = 1 + numbers[1] % 6
         engine.pageRows = 1 + numbers[2] % 5
@@ -71,6 +87,24 @@ package struct Scenario: Sendable, CustomStringConvertible {
         engine.grantsMax = 1 + numbers[7] % 4
         engine.turnJobsMax = 1 + numbers[8] % 8
         engine.inlineJobBytesMax = numbers[9] % 2 == 0 ? 0 : 4096
+    }
+
+    /// What the disk is like when nothing goes wrong.
+    var disk: SimulatedDisk.Faults {
+        var disk = SimulatedDisk.Faults()
+        disk.tornTails = 0.5
+        guard has(.slowDisk) else { return disk }
+        disk.readLatency = SimulatedDisk.Latency(share: 0.05, microseconds: 1000...2_000_000)
+        disk.writeLatency = SimulatedDisk.Latency(share: 0.1, microseconds: 1000...3_000_000)
+        disk.flushLatency = SimulatedDisk.Latency(share: 1, microseconds: 5000...5_000_000)
+        return disk
+    }
+
+    /// What the network is like when nothing goes wrong.
+    var wire: SimulatedWire.Faults {
+        var wire = SimulatedWire.Faults()
+        if has(.wireFaults) { wire.lateCancels = 0.2 }
+        return wire
     }
 
     package func has(_ feature: Feature) -> Bool { features.contains(feature) }

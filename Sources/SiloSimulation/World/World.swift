@@ -3,7 +3,7 @@ import Protobuf
 import SiloAPI
 import SiloClient
 import SiloCore
-import SiloEngine
+package import SiloEngine
 import SiloServer
 import SiloStore
 package import SiloTesting
@@ -20,7 +20,9 @@ package final class World: Sendable {
     let limiter: SimulatedLimiter
     let book: Book
     private let audits = AuditDesk()
+    private let events: WorldEvents
     private let nodes: Mutex<[SimulatedNode]> = Mutex([])
+    private let crowd = Mutex<Crowd?>(nil)
     private let begun: Timestamp
     private let clocks: SeededRandom
 
@@ -32,9 +34,17 @@ package final class World: Sendable {
         self.simulated = simulated
         limiter = SimulatedLimiter(seed: simulated.random.next(), clock: simulated.clock)
         book = Book(simulated.clock, leaseMilliseconds: scenario.leaseMilliseconds)
+        events = WorldEvents(book)
         begun = simulated.clock.now
         clocks = SeededRandom(seed: scenario.seed &* 8191)
         let trace = simulated.trace
+        let watch = LeaseWatch(leaseMilliseconds: scenario.leaseMilliseconds) { [trace, book] violation in
+            trace.note("VIOLATION \(violation)")
+            book.complain(violation)
+        }
+        simulated.wire.watch(SimulatedWire.Watcher(sent: { watch.sent($0, $1) }, ended: { [clock = simulated.clock] in
+            watch.ended($0, $1, sentAt: Timestamp($2 / 1000), $3, at: clock.now)
+        }))
         simulated.disk.takesOldStamps = !scenario.has(.storeClock)
         if scenario.has(.clocks) || scenario.has(.clockSteps) { simulated.disk.onOpen { [audits] in audits.clockWasSet(in: $0) } }
         simulated.disk.onDurable { [audits, trace, book] database, batch in
@@ -50,7 +60,9 @@ package final class World: Sendable {
     package var traceLines: [String] { trace.lines }
     package var traceFingerprint: UInt64 { trace.fingerprint }
     package var simulatedMilliseconds: Int64 { clock.now - begun }
-    package var jobs: Int { book.counts.enqueued }
+    package var jobs: Int { book.counts.enqueued + (crowd.withLock { $0 }?.stored.count ?? 0) }
+    /// Rare branches of the engine that were reached, and how often.
+    package var branches: [Branch: Int] { events.branches }
 
     /// Simulated time that a run may take.
     private static let timeMax: Int64 = 24 * 3_600_000
@@ -69,21 +81,29 @@ package final class World: Sendable {
         await startNode(at: Self.addresses[0])
         let end = clock.now + scenario.loadSeconds * 1000
         let workers = Workers(self)
+        let crowd = scenario.has(.crowd) ? Crowd(self) : nil
+        self.crowd.withLock { $0 = crowd }
         await withDiscardingTaskGroup { group in
             group.addTask { await workers.run() }
+            group.addTask { await crowd?.work() }
             await withDiscardingTaskGroup { load in
                 for index in 0..<scenario.producers { load.addTask { await Producer(self, index).run(until: end) } }
                 if scenario.has(.badWorkers) {
                     for index in 0..<2 { load.addTask { await BadWorker(self, index).run(until: end) } }
                 }
+                load.addTask { await crowd?.enqueue(until: end) }
                 load.addTask { await Chaos(self).run(until: end) }
             }
             await mend()
             await drain()
             workers.stop()
+            crowd?.stop()
         }
         for node in nodes.withLock({ $0 }) { await node.stop() }
         checkEnd()
+        for tenant in crowd?.stored ?? [] where audits.state(of: Book.JobName(tenant: tenant, id: "job")) == nil {
+            book.complain("the job of \(tenant) was acknowledged and is lost")
+        }
     }
 
     /// Nothing goes wrong any more, and nothing is paused.
@@ -162,7 +182,7 @@ package final class World: Sendable {
                 let node = try await SimulatedNode.start(
                     on: disk, at: address, settings, in: simulated, clock: nextClock(),
                     rateLimiter: scenario.has(.external) ? limiter : nil,
-                    onHealed: { [book] in book.complain("a broken invariant was mended in passing: \($0.rawValue)") }
+                    events: { [events] _ in events }
                 )
                 return nodes.withLock { $0.append(node) }
             } catch {
@@ -171,11 +191,9 @@ package final class World: Sendable {
         }
     }
 
-    /// The clock of another machine: somewhat wrong, or very much. Nil: the true time, which nobody sets.
-    private func nextClock() -> SkewedClock? {
-        guard scenario.has(.clocks) else {
-            return scenario.has(.clockSteps) ? SkewedClock(clock, aheadMilliseconds: 0, rate: 1) : nil
-        }
+    /// The clock of another machine: right, somewhat wrong, or very much.
+    private func nextClock() -> SkewedClock {
+        guard scenario.has(.clocks) else { return SkewedClock(clock, aheadMilliseconds: 0, rate: 1) }
         let reach = clocks.chance(20) ? 3_600_000 : 10_000
         let ahead = Int64(clocks.below(2 * reach + 1) - reach)
         let rate = clocks.chance(50) ? 1 : Double(900 + clocks.below(201)) / 1000
@@ -195,6 +213,24 @@ package final class World: Sendable {
     }
 
     func tenant(_ random: SeededRandom) -> String { "t\(random.below(scenario.tenants))" }
+}
+
+/// What the shards of a world tell of their work.
+private final class WorldEvents: EngineEvents {
+    private let book: Book
+    private let counts = Mutex<[Branch: Int]>([:])
+
+    init(_ book: Book) {
+        self.book = book
+    }
+
+    var branches: [Branch: Int] { counts.withLock { $0 } }
+
+    func reached(_ branch: Branch, count: Int) { counts.withLock { $0[branch, default: 0] += count } }
+
+    func healed(_ fault: HealedFault, count: Int, isFirst: Bool) {
+        book.complain("a broken invariant was mended in passing: \(fault.rawValue)")
+    }
 }
 
 /// The audits of all databases. Everything here happens on the executor's one thread.

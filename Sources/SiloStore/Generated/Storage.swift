@@ -1362,6 +1362,8 @@ public enum StorageV1 {
         }
 
         public var shards: [StorageV1.ShardMap.Entry] = []
+        /// jobs are of named tenants; absent when an older program made it
+        public var tenancy: Bool?
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -1373,6 +1375,7 @@ public enum StorageV1 {
                     var value = StorageV1.ShardMap.Entry()
                     try reader.message(&value)
                     self.shards.append(value)
+                case 16: self.tenancy = try reader.bool()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -1380,6 +1383,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if let value = self.tenancy {
+                writer.bool(value)
+                writer.tag(16)
+            }
             for value in self.shards.reversed() {
                 writer.message(value)
                 writer.tag(10)

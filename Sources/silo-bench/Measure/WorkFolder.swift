@@ -1,3 +1,4 @@
+import CommandLineTool
 import Foundation
 import SiloStore
 import SlateDB
@@ -9,7 +10,6 @@ struct WorkFolder: Sendable {
 
     /// - Parameter named: used as it is.
     init(_ named: String?) throws {
-        let files = FileManager.default
         if let named {
             path = URL(fileURLWithPath: named).standardizedFileURL.path
             isOurs = false
@@ -17,14 +17,20 @@ struct WorkFolder: Sendable {
             path = try Self.fresh(in: nil)
             isOurs = true
         }
-        try files.createDirectory(atPath: path, withIntermediateDirectories: true)
+        try Self.make(path)
     }
 
     /// A fresh folder in `parent`; nil: in `.build` here when there is one, else in the folder for temporary files.
     init(in parent: String?) throws {
         path = try Self.fresh(in: parent)
         isOurs = true
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        try Self.make(path)
+    }
+
+    private static func make(_ path: String) throws {
+        do { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
+            throw Failure("--data: cannot make the folder \(SystemReason(error)?.description ?? "\(path)")")
+        }
     }
 
     private static func fresh(in parent: String?) throws -> String {

@@ -1,15 +1,17 @@
 import GRPC
 import Protobuf
 import SiloAPI
+import SiloClient
 import SiloCore
 import Synchronization
 
-/// The queue of a running server or cluster, over gRPC.
+/// The queue of a running server or cluster, over gRPC: bare calls that are made once, so that the load is what it is meant to
+/// be.
 final class ServedQueue: JobQueue {
     private let payload: Payload
     private let limits: (@Sendable (_ job: Int) -> [SiloV1.Limit])?
     private let enqueued = Atomic(0)
-    private let route: Route
+    private let topology: Topology
     private let nodes: [String: Connection]
     /// Where workers ask: one shard by name when there is only one, otherwise whole nodes.
     private let places: [(node: Connection, request: SiloV1.LeaseTasksRequest)]
@@ -24,16 +26,14 @@ final class ServedQueue: JobQueue {
     ) async throws(Failure) {
         self.payload = payload
         self.limits = limits
-        let seed = Connection(address, authToken: authToken)
-        defer { seed.close() }
-        route = try await Route.find(from: seed)
-        let pairs = route.addresses.map { ($0, Connection($0, channels: channels, authToken: authToken)) }
+        topology = try await Topology.of(address, authToken: authToken)
+        let pairs = topology.addresses.map { ($0, Connection($0, channels: channels, authToken: authToken)) }
         nodes = Dictionary(uniqueKeysWithValues: pairs)
-        places = pairs.map { [route] _, node in
+        places = pairs.map { [topology] _, node in
             var request = SiloV1.LeaseTasksRequest()
             request.workerId = "silo-bench"
             request.taskGroup = OpenShard.group
-            if route.shards.count == 1 { request.shard = route.shards[0].id }
+            if topology.shards.count == 1 { request.shard = topology.shards[0].id }
             return (node, request)
         }
     }
@@ -41,7 +41,7 @@ final class ServedQueue: JobQueue {
     func close() { for node in nodes.values { node.close() } }
 
     func enqueue(_ tenants: [String?], sent: Instant, completion: @escaping @Sendable (Result<Void, Failure>) -> Void) {
-        guard let shard = route.shard(of: tenants.first ?? nil), let node = nodes[shard.address] else {
+        guard let shard = shard(of: tenants.first ?? nil), let node = nodes[shard.address] else {
             return completion(.failure(Failure("nobody serves tenant \(tenants)")))
         }
         if tenants.count == 1 {
@@ -58,6 +58,10 @@ final class ServedQueue: JobQueue {
                 response.results.first { $0.code != 0 }.map { .failure(Failure("EnqueueBatch: \($0.error)")) } ?? .success(())
             })
         }
+    }
+
+    private func shard(of tenant: String?) -> Topology.Shard? {
+        topology.shards.count == 1 ? topology.shards[0] : topology.shard(of: tenant.map { Tenant($0) } ?? .none)
     }
 
     private func job(of tenant: String?, sent: Instant) -> SiloV1.EnqueueRequest {
@@ -117,7 +121,7 @@ final class ServedQueue: JobQueue {
 
     private func node(of shard: String) -> Connection? {
         if nodes.count == 1 { return nodes.first?.value }
-        return route.shards.first { $0.id == shard }.flatMap { nodes[$0.address] }
+        return topology.shards.first { $0.id == shard }.flatMap { nodes[$0.address] }
     }
 }
 

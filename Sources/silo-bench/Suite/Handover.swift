@@ -1,4 +1,5 @@
 import SiloAPI
+import SiloClient
 import Synchronization
 
 /// How long a freed slot takes to reach a worker that waits: from sending the report that frees it to having the next task,
@@ -14,8 +15,7 @@ struct Handover {
         let server = try await place.start("handover")
         let connection = Connection(server.address, channels: 2)
         defer { connection.close() }
-        let route = try await Route.find(from: connection)
-        let shard = route.shards[0].id
+        let shard = try await Topology.of(server.address).shards[0].id
         // Of each other key one job is ready and holds the slot, and one waits.
         try await fill(connection, shard, group: "others", count: 2 * Self.fullKeys) { .slots("full-\($0 / 2)", 1) }
         try await fill(connection, shard, group: "hot", count: waiting) { _ in .slots("hot", 1) }

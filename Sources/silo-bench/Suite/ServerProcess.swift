@@ -1,3 +1,4 @@
+import CommandLineTool
 import Foundation
 import Synchronization
 
@@ -24,7 +25,9 @@ final class ServerProcess: Sendable {
         process.standardOutput = output
         process.standardError = output
         let begun = Instant.now
-        try process.run()
+        do { try process.run() } catch {
+            throw Failure("--server: cannot run \(program): \(SystemReason(error)?.description ?? "\(error)")")
+        }
         Running.add(process.processIdentifier)
         do {
             let address = try await listeningAddress(process, log)

@@ -7,6 +7,7 @@ struct Suite {
     enum Part: String, CaseIterable, Sendable {
         case unary
         case batch
+        case library
         case defaults
         case inprocess
         case ack
@@ -21,7 +22,7 @@ struct Suite {
         case simulation
 
         /// Those that a run without `--only` measures; the others are about limits.
-        static let standard: [Part] = [.unary, .batch, .defaults, .inprocess, .ack, .ready, .neighbour, .million, .tenants]
+        static let standard: [Part] = [.unary, .batch, .library, .defaults, .inprocess, .ack, .ready, .neighbour, .million, .tenants]
     }
 
     private let place: Place
@@ -92,6 +93,7 @@ struct Suite {
         switch part {
         case .unary: try await LifeCycleRate.unary.measure(in: place, &results)
         case .batch: try await LifeCycleRate.batch.measure(in: place, &results)
+        case .library: try await LibraryEnqueue(place: place).measure(&results)
         case .defaults: try await Defaults(place: place).measure(&results)
         case .inprocess: try await EngineShare(place: place).measure(&results)
         case .ack: try await Acknowledgement(place: place).measure(&results)

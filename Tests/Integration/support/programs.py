@@ -32,11 +32,11 @@ def environment(extra=None):
     return plain | (extra or {})
 
 
-def run(name, *arguments, extra=None, timeout=PATIENCE, stdin=None):
+def run(name, *arguments, extra=None, timeout=PATIENCE, stdin=None, cwd=None):
     """Runs a program to its end."""
     return subprocess.run(
         [program(name), *map(str, arguments)], capture_output=True, text=True, timeout=timeout, env=environment(extra),
-        input=stdin,
+        input=stdin, cwd=cwd,
     )
 
 

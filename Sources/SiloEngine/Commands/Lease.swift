@@ -1,0 +1,150 @@
+import Protobuf
+public import SiloCore
+public import SiloStore
+
+/// A task as a worker gets it.
+public struct LeasedTask: Sendable {
+    public let id: TaskID
+    public let tenant: Tenant
+    public let job: StorageV1.Job
+    public let attempt: UInt32
+    public let relativeAttempt: UInt32
+
+    /// Bytes that it takes in an answer, at most.
+    public var answerBytes: Int { Self.answerBytes(job, of: tenant) }
+
+    static func answerBytes(_ job: StorageV1.Job, of tenant: Tenant) -> Int {
+        fixedBytes + job.answerBytes + job.id.utf8.count + job.taskGroup.utf8.count + tenant.name.utf8.count
+            + entryBytes * (job.metadata.count + job.limits.count)
+    }
+
+    /// Ids, numbers and the marks of fields.
+    private static let fixedBytes = 256
+    /// The same of one limit or one entry of metadata.
+    private static let entryBytes = 128
+
+    /// A failure of this attempt would not be retried.
+    public var isLastAttempt: Bool { relativeAttempt > job.retryPolicy?.retryCount ?? 0 }
+}
+
+extension LeasedTask {
+    init(_ job: StorageV1.Job, _ lease: LiveLease, of tenant: Tenant) {
+        self.init(
+            id: lease.taskID, tenant: tenant, job: job, attempt: lease.record.attempt, relativeAttempt: lease.record.relativeAttempt
+        )
+    }
+}
+
+/// What a worker gets: tasks of jobs, and refreshes of floating limits, which come besides.
+public struct Leased: Sendable {
+    public var tasks: [LeasedTask] = []
+    public var refreshes: [LeasedRefresh] = []
+
+    public init() {}
+
+    public var isEmpty: Bool { tasks.isEmpty && refreshes.isEmpty }
+    /// What `GiveBack` takes.
+    public var ids: [TaskID] { tasks.map(\.id) + refreshes.map(\.id) }
+}
+
+/// Gives a worker up to `taskCountMax` ready tasks of a group: tenants in turn, each tenant's by priority and time.
+public struct Lease: Duty {
+    public let worker: String
+    public let group: TaskGroup
+    public let taskCountMax: Int
+    /// Of the answer.
+    public let answerBytesMax: Int
+    /// The first task may be larger than that by itself, for else nobody would ever get it.
+    public let takesOversized: Bool
+
+    public init(
+        worker: String, group: String, taskCountMax: Int, answerBytesMax: Int = .max, takesOversized: Bool = true
+    ) {
+        self.worker = worker
+        self.group = TaskGroup(group)
+        self.taskCountMax = taskCountMax
+        self.answerBytesMax = answerBytesMax
+        self.takesOversized = takesOversized
+    }
+
+    public var contentBytes: Int { worker.utf8.count + group.text.utf8.count }
+
+    package func run(in transaction: Transaction) async throws(StoreError) -> Leased {
+        let memory = transaction.memory
+        var leased = Leased()
+        guard taskCountMax > 0 else { return leased }
+        leased.refreshes = try await transaction.refreshes.lease(group, worker: worker, bytesMax: answerBytesMax)
+        var answerBytes = leased.refreshes.reduce(0) { $0 + $1.answerBytes }
+        var turnedBack = 0
+        while leased.tasks.count < taskCountMax, let queue = memory.nextQueue(in: group) {
+            guard let (reference, job, task) = try await take(from: queue, in: transaction) else { continue }
+            if let paused = try await pausedLimit(of: task, reference, in: transaction) {
+                try await turnBack(reference, task, at: paused, in: transaction)
+                turnedBack += 1
+                if turnedBack < transaction.settings.turnedBackMax { continue }
+                memory.news.lookAgain(for: group)
+                break
+            }
+            answerBytes += LeasedTask.answerBytes(job, of: reference.tenant)
+            if answerBytes > answerBytesMax, !leased.isEmpty || !takesOversized {
+                transaction.reached(.oversizedTaskPutBack)
+                transaction.ready.add(reference, task)
+                break
+            }
+            queue.deficit -= 1
+            // What was read before may have taken long: the lease begins now.
+            transaction.begin()
+            try await transaction.limits.useHits(task, reference)
+            let slots = task.hold == nil ? [] : job.limits.slotKeys
+            let lease = transaction.leases.add(reference, task, worker: worker, slots: slots)
+            leased.tasks.append(LeasedTask(job, lease, of: reference.tenant))
+        }
+        memory.polls.note(group, tasks: leased.tasks.count, at: transaction.steady)
+        return leased
+    }
+
+    /// Takes the first ready task of a queue, with its job. Nil when there is none, or when the job's row is gone or cannot be read: then
+    /// the task is dropped.
+    private func take(
+        from queue: Queue, in transaction: Transaction
+    ) async throws(StoreError) -> (JobReference, StorageV1.Job, StorageV1.Task)? {
+        guard let pending = try await transaction.ready.takeFirst(of: queue) else { return nil }
+        let reference = JobReference(id: pending.position.job, queue: queue)
+        if let job = pending.record.job { return (reference, job, pending.record) }
+        let key = queue.keys.job(reference.id)
+        transaction.reached(.jobReadBesideTask)
+        if let bytes = try await transaction.rows.get(key) {
+            if let job = try? StorageV1.Job(serializedBytes: bytes) { return (reference, job, pending.record) }
+            transaction.setAside(Row(key: key, value: bytes))
+        }
+        transaction.memory.healed.note(.jobMissing)
+        _ = try await transaction.limits.releasing(pending.record, reference)
+        transaction.memory.totalJobs -= 1
+        return nil
+    }
+
+    /// The first of the limits whose slots a ready task holds that is paused: the job must not start.
+    private func pausedLimit(
+        of task: StorageV1.Task, _ job: JobReference, in transaction: Transaction
+    ) async throws(StoreError) -> Demand? {
+        guard task.hold != nil, transaction.memory.limits.pauses.hasLimits else { return nil }
+        for demand in try await transaction.limits.demands(of: task.jobLimits, job.tenant) {
+            if case .slot(let limit, _) = demand, limit.isPaused { return demand }
+        }
+        return nil
+    }
+
+    /// Puts a ready job back into line at a limit that is paused. It has had its turn.
+    private func turnBack(
+        _ job: JobReference, _ task: StorageV1.Task, at paused: Demand, in transaction: Transaction
+    ) async throws(StoreError) {
+        transaction.reached(.pausedLimitTurnsReadyJobBack)
+        try await transaction.lines.add(job, try await transaction.limits.releasing(task, job), at: paused)
+        job.queue.deficit -= 1
+    }
+}
+
+extension StorageV1.Job {
+    /// Bytes that its task takes in an answer, but for ids.
+    public var answerBytes: Int { payload.count + metadata.textBytes + limits.textBytes }
+}

@@ -1,0 +1,31 @@
+import SiloCore
+import SiloStore
+
+/// Admits the pending attempts whose time has come.
+struct FireTimers: Duty {
+    /// Timers of each clock fired in one go.
+    static let countMax = 512
+
+    func run(in transaction: Transaction) async throws(StoreError) {
+        let memory = transaction.memory
+        for axis in Axis.allCases {
+            var left = Self.countMax
+            let now = transaction.moment[axis]
+            while left > 0, let alarm = memory.timerAlarms[axis].first, alarm.at <= now {
+                memory.timerAlarms[axis].popFirst()
+                guard let queue = memory.queues[alarm.queue], queue.timers[axis].alarm == alarm.at else { continue }
+                queue.timers[axis].alarm = nil
+                try await fire(queue, axis, in: transaction, left: &left)
+                memory.armTimers(of: queue, axis)
+            }
+        }
+    }
+
+    private func fire(_ queue: Queue, _ axis: Axis, in transaction: Transaction, left: inout Int) async throws(StoreError) {
+        while left > 0, queue.counts[axis] > 0, let (job, task) = try await transaction.timers.takeFirstDue(of: queue, axis) {
+            // It holds something when it waited in vain for an external limiter's answer.
+            try await transaction.admission.admitDue(job, try await transaction.limits.releasing(task, job))
+            left -= 1
+        }
+    }
+}

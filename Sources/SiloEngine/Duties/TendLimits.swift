@@ -1,0 +1,35 @@
+import Protobuf
+import SiloCore
+import SiloStore
+
+/// What limits need of time: buckets that have room again, floating limits to be refreshed, refreshes that are due or were
+/// not done, and, after the shard was opened, the rest of the stored lines.
+struct TendLimits: Duty {
+    /// Things done in one go.
+    static let countMax = 512
+
+    /// In steady time; see `ExpireLeases`.
+    let judging: Timestamp
+
+    func run(in transaction: Transaction) async throws(StoreError) {
+        let limits = transaction.memory.limits
+        var left = Self.countMax
+        for axis in Axis.allCases {
+            while left > 0, let limit = limits.popAlarm(axis, by: transaction.moment[axis]) {
+                left -= 1
+                switch limit {
+                case .slots(let limit):
+                    transaction.reached(.refreshByAlarm)
+                    try await transaction.refreshes.planIfWaitedFor(limit)
+                case .bucket(let limit):
+                    limits.markFreed(limit)
+                }
+            }
+        }
+        while left > 0, let refresh = limits.refreshes.popAlarm(by: judging, lease: transaction.settings.leaseMilliseconds) {
+            left -= 1
+            try await transaction.refreshes.tend(refresh)
+        }
+        if limits.unreadLines != nil { try await transaction.storedLines.readSome() }
+    }
+}

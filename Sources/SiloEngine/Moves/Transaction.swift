@@ -1,0 +1,82 @@
+import Protobuf
+import SiloCore
+import SiloStore
+
+/// What the commands of one batch change: rows, and memory in step with them. Whatever is called here happens; nothing is refused
+/// and nothing undone, so only those get hold of it who cannot be refused any more (see `Command`).
+///
+/// The moves themselves are its parts, one for each place in which a job may stand and each thing that is decided: see `Part`.
+package final class Transaction {
+    let memory: ShardMemory
+    let rows: Overlay
+    let random: any RandomSource
+
+    /// The time of the command that runs.
+    private(set) var moment: Moment
+    private let clock: any Clock
+
+    /// Lines that were looked at for grants in this batch.
+    var grantsOfBatch = 0
+
+    init(store: any StoreReader, memory: ShardMemory, clock: any Clock, random: any RandomSource) {
+        rows = Overlay(over: store)
+        self.memory = memory
+        self.clock = clock
+        moment = clock.moment
+        self.random = random
+    }
+
+    var settings: EngineSettings { memory.settings }
+
+    /// A command begins now.
+    func begin() {
+        moment = clock.moment
+    }
+
+    /// Everything the batch writes, with the rows that memory is ahead of. Each key occurs once.
+    func takeBatch() -> [Write] {
+        grantsOfBatch = 0
+        var batch = rows.takeBatch()
+        memory.takeDirtyRows(into: &batch, at: moment)
+        return batch
+    }
+
+    // MARK: Records
+
+    /// The queue of a tenant's task group, read from the directory when memory does not hold it.
+    func queue(_ tenant: Tenant, _ group: TaskGroup) async throws(StoreError) -> Queue {
+        let id = Queue.ID(tenant: tenant, group: group)
+        if let queue = memory.queues[id] { return queue }
+        let row = try await rows.get(ShardKeys.queue(tenant, group))
+        let counts = try row.map { bytes throws(StoreError) in try StorageV1.QueueCounts(stored: bytes) } ?? StorageV1.QueueCounts()
+        let queue = Queue(id, counts: counts)
+        memory.add(queue)
+        return queue
+    }
+
+    /// The job's rows and its queue; nil when there is no such job, or when its rows cannot be read.
+    func find(_ tenant: Tenant, _ id: JobID) async throws(StoreError) -> (stored: StoredJob, job: JobReference)? {
+        let stored: StoredJob?
+        do {
+            stored = try await StoredJob.read(id, TenantKeys(tenant), get: rows.get)
+        } catch .corrupt {
+            return nil
+        }
+        guard let stored else { return nil }
+        return (stored, JobReference(id: id, queue: try await queue(tenant, TaskGroup(stored.job.taskGroup))))
+    }
+
+    /// A record that can be made anew. One that cannot be read is set aside: it must not stop the shard.
+    func record<Record: Message>(_ key: Bytes) async throws(StoreError) -> Record? {
+        guard let bytes = try await rows.get(key) else { return nil }
+        if let record = try? Record(serializedBytes: bytes) { return record }
+        setAside(Row(key: key, value: bytes))
+        return nil
+    }
+
+    /// Moves a row out of everybody's way.
+    func setAside(_ row: Row) {
+        rows.put(ShardKeys.setAside(row.key), row.value)
+        rows.delete(row.key)
+    }
+}

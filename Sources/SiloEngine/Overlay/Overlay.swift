@@ -1,0 +1,72 @@
+import SiloCore
+import SiloStore
+
+/// The rows that one batch changes, over those that are stored: reads see what the batch has changed so far.
+///
+/// It knows keys and values only. Each key occurs once in the batch, where it was first written.
+final class Overlay {
+    private let store: any StoreReader
+    private var writes: [Write] = []
+    /// Where in `writes` a key stands.
+    private var places: [Bytes: Int] = [:]
+
+    init(over store: any StoreReader) {
+        self.store = store
+    }
+
+    // MARK: Reading
+
+    func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
+        if let place = places[key] { return writes[place].value }
+        return try await store.get(key)
+    }
+
+    /// The first rows of a range, in key order, and the key to go on from; nil when there are no more.
+    /// - Parameter merging: what the batch changed counts. Without it the batch must not have touched the range.
+    func scan(
+        from start: Bytes, to end: Bytes, limit: Int, merging: Bool = true
+    ) async throws(StoreError) -> (rows: [Row], next: Bytes?) {
+        let stored = try await store.scan(from: start, to: end, limit: limit)
+        var next: Bytes?
+        if stored.count == limit, let last = stored.last { next = last.key + [0] }
+        guard merging, !writes.isEmpty else { return (stored, next) }
+        return (merged(stored, from: start, to: next ?? end), next)
+    }
+
+    private func merged(_ stored: [Row], from start: Bytes, to end: Bytes) -> [Row] {
+        var rows = Dictionary(stored.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+        for write in writes where !write.key.lexicographicallyPrecedes(start) && write.key.lexicographicallyPrecedes(end) {
+            rows[write.key] = write.value
+        }
+        return rows.map { Row(key: $0.key, value: $0.value) }.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    }
+
+    // MARK: Changing
+
+    /// - Parameter expiresAt: when the store drops the row; nil: never.
+    func put(_ key: Bytes, _ value: Bytes, expiresAt: Timestamp? = nil) {
+        add(Write(key: key, value: value, expiresAt: expiresAt))
+    }
+
+    func delete(_ key: Bytes) {
+        add(Write(key: key, value: nil))
+    }
+
+    private func add(_ write: Write) {
+        if let place = places[write.key] {
+            writes[place] = write
+        } else {
+            places[write.key] = writes.count
+            writes.append(write)
+        }
+    }
+
+    /// All changes of the batch, in the order in which their keys were first changed. The next batch begins empty.
+    func takeBatch() -> [Write] {
+        defer {
+            writes = []
+            places.removeAll(keepingCapacity: true)
+        }
+        return writes
+    }
+}

@@ -1,0 +1,48 @@
+public import SiloStore
+
+/// What a shard tells of its work to whoever measures it. Everything is called on the shard's own tasks, once a turn or a flush at most,
+/// and must return at once.
+///
+/// What takes time is told as it begins and as it ends, one at a time: whoever wants to know how long it took has a clock.
+public protocol EngineEvents: Sendable {
+    func turnBegan()
+    /// The turn has written its batch, which may be empty.
+    func turnEnded(_ batch: BatchSize)
+    func flushBegan()
+    /// What was written before the flush began is durable. Not told of a flush that failed.
+    func flushEnded()
+    /// A broken invariant was mended in passing: a bug, here or below.
+    /// - Parameters:
+    ///   - count: how often in this turn.
+    ///   - isFirst: there was none of its kind since the shard was opened.
+    func healed(_ fault: HealedFault, count: Int, isFirst: Bool)
+    /// - Parameter count: how often in this turn.
+    func reached(_ branch: Branch, count: Int)
+}
+
+extension EngineEvents {
+    public func turnBegan() {}
+    public func turnEnded(_ batch: BatchSize) {}
+    public func flushBegan() {}
+    public func flushEnded() {}
+    public func healed(_ fault: HealedFault, count: Int, isFirst: Bool) {}
+    public func reached(_ branch: Branch, count: Int) {}
+}
+
+/// Nobody measures.
+public struct NoEvents: EngineEvents {
+    public init() {}
+}
+
+/// How large a batch is; counted when it is asked for.
+public struct BatchSize: Sendable {
+    private let batch: [Write]
+
+    init(of batch: [Write]) {
+        self.batch = batch
+    }
+
+    public var rows: Int { batch.count }
+    /// Of keys and values.
+    public var bytes: Int { batch.reduce(0) { $0 + $1.key.count + ($1.value?.count ?? 0) } }
+}

@@ -1,0 +1,263 @@
+import Protobuf
+import SiloCore
+import SiloStore
+
+/// What a shard keeps in memory: a cache of its database, rebuilt on open and thrown away when a write fails.
+/// Only the shard's loop touches it.
+final class ShardMemory {
+    let settings: EngineSettings
+    var queues: [Queue.ID: Queue] = [:]
+    var groups: [TaskGroup: ReadyGroup] = [:]
+    var leases: [TaskID: LiveLease] = [:]
+    var leaseAlarms = Heap<LeaseAlarm>()
+    var timerAlarms = PerAxis(Heap<TimerAlarm>())
+    var waiters = Waiters()
+    let limits: LimitTable
+    /// What the loop is at.
+    private(set) var batch = WrittenBatch()
+    /// Questions for the external rate limiter, put when the turn is written.
+    var checks: [PendingCheck] = []
+
+    /// What the database says of itself.
+    var info: InfoRow
+    var slices: SliceRow
+
+    /// Jobs stored, and those of them that are finished.
+    var totalJobs: Int64 = 0
+    var completedJobs: Int64 = 0
+
+    /// Broken invariants that were mended in passing.
+    let healed = Healed()
+    let branches = Branches()
+
+    /// What all windows hold.
+    let windows: WindowPool
+    /// Queues in which nothing could happen when they were noted.
+    private var idleQueues = IdleSweep<Queue>()
+    private var dirtyQueues = DirtyRows<Queue>()
+    /// For whose workers something has changed.
+    var news = GroupNews()
+
+    /// How workers ask for each group.
+    let polls: Polls
+
+    init(
+        settings: EngineSettings, windows budget: MemoryBudget, pauses: PauseTable = PauseTable(),
+        info: StorageV1.ShardInfo = StorageV1.ShardInfo(), slices: SliceSet = SliceSet()
+    ) {
+        self.settings = settings
+        self.info = InfoRow(info)
+        self.slices = SliceRow(slices)
+        windows = WindowPool(budget: budget, rowsMax: settings.windowMax, branches: branches)
+        polls = Polls(groupsMax: settings.pollGroupsMax)
+        limits = LimitTable(pauses: pauses, healed: healed, branches: branches, limitedMax: settings.idleQueuesMax)
+    }
+
+    func add(_ queue: Queue) {
+        queue.isPaused = limits.pauses.isPaused(queue.id)
+        queues[queue.id] = queue
+        noteIdle(queue)
+    }
+
+    func activate(_ queue: Queue) {
+        guard queue.turn == .none, queue.isServable else { return }
+        groups[queue.id.group, default: ReadyGroup(quantum: settings.quantum)].activate(queue)
+        news.workChanged(for: queue.id.group)
+    }
+
+    func nextQueue(in group: TaskGroup) -> Queue? {
+        guard let queue = groups[group]?.next() else {
+            groups[group] = nil
+            return nil
+        }
+        return queue
+    }
+
+    func markDirty(_ queue: Queue) { dirtyQueues.mark(queue) }
+
+    /// Adds the rows that memory is ahead of.
+    func takeDirtyRows(into batch: inout [Write], at now: Moment) {
+        dirtyQueues.takeAll { queue in
+            queue.hasUnwrittenRows = false
+            batch.append(queue.directoryRow())
+            news.workChanged(for: queue.id.group)
+            noteIdle(queue)
+        }
+        if limits.takeDirtyRows(into: &batch, at: now) { info.storesDelays = true }
+        if let row = info.takeRow(at: now, branches) { batch.append(row) }
+        if let row = slices.takeRow(with: batch) { batch.append(row) }
+    }
+
+    /// Whether a worker of the group would get something.
+    func hasWork(for group: TaskGroup) -> Bool {
+        nextQueue(in: group) != nil || limits.refreshes.hasOffer(group)
+    }
+
+    /// Whether there is work now for workers of each group where that may have changed since the last call.
+    func takeChangedGroups() -> [(group: TaskGroup, hasWork: Bool)] {
+        news.takeChanged().map { ($0, hasWork(for: $0)) }
+    }
+
+    /// The next change is another batch's.
+    func endBatch() -> WrittenBatch {
+        defer { batch = WrittenBatch() }
+        return batch
+    }
+
+    func takeChecks() -> [PendingCheck] {
+        guard !checks.isEmpty else { return [] }
+        defer { checks = [] }
+        return checks
+    }
+
+    /// - Parameter pause: nil: there is none any more.
+    func setPause(_ target: PauseTarget, _ pause: StorageV1.Pause?) {
+        limits.pauses[target] = pause
+        if case .limit(let key, let tenant) = target {
+            guard let limit = limits.slot(tenant, key) else { return }
+            limit.isPaused = limits.pauses.isPaused(key, of: tenant)
+            if limit.isPaused { for line in limit.lines.all { limits.stopKeeping(for: line) } }
+            return limits.markFreed(limit)
+        }
+        for queue in queues.values {
+            let isPaused = limits.pauses.isPaused(queue.id)
+            guard isPaused != queue.isPaused else { continue }
+            queue.isPaused = isPaused
+            news.workChanged(for: queue.id.group)
+            guard !isPaused, queue.counts.ready > 0 else { continue }
+            activate(queue)
+            news.workCame(for: queue.id.group)
+        }
+    }
+
+    func addReady(_ task: PendingTask, to queue: Queue) {
+        windows.change(.ready(queue)) { $0.insert(task, capacity: windows.capacity) }
+        queue.counts.ready += 1
+        queue.hasUnwrittenRows = true
+        activate(queue)
+        news.workCame(for: queue.id.group)
+    }
+
+    func addTimer(_ task: PendingTask, _ axis: Axis, to queue: Queue) {
+        windows.change(.timers(queue, axis)) { $0.insert(task, capacity: windows.capacity) }
+        queue.counts[axis] += 1
+        queue.hasUnwrittenRows = true
+        if axis == .steady { info.storesDelays = true }
+        armTimers(of: queue, axis)
+    }
+
+    func addWaiting(_ task: PendingTask, to line: Line, at demand: Demand) {
+        let head = line.head
+        windows.change(.waiting(line)) { $0.insert(task, capacity: windows.capacity) }
+        line.counted(in: 1)
+        line.hasUnwrittenRows = true
+        limits.add(line)
+        limits.markDirty(line)
+        if let limit = line.blockedAt {
+            if line.head < head { limit.lines.enter(line) }
+        } else {
+            limits.park(line, at: demand)
+            // The command may have freed something after it found none, when nobody stood in line yet.
+            limits.markFreed(demand.limit)
+        }
+    }
+
+    /// The first of the rows was taken.
+    func popFirst(of pending: PendingRows) {
+        windows.change(pending) { _ = $0.popFirst() }
+        countOut(1, of: pending)
+        // A line may be read anew in the same batch.
+        if case .waiting(let line) = pending { line.hasUnwrittenRows = true }
+    }
+
+    /// A row was taken that may be any of them.
+    func remove(_ position: Position, from pending: PendingRows) {
+        windows.change(pending) { $0.remove(position) }
+        countOut(1, of: pending)
+        pending.owner.hasUnwrittenRows = true
+    }
+
+    /// There are fewer rows than were counted.
+    func countOut(_ count: UInt64, of pending: PendingRows) {
+        switch pending {
+        case .ready(let queue):
+            healed.countDown(&queue.counts.ready, by: count)
+            markDirty(queue)
+        case .timers(let queue, let axis):
+            healed.countDown(&queue.counts[axis], by: count)
+            markDirty(queue)
+        case .waiting(let line):
+            line.countedOut(count, healed)
+            limits.markDirty(line)
+        }
+    }
+
+    /// A job of the queue waits at a limit no more.
+    func countOutWaiting(of queue: Queue) {
+        healed.countDown(&queue.counts.waiting)
+        markDirty(queue)
+    }
+
+    /// Looks at the queue's timers again no later than the first of them is due.
+    func armTimers(of queue: Queue, _ axis: Axis) {
+        guard queue.counts[axis] > 0 else { return }
+        let due = Timestamp(Int64(clamping: queue.timers[axis].window.lowerBound))
+        guard queue.timers[axis].alarm.map({ due < $0 }) ?? true else { return }
+        queue.timers[axis].alarm = due
+        timerAlarms[axis].insert(TimerAlarm(at: due, queue: queue.id))
+    }
+
+    /// When the wall clock makes something due next.
+    var nextDate: Timestamp? { [timerAlarms.wall.first?.at, limits.nextAlarm.wall].compactMap { $0 }.min() }
+
+    /// When a timer, a limit or a refresh has waited long enough next, by steady time.
+    var nextDelay: Timestamp? { [timerAlarms.steady.first?.at, limits.nextAlarm.steady].compactMap { $0 }.min() }
+
+    func addLease(_ lease: LiveLease) {
+        leases[lease.taskID] = lease
+        lease.batch = batch
+        lease.queue.counts.leased += 1
+        leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
+    }
+
+    func removeLease(_ lease: LiveLease) {
+        leases[lease.taskID] = nil
+        healed.countDown(&lease.queue.counts.leased)
+    }
+
+    func addFinished(_ state: StorageV1.JobState, to queue: Queue) {
+        queue.counts[state] += 1
+        completedJobs += 1
+    }
+
+    func removeFinished(_ state: StorageV1.JobState, from queue: Queue) {
+        healed.countDown(&queue.counts[state])
+        completedJobs -= 1
+    }
+
+    /// No lease ends before a whole one has passed.
+    func beginLeasesAnew(at steady: Timestamp) {
+        for lease in leases.values { lease.expiresAt = max(lease.expiresAt, steady + settings.leaseMilliseconds) }
+        limits.refreshes.beginLeasesAnew(until: steady + settings.leaseMilliseconds)
+    }
+
+    // MARK: What may be forgotten
+
+    private func noteIdle(_ queue: Queue) {
+        if queue.isIdle { idleQueues.note(queue) }
+    }
+
+    /// Forgets queues in which nothing can happen and limits that nobody waits for, those that were idle first, when there are many.
+    func forgetIdle() {
+        limits.forgetIdle(above: settings.idleLimitsMax)
+        idleQueues.sweep(above: settings.idleQueuesMax) { queue in
+            guard queue.isIdle, !queue.isDirty else { return .busy }
+            branches.reached(.queueForgotten)
+            queues[queue.id] = nil
+            groups[queue.id.group]?.forget(queue)
+            if groups[queue.id.group]?.isEmpty ?? false { groups[queue.id.group] = nil }
+            return .forgotten
+        }
+        windows.forgetEmptyOwners()
+    }
+}

@@ -88,7 +88,9 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
         #expect(log.all.allSatisfy { $0.hasSuffix("storage is unavailable: injected fault") })
         #expect(await bench.shard.untilStopped() == .unavailable("injected fault"))
         let refused = try await refusal { try await bench.enqueue("more") }
-        #expect(refused == .unavailable("storage is unavailable: injected fault"))
+        let cause = StoreError.unavailable("injected fault")
+        #expect(refused == .unavailable("storage is unavailable: injected fault", cause: .init(cause)))
+        #expect(refused?.cause as? StoreError == cause)
         await #expect(throws: StoreError.unavailable("injected fault")) { try await bench.shard.close() }
     }
 

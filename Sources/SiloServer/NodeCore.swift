@@ -12,8 +12,6 @@ package final class NodeCore: Sendable {
     let identity: NodeIdentity
     private let surroundings: Surroundings
     private let logger: Logger
-    /// Opens the shards, and opens them anew whenever they stop; ends when all are closed.
-    private let running: Task<Void, Never>
 
     private init(
         _ shards: ShardSet, _ health: Health, _ settings: NodeSettings, location: DataLocation?, surroundings: Surroundings,
@@ -34,11 +32,6 @@ package final class NodeCore: Sendable {
         methods.serve(operations, for: Callers(token: settings.authToken))
         health.register(on: &methods)
         self.methods = methods
-        running = surroundings.start {
-            await withTaskGroup { group in
-                for host in shards.hosts { group.addTask { await host.run() } }
-            }
-        }
     }
 
     /// Opens the shards of `map`. Returns when each was tried; one that does not open goes on being tried, and the others serve.
@@ -53,12 +46,13 @@ package final class NodeCore: Sendable {
     ) async -> NodeCore {
         let budgets = MemoryBudgets(settings.engine)
         let health = Health(map.entries.map(\.id))
-        let shards = ShardSet(map.entries.map { entry in
+        let hosts = map.entries.map { entry in
             ShardHost(
                 entry, in: storage, settings: settings.engine, surroundings: surroundings, rateLimiter: rateLimiter,
                 budgets: budgets, logger: logger.part("shard"), events: events(entry.id), onChange: { health.update(entry.id, serves: $0) }
             )
-        })
+        }
+        let shards = ShardSet(hosts, in: surroundings) { health.forget($0) }
         let core = NodeCore(shards, health, settings, location: location, surroundings: surroundings, logger: logger)
         let waiting = Waiting("shards to open", logger, in: surroundings) {
             shards.hosts.filter { !$0.wasTried }.map(\.id.description)
@@ -96,12 +90,7 @@ package final class NodeCore: Sendable {
     /// Makes everything durable and closes the shards. What does not close in time is left: the process is about to end, and what
     /// was acknowledged is durable.
     package func close() async {
-        let closing = surroundings.start { [shards, running] in
-            await withTaskGroup { group in
-                for host in shards.hosts { group.addTask { await host.close() } }
-            }
-            await running.value
-        }
+        let closing = surroundings.start { [shards] in await shards.close() }
         let bell = Bell(in: surroundings)
         // Ends with `closing`.
         surroundings.start {

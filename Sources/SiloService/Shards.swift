@@ -39,6 +39,8 @@ package enum HostedShardState: Sendable {
     case behind(any KeyValueStore)
     case serving(Shard, any KeyValueStore)
     case closed
+    /// It was this node's until just now.
+    case moved(ShardOwner?)
 }
 
 extension HostedShard {
@@ -91,7 +93,7 @@ struct ShardResolver: Sendable {
         if let host = shards[try Self.parse(text)] {
             switch host.current {
             case .serving(_, let store), .behind(let store): return (host, store)
-            case .opening, .closed: break
+            case .opening, .closed, .moved: break
             }
         }
         throw .shardNotOpen(text)
@@ -102,6 +104,7 @@ struct ShardResolver: Sendable {
         case .opening(let why): .shardNotReady(why)
         case .behind(let store): .shardNotReady(store.clockLag?.description ?? "it is opened now")
         case .closed: .shardNotReady("the server is shutting down")
+        case .moved(let owner): .notOwner(hint: owner)
         case .serving: .shardNotReady("it was opened just now")
         }
     }

@@ -115,21 +115,33 @@ private func withHost(
     _ storage: TestStorage = TestStorage(),
     _ body: @escaping @Sendable (ShardHost, TestStorage, SimulatedClock, Mutex<[String]>.Box) async throws -> Void
 ) throws {
+    try withShards([storage]) { shards, clock, lines, _ in try await body(shards.hosts[0], storage, clock, lines) }
+}
+
+/// The same of a set of hosts, one for each storage, with what makes more of them.
+private func withShards(
+    _ storages: [TestStorage],
+    _ body: @escaping @Sendable (
+        ShardSet, SimulatedClock, Mutex<[String]>.Box, _ make: @escaping @Sendable (TestStorage) -> ShardHost
+    ) async throws -> Void
+) throws {
     let clock = SimulatedClock(seed: 1)
     let executor = SeededExecutor(seed: 1, clock: clock)
     let surroundings = Surroundings(clock: clock, random: SeededRandom(seed: 1), executor: executor)
     let lines = Mutex<[String]>.Box()
     let logger = Logger("shard") { line in lines.value.withLock { $0.append(line) } }
     try executor.run(timeMax: 24 * 3_600_000) {
-        let host = ShardHost(
-            ShardMap.Entry(id: ShardID(.random(from: SeededRandom(seed: 2))), range: ShardRange(start: nil, end: nil)),
-            in: storage, settings: EngineSettings(), surroundings: surroundings, rateLimiter: nil,
-            budgets: MemoryBudgets(EngineSettings()), logger: logger, onChange: { _ in }
-        )
-        let running = surroundings.start { await host.run() }
-        try await body(host, storage, clock, lines)
-        await host.close()
-        await running.value
+        let random = SeededRandom(seed: 2)
+        let make: @Sendable (TestStorage) -> ShardHost = { storage in
+            ShardHost(
+                ShardMap.Entry(id: ShardID(.random(from: random)), range: ShardRange(start: nil, end: nil)),
+                in: storage, settings: EngineSettings(), surroundings: surroundings, rateLimiter: nil,
+                budgets: MemoryBudgets(EngineSettings()), logger: logger, onChange: { _ in }
+            )
+        }
+        let shards = ShardSet(storages.map(make), in: surroundings)
+        try await body(shards, clock, lines, make)
+        await shards.close()
     }
 }
 
@@ -147,6 +159,73 @@ extension ShardHost {
         let end = clock.now + milliseconds
         while !serves, clock.now < end { try? await clock.sleep(milliseconds: 50) }
         return serves
+    }
+}
+
+private struct OneShard: Shards {
+    let host: ShardHost
+    var all: [any HostedShard] { [host] }
+    subscript(id: ShardID) -> (any HostedShard)? { id == host.id ? host : nil }
+}
+
+@Suite("Shards that come and go while a node serves") struct ShardSetTests {
+    @Test("whoever asks for a shard that has moved is told its owner; what it took in is finished")
+    func aShardMoves() throws {
+        let storage = TestStorage()
+        try withShards([storage]) { shards, clock, _, _ in
+            let host = shards.hosts[0]
+            #expect(await host.untilServing(clock, milliseconds: 1000))
+            let shard = try #require(host.shard)
+            let owner = ShardOwner(node: "n2", address: "n2:7450")
+            async let taken = shard.run(Pause(.tenant(Tenant("a")), reason: ""))
+            try await clock.sleep(milliseconds: 1)
+            await shards.remove(host.id, movedTo: owner)
+            #expect(try await taken == false, "it was not paused before")
+            await #expect(throws: SiloError.notOwner(hint: owner)) { try await shard.run(Pause(.tenant(Tenant("b")), reason: "")) }
+            // Who had looked before, and who looks now.
+            #expect(throws: SiloError.notOwner(hint: owner)) { try ShardResolver(OneShard(host: host)).serving(host.id.description) }
+            #expect(throws: SiloError.notOwner(hint: nil)) { try ShardResolver(shards).serving(host.id.description) }
+            #expect(shards.hosts.isEmpty)
+        }
+    }
+
+    @Test("those that take the place of another open when it is closed, and are seen at once")
+    func aShardIsReplaced() throws {
+        let (old, left, right) = (TestStorage(), TestStorage(), TestStorage())
+        try withShards([old]) { shards, clock, _, make in
+            let host = shards.hosts[0]
+            #expect(await host.untilServing(clock, milliseconds: 1000))
+            let isClosed = Mutex<[String]>.Box()
+            old.change {
+                $0.close = { _ async throws(StoreError) in
+                    try? await clock.sleep(milliseconds: 5000)
+                    isClosed.value.withLock { $0.append("closed; opened: \(left.opened + right.opened)") }
+                }
+            }
+            let new = [make(left), make(right)]
+            async let replaced: Void = shards.replace([host.id], with: new)
+            try await clock.sleep(milliseconds: 1000)
+            #expect(Set(shards.hosts.map(\.id)) == Set(new.map(\.id)))
+            #expect(throws: SiloError.shardNotReady("acquisition in progress")) { try ShardResolver(shards).serving(new[0].id.description) }
+            await replaced
+            #expect(isClosed.matching("closed; opened: 0").count == 1)
+            for host in new { #expect(await host.untilServing(clock, milliseconds: 1000)) }
+        }
+    }
+
+    @Test("a set that is closed opens nothing more, and a shard that is removed before it opened lets go whoever waits")
+    func nothingComesAfterTheEnd() throws {
+        let (first, late) = (TestStorage(), TestStorage())
+        first.change { $0.openErrors = Array(repeating: .corrupt("x"), count: 100) }
+        try withShards([first]) { shards, clock, _, make in
+            let host = shards.hosts[0]
+            await shards.remove(host.id)
+            await host.untilTried()
+            await shards.close()
+            await shards.add(make(late))
+            try await clock.sleep(milliseconds: 10_000)
+            #expect(shards.hosts.isEmpty && late.opened == 0)
+        }
     }
 }
 
@@ -233,7 +312,7 @@ extension ShardHost {
         storage.change { $0.lag = ClockLag(lastWrite: 90_000, now: 1000) }
         try withHost(storage) { host, storage, clock, lines in
             await host.untilTried()
-            let shards = ShardResolver(ShardSet([host]))
+            let shards = ShardResolver(OneShard(host: host))
             #expect(throws: SiloError.self) { try shards.serving(host.id.description) }
             let shard = try await shards.readable(host.id.description).shard
             #expect(try await shard.reader().0.get([1]) == nil)

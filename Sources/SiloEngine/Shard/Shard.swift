@@ -211,8 +211,9 @@ public final class Shard: Sendable {
     }
 
     /// Finishes what was taken in, refuses the rest, makes everything durable and closes the store.
-    public func close() async throws(StoreError) {
-        mailbox.stop(.unavailable("the shard is closing"))
+    /// - Parameter refusal: what those hear who come too late.
+    public func close(refusing refusal: SiloError = .unavailable("the shard is closing")) async throws(StoreError) {
+        mailbox.stop(refusal)
         let failure = await running.value
         if let failure {
             try? await store.close()

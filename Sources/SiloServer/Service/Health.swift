@@ -11,9 +11,8 @@ import Synchronization
 final class Health: Sendable {
     private static let services: Set<String> = ["", SiloV1.Silo.name]
     private struct State {
-        /// Shards that do not serve.
-        var down: Set<ShardID>
-        let shardCount: Int
+        /// Whether each shard of this node serves.
+        var shards: [ShardID: Bool]
         var isDraining = false
         var watches: [Int: Watch] = [:]
         var nextWatch = 0
@@ -21,8 +20,8 @@ final class Health: Sendable {
         /// Nil for a service that is not known.
         func isServing(_ service: String) -> Bool? {
             switch service {
-            case "": !isDraining && down.count < shardCount
-            case SiloV1.Silo.name: !isDraining && down.isEmpty
+            case "": !isDraining && shards.values.contains(true)
+            case SiloV1.Silo.name: !isDraining && !shards.values.contains(false)
             default: nil
             }
         }
@@ -34,7 +33,7 @@ final class Health: Sendable {
 
     /// None of the shards serves yet.
     init(_ shards: [ShardID]) {
-        state = Mutex(State(down: Set(shards), shardCount: shards.count))
+        state = Mutex(State(shards: Dictionary(shards.map { ($0, false) }) { first, _ in first }))
     }
 
     func register(on methods: inout MethodTable) {
@@ -54,10 +53,11 @@ final class Health: Sendable {
 
     /// A shard begins to serve, or stops.
     func update(_ shard: ShardID, serves: Bool) {
-        change { state in
-            if serves { state.down.remove(shard) } else { state.down.insert(shard) }
-        }
+        change { $0.shards[shard] = serves }
     }
+
+    /// A shard is not this node's any more.
+    func forget(_ shard: ShardID) { change { $0.shards[shard] = nil } }
 
     /// Tells everybody who asks or watches that no calls are wanted any more, and ends the watches.
     func drain() { change { $0.isDraining = true } }

@@ -7,38 +7,18 @@ import SlateDB
 import Synchronization
 
 /// Keeps one shard open: opens it, and opens it anew whatever its storage did, until it is closed. No failure is for ever: it is
-/// tried again with pauses that grow to a bound.
+/// tried again with pauses that grow to a bound. `ShardLife` decides all that; this does it.
 ///
 /// One task, `run`, opens, serves, erases and closes stores; the other methods leave word and wake it.
 final class ShardHost: HostedShard {
-    typealias State = HostedShardState
+    private typealias Life = ShardLife<any KeyValueStore, Shard>
 
-    private struct Life {
-        var state = State.opening("acquisition in progress")
-        /// Whether opening it was tried to the end, and who waits for that.
-        var hasBeenTried = false
+    private struct State {
+        var life = Life()
         var waitingForTry: [CheckedContinuation<Void, Never>] = []
-        /// Everything is to be erased before the next opening, and who waits for that.
-        var isToBeErased = false
         var waitingForReset: [CheckedContinuation<Void, any Error>] = []
-        /// The shard that is closed to be erased.
-        var closing: Task<Void, Never>?
-        /// Of the last try; nil once it is open.
-        var failure: StoreError?
-        /// A store of this name was there; it has to be there again.
-        var hasBeenOpen = false
-        /// When it last began to serve, by the steady clock.
-        var servesSince: Timestamp?
-
-        mutating func takeClosing() -> Task<Void, Never>? {
-            defer { closing = nil }
-            return closing
-        }
-
-        mutating func takeServing() -> Timestamp? {
-            defer { servesSince = nil }
-            return servesSince
-        }
+        /// The shard that is let go of.
+        var releasing: Task<Void, Never>?
     }
 
     let id: ShardID
@@ -51,7 +31,7 @@ final class ShardHost: HostedShard {
     private let events: any EngineEvents
     private let logger: Logger
     private let onChange: @Sendable (_ serves: Bool) -> Void
-    private let life = Mutex(Life())
+    private let state = Mutex(State())
     private let bell: Bell
 
     /// - Parameter onChange: is told whether the shard serves, whenever that may have changed. It must not call back.
@@ -73,143 +53,172 @@ final class ShardHost: HostedShard {
         bell = Bell(in: surroundings)
     }
 
-    var clock: any Clock { surroundings.clock }
-
     // MARK: What others ask
 
-    var current: State { life.withLock { $0.state } }
+    var current: HostedShardState {
+        switch state.withLock({ $0.life.state }) {
+        case .opening(let why), .lost(let why): .opening(why)
+        case .behind(let store): .behind(store)
+        case .serving(let shard, let store): .serving(shard, store)
+        case .releasing: .opening("reset in progress")
+        case .closed(.shutdown): .closed
+        case .closed(.moved(let owner)): .moved(owner)
+        }
+    }
 
     /// Why it did not open at the last try; nil: it is open, or was not tried yet.
-    var failure: StoreError? { life.withLock { $0.failure } }
+    var failure: StoreError? { state.withLock { $0.life.failure } }
 
     /// Whether opening it was tried, whatever came of it.
-    var wasTried: Bool { life.withLock { $0.hasBeenTried } }
+    var wasTried: Bool { state.withLock { $0.life.wasTried } }
 
     /// The shard as the rows of its store show it, for as long as the clock keeps it from being served.
     func unserved(_ store: any KeyValueStore) async throws(StoreError) -> UnservedShard {
-        try await UnservedShard(try await store.snapshot(), settings: settings, clock: clock, rateLimiter: rateLimiter)
+        try await UnservedShard(
+            try await store.snapshot(), settings: settings, clock: surroundings.clock, rateLimiter: rateLimiter
+        )
     }
 
     /// Returns when it was tried to open the shard, whatever came of it.
     func untilTried() async {
         await withCheckedContinuation { continuation in
-            let isOver: Bool = life.withLock { life in
-                if !life.hasBeenTried { life.waitingForTry.append(continuation) }
-                return life.hasBeenTried
+            let isOver: Bool = state.withLock { state in
+                if !state.life.wasTried { state.waitingForTry.append(continuation) }
+                return state.life.wasTried
             }
             if isOver { continuation.resume() }
         }
     }
 
-    /// Finishes what was taken in and closes the shard. It does not open again.
-    func close() async {
-        let (before, resets) = life.withLock { life in
-            defer {
-                set(.closed, &life)
-                life.waitingForReset = []
-            }
-            return (life.state, life.waitingForReset)
-        }
-        for reset in resets { reset.resume(throwing: StoreError.unavailable("the server is shutting down")) }
-        bell.ring()
-        guard case .serving(let shard, _) = before else { return }
-        let begun = clock.steady
-        do {
-            try await shard.close()
-            logger.info("closed shard", ["shard": .init(id), "close_ms": .init(Int(clock.steady - begun))])
-        } catch {
-            logger.error("shard did not close well", fields(of: error))
-        }
+    /// Finishes what was taken in and closes the shard. It does not open again. Returns when it is closed.
+    func close(_ ending: ShardEnding = .shutdown) async {
+        perform(change { $0.life.close(ending) })
+        await untilReleased()
     }
 
-    /// Erases every job and opens the shard empty; id and range stay. When it throws, nothing is served until it has been done:
-    /// it goes on being tried.
     func reset() async throws {
         try await withCheckedThrowingContinuation { continuation in
-            let isClosed = life.withLock { life in
-                if case .closed = life.state { return true }
-                life.isToBeErased = true
-                life.waitingForReset.append(continuation)
-                // `run` awaits its end.
-                if case .serving(let shard, _) = life.state { life.closing = surroundings.start { try? await shard.close() } }
-                set(.opening("reset in progress"), &life)
-                return false
+            do throws(StoreError) {
+                let actions = try change { state throws(StoreError) in
+                    let actions = try state.life.reset()
+                    state.waitingForReset.append(continuation)
+                    return actions
+                }
+                perform(actions)
+            } catch {
+                continuation.resume(throwing: error)
             }
-            guard !isClosed else {
-                return continuation.resume(throwing: StoreError.unavailable("the server is shutting down"))
-            }
-            bell.ring()
         }
     }
 
-    // MARK: The life of the shard
+    // MARK: Effects
+
+    /// Every event goes through here: whoever wants to know whether the shard serves is told in order.
+    private func change<R, E: Error>(_ event: (inout State) throws(E) -> R) throws(E) -> R {
+        try state.withLock { state throws(E) in
+            let before = state.life.serves
+            defer { if state.life.serves != before { onChange(!before) } }
+            return try event(&state)
+        }
+    }
+
+    /// What anybody's event asks for, besides what the task does itself.
+    private func perform(_ actions: [Life.Action]) {
+        for action in actions {
+            switch action {
+            case .answerTries:
+                for waiting in change({ state in Self.take(&state.waitingForTry) }) { waiting.resume() }
+            case .answerResets(let failure):
+                for waiting in change({ state in Self.take(&state.waitingForReset) }) {
+                    if let failure { waiting.resume(throwing: failure) } else { waiting.resume() }
+                }
+            case .wake: bell.ring()
+            case .release(let shard, let ending): release(shard, ending)
+            case .tell(let error): logger.error("shard stopped; it is tried again", fields(of: error))
+            case .pause, .watch: break
+            }
+        }
+    }
+
+    private static func take<Waiting>(_ waiting: inout [Waiting]) -> [Waiting] {
+        defer { waiting = [] }
+        return waiting
+    }
+
+    /// Nothing is erased or opened before this has ended, however it ends: `run` awaits it.
+    private func release(_ shard: Shard, _ ending: ShardEnding?) {
+        change { state in
+            let before = state.releasing
+            state.releasing = surroundings.start { [self] in
+                await before?.value
+                // The task tells why a shard that is erased did not close well.
+                guard let ending else {
+                    try? await shard.close()
+                    return
+                }
+                let begun = surroundings.clock.steady
+                do throws(StoreError) {
+                    try await shard.close(refusing: ending.refusal)
+                    logger.info("closed shard", [
+                        "shard": .init(id), "close_ms": .init(Int(surroundings.clock.steady - begun)),
+                    ])
+                } catch {
+                    logger.error("shard did not close well", fields(of: error))
+                }
+            }
+        }
+    }
+
+    private func untilReleased() async {
+        await state.withLock { $0.releasing }?.value
+    }
+
+    // MARK: The task
 
     /// Opens the shard and serves it until the host is closed.
     func run() async {
-        var reopening = Reopening()
-        var told: String?
-        while !isClosed {
-            await untilResetHasClosed()
+        while true {
+            await untilReleased()
+            let step = change { $0.life.next() }
             do throws(StoreError) {
-                try await eraseIfAsked()
-                try await serve()
-                // It was closed, to be reset or for good.
-            } catch {
-                if let since = life.withLock({ $0.takeServing() }) {
-                    reopening.served(forMilliseconds: clock.steady - since)
-                    told = nil
+                switch step {
+                case .end: return
+                case .erase: try await erase()
+                case .open(let mustExist): try await serve(mustExist: mustExist)
                 }
-                guard change(to: .opening(error.message)) else { break }
-                // The same failure again is no news.
-                if told != error.message { logger.error("shard stopped; it is tried again", fields(of: error)) }
-                told = error.message
-                tried(error)
-                await wait(after: error, &reopening)
+            } catch {
+                let actions = change { $0.life.failed(error, at: surroundings.clock.steady) }
+                perform(actions)
+                await wait(actions)
             }
         }
-        await untilResetHasClosed()
     }
 
-    /// Whoever asked for a reset may still be closing the store, also one that failed: nothing is erased or opened meanwhile.
-    private func untilResetHasClosed() async {
-        await life.withLock { $0.takeClosing() }?.value
-    }
-
-    private var isClosed: Bool {
-        if case .closed = current { true } else { false }
-    }
-
-    private func eraseIfAsked() async throws(StoreError) {
-        guard life.withLock({ $0.isToBeErased }) else { return }
+    private func erase() async throws(StoreError) {
         do { try await storage.erase(id.description) } catch { throw StoreError(wrapping: error) }
-        life.withLock { life in
-            life.isToBeErased = false
-            life.hasBeenOpen = false
-        }
+        change { $0.life.erased() }
     }
 
     /// Opens the shard and serves it until it is closed. Throws why it could not be opened, or stopped.
-    private func serve() async throws(StoreError) {
-        let begun = clock.steady
-        let store = try await openStore()
+    private func serve(mustExist: Bool) async throws(StoreError) {
+        let begun = surroundings.clock.steady
+        let store = try await open(mustExist: mustExist)
         do throws(StoreError) {
             try await waitForClock(of: store)
-            guard !isInterrupted else {
-                try await store.close()
-                return
-            }
+            guard !isInterrupted else { return try await store.close() }
             let shard = try await Shard.open(
-                store, settings: settings, clock: clock, random: surroundings.random, executor: surroundings.executor,
+                store, settings: settings, clock: surroundings.clock, random: surroundings.random, executor: surroundings.executor,
                 rateLimiter: rateLimiter, budgets: budgets, events: LoggedEvents(of: id, logger, events),
                 onAudit: { [logger, id] in Self.tell($0, of: id, logger) }
             )
-            guard change(to: .serving(shard, store)) else { return try await shard.close() }
+            let actions = change { $0.life.serves(shard, store, at: surroundings.clock.steady) }
+            guard let actions else { return try await shard.close() }
             logger.info("opened shard", [
                 "shard": .init(id), "range": .init(range), "jobs": .init(Int(shard.counts.total)),
-                "durability": .init(store.durability?.rawValue ?? "none"), "init_ms": .init(Int(clock.steady - begun)),
+                "durability": .init(store.durability?.rawValue ?? "none"),
+                "init_ms": .init(Int(surroundings.clock.steady - begun)),
             ])
-            life.withLock { $0.servesSince = clock.steady }
-            tried(nil)
+            perform(actions)
             let tending = surroundings.start { [storage, id] in await storage.tend(id.description, store) }
             let failure = await shard.untilStopped()
             tending.cancel()
@@ -220,13 +229,11 @@ final class ShardHost: HostedShard {
         }
     }
 
-    private func openStore() async throws(StoreError) -> any KeyValueStore {
-        // A place that is gone, such as a disk that is not mounted, must not look like an empty shard.
-        let mustExist = life.withLock { $0.hasBeenOpen }
+    private func open(mustExist: Bool) async throws(StoreError) -> any KeyValueStore {
         do {
             let store = try await storage.open(id.description, mustExist: mustExist)
             if mustExist { Probe.shardReopened.reached() }
-            life.withLock { $0.hasBeenOpen = true }
+            change { $0.life.opened() }
             return store
         } catch {
             throw StoreError(wrapping: error)
@@ -238,10 +245,10 @@ final class ShardHost: HostedShard {
         guard let lag = store.clockLag else { return }
         // What is read from now on was perhaps written, but not flushed, by whoever had the store before.
         try await store.flush()
-        guard change(to: .behind(store)) else { return }
+        guard let actions = change({ $0.life.isBehind(store, lag) }) else { return }
         Probe.clockBehind.reached()
         logger.error("shard takes no writes yet", ["shard": .init(id), "error": .init(lag), "behind_ms": .init(Int(lag.milliseconds))])
-        tried(.behind(lag))
+        perform(actions)
         while let lag = store.clockLag, !isInterrupted {
             // The clock may be set right at any time.
             await bell.wait(milliseconds: min(1000, max(1, lag.milliseconds)))
@@ -251,63 +258,31 @@ final class ShardHost: HostedShard {
         if !isInterrupted { logger.info("the clock has passed the shard's last write", ["shard": .init(id)]) }
     }
 
-    /// The shard is to be closed or erased.
-    private var isInterrupted: Bool {
-        life.withLock { life in
-            if case .closed = life.state { return true }
-            return life.isToBeErased
+    private var isInterrupted: Bool { state.withLock { $0.life.isInterrupted } }
+
+    /// Waits as a failure asks for. What another process has taken over is left alone as long as that process uses it: two servers
+    /// that were told to serve the same place must not take it from each other for ever.
+    private func wait(_ actions: [Life.Action]) async {
+        for action in actions {
+            switch action {
+            case .pause(let milliseconds): await bell.wait(milliseconds: milliseconds)
+            case .watch(let milliseconds): await watch(milliseconds)
+            default: break
+            }
         }
     }
 
-    /// Waits before the next try. What another process has taken over is left alone as long as that process uses it: two servers
-    /// that were told to serve the same place must not take it from each other for ever.
-    private func wait(after failure: StoreError, _ reopening: inout Reopening) async {
-        guard case .fenced = failure else {
-            await bell.wait(milliseconds: reopening.pause(after: failure))
-            return
-        }
+    private func watch(_ milliseconds: Int64) async {
         Probe.fenced.reached()
         var seen = try? await storage.activity(of: id.description)
-        while !isInterrupted {
-            await bell.wait(milliseconds: reopening.pause(after: failure))
+        var pause: Int64? = milliseconds
+        while let milliseconds = pause {
+            await bell.wait(milliseconds: milliseconds)
             let now = try? await storage.activity(of: id.description)
             guard now != seen else { return }
             seen = now
+            pause = change { $0.life.isStillUsed() }
         }
-    }
-
-    /// A try to open the shard has ended.
-    private func tried(_ failure: StoreError?) {
-        let (tries, resets) = life.withLock { life in
-            life.failure = failure
-            life.hasBeenTried = true
-            // The reset is done once what was asked for is erased and open, or has failed.
-            let isDone = failure != nil || !life.isToBeErased
-            defer {
-                life.waitingForTry = []
-                if isDone { life.waitingForReset = [] }
-            }
-            return (life.waitingForTry, isDone ? life.waitingForReset : [])
-        }
-        for waiting in tries { waiting.resume() }
-        for waiting in resets {
-            if let failure { waiting.resume(throwing: failure) } else { waiting.resume() }
-        }
-    }
-
-    /// False when the host was closed, which is final, or the shard is to be erased first.
-    private func change(to new: State) -> Bool {
-        life.withLock { life in
-            if case .closed = life.state { return false }
-            if case .opening = new {} else if life.isToBeErased { return false }
-            set(new, &life)
-            return true
-        }
-    }
-
-    private func set(_ new: State, _ life: inout Life) {
-        life.state = new
-        if case .serving = new { onChange(true) } else { onChange(false) }
     }
 
     private func fields(of failure: StoreError) -> Logger.Fields {

@@ -71,7 +71,7 @@ final class ServerCore: @unchecked Sendable {
         self.connectionHandler = connectionHandler
         self.options = options
         self.handle = handle
-        calls = RunningCalls(limit: options.maxConcurrentCalls)
+        calls = RunningCalls(limit: options.maxConcurrentCalls, onEnd: options.callEnded)
         let count = max(1, options.completionQueues)
         // The queues, and what accepts connections.
         let end = EndSignal(parts: count + 1)

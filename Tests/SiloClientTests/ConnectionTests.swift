@@ -6,9 +6,10 @@ import SiloCore
 import SiloServer
 import SiloTesting
 import Synchronization
+import TestSupport
 import Testing
 
-@Suite struct ConnectionTests {
+@Suite(.timeLimit(.minutes(10))) struct ConnectionTests {
     // MARK: Addresses
 
     @Test(arguments: [

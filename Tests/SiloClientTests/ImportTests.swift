@@ -2,9 +2,10 @@ import Foundation
 import SiloClient
 import SiloEngine
 import SiloServer
+import TestSupport
 import Testing
 
-@Suite struct ImportTests {
+@Suite(.timeLimit(.minutes(10))) struct ImportTests {
     private func moment(_ seconds: Double) -> Date { Date(timeIntervalSince1970: 1_700_000_000 + seconds) }
 
     @Test func jobsComeWithTheirPastAndGoOnWhereTheyWere() async throws {
@@ -38,13 +39,15 @@ import Testing
 
     @Test func eachRefusalIsTheJobsOwn() async throws {
         let server = try await TestServer()
-        let (worker, task) = server.worker("busy") { _ in
-            try? await Task.sleep(for: .seconds(60))
+        let started = Tally()
+        let (_, task) = server.worker("busy") { _ in
+            started.add()
+            await untilCancelled()
             return .cancelled
         }
         let busy = [ImportedJob(id: "b1", try NewJob("busy", 1)), ImportedJob(id: "b2", try NewJob("busy", 1))]
         _ = try await server.client.importJobs(busy)
-        try await eventually { worker.runningTasks == 2 }
+        try await started.until(2)
         // When all of them run the server refuses the call as a whole.
         for (job, result) in zip(busy, try await server.client.importJobs(busy)) {
             guard case .failure(.refused(let text)) = result else { Issue.record("\(result)"); continue }

@@ -4,10 +4,11 @@ import SiloAPI
 @testable import SiloClient
 import SiloCore
 import SiloTesting
+import TestSupport
 import Testing
 
 /// Outcomes and servers that do not take them, on simulated time.
-@Suite struct OutcomeTests {
+@Suite(.timeLimit(.minutes(10))) struct OutcomeTests {
     private static let away = Status(.unavailable, "failed to connect to all addresses")
 
     private static func isReport(_ path: String) -> Bool {

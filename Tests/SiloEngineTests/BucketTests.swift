@@ -57,7 +57,7 @@ private struct Model {
     }
 }
 
-@Suite struct BucketTests {
+@Suite(.timeLimit(.minutes(10))) struct BucketTests {
     private static let kinds = [
         rateLimit("k", 3, per: 50), rateLimit("k", 5, per: 40, hits: 2), rateLimit("k", 1, per: 7),
         rateLimit("k", 3, per: 50, leaky: true), rateLimit("k", 2, per: 30, hits: 2, leaky: true, burst: 5),
@@ -290,7 +290,7 @@ private struct Model {
     }
 }
 
-@Suite struct CalendarPeriodTests {
+@Suite(.timeLimit(.minutes(10))) struct CalendarPeriodTests {
     private static let calendar: Calendar = {
         var calendar = Calendar(identifier: .gregorian)
         calendar.timeZone = TimeZone(secondsFromGMT: 0) ?? .gmt

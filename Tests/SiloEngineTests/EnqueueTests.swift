@@ -5,7 +5,7 @@ import SiloStore
 import SiloTesting
 import Testing
 
-@Suite struct EnqueueTests {
+@Suite(.timeLimit(.minutes(10))) struct EnqueueTests {
     @Test("J18: a new job is scheduled for attempt 1, and nothing else is said of it")
     func stored() async throws {
         let bench = try await Bench.open()

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct FairnessTests {
+@Suite(.timeLimit(.minutes(10))) struct FairnessTests {
     private func backlog(_ bench: Bench, _ tenant: String, _ count: Int) async throws {
         let name = Tenant(tenant)
         let jobs = (0..<count).map { Enqueue(tenant: name, id: JobID("\(tenant)\($0)"), taskGroup: "g") }

@@ -7,7 +7,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct LeaseTests {
+@Suite(.timeLimit(.minutes(10))) struct LeaseTests {
     @Test("J3 J21: a leased job runs, under a lease that ends in the future, and waits nowhere")
     func leased() async throws {
         let bench = try await Bench.open()

@@ -1,12 +1,13 @@
 import SiloCore
 import SiloStore
 import SiloTesting
+import TestSupport
 import Testing
 
 @testable import SiloEngine
 
 /// What memory keeps has a bound, and falls again after a peak.
-@Suite struct MemoryBoundTests {
+@Suite(.timeLimit(.minutes(10))) struct MemoryBoundTests {
     @Test("B2: names of task groups that workers ask for are remembered up to a bound")
     func polls() {
         let polls = Polls(groupsMax: 100)
@@ -30,7 +31,7 @@ import Testing
             let object = Held()
             held = object
             let gone = bench.shard.lease(Lease(worker: "w", group: "g", taskCountMax: 1), waitMilliseconds: 60_000) { _ in object.touch() }
-            try await eventually("it waits") { bench.shard.counts.waitingWorkers == 1 }
+            try await bench.until("it waits") { bench.shard.counts.waitingWorkers == 1 }
             gone.abandon()
         }
         #expect(held == nil, "what the caller left is let go at once")

@@ -5,7 +5,7 @@ import SiloTesting
 import Testing
 
 /// Who comes first among those that could come at the same time.
-@Suite struct OrderTests {
+@Suite(.timeLimit(.minutes(10))) struct OrderTests {
     private static let steps = (1...12).map { "step-\($0)" }
 
     @Test("jobs of one millisecond run in the order of their batch, then of their arrival", arguments: [false, true])

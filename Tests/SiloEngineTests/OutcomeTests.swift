@@ -25,7 +25,7 @@ enum Reported: CaseIterable, Sendable {
     }
 }
 
-@Suite struct OutcomeTests {
+@Suite(.timeLimit(.minutes(10))) struct OutcomeTests {
     @Test("J4 J7 J8 J9: an outcome ends the attempt and the job: no lease, no task", arguments: Reported.allCases)
     func ends(reported: Reported) async throws {
         let bench = try await Bench.open()

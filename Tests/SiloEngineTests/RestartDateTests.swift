@@ -3,7 +3,7 @@ import SiloTesting
 import Testing
 
 /// When a job that is restarted starts.
-@Suite struct RestartDateTests {
+@Suite(.timeLimit(.minutes(10))) struct RestartDateTests {
     @Test("a job that was expedited past its date starts at once when it is restarted", arguments: ["waiting", "failed", "cancelled"])
     func expedited(how: String) async throws {
         let bench = try await Bench.open()

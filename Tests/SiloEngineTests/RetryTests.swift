@@ -15,7 +15,7 @@ extension StorageV1.RetryPolicy {
     }
 }
 
-@Suite struct RetryTests {
+@Suite(.timeLimit(.minutes(10))) struct RetryTests {
 
     @Test("backoff is initial * factor^n, capped", arguments: [
         (policy(9), 0, 1000), (policy(9), 1, 2000), (policy(9), 2, 4000), (policy(9), 9, 512_000),

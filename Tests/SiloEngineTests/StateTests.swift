@@ -68,7 +68,7 @@ enum Stage: CaseIterable, Sendable {
 }
 
 /// Every operation at every stage of a job's life: what it leaves, or how it is refused.
-@Suite struct StateTests {
+@Suite(.timeLimit(.minutes(10))) struct StateTests {
     /// Expects `operation` at `stage` to be refused with `refused`, changing nothing, or to leave the job in `after`.
     private func check(
         _ stage: Stage, _ refused: SiloError?, leaves after: JobStatusName?, _ location: SourceLocation = #_sourceLocation,

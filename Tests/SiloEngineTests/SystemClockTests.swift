@@ -2,7 +2,7 @@ import Testing
 
 @testable import SiloCore
 
-@Suite struct SystemClockTests {
+@Suite(.timeLimit(.minutes(10))) struct SystemClockTests {
     private static let second: Int64 = 1_000_000_000
 
     @Test("a small correction is made up for by a tenth of the time, either way", arguments: [1, -1] as [Int64])

@@ -20,7 +20,7 @@ extension Line {
     fileprivate func remove(_ order: UInt64) { window.remove(Position(order: order, arrival: 0, job: JobID("job\(order)"))) }
 }
 
-@Suite struct WaitingLinesTests {
+@Suite(.timeLimit(.minutes(10))) struct WaitingLinesTests {
     private let limit = SlotLimit(Bench.tenant, LimitKey("x"), nil, drops: 0)
 
     /// A line named by number that waits at the limit with a job of each order.

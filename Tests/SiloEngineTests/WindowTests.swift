@@ -7,7 +7,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct WindowTests {
+@Suite(.timeLimit(.minutes(10))) struct WindowTests {
     private func small(_ settings: inout EngineSettings) {
         settings.windowMax = 4
         settings.pageRows = 3

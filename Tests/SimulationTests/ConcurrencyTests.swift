@@ -183,7 +183,7 @@ extension Bytes {
     fileprivate func hasSuffix(_ text: String) -> Bool { Bytes(suffix(text.utf8.count + 2)) == Bytes(text.utf8) + [0, 1] }
 }
 
-@Suite struct ConcurrencyTests {
+@Suite(.timeLimit(.minutes(20))) struct ConcurrencyTests {
     @Test("J1 J2 J23 J28 J31 J32: a crowd at once, through crashes: nothing acknowledged is lost, no task is given twice, counts hold")
     func crowd() async {
         await Seeds.forEach(Seeds.range(15)) { seed in try await Crowd(seed: seed).run() }

@@ -106,7 +106,7 @@ private final class SmallService: Sendable {
     }
 }
 
-@Suite struct SubstrateTests {
+@Suite(.timeLimit(.minutes(20))) struct SubstrateTests {
     @Test(arguments: [UInt64(1), 2, 3])
     func everyAcknowledgedJobEndsAndTheSameSeedGivesTheSameRun(_ seed: UInt64) throws {
         let first = SmallService(seed: seed, keeping: .all)

@@ -9,7 +9,7 @@ import Synchronization
 import Testing
 
 /// What a simulated world is made of.
-@Suite struct WorldTests {
+@Suite(.timeLimit(.minutes(20))) struct WorldTests {
     @Test func timeJumpsToTheNextMomentAndSleepersWakeInOrder() throws {
         let world = SimulatedWorld(seed: 1)
         let begun = world.clock.now

@@ -1,8 +1,9 @@
 import Foundation
 import SlateDB
+import TestSupport
 import Testing
 
-@Suite struct DurabilityTests {
+@Suite(.timeLimit(.minutes(10))) struct DurabilityTests {
     private var options: OpenOptions {
         var options = OpenOptions()
         options.settings["flush_interval"] = "\"3600s\""

@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import SlateDB
 
 /// Which log files are torn is judged by their last bytes, whose meaning belongs to one release of SlateDB.
-@Suite struct TornLogTests {
+@Suite(.timeLimit(.minutes(10))) struct TornLogTests {
     /// A log file that SlateDB 0.17.0 wrote: one row, `a` = `1`.
     private static let written = """
         AAEBYTEAAAAAAAAAAQQAAAGiIeYypQAAAAGKpjWiDAAAAAAABgAIAAQABgAAAAQAAAABAAAADAAAAAgACAAAAAQACAAAAAQAAAAIAAAAAAAAAA

@@ -37,11 +37,13 @@ public final class Shard: Sendable {
     ///   - rateLimiter: is asked instead of the shard's own buckets.
     ///   - budgets: memory that it shares with other shards; nil: it has its own, as large as the settings say.
     ///   - onHealed: is told once of each kind of broken invariant that was mended in passing; see `ShardCounts.healed`.
+    ///   - onTurn: is told that a turn of the loop is over and its counts are to be read, before anybody is answered. Must not block.
     ///   - onAudit: is told what each audit of the limits found; see `EngineSettings.auditMilliseconds`.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
         clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), executor: (any TaskExecutor)? = nil,
         rateLimiter: (any RateLimiter)? = nil, budgets: MemoryBudgets? = nil,
+        onTurn: @escaping @Sendable () -> Void = {},
         onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in },
         onHealed: @escaping @Sendable (HealedFault) -> Void = { _ in }
     ) async throws(StoreError) -> Shard {
@@ -55,7 +57,7 @@ public final class Shard: Sendable {
         let mailbox = Mailbox(
             clock: clock, countMax: settings.unansweredMax, budget: budgets.inHand, renewalBytesMax: settings.renewalBytesMax
         )
-        let gauge = ShardGauge()
+        let gauge = ShardGauge(onTurn: onTurn)
         let polls = memory.polls
         gauge.update(from: memory)
         let committer = Committer(

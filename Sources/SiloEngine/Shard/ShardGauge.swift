@@ -26,6 +26,10 @@ final class ShardGauge: Sendable {
     /// Task groups that have work for a worker.
     private let groups = Mutex<Set<TaskGroup>>([])
     private let audits = Mutex<(count: Int, last: HolderAudit.Report)>((0, HolderAudit.Report()))
+    /// Is told after each turn of the loop, when all of this says what the turn did.
+    private let onTurn: @Sendable () -> Void
+
+    init(onTurn: @escaping @Sendable () -> Void) { self.onTurn = onTurn }
 
     var current: ShardCounts { counts.withLock { $0 } }
 
@@ -36,6 +40,7 @@ final class ShardGauge: Sendable {
             limits: memory.limits.count, lines: memory.limits.lines.count, healed: memory.healed.counts
         )
         counts.withLock { $0 = new }
+        defer { onTurn() }
         let changed = memory.takeChangedGroups()
         guard !changed.isEmpty else { return }
         groups.withLock { groups in

@@ -64,7 +64,7 @@ def deadline(channel):
 
 def cancel(channel):
     call = unary(channel, "Wait").future(b"")
-    time.sleep(0.3)
+    sys.stdin.read()  # ends when the call has arrived
     call.cancel()
 
 
@@ -78,12 +78,13 @@ def streaming(channel):
 
 
 def slow_reader(channel):
-    """Reads three messages of an endless stream, waits and goes away."""
+    """Reads three messages of an endless stream, and goes away when the test says so."""
     method = channel.unary_stream("/test.Test/Endless", request_serializer=None, response_deserializer=None)
     call = method(b"")
     for _ in range(3):
         assert len(next(call)) == 65536
-    time.sleep(1.5)
+    print("has read three", flush=True)
+    sys.stdin.read()
     call.cancel()
 
 
@@ -215,9 +216,9 @@ def hold(channel):
     unary(channel, "Wait")(b"")
 
 
-def sleep(channel):
-    """Waits for an answer that takes a while, unless killed."""
-    unary(channel, "Sleep")(b"1500")
+def late(channel):
+    """Waits for an answer until killed."""
+    unary(channel, "Late")(b"")
 
 
 def tls(_, port, folder, expectation):

@@ -79,7 +79,8 @@ let package = Package(
         program("limits", ["SiloClient", "CommandLineTool"], path: "examples/limits"),
 
         // Tests in Swift. Those that drive the built programs from outside are in Tests/Integration, in Python.
-        // What tests wait with, and other programs that they start; it knows nothing of Silo, and is in no program of ours but the simulator.
+        // What tests wait with, and other programs that they start; it knows nothing of Silo, and is in no program of ours but
+        // the simulator.
         .systemLibrary(name: "CProcess", path: "Tests/CProcess"),
         module("TestSupport", ["CProcess"], path: "Tests/TestSupport"),
         tests("SlateDBTests", ["SlateDB", "TestSupport"]),

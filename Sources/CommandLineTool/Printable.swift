@@ -1,7 +1,7 @@
 extension String {
-    /// The text without anything that a terminal would act on, or that would make it look like another: control characters (C0, DEL,
-    /// C1), those that end a line, and those that turn the direction of writing come as JSON writes them, such as `\u001b`. What
-    /// others wrote goes to a terminal in this form only.
+    /// The text without anything that a terminal would act on, or that would make it look like another: control characters (C0,
+    /// DEL, C1), those that end a line, and those that turn the direction of writing come as JSON writes them, such as `\u001b`.
+    /// What others wrote goes to a terminal in this form only.
     public var printable: String { escaped(Self.isUnprintable) }
 
     /// The same for a text of several lines, which stay.

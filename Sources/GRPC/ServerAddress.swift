@@ -1,7 +1,7 @@
 /// Where a server is and how to speak to it, read from what people write: `host:port`, `http://host:port` or `https://host:port`.
 ///
-/// `https` means TLS and `http` means plain text. Without a scheme the caller's options decide, so that a secret never travels in the
-/// clear to a server that was named with `https`.
+/// `https` means TLS and `http` means plain text. Without a scheme the caller's options decide, so that a secret never travels in
+/// the clear to a server that was named with `https`.
 public struct ServerAddress: Hashable, Sendable {
     /// What a channel takes as its target.
     public let target: String

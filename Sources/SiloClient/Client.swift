@@ -14,8 +14,8 @@ public final class Client: Sendable {
     var surroundings: Surroundings { lanes.own }
     var retry: Retry { Retry(connections: connections, clock: surroundings.clock) }
 
-    /// Does not connect before the first call. Servers that make no sense, or contradict the other options, show in the calls: they end
-    /// with `.invalidArgument`.
+    /// Does not connect before the first call. Servers that make no sense, or contradict the other options, show in the calls:
+    /// they end with `.invalidArgument`.
     public convenience init(_ options: ClientOptions) {
         self.init(options, in: .system) { target, tls in
             var channel = ChannelOptions()

@@ -100,8 +100,8 @@ final class Connections: Sendable {
         try await call(method, request, at: address, timeout: options.timeout.map { $0 + wait })
     }
 
-    /// The next call to an address takes a new connection if nothing was heard on this one since `begun`: a peer may have vanished
-    /// without a word. What is under way on the old one may still end there.
+    /// The next call to an address takes a new connection if nothing was heard on this one since `begun`: a peer may have
+    /// vanished without a word. What is under way on the old one may still end there.
     func suspect(_ address: String, silentSince begun: Timestamp) {
         guard let target = (try? ServerAddress(address))?.target, let link = state.withLock({ $0.links[target] }) else { return }
         leave(link, to: target, silentSince: begun)
@@ -135,7 +135,8 @@ final class Connections: Sendable {
         return try await refresh()
     }
 
-    /// Asks where the shards are: the servers side by side, and the first answer counts. Who asks while somebody does shares the answer.
+    /// Asks where the shards are: the servers side by side, and the first answer counts. Who asks while somebody does shares the
+    /// answer.
     @discardableResult
     func refresh() async throws(Status) -> Topology {
         let refreshing = state.withLock { state in

@@ -1,6 +1,7 @@
 package import Foundation
 
-/// Finds whole numbers in JSON that no 64 bits hold. `JSONSerialization` makes floating-point numbers of them, silently other ones.
+/// Finds whole numbers in JSON that no 64 bits hold. `JSONSerialization` makes floating-point numbers of them, silently other
+/// ones.
 package enum JSONIntegers {
     /// The first that lies below -2^63 or above 2^64 - 1, as it is written. Numbers with a point or an exponent are not whole.
     package static func unfit(in json: Data) -> String? {

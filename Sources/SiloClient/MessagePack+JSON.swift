@@ -2,7 +2,8 @@ public import Foundation
 
 extension MessagePack {
     /// The value of a JSON document. Object keys come in alphabetical order.
-    /// - Throws: `.undecodable` when it is none, or has a whole number that MessagePack does not hold: it would become another one.
+    /// - Throws: `.undecodable` when it is none, or has a whole number that MessagePack does not hold: it would become another
+    ///   one.
     public init(json: Data) throws(ClientError) {
         if let number = JSONIntegers.unfit(in: json) {
             throw .undecodable("the whole number \(number) does not lie between -2^63 and 2^64 - 1; write it as a text, in quotes")
@@ -37,8 +38,8 @@ extension MessagePack {
         }
     }
 
-    /// The same value for `JSONSerialization`. Binary becomes base 64, a timestamp its ISO 8601 form, JavaScript's `undefined` null as
-    /// JavaScript itself writes it; keys that are no text, their description.
+    /// The same value for `JSONSerialization`. Binary becomes base 64, a timestamp its ISO 8601 form, JavaScript's `undefined`
+    /// null as JavaScript itself writes it; keys that are no text, their description.
     public var jsonValue: Any {
         if let date { return date.text }
         if isUndefined { return NSNull() }

@@ -17,7 +17,8 @@ public struct Payload: Equatable, Sendable {
         bytes = try MessagePack(json: json).bytes
     }
 
-    /// The value that was encoded. A `Date` is read from what this library writes, and from the timestamps of others. Throws `.undecodable`.
+    /// The value that was encoded. A `Date` is read from what this library writes, and from the timestamps of others. Throws
+    /// `.undecodable`.
     public func decode<Value: Decodable>(as type: Value.Type = Value.self) throws -> Value {
         do {
             let decoder = JSONDecoder()

@@ -14,8 +14,8 @@ public enum StorageLog {
         public let text: String
     }
 
-    /// What the object store did not answer well lately: such calls are repeated, and nothing else is heard of them until they fail
-    /// for good. Nil when all is well, or `forward` was not told to send messages of level `info`.
+    /// What the object store did not answer well lately: such calls are repeated, and nothing else is heard of them until they
+    /// fail for good. Nil when all is well, or `forward` was not told to send messages of level `info`.
     public static var trouble: String? { lastTrouble.withLock { $0 } }
 
     /// Forgets what was wrong before.

@@ -1,8 +1,8 @@
 import Foundation
 import Protobuf
 
-/// A JSON document as text. Foundation writes dictionaries only, in which names that Unicode holds equal are one; a `TextMap` keeps
-/// them apart.
+/// A JSON document as text. Foundation writes dictionaries only, in which names that Unicode holds equal are one; a `TextMap`
+/// keeps them apart.
 struct JSONText {
     /// Each value on a line of its own.
     let isPretty: Bool

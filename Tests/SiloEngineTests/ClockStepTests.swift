@@ -5,7 +5,8 @@ import Testing
 
 @testable import SiloEngine
 
-/// The wall clock is set while a shard is served: lengths of time take as long as they should, dates come when the clock shows them.
+/// The wall clock is set while a shard is served: lengths of time take as long as they should, dates come when the clock shows
+/// them.
 @Suite(.timeLimit(.minutes(10))) struct ClockStepTests {
     private static let steps: [Int64] = [3_600_000, -3_600_000]
 
@@ -169,7 +170,8 @@ import Testing
         bench.clock.step(milliseconds: 3_600_000)
         try await bench.poke()
         #expect(try await bench.drain(5) == ["b"])
-        // Back into a period of which nothing is known: what was used counts in it. It is found out after 50 s, and lasts 40 more.
+        // Back into a period of which nothing is known: what was used counts in it. It is found out after 50 s, and lasts 40
+        // more.
         try await bench.pass(10_000)
         bench.clock.step(milliseconds: -7_200_000 + 20_000)
         try await bench.pass(39_999)

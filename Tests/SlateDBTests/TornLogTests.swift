@@ -40,8 +40,8 @@ import Testing
         #expect(try TornLog.setAside(in: "\(folder.path)/db") == nil)
     }
 
-    /// One in a hundred cuts leaves an end that could be one. Then SlateDB refuses to open, which is loud; to judge more strictly would
-    /// set acknowledged files aside when a byte of their end went bad.
+    /// One in a hundred cuts leaves an end that could be one. Then SlateDB refuses to open, which is loud; to judge more strictly
+    /// would set acknowledged files aside when a byte of their end went bad.
     @Test("a file of release 0.17.0 is torn at nearly every byte that it is cut at, and whenever its end is not written")
     func cutsAreSeen() throws {
         let folder = try TemporaryFolder()

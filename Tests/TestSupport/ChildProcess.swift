@@ -4,9 +4,9 @@ import Synchronization
 
 /// Another program, from its start to its end.
 ///
-/// It gets no descriptors of this process but its own three, so that programs started side by side do not keep each other's pipes open.
-/// A thread of its own reads what it writes and waits for its end, so nobody blocks a thread of Swift's pool. It is killed, with what it
-/// started, when its time is up and when nobody has it any more.
+/// It gets no descriptors of this process but its own three, so that programs started side by side do not keep each other's pipes
+/// open. A thread of its own reads what it writes and waits for its end, so nobody blocks a thread of Swift's pool. It is killed,
+/// with what it started, when its time is up and when nobody has it any more.
 public final class ChildProcess: Sendable {
     public struct Ending: Sendable {
         /// What it exited with; -1 when a signal ended it.

@@ -2,8 +2,8 @@ import Synchronization
 
 /// Tells those who wait that something has changed, so that they look again: instead of looking now and then.
 ///
-/// Whoever waits takes no time from those who work, and no machine is too slow for it. A wait ends with its condition, or with its task:
-/// the time limit of a suite cancels the tests that are still waiting then.
+/// Whoever waits takes no time from those who work, and no machine is too slow for it. A wait ends with its condition, or with
+/// its task: the time limit of a suite cancels the tests that are still waiting then.
 public final class Signal: Sendable {
     private struct State {
         var raised: UInt64 = 0

@@ -2,7 +2,8 @@ import Foundation
 
 func detachThread(_ body: @escaping @Sendable () -> Void) { Thread.detachNewThread(body) }
 
-/// Runs what blocks on a thread of its own: Swift's shared pool has few, and who blocks one holds up tests that have nothing to do with it.
+/// Runs what blocks on a thread of its own: Swift's shared pool has few, and who blocks one holds up tests that have nothing to
+/// do with it.
 public func onThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in
         Thread.detachNewThread { continuation.resume(returning: body()) }

@@ -94,7 +94,8 @@ final class Execution: Sendable {
         return await handler.value
     }
 
-    /// Tells the handler to stop. False when it is done, or was told the same before. A lease that is lost overrides a cancellation.
+    /// Tells the handler to stop. False when it is done, or was told the same before. A lease that is lost overrides a
+    /// cancellation.
     @discardableResult
     func end(_ ending: Ending) -> Bool {
         let (isNews, cancel, waiter): (Bool, (@Sendable () -> Void)?, CheckedContinuation<Void, Never>?) = state.withLock { state in

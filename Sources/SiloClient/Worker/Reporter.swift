@@ -3,8 +3,8 @@ import SiloAPI
 import SiloCore
 import Synchronization
 
-/// Sends outcomes to their shards, again and again until they are taken or refused for good: work that is done is not lost because
-/// a server is away. Those that come while a call is on its way share the next one.
+/// Sends outcomes to their shards, again and again until they are taken or refused for good: work that is done is not lost
+/// because a server is away. Those that come while a call is on its way share the next one.
 final class Reporter: Sendable {
     private typealias Waiting = (request: SiloV1.ReportOutcomeRequest, continuation: CheckedContinuation<Status?, Never>)
     private struct Line {

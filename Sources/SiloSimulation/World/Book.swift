@@ -60,7 +60,8 @@ final class Book: Sendable {
     var acknowledged: [JobName] { state.withLock { $0.jobs.filter { $0.value.isAcknowledged }.keys.sorted() } }
     var counts: (enqueued: Int, succeeded: Int) { state.withLock { ($0.enqueued, $0.finished) } }
 
-    /// A lease that ended with no word from its worker is not counted, a bounded number of times: its attempt is given to another.
+    /// A lease that ended with no word from its worker is not counted, a bounded number of times: its attempt is given to
+    /// another.
     private func mayComeAgain(_ given: (asked: Timestamp, count: Int), at now: Timestamp) -> Bool {
         now - given.asked >= leaseMilliseconds && given.count <= EngineSettings().unheardLeasesMax
     }

@@ -62,18 +62,21 @@ let package = Package(
         module("SiloStore", ["SiloCore", "SlateDB", "Protobuf"]),
         module("SiloEngine", ["SiloCore", "SiloStore", "Protobuf"]),
         module("SiloTelemetry"),
-        module("SiloServer", ["SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "GRPC", "Protobuf"]),
+        module("SiloServer", ["SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "SlateDB", "GRPC", "Protobuf"]),
         module("SiloClient", ["SiloCore", "SiloAPI", "GRPC", "Protobuf", "CMsgPack"]),
         module("SiloTesting", ["SiloCore", "SiloStore", "SlateDB", "Protobuf", "TestSupport"]),
         module("SiloSimulation", [
-            "SiloTesting", "SiloServer", "SiloClient", "SiloEngine", "SiloStore", "SiloAPI", "SiloCore", "SiloTelemetry", "GRPC", "Protobuf",
+            "SiloTesting", "SiloServer", "SiloClient", "SiloEngine", "SiloStore", "SiloAPI", "SiloCore", "SiloTelemetry", "GRPC",
+            "Protobuf",
         ]),
         module("CommandLineTool", []),
 
         // Programs.
         program("silo", ["SiloServer", "SiloEngine", "SiloTelemetry", "SlateDB", "GRPC", "CommandLineTool", "CMalloc"]),
         program("siloctl", ["SiloClient", "SiloAPI", "SiloCore", "GRPC", "Protobuf", "CommandLineTool"]),
-        program("silo-bench", ["SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool"]),
+        program("silo-bench", [
+            "SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool",
+        ]),
         program("silo-simulate", ["SiloSimulation", "SiloTesting", "SiloCore", "CommandLineTool"]),
         program("checksum", ["SiloClient", "CommandLineTool", "CCrypto"], path: "examples/checksum", exclude: ["README.md"]),
         program("limits", ["SiloClient", "CommandLineTool"], path: "examples/limits"),
@@ -93,8 +96,8 @@ let package = Package(
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "Protobuf",
         ]),
         tests("SiloServerTests", [
-            "SiloServer", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "SlateDB", "GRPC", "Protobuf",
-            "TestSupport",
+            "SiloServer", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "SlateDB", "GRPC",
+            "Protobuf", "TestSupport",
         ]),
         tests("SiloClientTests", [
             "SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloTesting", "SiloAPI", "SiloCore", "GRPC", "Protobuf",

@@ -51,7 +51,9 @@ public struct Arguments: Sendable {
 
         let command = usage.command(words)
         if given.contains(where: { $0.name == "version" }) { return .show("\(usage.program) \(version)") }
-        if given.contains(where: { $0.name == "help" }) { return .show(usage.help(command?.name.isEmpty ?? true ? nil : command, words)) }
+        if given.contains(where: { $0.name == "help" }) {
+            return .show(usage.help(command?.name.isEmpty ?? true ? nil : command, words))
+        }
         guard let command else {
             throw Mistake(words.isEmpty ? "a command is needed" : "unknown command \(words.joined(separator: " "))")
         }
@@ -87,7 +89,8 @@ public struct Arguments: Sendable {
     public func number(_ name: String, default value: Int, in range: ClosedRange<Int>) throws(Mistake) -> Int {
         guard let text = values[name] else { return value }
         guard let number = Int(text), range.contains(number) else {
-            let bound = range.upperBound == .max ? "of \(range.lowerBound) or more" : "from \(range.lowerBound) to \(range.upperBound)"
+            let bound =
+                range.upperBound == .max ? "of \(range.lowerBound) or more" : "from \(range.lowerBound) to \(range.upperBound)"
             throw Mistake("--\(name) must be a whole number \(bound), not \(text)")
         }
         return number

@@ -5,7 +5,9 @@ extension String {
     public var printable: String { escaped(Self.isUnprintable) }
 
     /// The same for a text of several lines, which stay.
-    var printableLines: String { split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable }.joined(separator: "\n") }
+    var printableLines: String {
+        split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable }.joined(separator: "\n")
+    }
 
     /// The same for a JSON document, whose texts have no C0 controls, and whose layout stays.
     public var printableJSON: String { escaped { !$0.isASCII && Self.isUnprintable($0) || $0 == "\u{7f}" } }

@@ -86,7 +86,9 @@ public struct Usage: Sendable {
             lines += ["usage: \(program) \(command.title) [options]", "", command.help]
             if !command.details.isEmpty { lines += ["", command.details] }
         } else {
-            if let main { lines += ["usage: " + [program, main.title, "[options]"].filter { !$0.isEmpty }.joined(separator: " ")] }
+            if let main {
+                lines += ["usage: " + [program, main.title, "[options]"].filter { !$0.isEmpty }.joined(separator: " ")]
+            }
             let named = commands.filter { !$0.name.isEmpty }
             let asked = named.filter { $0.words.map(String.init).starts(with: words) }
             if !named.isEmpty {

@@ -89,7 +89,8 @@ public final class Client: Sendable {
                         request.jobs = batch.map { jobs[$0].request(id: ids[$0], shard: "") }
                         let response = try await connections.call(SiloV1.Silo.enqueueBatch, request, at: address)
                         guard response.results.count == batch.count else {
-                            throw Status(.internalError, "the answer has \(response.results.count) results for \(batch.count) jobs")
+                            throw Status(
+                                .internalError, "the answer has \(response.results.count) results for \(batch.count) jobs")
                         }
                         return zip(batch, response.results).map { place, answer in
                             // As for a single job: an earlier send got through.

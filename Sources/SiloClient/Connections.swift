@@ -65,10 +65,11 @@ final class Connections: Sendable {
         guard isSeed else { return options.tls ?? (isSecure || address.isSecure == true ? ClientTLS() : nil) }
         let tls = try address.tls(options.tls)
         guard tls == nil, isSecure else { return tls }
-        throw ServerAddress.Mistake(description: """
-            some servers are named with https:// and \(address.target) is not: write https:// before each, so that none gets the token \
-            in plain text
-            """)
+        throw ServerAddress.Mistake(
+            description: """
+                some servers are named with https:// and \(address.target) is not: write https:// before each, so that none gets \
+                the token in plain text
+                """)
     }
 
     /// One call, without repetition.
@@ -170,7 +171,8 @@ final class Connections: Sendable {
                 group.addTask {
                     do throws(Status) {
                         let timeout = min(self.options.timeout ?? Self.askedTimeout, Self.askedTimeout)
-                        return .success(Topology(try await self.call(SiloV1.Silo.getClusterInfo, .init(), at: address, timeout: timeout)))
+                        return .success(
+                            Topology(try await self.call(SiloV1.Silo.getClusterInfo, .init(), at: address, timeout: timeout)))
                     } catch {
                         return .failure(error)
                     }

@@ -54,15 +54,19 @@ extension Client {
                         request.jobs = batch.map { jobs[$0].request(shard: shard) }
                         let response = try await connections.call(SiloV1.Silo.importJobs, request, at: address)
                         guard response.results.count == batch.count else {
-                            throw Status(.internalError, "the answer has \(response.results.count) results for \(batch.count) jobs")
+                            throw Status(
+                                .internalError, "the answer has \(response.results.count) results for \(batch.count) jobs")
                         }
                         let refusals = response.results.map { $0.success ? nil : Status(refusal: $0.error ?? "") }
                         // They are of one shard: when it has moved, or cannot be reached now, it takes none of them.
-                        if let first = refusals.first ?? nil, refusals.allSatisfy({ $0?.isWorthAnotherTry ?? false }) { throw first }
+                        if let first = refusals.first ?? nil, refusals.allSatisfy({ $0?.isWorthAnotherTry ?? false }) {
+                            throw first
+                        }
                         return zip(response.results, refusals).map { ($0.status, $1) }
                     }
                     for (place, (status, refusal)) in zip(batch, answers) {
-                        results[place] = refusal.map { .failure(ClientError($0, job: jobs[place].id)) } ?? .success(JobStatus(status))
+                        results[place] =
+                            refusal.map { .failure(ClientError($0, job: jobs[place].id)) } ?? .success(JobStatus(status))
                     }
                 } catch {
                     for place in batch {

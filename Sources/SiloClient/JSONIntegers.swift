@@ -23,7 +23,9 @@ package enum JSONIntegers {
     }
 
     private static func unfit(_ digits: Slice<UnsafeRawBufferPointer>) -> String? {
-        guard !digits.contains(where: { [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains($0) }) else { return nil }
+        guard !digits.contains(where: { [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains($0) }) else {
+            return nil
+        }
         let text = String(decoding: digits, as: UTF8.self)
         return Int64(text) == nil && UInt64(text) == nil ? text : nil
     }

@@ -6,7 +6,8 @@ extension MessagePack {
     ///   one.
     public init(json: Data) throws(ClientError) {
         if let number = JSONIntegers.unfit(in: json) {
-            throw .undecodable("the whole number \(number) does not lie between -2^63 and 2^64 - 1; write it as a text, in quotes")
+            throw .undecodable(
+                "the whole number \(number) does not lie between -2^63 and 2^64 - 1; write it as a text, in quotes")
         }
         // A zero byte is a sign of another encoding than UTF-8, in which the numbers were not looked for.
         guard !json.contains(0), let value = try? JSONSerialization.jsonObject(with: json, options: .fragmentsAllowed),

@@ -47,6 +47,7 @@ public struct Payload: Equatable, Sendable {
         guard let document = bytes.isEmpty ? .null : MessagePack(bytes) else {
             throw ClientError.undecodable("the payload is no MessagePack document")
         }
-        return try JSONSerialization.data(withJSONObject: document.jsonValue, options: options.union([.fragmentsAllowed, .sortedKeys]))
+        return try JSONSerialization.data(
+            withJSONObject: document.jsonValue, options: options.union([.fragmentsAllowed, .sortedKeys]))
     }
 }

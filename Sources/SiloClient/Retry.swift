@@ -17,7 +17,8 @@ struct Retry: Sendable {
     ///   - triesMax: sends that are repeated at most; nil: until the task is cancelled, or a refusal is final.
     ///   - send: one try: the shard, its address, and how many tries came before.
     func run<Answer: Sendable>(
-        _ target: Target, triesMax: Int?, _ send: (_ shard: String, _ address: String, _ tries: Int) async throws(Status) -> Answer
+        _ target: Target, triesMax: Int?,
+        _ send: (_ shard: String, _ address: String, _ tries: Int) async throws(Status) -> Answer
     ) async throws(Status) -> Answer {
         var pause = connections.options.retryPause
         var tries = 0
@@ -37,7 +38,9 @@ struct Retry: Sendable {
                     if error.isWrongShard, case .shard = target, connections.isGone(shard) { throw error }
                 }
             }
-            do { try await clock.sleep(milliseconds: pause.milliseconds) } catch { throw Status(.cancelled, "the caller was cancelled") }
+            do { try await clock.sleep(milliseconds: pause.milliseconds) } catch {
+                throw Status(.cancelled, "the caller was cancelled")
+            }
             pause = min(pause * 2, .seconds(5))
             tries += 1
             Probe.clientRepeated.reached()

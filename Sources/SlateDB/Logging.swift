@@ -25,7 +25,9 @@ public enum StorageLog {
     private static let troubleScalarsMax = 300
 
     fileprivate static func note(_ message: Message) {
-        guard message.target == "object_store::client::retry" || message.target == "slatedb::retrying_object_store" else { return }
+        guard message.target == "object_store::client::retry" || message.target == "slatedb::retrying_object_store" else {
+            return
+        }
         let text = String(message.text.unicodeScalars.prefix(troubleScalarsMax))
         lastTrouble.withLock { $0 = text }
     }

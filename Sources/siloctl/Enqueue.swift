@@ -10,7 +10,8 @@ func enqueue(_ arguments: Arguments, _ output: Output) async throws {
     if arguments.operands[1] == "-" { text = try FileHandle.standardInput.readToEnd() ?? Data() }
     let payload: MessagePack
     do { payload = try MessagePack(json: text) } catch {
-        throw Arguments.Mistake(error == .undecodable("not a JSON document") ? "<json> is no JSON document" : "<json> cannot be stored: \(error)")
+        throw Arguments.Mistake(
+            error == .undecodable("not a JSON document") ? "<json> is no JSON document" : "<json> cannot be stored: \(error)")
     }
 
     var request = SiloV1.EnqueueRequest()

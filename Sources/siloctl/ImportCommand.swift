@@ -46,9 +46,11 @@ struct ImportCommand {
     func run() async throws {
         let path = arguments.operands[0]
         let isStandardInput = path == "-"
-        let file = isStandardInput ? try FileHandle.standardInput.readToEnd() ?? Data() : FileManager.default.contents(atPath: path)
+        let file =
+            isStandardInput ? try FileHandle.standardInput.readToEnd() ?? Data() : FileManager.default.contents(atPath: path)
         guard let file else { throw Failure("cannot read \(path)") }
-        guard !file.contains(0), let document = try? JSONSerialization.jsonObject(with: file), let items = document as? [Any] else {
+        guard !file.contains(0), let document = try? JSONSerialization.jsonObject(with: file), let items = document as? [Any]
+        else {
             let name = isStandardInput ? "standard input" : path
             throw Failure("\(name) is no JSON array of jobs; siloctl job import --help shows what goes in")
         }
@@ -100,7 +102,8 @@ struct ImportCommand {
         do {
             let response = try await server.owner(of: shard, info).call(SiloV1.Silo.importJobs, request)
             if response.results.count == jobs.count { return response.results }
-            problem = "the answer has \(response.results.count) results for \(jobs.count) jobs; job get shows whether it is stored"
+            problem =
+                "the answer has \(response.results.count) results for \(jobs.count) jobs; job get shows whether it is stored"
         } catch {
             problem = "\(error)"
         }

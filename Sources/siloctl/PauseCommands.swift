@@ -102,7 +102,8 @@ struct PauseCommands {
             isPartial = isPartial || isMissing
             return [
                 pause.target?.title(of: pause.tenant) ?? "?", Words.distance(pause.sinceMs, from: now),
-                (isMissing ? "(only \(shards) of \(info.shardOwners.count) shards) " : "") + (pause.reason.isEmpty ? "-" : pause.reason),
+                (isMissing ? "(only \(shards) of \(info.shardOwners.count) shards) " : "")
+                    + (pause.reason.isEmpty ? "-" : pause.reason),
             ]
         }
         let advice = ["", "A pause that only some shards have was broken off: pause it again, or resume it."]

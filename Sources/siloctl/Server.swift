@@ -60,7 +60,9 @@ struct Server {
             return given ?? ProcessInfo.processInfo.environment["SILO_AUTH_TOKEN"]
         }
         guard given == nil else { throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other") }
-        guard let content = FileManager.default.contents(atPath: path) else { throw Failure("cannot read \(path), which --auth-token-file names") }
+        guard let content = FileManager.default.contents(atPath: path) else {
+            throw Failure("cannot read \(path), which --auth-token-file names")
+        }
         let token = String(decoding: content, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             throw Failure("\(path) must hold the secret and nothing else: one line of visible ASCII characters")
@@ -68,7 +70,9 @@ struct Server {
         return token
     }
 
-    func call<Request: Message, Response: Message>(_ method: Method<Request, Response>, _ request: Request) async throws -> Response {
+    func call<Request: Message, Response: Message>(_ method: Method<Request, Response>, _ request: Request) async throws
+        -> Response
+    {
         let bytes: [UInt8]
         do {
             bytes = try await channel.unary(method.path, request.serializedBytes(), metadata: headers)

@@ -84,6 +84,7 @@ struct TestServer: Sendable {
             let request = call.withRequest { Array($0) }
             call.respond([1, 2, 3], onUndelivered: { seen.untaken.add(request) })
         }
+        server.register("/test.Test/HowManyWait") { call in call.respond(Array("\(seen.waiting.value)".utf8)) }
         server.register("/test.Test/Wait") { call in
             seen.waiting.add()
             call.onCancel {

@@ -73,7 +73,9 @@ import Testing
             guard case .refused(let text) = error as? ClientError else { return false }
             return text.contains("cannot delete job")
         }
-        await #expect(throws: ClientError.self) { try await handle.awaitResult(every: .milliseconds(5), timeout: .milliseconds(30)) }
+        await #expect(throws: ClientError.self) {
+            try await handle.awaitResult(every: .milliseconds(5), timeout: .milliseconds(30))
+        }
         try await handle.expedite()
         let info = try await handle.info(attempts: true)
         #expect(info.metadata == ["k": "v"])
@@ -127,7 +129,8 @@ import Testing
         let info = try await handle.info(attempts: true)
         #expect(info.payload == large)
         #expect(info.attempts.map(\.number) == [1, 2, 3])
-        #expect(info.attempts.map(\.outcome) == [.failed(code: "E", data: large), .failed(code: "E", data: large), .succeeded(large)])
+        #expect(
+            info.attempts.map(\.outcome) == [.failed(code: "E", data: large), .failed(code: "E", data: large), .succeeded(large)])
         #expect(try await handle.info().attempts.isEmpty)
         #expect(try await handle.status() == .succeeded)
         await server.stop()

@@ -112,7 +112,9 @@ import Testing
     func whatIsTooLargeIsNotRepeated(_ status: Status) throws {
         let calls = try ScriptedServer.simulate { server in
             server.behave { call, _ in call.path == SiloV1.Silo.getJob.path ? .fail(status) : .answer }
-            await #expect { try await server.client().job("j").info() } throws: { $0 as? ClientError == .tooLarge(status.message) }
+            await #expect { try await server.client().job("j").info() } throws: {
+                $0 as? ClientError == .tooLarge(status.message)
+            }
             return server.calls("GetJob").count
         }
         #expect(calls == 1)

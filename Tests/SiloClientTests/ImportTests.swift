@@ -10,7 +10,8 @@ import Testing
 
     @Test func jobsComeWithTheirPastAndGoOnWhereTheyWere() async throws {
         let server = try await TestServer()
-        let failure = ImportedJob.Attempt(startedAt: moment(0), finishedAt: moment(1), .failed(code: "E", data: try Payload("why")))
+        let failure = ImportedJob.Attempt(
+            startedAt: moment(0), finishedAt: moment(1), .failed(code: "E", data: try Payload("why")))
         let success = ImportedJob.Attempt(startedAt: moment(2), finishedAt: moment(3), .succeeded(try Payload([1, 2])))
         let cancel = ImportedJob.Attempt(startedAt: moment(2), finishedAt: moment(3), .cancelled)
         var retried = try NewJob("g", "again")
@@ -26,7 +27,10 @@ import Testing
             ImportedJob(id: "retried", retried, attempts: [failure]),
             ImportedJob(id: "fresh", try NewJob("g", 1)),
         ])
-        #expect(results == [.success(.succeeded), .success(.failed), .success(.cancelled), .success(.scheduled), .success(.scheduled)])
+        #expect(
+            results == [
+                .success(.succeeded), .success(.failed), .success(.cancelled), .success(.scheduled), .success(.scheduled),
+            ])
         #expect(try await server.client.job("done").result() == .succeeded(Payload([1, 2])))
         #expect(try await server.client.job("failed").result() == .failed(code: "E", data: Payload("why")))
         let info = try await server.client.job("retried").info(attempts: true)
@@ -93,7 +97,8 @@ import Testing
         let results = try await server.client.importJobs(jobs)
         #expect(results.count == jobs.count)
         for (index, result) in results.enumerated() {
-            #expect(index == 777 ? result == .failure(.invalidArgument("task_group is required")) : result == .success(.scheduled))
+            #expect(
+                index == 777 ? result == .failure(.invalidArgument("task_group is required")) : result == .success(.scheduled))
         }
         #expect(try await server.client.job("job-42", tenant: "one").info().payload == Payload(42))
         #expect(try await server.client.importJobs([]).isEmpty)

@@ -34,17 +34,22 @@ import Testing
         await server.stop()
     }
 
-    @Test(arguments: [
-        .concurrency("ü/=", max: 1),
-        .floating("api", initialMax: 5, refreshEvery: .seconds(60), metadata: ["url": "x"]),
-        .rate("emails", key: "acme", 100, per: .minutes(1)),
-        .rate("emails", key: "acme", 100, per: .hours(2), hits: 3, algorithm: .leakyBucket()),
-        .rate("emails", key: "acme", 100, per: .calendar(.month), algorithm: .leakyBucket(burst: 7), behavior: [.drainOverLimit, .global]),
-        .rate("emails", key: "acme", 1, per: .milliseconds(1), hits: 0, behavior: .resetRemaining, retry: .init(
-            initialBackoff: .milliseconds(5), maxBackoff: .seconds(1), factor: 1.5, retriesMax: 3
-        )),
-        .rate("emails", key: "acme", 1, per: .calendar(.minute)),
-    ] as [JobLimit])
+    @Test(
+        arguments: [
+            .concurrency("ü/=", max: 1),
+            .floating("api", initialMax: 5, refreshEvery: .seconds(60), metadata: ["url": "x"]),
+            .rate("emails", key: "acme", 100, per: .minutes(1)),
+            .rate("emails", key: "acme", 100, per: .hours(2), hits: 3, algorithm: .leakyBucket()),
+            .rate(
+                "emails", key: "acme", 100, per: .calendar(.month), algorithm: .leakyBucket(burst: 7),
+                behavior: [.drainOverLimit, .global]),
+            .rate(
+                "emails", key: "acme", 1, per: .milliseconds(1), hits: 0, behavior: .resetRemaining,
+                retry: .init(
+                    initialBackoff: .milliseconds(5), maxBackoff: .seconds(1), factor: 1.5, retriesMax: 3
+                )),
+            .rate("emails", key: "acme", 1, per: .calendar(.minute)),
+        ] as [JobLimit])
     func aLimitComesBackAsItWasGiven(limit: JobLimit) async throws {
         let server = try await TestServer()
         var job = try NewJob("g", 1)

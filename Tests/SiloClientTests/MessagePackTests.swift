@@ -4,11 +4,15 @@ import Testing
 
 /// What other languages' libraries write, and what JSON cannot say.
 @Suite(.timeLimit(.minutes(10))) struct MessagePackTests {
-    @Test(arguments: [
-        ([0xd6, 0xff, 0, 0, 0, 1], 1, 0, "1970-01-01T00:00:01Z"),
-        ([0xd7, 0xff, 0, 0, 0, 0x04, 0, 0, 0, 2], 2, 1, "1970-01-01T00:00:02.000000001Z"),
-        ([0xc7, 12, 0xff, 0x1d, 0xcd, 0x65, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], -1, 500_000_000, "1969-12-31T23:59:59.5Z"),
-    ] as [([UInt8], Int64, UInt32, String)])
+    @Test(
+        arguments: [
+            ([0xd6, 0xff, 0, 0, 0, 1], 1, 0, "1970-01-01T00:00:01Z"),
+            ([0xd7, 0xff, 0, 0, 0, 0x04, 0, 0, 0, 2], 2, 1, "1970-01-01T00:00:02.000000001Z"),
+            (
+                [0xc7, 12, 0xff, 0x1d, 0xcd, 0x65, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], -1, 500_000_000,
+                "1969-12-31T23:59:59.5Z"
+            ),
+        ] as [([UInt8], Int64, UInt32, String)])
     func aTimestampIsRead(_ bytes: [UInt8], _ seconds: Int64, _ nanoseconds: UInt32, _ text: String) throws {
         let date = try #require(MessagePack(bytes)?.date)
         #expect(date == MessagePackDate(seconds: seconds, nanoseconds: nanoseconds))
@@ -39,7 +43,9 @@ import Testing
         #expect(try Payload(bytes: [0xd4, 0, 0]).decode(as: Int?.self) == nil)
     }
 
-    @Test(arguments: ["18446744073709551616", "-9223372036854775809", "[1,{\"a\":100000000000000000000000}]", "\"x\", -99999999999999999999"])
+    @Test(arguments: [
+        "18446744073709551616", "-9223372036854775809", "[1,{\"a\":100000000000000000000000}]", "\"x\", -99999999999999999999",
+    ])
     func aWholeNumberThatDoesNotFitIsFound(_ json: String) {
         #expect(JSONIntegers.unfit(in: Data(json.utf8)) != nil)
     }

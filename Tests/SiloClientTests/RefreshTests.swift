@@ -175,7 +175,7 @@ import Testing
     }
 
     @Test func heartbeatsKeepARefreshThatWouldElseExpire() async throws {
-        let server = try await TestServer()
+        let server = try await TestServer { $0.engine.leaseMilliseconds = 10_000 }
         let started = Box<String>()
         let jobs = Tally()
         let release = Gate()

@@ -4,6 +4,7 @@ import Protobuf
 import SiloAPI
 @testable import SiloClient
 import SiloCore
+import SiloEngine
 import SiloServer
 import SiloTelemetry
 import Synchronization
@@ -21,6 +22,8 @@ struct TestServer {
         settings.address = "127.0.0.1:0"
         settings.shardCount = 2
         settings.drain = .milliseconds(200)
+        // No lease ends because the machine is busy.
+        settings.engine.leaseMilliseconds = 600_000
         change(&settings)
         node = try await Node.start(settings, logger: .silent)
         let transport = WatchedTransport(node.address)

@@ -249,7 +249,9 @@ private struct Model {
     @Test("the row of a leaky bucket says nothing any more once all has leaked, at the pace of the slowest that used it")
     func leakyExpires() {
         let now = Moment(1_000_000)
-        let (slow, fast) = (rateLimit("k", 1, per: 600_000, leaky: true, burst: 5), rateLimit("k", 600, per: 600_000, leaky: true, burst: 5))
+        let (slow, fast) = (
+            rateLimit("k", 1, per: 600_000, leaky: true, burst: 5), rateLimit("k", 600, per: 600_000, leaky: true, burst: 5)
+        )
         var bucket = Bucket(StorageV1.Bucket())
         for rate in [slow, fast] {
             bucket.pass(to: now, rate)

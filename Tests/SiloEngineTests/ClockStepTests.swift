@@ -122,7 +122,9 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("windows of rate limits last as long as they should, with jobs that wait and with jobs that are put off", arguments: steps, [false, true])
+    @Test(
+        "windows of rate limits last as long as they should, with jobs that wait and with jobs that are put off",
+        arguments: steps, [false, true])
     func windows(step: Int64, leaky: Bool) async throws {
         let bench = try await Bench.open()
         let limit = rate("k", 1, leaky: leaky)

@@ -33,7 +33,9 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("a bucket that is used up has room again after its own time, not an hour later", arguments: ["token", "leaky", "calendar"])
+    @Test(
+        "a bucket that is used up has room again after its own time, not an hour later",
+        arguments: ["token", "leaky", "calendar"])
     func buckets(kind: String) async throws {
         let limit = switch kind {
         case "token": rate("k", 1)
@@ -96,7 +98,9 @@ import Testing
         try await bench.shard.close()
     }
 
-    @Test("a retry in backoff comes after its own wait, and so does one on a machine whose clock is ahead, at the latest", arguments: [-1, 0, 1] as [Int64])
+    @Test(
+        "a retry in backoff comes after its own wait, and so does one on a machine whose clock is ahead, at the latest",
+        arguments: [-1, 0, 1] as [Int64])
     func retries(hours: Int64) async throws {
         var bench = try await Bench.open()
         try await bench.enqueue("a", retries: 1)

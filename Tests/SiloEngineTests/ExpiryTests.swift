@@ -119,13 +119,17 @@ import Testing
         let bench = try await Bench.open { $0.pageRows = 50; $0.windowMax = 80 }
         let start = bench.now.milliseconds + 1000
         let jobs = (0..<1500).map {
-            Enqueue(tenant: Bench.tenant, id: JobID("job \($0)"), startAtMs: start + Int64($0 % 7), taskGroup: $0 % 3 == 0 ? "g" : "h")
+            Enqueue(
+                tenant: Bench.tenant, id: JobID("job \($0)"), startAtMs: start + Int64($0 % 7), taskGroup: $0 % 3 == 0 ? "g" : "h"
+            )
         }
         _ = try await bench.shard.run(EnqueueAll(jobs))
         try await bench.until("the loop sleeps until the first is due") { bench.clock.sleepers.contains(Timestamp(start)) }
         bench.clock.advance(milliseconds: 2000)
         let ready = TenantKeys(Bench.tenant).ready("g", from: Position(from: 0))
-        try await bench.until("all are ready") { try await bench.memory.scan(from: ready.start, to: ready.end, limit: .max).count == 500 }
+        try await bench.until("all are ready") {
+            try await bench.memory.scan(from: ready.start, to: ready.end, limit: .max).count == 500
+        }
         #expect(try await bench.lease(2000).count == 500)
         try await bench.until("the others too") {
             _ = try await bench.lease(2000, group: "h")

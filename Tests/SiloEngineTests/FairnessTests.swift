@@ -51,7 +51,9 @@ import Testing
         let value = task.serializedBytes()
         let keys = TenantKeys(tenant)
         var rows = [Write(key: ShardKeys.queue(tenant, "g"), value: counts.serializedBytes())]
-        rows += (0..<100_000).map { Write(key: keys.ready("g", Position(order: UInt64($0), arrival: 0, job: JobID("job"))), value: value) }
+        rows += (0..<100_000).map {
+            Write(key: keys.ready("g", Position(order: UInt64($0), arrival: 0, job: JobID("job"))), value: value)
+        }
         try await store.write(rows)
         let bench = try await Bench.open(store)
         _ = try await bench.lease(20)

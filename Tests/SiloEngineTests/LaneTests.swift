@@ -140,7 +140,8 @@ import Testing
         try await bench.enqueue("a")
         let task = try await bench.leaseOne()
         try await hang(bench)
-        let large = ReportOutcome(tenant: Bench.tenant, task: task.id, outcome: .success(result: Bytes(repeating: 1, count: 30_000)))
+        let large = ReportOutcome(
+            tenant: Bench.tenant, task: task.id, outcome: .success(result: Bytes(repeating: 1, count: 30_000)))
         log.submit("large", large, to: bench)
         log.submit("second", large, to: bench)
         try await log.until("the second is refused, the first is one alone") { $0.count == 1 }
@@ -158,7 +159,8 @@ import Testing
         let tasks = try await bench.lease(2)
         try await hang(bench)
         log.submit("beat", Heartbeat(tenant: Bench.tenant, task: tasks[0].id, worker: "w"), to: bench)
-        let large = ReportOutcome(tenant: Bench.tenant, task: tasks[1].id, outcome: .success(result: Bytes(repeating: 1, count: 30_000)))
+        let large = ReportOutcome(
+            tenant: Bench.tenant, task: tasks[1].id, outcome: .success(result: Bytes(repeating: 1, count: 30_000)))
         log.submit("large", large, to: bench)
         log.submit("again", large, to: bench)
         try await log.until("one at a time") { $0.count == 1 }
@@ -193,12 +195,15 @@ import Testing
         let changes = Signal()
         let store = FaultyStore(MemoryStore(), changes: changes)
         let shard = try await Shard.open(
-            store, settings: settings, clock: ManualClock(), random: SeededRandom(seed: 1), budgets: budgets, onTurn: changes.raise)
+            store, settings: settings, clock: ManualClock(), random: SeededRandom(seed: 1), budgets: budgets,
+            onTurn: changes.raise)
         _ = try await shard.run(Enqueue(tenant: Bench.tenant, id: JobID("a"), taskGroup: "g"))
         let task = try await shard.lease(Lease(worker: "w", group: "g", taskCountMax: 1)).tasks[0]
         let answered = Log()
         for worker in ["ann", "bob"] {
-            shard.lease(Lease(worker: worker, group: "none", taskCountMax: 1), waitMilliseconds: 60_000) { _ in answered.note(worker) }
+            shard.lease(Lease(worker: worker, group: "none", taskCountMax: 1), waitMilliseconds: 60_000) { _ in
+                answered.note(worker)
+            }
         }
         try await changes.wait(for: "they wait") { shard.counts.waitingWorkers == 2 }
         store.set { faults in

@@ -99,7 +99,9 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("a start in the past does not outrank those who wait for a limit, and is found in its line, by whatever means it is stored", arguments: [0, 4096])
+    @Test(
+        "a start in the past does not outrank those who wait for a limit, and is found in its line, however it is stored",
+        arguments: [0, 4096])
     func pastInLine(inline: Int) async throws {
         let bench = try await Bench.open { $0.inlineJobBytesMax = inline }
         let limit = slots("x", 1)

@@ -27,7 +27,8 @@ final class Bench: Sendable {
     private let generation: UInt64
 
     private init(
-        _ memory: (ManualClock) -> MemoryStore, _ settings: EngineSettings, at now: Timestamp?, _ limiter: (any RateLimiter)?, generation: UInt64
+        _ memory: (ManualClock) -> MemoryStore, _ settings: EngineSettings, at now: Timestamp?, _ limiter: (any RateLimiter)?,
+        generation: UInt64
     ) async throws {
         self.generation = generation
         self.limiter = limiter

@@ -14,7 +14,9 @@ import Testing
         #expect(slew.follow(2 * Self.second * sign, at: 30 * Self.second) == 2 * Self.second * sign, "no further")
     }
 
-    @Test("a large one is followed at once, either way", arguments: [2_000_000_001, -2_000_000_001, 3_600_000_000_000, -3_600_000_000_000] as [Int64])
+    @Test(
+        "a large one is followed at once, either way",
+        arguments: [2_000_000_001, -2_000_000_001, 3_600_000_000_000, -3_600_000_000_000] as [Int64])
     func large(step: Int64) {
         var slew = Slew(0, at: 0)
         #expect(slew.follow(step, at: 1) == step)

@@ -15,7 +15,8 @@ private func line(_ limits: [StorageV1.Limit]) -> Line {
 
 extension Line {
     fileprivate func add(_ order: UInt64, _ job: String = "job") {
-        window.insert(PendingTask(Position(order: order, arrival: 0, job: JobID("\(job)\(order)")), StorageV1.Task()), capacity: .max)
+        window.insert(
+            PendingTask(Position(order: order, arrival: 0, job: JobID("\(job)\(order)")), StorageV1.Task()), capacity: .max)
     }
     fileprivate func remove(_ order: UInt64) { window.remove(Position(order: order, arrival: 0, job: JobID("job\(order)"))) }
 }

@@ -12,7 +12,9 @@ final class Answers: Sendable {
 
     /// Starts a lease that waits, and returns once the shard holds it waiting.
     @discardableResult
-    func wait(_ name: String, _ bench: Bench, _ milliseconds: Int64 = 60_000, count: Int = 1, group: String = "g") async throws -> PendingLease {
+    func wait(_ name: String, _ bench: Bench, _ milliseconds: Int64 = 60_000, count: Int = 1, group: String = "g") async throws
+        -> PendingLease
+    {
         let before = bench.shard.counts.waitingWorkers
         let lease = Lease(worker: name, group: group, taskCountMax: count)
         let pending = bench.shard.lease(lease, waitMilliseconds: milliseconds) { result in
@@ -61,7 +63,9 @@ final class Answers: Sendable {
     @Test("J23: one batch of jobs is shared out in the order in which the workers came")
     func order() async throws {
         let bench = try await Bench.open()
-        for (name, count) in [("ann", 1), ("bob", 2), ("cat", 5), ("dan", 1)] { try await answers.wait(name, bench, count: count) }
+        for (name, count) in [("ann", 1), ("bob", 2), ("cat", 5), ("dan", 1)] {
+            try await answers.wait(name, bench, count: count)
+        }
         let jobs = "abcde".map { Enqueue(tenant: Bench.tenant, id: JobID("\($0)"), taskGroup: "g") }
         _ = try await bench.shard.run(EnqueueAll(jobs))
         try await answers.expect(["ann: a", "bob: b c", "cat: d e"])
@@ -90,7 +94,9 @@ final class Answers: Sendable {
         let bench = try await Bench.open()
         try await bench.enqueue("a", after: 5000)
         try await answers.wait("ann", bench)
-        try await bench.until("the loop sleeps, and looks at the wall clock now and then") { bench.clock.sleepers.contains(bench.now + 1000) }
+        try await bench.until("the loop sleeps, and looks at the wall clock now and then") {
+            bench.clock.sleepers.contains(bench.now + 1000)
+        }
         bench.clock.advance(milliseconds: 5000)
         try await answers.expect(["ann: a"])
         try await bench.finish()

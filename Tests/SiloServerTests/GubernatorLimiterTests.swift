@@ -181,7 +181,10 @@ import Testing
 
     @Test func closingAnswersEverybodyOnceAndRefusesTheRest() async throws {
         let gubernator = try FakeGubernator { _ in .hold }
-        let limiter = try limiter(gubernator.address, clock: ManualClock()) { $0.batchMax = 2; $0.requestTimeoutMilliseconds = 60_000 }
+        let limiter = try limiter(gubernator.address, clock: ManualClock()) {
+            $0.batchMax = 2
+            $0.requestTimeoutMilliseconds = 60_000
+        }
         let answers = Box<RateAnswer>()
         // Two are sent, one waits in a window that does not end.
         for index in 0..<3 { limiter.check(.of("\(index)")) { answers.add($0) } }

@@ -118,7 +118,9 @@ private struct Crowd {
                     if told.leases.values.contains(where: { $0.key == task.key && $0.attempt == task.attempt }) {
                         told.problems.append("\(task) was given twice")
                     }
-                    if told.leases.updateValue(task, forKey: task.task) != nil { told.problems.append("\(task.task) was used twice") }
+                    if told.leases.updateValue(task, forKey: task.task) != nil {
+                        told.problems.append("\(task.task) was used twice")
+                    }
                 }
             }
             for task in given {
@@ -146,7 +148,8 @@ private struct Crowd {
         for key in told.succeeded {
             let range = TenantKeys(key.tenant).finishedRange(2)
             let isSucceeded = memory.rows.contains { row in
-                range.start.lexicographicallyPrecedes(row.key) && row.key.lexicographicallyPrecedes(range.end) && row.key.hasSuffix(key.id.text)
+                range.start.lexicographicallyPrecedes(row.key) && row.key.lexicographicallyPrecedes(range.end)
+                    && row.key.hasSuffix(key.id.text)
             }
             if !isSucceeded { problems.append("the success of \(key) is lost") }
         }
@@ -175,7 +178,9 @@ private struct Crowd {
 
 extension TenantKeys {
     /// The index of jobs that finished in one state, as the keyspace's table says.
-    fileprivate func finishedRange(_ state: UInt8) -> (start: Bytes, end: Bytes) { (prefix + [0x58, state], prefix + [0x58, state + 1]) }
+    fileprivate func finishedRange(_ state: UInt8) -> (start: Bytes, end: Bytes) {
+        (prefix + [0x58, state], prefix + [0x58, state + 1])
+    }
 }
 
 extension Bytes {
@@ -184,7 +189,9 @@ extension Bytes {
 }
 
 @Suite(.timeLimit(.minutes(20))) struct ConcurrencyTests {
-    @Test("J1 J2 J23 J28 J31 J32: a crowd at once, through crashes: nothing acknowledged is lost, no task is given twice, counts hold")
+    @Test(
+        "J1 J2 J23 J28 J31 J32: a crowd at once, through crashes: nothing acknowledged is lost, none given twice, counts hold"
+    )
     func crowd() async {
         await Seeds.forEach(Seeds.range(15)) { seed in try await Crowd(seed: seed).run() }
     }

@@ -146,7 +146,10 @@ private final class SmallService: Sendable {
             pieces += service.world.executor.jobsRun
         }
         let seconds = begun.duration(to: .now) / .seconds(1)
-        print("\(Double(simulated) / 60_000 / seconds) simulated minutes a second, \(Double(pieces) / seconds / 1000) pieces of tasks a millisecond, \(20 / seconds) runs a second")
+        print(
+            "\(Double(simulated) / 60_000 / seconds) simulated minutes a second, \(Double(pieces) / seconds / 1000) pieces of "
+                + "tasks a millisecond, \(20 / seconds) runs a second"
+        )
         #expect(simulated > 0)
     }
 }

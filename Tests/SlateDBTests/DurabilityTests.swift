@@ -10,7 +10,9 @@ import Testing
         return options
     }
 
-    @Test("storage.md 12.13: what was flushed outlives a handle that was dropped without closing", arguments: [nil, Durability.fileSystemSync])
+    @Test(
+        "storage.md 12.13: what was flushed outlives a handle that was dropped without closing",
+        arguments: [nil, Durability.fileSystemSync])
     func flushedRowsSurvive(durability: Durability?) async throws {
         let folder = try TemporaryFolder()
         var options = options

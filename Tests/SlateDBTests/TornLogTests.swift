@@ -36,7 +36,9 @@ import Testing
         #expect(files.count >= 8)
         let conditions = files.map { TornLog.condition(of: "\(folder.path)/db/wal/\($0)") }
         #expect(conditions.count { $0 == .empty } == 2 && !conditions.contains(.torn), "\(conditions)")
-        for name in folder.files("db/compacted") { #expect(TornLog.condition(of: "\(folder.path)/db/compacted/\(name)") == .whole) }
+        for name in folder.files("db/compacted") {
+            #expect(TornLog.condition(of: "\(folder.path)/db/compacted/\(name)") == .whole)
+        }
         #expect(try TornLog.setAside(in: "\(folder.path)/db") == nil)
     }
 

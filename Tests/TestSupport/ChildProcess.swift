@@ -23,7 +23,7 @@ public final class ChildProcess: Sendable {
     private let input: Mutex<Int32?>
 
     /// - Parameter limit: it is killed when it still writes then.
-    public init(_ program: String, _ arguments: [String], limit: Duration = .seconds(120)) throws {
+    public init(_ program: String, _ arguments: [String], limit: Duration = .seconds(500)) throws {
         let input = try openPipe()
         let output = try openPipe()
         defer {
@@ -65,7 +65,7 @@ public final class ChildProcess: Sendable {
     public func ending() async throws -> Ending { try await life.ending() }
 
     /// Runs a program to its end.
-    public static func run(_ program: String, _ arguments: [String], limit: Duration = .seconds(120)) async throws -> Ending {
+    public static func run(_ program: String, _ arguments: [String], limit: Duration = .seconds(500)) async throws -> Ending {
         let process = try ChildProcess(program, arguments, limit: limit)
         process.closeInput()
         return try await process.ending()
@@ -146,6 +146,8 @@ private func spawn(_ program: String, _ arguments: [String], input: Int32, outpu
     defer { for word in words { free(word) } }
     var id: pid_t = 0
     let problem = posix_spawn(&id, program, &actions, &attributes, &words, environ)
-    guard problem == 0 else { throw ChildProcess.StartError(description: "\(program) does not start: \(String(cString: strerror(problem)))") }
+    guard problem == 0 else {
+        throw ChildProcess.StartError(description: "\(program) does not start: \(String(cString: strerror(problem)))")
+    }
     return id
 }

@@ -17,14 +17,11 @@ struct DeclaredTarget {
         }
     }
 
-    /// What its files import, each with a file that does.
-    func imports(among files: [SourceFile]) -> [String: String] {
+    /// What its files import, each with a file that does; generated files count.
+    func imports() -> [String: String] {
         var imports: [String: String] = [:]
-        for file in files where file.path.hasPrefix(path + "/") {
-            for line in file.code {
-                let words = /^\s*(?:@\w+ )?(?:public |package |internal |fileprivate |private )?(?:@\w+ )?import (?:\w+ )?(\w+)/
-                if let match = line.firstMatch(of: words) { imports[String(match.1)] = file.path }
-            }
+        for path in SourceFile.names(in: path) {
+            for name in SourceFile.imports(of: path) { imports[name] = path }
         }
         return imports
     }

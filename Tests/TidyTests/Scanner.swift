@@ -9,8 +9,11 @@ struct Scanner {
     /// The text with spaces in place of comments and literals, line by line as it was.
     mutating func blanked() -> String {
         output.reserveCapacity(text.count)
+        let begins = Array("/\"#".utf8)
         while position < text.count {
-            if starts(with: "//") {
+            if !begins.contains(text[position]) {
+                keep()
+            } else if starts(with: "//") {
                 blank { $0.text[$0.position] == UInt8(ascii: "\n") }
             } else if starts(with: "/*") {
                 skipBlockComment()
@@ -31,7 +34,9 @@ struct Scanner {
     }
 
     private mutating func blank(_ count: Int = 1) {
-        for byte in text[position..<min(text.count, position + count)] { output.append(byte == UInt8(ascii: "\n") ? byte : UInt8(ascii: " ")) }
+        for byte in text[position..<min(text.count, position + count)] {
+            output.append(byte == UInt8(ascii: "\n") ? byte : UInt8(ascii: " "))
+        }
         position = min(text.count, position + count)
     }
 

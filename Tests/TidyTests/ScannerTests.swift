@@ -1,7 +1,7 @@
 import Testing
 
 /// What the other suites lean on.
-@Suite(.timeLimit(.minutes(1))) struct ScannerTests {
+@Suite(.timeLimit(.minutes(10))) struct ScannerTests {
     @Test(arguments: [
         ("a // b", "a     "), ("a /* b /* c */ d */ e", "a                   e"), (#"f("x! // y") + z"#, #"f("        ") + z"#),
         (#"f("a\"b") + c"#, #"f("    ") + c"#), (##"f(#"a"b"#)"##, ##"f( "    "#)"##.replacing("#)", with: ")")),
@@ -14,6 +14,9 @@ import Testing
 
     @Test func linesStayWhereTheyAre() {
         var scanner = Scanner("a\n\"\"\"\n  b // \"\n  \"\"\"\nc /* \n */ d")
-        #expect(scanner.blanked().split(separator: "\n", omittingEmptySubsequences: false).map { $0.filter { $0 != " " } } == ["a", "\"", "", "\"", "c", "d"])
+        #expect(
+            scanner.blanked().split(separator: "\n", omittingEmptySubsequences: false).map { $0.filter { $0 != " " } } == [
+                "a", "\"", "", "\"", "c", "d",
+            ])
     }
 }

@@ -10,7 +10,8 @@ struct SourceFile: Sendable {
     let code: [String]
 
     /// All that people write: what generators write is left out.
-    static let all: [SourceFile] = ["Sources", "Tests", "examples"].flatMap(files) + [SourceFile("Package.swift")].compactMap { $0 }
+    static let all = (["Sources", "Tests", "examples"].flatMap(names) + ["Package.swift"])
+        .filter { !$0.contains("Generated/") && !$0.contains("SlateDBBinding/") }.compactMap(SourceFile.init)
 
     init?(_ path: String) {
         guard let text = try? String(contentsOfFile: "\(Repository.path)/\(path)", encoding: .utf8) else { return nil }
@@ -24,6 +25,13 @@ struct SourceFile: Sendable {
         code = scanner.blanked().split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     }
 
+    /// The modules that a file imports.
+    static func imports(of path: String) -> Set<String> {
+        let text = (try? String(contentsOfFile: "\(Repository.path)/\(path)", encoding: .utf8)) ?? ""
+        let words = /^(?:@\w+ )?(?:public |package |internal |fileprivate |private )?(?:@\w+ )?import (?:\w+ )?(\w+)/
+        return Set(text.split(separator: "\n").compactMap { $0.firstMatch(of: words).map { String($0.1) } })
+    }
+
     var isTest: Bool { path.hasPrefix("Tests/") }
 
     /// Where a pattern stands in the code: numbers of lines, from 1.
@@ -31,9 +39,9 @@ struct SourceFile: Sendable {
         code.indices.filter { code[$0].contains(pattern) }.map { $0 + 1 }
     }
 
-    private static func files(in folder: String) -> [SourceFile] {
+    /// Paths of all Swift files of a folder, in order.
+    static func names(in folder: String) -> [String] {
         let names = FileManager.default.enumerator(atPath: "\(Repository.path)/\(folder)")?.compactMap { $0 as? String } ?? []
-        return names.sorted().filter { $0.hasSuffix(".swift") && !$0.contains("Generated/") && !$0.hasPrefix("SlateDBBinding/") }
-            .compactMap { SourceFile("\(folder)/\($0)") }
+        return names.sorted().filter { $0.hasSuffix(".swift") }.map { "\(folder)/\($0)" }
     }
 }

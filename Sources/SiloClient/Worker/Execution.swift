@@ -98,7 +98,8 @@ final class Execution: Sendable {
     /// cancellation.
     @discardableResult
     func end(_ ending: Ending) -> Bool {
-        let (isNews, cancel, waiter): (Bool, (@Sendable () -> Void)?, CheckedContinuation<Void, Never>?) = state.withLock { state in
+        let (isNews, cancel, waiter): (Bool, (@Sendable () -> Void)?, CheckedContinuation<Void, Never>?) = state.withLock {
+            state in
             guard !state.isSettled, state.ending == nil || (state.ending == .cancelled && ending == .leaseLost) else {
                 return (false, nil, nil)
             }

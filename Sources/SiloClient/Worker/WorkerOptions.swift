@@ -29,7 +29,11 @@ public struct WorkerOptions: Sendable {
 /// What a worker tells `onError`.
 public struct WorkerError: Error, Sendable, CustomStringConvertible {
     public enum Doing: String, Sendable {
-        case leasing, renewing = "renewing the lease of", reporting = "reporting the outcome of", holding, refreshing = "working on"
+        case leasing
+        case renewing = "renewing the lease of"
+        case reporting = "reporting the outcome of"
+        case holding
+        case refreshing = "working on"
     }
     public let doing: Doing
     /// The task concerned; nil when none is.

@@ -28,7 +28,10 @@ struct BadWorker {
             request.waitMs = UInt32(random.below(4000))
             let asked = world.clock.now
             // Sometimes it is gone before the answer comes.
-            guard let response = try? await caller.call(SiloV1.Silo.leaseTasks, request, timeout: .milliseconds(500 + random.below(5000))) else {
+            guard
+                let response = try? await caller.call(
+                    SiloV1.Silo.leaseTasks, request, timeout: .milliseconds(500 + random.below(5000)))
+            else {
                 continue
             }
             for task in response.tasks {

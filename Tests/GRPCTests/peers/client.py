@@ -56,10 +56,12 @@ def deadline(channel):
     left = float(unary(channel, "Deadline")(b"", timeout=20))
     assert 15 < left <= 20, left
     assert unary(channel, "Deadline")(b"") == b"none"
-    start = time.monotonic()
-    error = failure(lambda: unary(channel, "Wait")(b"", timeout=0.3))
-    assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - start < 3
+    # On a busy machine the time may be up before the call arrives.
+    timeout = 0.3
+    while unary(channel, "HowManyWait")(b"") == b"0":
+        error = failure(lambda: unary(channel, "Wait")(b"", timeout=timeout))
+        assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        timeout *= 4
 
 
 def cancel(channel):

@@ -31,8 +31,8 @@ public struct HolderAudit: Sendable {
     /// Between two pages, so that an audit takes little of the machine.
     let pauseMilliseconds: Int64
 
-    /// Audits every tenant that ever had slots, once; others cost nothing. Throws when the store cannot be read, or when the task is
-    /// cancelled.
+    /// Audits every tenant that ever had slots, once; others cost nothing. Throws when the store cannot be read, or when the task
+    /// is cancelled.
     func run() async throws -> Report {
         var report = Report()
         try await pages(of: ShardKeys.tenantStates, store) { row in

@@ -247,7 +247,8 @@ final class LimitTable {
         idle.append(limit)
     }
 
-    /// Forgets limits that nobody waits for, those that were idle first, when there are many: their rows say all there is to know.
+    /// Forgets limits that nobody waits for, those that were idle first, when there are many: their rows say all there is to
+    /// know.
     func forgetIdle(above countMax: Int) {
         var looks = idle.count - countMax
         while looks > 0, let limit = idle.popFirst() {

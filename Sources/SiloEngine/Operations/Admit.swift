@@ -4,7 +4,8 @@ import SiloStore
 
 extension Transaction {
     /// Makes the job's pending attempt due: when its time comes, or now.
-    /// - Parameter delay: the end of the length of time that it waits for, as its status says; nil: it waits for the date of its start.
+    /// - Parameter delay: the end of the length of time that it waits for, as its status says; nil: it waits for the date of its
+    ///   start.
     func admit(_ job: JobReference, _ task: StorageV1.Task, after delay: Due? = nil) async throws(StoreError) {
         let due = delay ?? .date(Timestamp(task.startMs))
         guard due.hasCome(by: moment) else { return placeTimer(job, task, due) }
@@ -151,8 +152,8 @@ extension Transaction {
         )
     }
 
-    /// Looks at the lines of a bucket again when it will have room. The calendar's windows end by the wall clock; should that be set
-    /// back meanwhile, they are looked at no later than they would have been without, and then find out how things are.
+    /// Looks at the lines of a bucket again when it will have room. The calendar's windows end by the wall clock; should that be
+    /// set back meanwhile, they are looked at no later than they would have been without, and then find out how things are.
     func lookAgain(at limit: BucketLimit, _ due: Due) {
         let wait = max(1, due.wait(from: moment))
         memory.limits.setAlarm(limit, .steady, at: steady + wait)

@@ -56,7 +56,8 @@ struct Weight: Sendable, Equatable {
     /// A command without content, with the request that it came from: measured with 400,000 small jobs in hand.
     static let commandBytes = 2048
 
-    /// How often what a command carries is in memory at the worst: in the command, in the batch, and in the store until it is flushed.
+    /// How often what a command carries is in memory at the worst: in the command, in the batch, and in the store until it is
+    /// flushed.
     static let copies = 3
 
     static let zero = Weight(jobs: 0, bytes: 0)

@@ -47,8 +47,8 @@ extension Transaction {
         return Position(order: rank, arrival: stored.job.arrival, job: job.id)
     }
 
-    /// The order of those who wait: by priority, raised slowly by waiting, then by time. Time that had passed before somebody came
-    /// was not waited: a start in the past is no better than one now.
+    /// The order of those who wait: by priority, raised slowly by waiting, then by time. Time that had passed before somebody
+    /// came was not waited: a start in the past is no better than one now.
     func rank(start: Timestamp, scheduledAt: Timestamp, priority: UInt32) -> UInt64 {
         let waits = UInt64(priority) * settings.agingMillisecondsPerPriority
         let (sum, overflow) = max(start, scheduledAt).sortable.addingReportingOverflow(waits)
@@ -64,8 +64,8 @@ extension Transaction {
         }
     }
 
-    /// - Parameter due: when the timer fires: at the date of the task's start, or when the length of time has passed that the job's
-    ///   status tells of.
+    /// - Parameter due: when the timer fires: at the date of the task's start, or when the length of time has passed that the
+    ///   job's status tells of.
     func placeTimer(_ job: JobReference, _ task: StorageV1.Task, _ due: Due) {
         let pending = PendingTask(Position(order: due.at.sortable, arrival: task.jobArrival, job: job.id), task)
         put(job.keys.timer(due.axis, job.queue.id.group, pending.position), task.serializedBytes())

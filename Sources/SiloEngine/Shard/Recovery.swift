@@ -117,8 +117,8 @@ extension ShardMemory {
 extension Transaction {
     /// Where a new job stands among those that came: behind all of them, whatever the clock says and whoever opened the shard.
     ///
-    /// Numbers are set aside by the block, so that one row is written for very many jobs. When the shard is opened anew, those that
-    /// are left of a block are passed over.
+    /// Numbers are set aside by the block, so that one row is written for very many jobs. When the shard is opened anew, those
+    /// that are left of a block are passed over.
     func nextArrival() -> UInt64 {
         if memory.nextArrival >= memory.info.arrivalsFrom {
             let before = memory.info.arrivalsFrom

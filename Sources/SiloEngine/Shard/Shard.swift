@@ -37,7 +37,8 @@ public final class Shard: Sendable {
     ///   - rateLimiter: is asked instead of the shard's own buckets.
     ///   - budgets: memory that it shares with other shards; nil: it has its own, as large as the settings say.
     ///   - onHealed: is told once of each kind of broken invariant that was mended in passing; see `ShardCounts.healed`.
-    ///   - onTurn: is told that a turn of the loop is over and its counts are to be read, before anybody is answered. Must not block.
+    ///   - onTurn: is told that a turn of the loop is over and its counts are to be read, before anybody is answered. Must not
+    ///     block.
     ///   - onAudit: is told what each audit of the limits found; see `EngineSettings.auditMilliseconds`.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),

@@ -17,8 +17,8 @@ final class ShardLoop {
     private let onHealed: @Sendable (HealedFault) -> Void
     private var absencesSeen: Int
     private var alarm: (bell: Bell, task: Task<Void, Never>)?
-    /// An alarm that rings at a date or at a steady time. Whether it has rung is noted: the clocks do not tell, for the wall clock may
-    /// have been set back since.
+    /// An alarm that rings at a date or at a steady time. Whether it has rung is noted: the clocks do not tell, for the wall
+    /// clock may have been set back since.
     private final class Bell: Sendable {
         let date: Timestamp
         let delay: Timestamp
@@ -205,8 +205,8 @@ final class ShardLoop {
 }
 
 extension Clock {
-    /// Returns when the wall clock shows a date, or when a steady time has come; at once when that is past. It looks at the clocks
-    /// now and then, for sleeps may be faster than they are, and the wall clock may be set to the date or past it.
+    /// Returns when the wall clock shows a date, or when a steady time has come; at once when that is past. It looks at the
+    /// clocks now and then, for sleeps may be faster than they are, and the wall clock may be set to the date or past it.
     fileprivate func sleep(until date: Timestamp, or time: Timestamp) async throws {
         // No sleep is too long for the system.
         let most: Int64 = date == .distantFuture ? 3_600_000 : 1000

@@ -280,7 +280,8 @@ final class ShardMemory {
         idleQueues.append(queue)
     }
 
-    /// Forgets queues in which nothing can happen and limits that nobody waits for, those that were idle first, when there are many.
+    /// Forgets queues in which nothing can happen and limits that nobody waits for, those that were idle first, when there are
+    /// many.
     func forgetIdle() {
         limits.forgetIdle(above: settings.idleLimitsMax)
         while idleQueues.count > settings.idleQueuesMax, let queue = idleQueues.popFirst() {

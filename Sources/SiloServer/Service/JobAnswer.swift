@@ -7,8 +7,8 @@ import SiloStore
 
 /// The answer of GetJob, put together piece by piece and never larger than a message may be.
 ///
-/// A job may have more than that: each of its payload, its result and its attempts fits by itself, not all of them together. Whoever
-/// does not ask for parts gets all of it or a refusal that says how to.
+/// A job may have more than that: each of its payload, its result and its attempts fits by itself, not all of them together.
+/// Whoever does not ask for parts gets all of it or a refusal that says how to.
 struct JobAnswer {
     private(set) var response: SiloV1.GetJobResponse
     private let isInParts: Bool

@@ -4,9 +4,9 @@ import SlateDB
 
 /// Gives the space of deleted rows back.
 ///
-/// SlateDB merges files of like size when there are enough of them; what was deleted may wait for ever in a large file that nothing is
-/// merged with. So all files are merged into one whenever deleted rows are thought to take up as much as what is left: what is written
-/// for it is bounded by what was written before.
+/// SlateDB merges files of like size when there are enough of them; what was deleted may wait for ever in a large file that
+/// nothing is merged with. So all files are merged into one whenever deleted rows are thought to take up as much as what is left:
+/// what is written for it is bounded by what was written before.
 struct FreeSpace {
     let store: SlateStore
     let admin: Admin

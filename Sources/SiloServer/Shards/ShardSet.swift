@@ -22,8 +22,8 @@ struct ShardSet: Sendable {
         return (host, shard)
     }
 
-    /// The shard that a request names, and a view of its rows, all of them durable. Given also while the clock keeps the shard from
-    /// writing.
+    /// The shard that a request names, and a view of its rows, all of them durable. Given also while the clock keeps the shard
+    /// from writing.
     func reader(_ text: String) async throws -> (host: ShardHost, reader: any StoreReader, now: Moment) {
         let host = try host(text)
         switch host.current {

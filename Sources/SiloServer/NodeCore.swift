@@ -74,12 +74,14 @@ package final class NodeCore: Sendable {
     ) async -> NodeCore {
         let budgets = MemoryBudgets(settings.engine)
         let health = Health(map.entries.map(\.id))
-        let shards = ShardSet(map.entries.map { entry in
-            ShardHost(
-                entry, in: storage, settings: settings.engine, surroundings: surroundings, rateLimiter: rateLimiter,
-                budgets: budgets, logger: logger.part("shard"), onHealed: onHealed, onChange: { health.update(entry.id, serves: $0) }
-            )
-        })
+        let shards = ShardSet(
+            map.entries.map { entry in
+                ShardHost(
+                    entry, in: storage, settings: settings.engine, surroundings: surroundings, rateLimiter: rateLimiter,
+                    budgets: budgets, logger: logger.part("shard"), onHealed: onHealed,
+                    onChange: { health.update(entry.id, serves: $0) }
+                )
+            })
         let core = NodeCore(shards, health, settings, location: location, surroundings: surroundings, logger: logger)
         let waiting = Waiting("shards to open", logger, in: surroundings) {
             shards.hosts.filter { !$0.wasTried }.map(\.id.description)

@@ -47,7 +47,9 @@ public struct HolderAudit: Sendable {
     private func audit(_ tenant: Tenant, _ report: inout Report) async throws {
         let keys = TenantKeys(tenant)
         let view = try await store.snapshot()
-        let drops = try await view.get(ShardKeys.tenantState(tenant)).flatMap { try? StorageV1.TenantState(serializedBytes: $0) }?.drops ?? 0
+        let drops =
+            try await view.get(ShardKeys.tenantState(tenant)).flatMap { try? StorageV1.TenantState(serializedBytes: $0) }?.drops
+            ?? 0
         var said: [LimitKey: UInt64] = [:]
         try await pages(of: keys.slots, view) { row in
             guard let key = keys.parseSlots(row.key), let slots = try? StorageV1.Slots(serializedBytes: row.value) else { return }
@@ -77,7 +79,9 @@ public struct HolderAudit: Sendable {
         }
     }
 
-    private func pages(of range: (start: Bytes, end: Bytes), _ view: any StoreReader, _ body: (Row) async throws -> Void) async throws {
+    private func pages(of range: (start: Bytes, end: Bytes), _ view: any StoreReader, _ body: (Row) async throws -> Void)
+        async throws
+    {
         var start = range.start
         while true {
             let rows = try await view.scan(from: start, to: range.end, limit: Self.page)

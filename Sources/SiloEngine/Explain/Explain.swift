@@ -33,7 +33,8 @@ public struct Explain: Command {
         findings.position = transaction.position(job, stored, start: start)
         if let bytes = try await transaction.get(job.keys.timer(due.axis, job.queue.id.group, stored.position(due))) {
             let task = try? StorageV1.Task(serializedBytes: bytes)
-            findings.place = .timer(due.date(at: transaction.moment), isAsking: task?.hold != nil, rateChecks: task?.rateChecks ?? 0)
+            findings.place = .timer(
+                due.date(at: transaction.moment), isAsking: task?.hold != nil, rateChecks: task?.rateChecks ?? 0)
         } else if try await transaction.isWaiting(job, stored) {
             findings.place = .waiting
         } else {
@@ -42,9 +43,11 @@ public struct Explain: Command {
         if case .ready = findings.place {
             for key in stored.job.limits.slotKeys {
                 guard let pause = memory.limits.pauses[.limit(key, of: tenant)] else { continue }
-                findings.limits.append(Findings.Limit(
-                    kind: .paused, key: key.text, blocks: true, max: 0, inUse: 0, pause: pause, releases: Pace(), lines: [], isHeld: true
-                ))
+                findings.limits.append(
+                    Findings.Limit(
+                        kind: .paused, key: key.text, blocks: true, max: 0, inUse: 0, pause: pause, releases: Pace(), lines: [],
+                        isHeld: true
+                    ))
             }
             return findings
         }

@@ -61,6 +61,8 @@ struct Weight: Sendable, Equatable {
     static let copies = 3
 
     static let zero = Weight(jobs: 0, bytes: 0)
-    static func + (left: Weight, right: Weight) -> Weight { Weight(jobs: left.jobs + right.jobs, bytes: left.bytes + right.bytes) }
+    static func + (left: Weight, right: Weight) -> Weight {
+        Weight(jobs: left.jobs + right.jobs, bytes: left.bytes + right.bytes)
+    }
     static func += (left: inout Weight, right: Weight) { left = left + right }
 }

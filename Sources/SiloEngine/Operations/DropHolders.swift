@@ -19,7 +19,9 @@ public struct DropHolders: Command {
         var held: [LimitKey: UInt64] = [:]
         let keys = TenantKeys(tenant)
         for row in try await transaction.scanAll(from: keys.slots.start, to: keys.slots.end) {
-            guard let key = keys.parseSlots(row.key), let record = try? StorageV1.Slots(serializedBytes: row.value) else { continue }
+            guard let key = keys.parseSlots(row.key), let record = try? StorageV1.Slots(serializedBytes: row.value) else {
+                continue
+            }
             held[key] = record.drops == before ? record.held : 0
         }
         // Memory is ahead of the rows.

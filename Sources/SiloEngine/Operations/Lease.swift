@@ -73,7 +73,8 @@ public struct Lease: Command {
             let reference = JobReference(id: pending.position.job, queue: queue)
             if let paused = try await transaction.pausedLimit(of: pending.record, reference) {
                 Probe.pausedLimitTurnsReadyJobBack.reached()
-                try await transaction.placeWaiting(reference, try await transaction.releasing(pending.record, reference), at: paused)
+                try await transaction.placeWaiting(
+                    reference, try await transaction.releasing(pending.record, reference), at: paused)
                 queue.deficit -= 1
                 turnedBack += 1
                 guard turnedBack < transaction.settings.turnedBackMax else {

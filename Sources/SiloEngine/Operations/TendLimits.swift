@@ -41,7 +41,8 @@ extension Transaction {
         let (rows, next) = try await scan(from: start, to: ShardKeys.lines.end, limit: TendLimits.countMax, merging: false)
         var left = TendLimits.countMax
         for row in rows {
-            guard let (tenant, id) = ShardKeys.parseLine(row.key), let record = try? StorageV1.Line(serializedBytes: row.value) else {
+            guard let (tenant, id) = ShardKeys.parseLine(row.key), let record = try? StorageV1.Line(serializedBytes: row.value)
+            else {
                 setAside(row)
                 continue
             }
@@ -70,7 +71,11 @@ extension Transaction {
             memory.limits.park(line, at: demand)
             guard case .hits(let limit, let rate) = demand else { break }
             // Jobs that ask only so often do not wait for a bucket: they are put off when they are looked at.
-            if rate.maxRetries > 0 { memory.limits.markFreed(limit) } else { lookAgain(at: limit, dueAt ?? .delay(until: steady)) }
+            if rate.maxRetries > 0 {
+                memory.limits.markFreed(limit)
+            } else {
+                lookAgain(at: limit, dueAt ?? .delay(until: steady))
+            }
         }
         return true
     }

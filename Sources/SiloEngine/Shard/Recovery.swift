@@ -6,7 +6,8 @@ extension ShardMemory {
     /// Rebuilds memory from a shard's database: the directory of queues, and the leases of those that have some.
     /// Ready jobs and timers are read when their turn comes.
     static func recover(
-        from store: any KeyValueStore, _ info: StorageV1.ShardInfo, settings: EngineSettings, windows: MemoryBudget, at now: Moment
+        from store: any KeyValueStore, _ info: StorageV1.ShardInfo, settings: EngineSettings, windows: MemoryBudget,
+        at now: Moment
     ) async throws(StoreError) -> ShardMemory {
         let memory = ShardMemory(settings: settings, windows: windows, pauses: try await pauses(in: store))
         memory.info = info
@@ -55,7 +56,8 @@ extension ShardMemory {
         }
         let refreshes = ShardKeys.refreshes
         try await store.scanAll(from: refreshes.start, to: refreshes.end) { row throws(StoreError) in
-            guard let (tenant, key) = ShardKeys.parseRefresh(row.key), var record = try? StorageV1.Refresh(serializedBytes: row.value),
+            guard let (tenant, key) = ShardKeys.parseRefresh(row.key),
+                var record = try? StorageV1.Refresh(serializedBytes: row.value),
                 let uuid = UUID(bytes: record.taskId)
             else { return }
             // As for jobs: its worker could not renew it meanwhile.
@@ -73,7 +75,8 @@ extension ShardMemory {
         var unreadable: [Write] = []
         try await store.scanAll(from: keys.leases.start, to: keys.leases.end) { row throws(StoreError) in
             guard let job = keys.parseJob(row.key), var record = try? StorageV1.Lease(serializedBytes: row.value),
-                let uuid = UUID(bytes: record.taskId), let queue = queues[Queue.ID(tenant: tenant, group: TaskGroup(record.taskGroup))]
+                let uuid = UUID(bytes: record.taskId),
+                let queue = queues[Queue.ID(tenant: tenant, group: TaskGroup(record.taskGroup))]
             else {
                 unreadable.append(Write(key: ShardKeys.setAside(row.key), value: row.value))
                 unreadable.append(Write(key: row.key, value: nil))
@@ -101,7 +104,8 @@ extension ShardMemory {
                 let way = info.formatVersion > ShardKeys.formatVersion
                     ? "run the newer program" : "run the older program that wrote it, or begin with an empty place"
                 throw .corrupt(
-                    "the shard has format \(info.formatVersion), this program reads format \(ShardKeys.formatVersion) only: \(way)"
+                    "the shard has format \(info.formatVersion), this program reads format \(ShardKeys.formatVersion) only: "
+                        + "\(way)"
                 )
             }
             return info

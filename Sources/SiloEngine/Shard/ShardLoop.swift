@@ -129,7 +129,9 @@ final class ShardLoop {
         }
     }
 
-    private func serve(_ work: any PendingWork, _ room: inout TurnRoom, _ answers: inout [any PendingWork]) async throws(StoreError) {
+    private func serve(_ work: any PendingWork, _ room: inout TurnRoom, _ answers: inout [any PendingWork])
+        async throws(StoreError)
+    {
         transaction.begin()
         do {
             if work is PendingLease { try await serveWaiters(&room, &answers) }
@@ -139,7 +141,9 @@ final class ShardLoop {
             mailbox.fail([work], .unavailable(error.message))
             throw error
         }
-        if let lease = work as? PendingLease, let deadline = lease.deadline, lease.waits(at: transaction.steady), lease.beginWaiting() {
+        if let lease = work as? PendingLease, let deadline = lease.deadline, lease.waits(at: transaction.steady),
+            lease.beginWaiting()
+        {
             return memory.waiters.append(lease, until: deadline)
         }
         answers.append(work)
@@ -182,15 +186,20 @@ final class ShardLoop {
 
     /// Wakes the loop when a date comes, or when the next lease expires, length of time has passed or waiting ends.
     private func setAlarm() {
-        let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.unserved.isEmpty && !memory.waiters.isEmpty
+        let isBehind =
+            memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.unserved.isEmpty && !memory.waiters.isEmpty
         if isBehind { return mailbox.wake() }
         let date = memory.nextDate ?? .distantFuture
-        let delay = [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline, memory.nextDelay].compactMap { $0 }.min() ?? .distantFuture
+        let delay =
+            [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline, memory.nextDelay].compactMap { $0 }.min()
+            ?? .distantFuture
         guard date != .distantFuture || delay != .distantFuture else { return }
         let now = clock.moment
         guard date > now.wall, delay > now.steady else { return mailbox.wake() }
         if let alarm {
-            guard date < alarm.bell.date || delay < alarm.bell.delay || alarm.bell.hasRung.load(ordering: .acquiring) else { return }
+            guard date < alarm.bell.date || delay < alarm.bell.delay || alarm.bell.hasRung.load(ordering: .acquiring) else {
+                return
+            }
             alarm.task.cancel()
         }
         let bell = Bell(date, delay)

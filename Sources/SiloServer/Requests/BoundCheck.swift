@@ -31,7 +31,9 @@ struct BoundCheck {
     }
 
     func multiplier(_ number: Double, _ name: String) throws(Status) {
-        guard number.isFinite, number >= 0 else { throw field(name).refusal("must be a finite number of at least 0, not \(number)") }
+        guard number.isFinite, number >= 0 else {
+            throw field(name).refusal("must be a finite number of at least 0, not \(number)")
+        }
     }
 
     func metadata(_ entries: TextMap<String>) throws(Status) {

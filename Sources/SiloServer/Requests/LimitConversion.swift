@@ -34,7 +34,8 @@ extension [SiloV1.Limit] {
             records.append(record)
         }
         guard records.textBytes <= Bounds.limitsBytesMax else {
-            throw Status(.invalidArgument, "limits too large (keys and metadata must be <= \(Bounds.limitsBytesMax) bytes together)")
+            throw Status(
+                .invalidArgument, "limits too large (keys and metadata must be <= \(Bounds.limitsBytesMax) bytes together)")
         }
         return records
     }

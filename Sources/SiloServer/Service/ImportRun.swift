@@ -104,7 +104,9 @@ final class ImportRun: Sendable {
     private func finish() {
         let (results, refusals) = state.withLock { ($0.results, $0.refusals) }
         // As other servers of the protocol answer the import of a running job; here it stops nobody else's.
-        if let first = refusals.first ?? nil, refusals.allSatisfy({ $0?.isOfRunningJob ?? false }) { return completion(.failure(first)) }
+        if let first = refusals.first ?? nil, refusals.allSatisfy({ $0?.isOfRunningJob ?? false }) {
+            return completion(.failure(first))
+        }
         var response = SiloV1.ImportJobsResponse()
         response.results = zip(results, refusals).map { result, refusal in
             var result = result

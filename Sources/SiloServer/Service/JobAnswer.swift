@@ -21,7 +21,8 @@ struct JobAnswer {
     init(_ stored: StoredJob, _ request: SiloV1.GetJobRequest, at now: Moment) throws(Status) {
         response = SiloV1.GetJobResponse(stored, at: now)
         isInParts = request.answerBytesMax ?? 0 > 0
-        bytesMax = isInParts ? Int(clamping: min(request.answerBytesMax ?? 0, UInt64(Bounds.messageBytesMax))) : Bounds.messageBytesMax
+        bytesMax =
+            isInParts ? Int(clamping: min(request.answerBytesMax ?? 0, UInt64(Bounds.messageBytesMax))) : Bounds.messageBytesMax
         let (payload, result) = (response.payload, response.result)
         response.payload = nil
         response.result = nil
@@ -57,8 +58,8 @@ struct JobAnswer {
             if isInParts, !isFirst { return false }
             throw Status(
                 .outOfRange,
-                "the job does not fit into an answer of \(bytesMax) bytes; read it in parts: set answer_bytes_max, then ask again with "
-                    + "omit_payload, omit_result and attempts_from = next_attempt"
+                "the job does not fit into an answer of \(bytesMax) bytes; read it in parts: set answer_bytes_max, then ask "
+                    + "again with omit_payload, omit_result and attempts_from = next_attempt"
             )
         }
         bytes += size

@@ -70,7 +70,9 @@ struct LimitMethods: Sendable {
     private func target(_ target: SiloV1.PauseTarget?, _ tenant: String?, of host: ShardHost) throws(Status) -> PauseTarget {
         switch target?.target {
         case .wholeTenant(let isWhole):
-            guard isWhole else { throw Status(.invalidArgument, "target.whole_tenant must be true, or name a task_group or limit_key") }
+            guard isWhole else {
+                throw Status(.invalidArgument, "target.whole_tenant must be true, or name a task_group or limit_key")
+            }
             return .tenant(try tenancy.tenant(tenant, of: host))
         case .taskGroup(let group):
             try Bounds.checkTaskGroup(group, "target.task_group")

@@ -74,7 +74,8 @@ struct WorkerMethods: Sendable {
         try Bounds.checkWorker(request.workerId)
         let lease = Lease(
             worker: request.workerId, group: request.taskGroup,
-            taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax)), answerBytesMax: Bounds.leaseAnswerBytes(request.answerBytesMax)
+            taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax)),
+            answerBytesMax: Bounds.leaseAnswerBytes(request.answerBytesMax)
         )
         let wait = Int64(min(request.waitMs ?? 0, Bounds.waitMillisecondsMax))
         var open: [(ShardHost, Shard)] = []

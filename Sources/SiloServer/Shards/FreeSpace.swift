@@ -31,7 +31,9 @@ struct FreeSpace {
 
     private func mergeIfWorthwhile() async throws {
         let deleted = store.deletedBytes.estimate
-        guard deleted >= Self.bytesMin, let before = try await admin.manifest(), UInt64(deleted) * 2 >= before.size else { return }
+        guard deleted >= Self.bytesMin, let before = try await admin.manifest(), UInt64(deleted) * 2 >= before.size else {
+            return
+        }
         // What is in memory and in the log says what was deleted.
         try await store.database.flush(.sortedFiles)
         guard let merge = try await admin.submitFullCompaction() else { return }

@@ -58,7 +58,8 @@ final class ShardHost: Sendable {
     /// - Parameter onChange: is told whether the shard serves, whenever that may have changed. It must not call back.
     init(
         _ entry: ShardMap.Entry, in storage: any NodeStorage, settings: EngineSettings, surroundings: Surroundings,
-        rateLimiter: (any RateLimiter)?, budgets: MemoryBudgets, logger: Logger, onHealed: @escaping @Sendable (HealedFault) -> Void,
+        rateLimiter: (any RateLimiter)?, budgets: MemoryBudgets, logger: Logger,
+        onHealed: @escaping @Sendable (HealedFault) -> Void,
         onChange: @escaping @Sendable (_ serves: Bool) -> Void
     ) {
         id = entry.id
@@ -238,7 +239,8 @@ final class ShardHost: Sendable {
         try await store.flush()
         guard change(to: .behind(store)) else { return }
         Probe.clockBehind.reached()
-        logger.error("shard takes no writes yet", ["shard": .init(id), "error": .init(lag), "behind_ms": .init(Int(lag.milliseconds))])
+        logger.error(
+            "shard takes no writes yet", ["shard": .init(id), "error": .init(lag), "behind_ms": .init(Int(lag.milliseconds))])
         tried(.behind(lag))
         while let lag = store.clockLag, !isInterrupted {
             // The clock may be set right at any time.

@@ -85,7 +85,8 @@ let package = Package(
         // What tests wait with, and other programs that they start; it knows nothing of Silo, and is in no program of ours but
         // the simulator.
         .systemLibrary(name: "CProcess", path: "Tests/CProcess"),
-        module("TestSupport", ["CProcess"], path: "Tests/TestSupport"),
+        .target(name: "CThreads", path: "Tests/CThreads"),
+        module("TestSupport", ["CProcess", "CThreads"], path: "Tests/TestSupport"),
         tests("SlateDBTests", ["SlateDB", "TestSupport"]),
         tests("GRPCTests", ["GRPC", "TestSupport"], exclude: ["peers"]),
         tests("ProtobufTests", ["Protobuf", "SiloAPI", "TestSupport"], exclude: ["roundtrip.py"]),

@@ -1,3 +1,4 @@
+import CThreads
 import Foundation
 
 func detachThread(_ body: @escaping @Sendable () -> Void) { Thread.detachNewThread(body) }

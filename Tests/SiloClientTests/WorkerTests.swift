@@ -96,19 +96,21 @@ import Testing
             $0.engine.unheardLeasesMax = 0
         }
         let errors = Box<WorkerError>()
-        let outcomes = Box<UInt32>()
+        let started = Box<UInt32>()
+        let ended = Box<UInt32>()
         let mute = server.transport
         var options = WorkerOptions()
         options.wait = .milliseconds(500)
         options.onError = { errors.add($0) }
         let worker = Worker(server.client, group: "g", options) { task in
-            // The first attempt loses its heartbeats, and with them its lease.
-            if task.attempt == 1 {
+            started.add(task.attempt)
+            // The first that is run loses its heartbeats, and with them its lease.
+            if started.all.first == task.attempt {
                 mute.losesHeartbeats = true
                 await untilCancelled()
                 mute.losesHeartbeats = false
             }
-            outcomes.add(task.attempt)
+            ended.add(task.attempt)
             return try .success(task.attempt)
         }
         let running = Task { await worker.run() }
@@ -116,10 +118,11 @@ import Testing
         job.retry = RetryPolicy(retries: 1000, initialInterval: .milliseconds(1), maxInterval: .milliseconds(1), jitter: false)
         let handle = try await server.client.enqueue(job)
         let result = try await handle.awaitResult(every: .milliseconds(20), timeout: .seconds(300))
-        // The second, or a later one when this machine is too busy for a lease as short as that.
+        // The next, or a later one when this machine is too busy for a lease as short as that.
         guard case .succeeded(let payload) = result else { throw ClientError.jobNotFinished("\(result)") }
-        #expect(try payload.decode(as: UInt32.self) > 1)
-        try await outcomes.until { $0.contains(1) }
+        let lost = try #require(started.all.first)
+        #expect(try payload.decode(as: UInt32.self) > lost)
+        try await ended.until { $0.contains(lost) }
         try await errors.until { $0.contains { $0.doing == .holding && $0.jobID == handle.id } }
         worker.stop()
         await running.value

@@ -23,6 +23,14 @@ test-swift: setup-test ## the tests in Swift: units, the model, the storage engi
 	swift build --build-tests
 	MALLOC_PERTURB_=85 swift test --skip-build --parallel # freed memory is poisoned, so that its use shows
 
+.PHONY: test-threads
+# The suites that have threads of their own, or share values between them.
+THREADS := GRPCTests|SiloClientTests|SiloServerTests|SlateDBTests|ConcurrencyTests|SiloEngineTests
+test-threads: setup-test ## the suites that have threads, under the thread sanitizer (a build of its own)
+	swift build --build-tests --sanitize=thread --scratch-path .build/threads
+	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/threads-suppressions.txt halt_on_error=0 exitcode=66" \
+		swift test --skip-build --sanitize=thread --scratch-path .build/threads --parallel --filter '$(THREADS)'
+
 test-integration: setup-test build ## the tests in Python, of the built programs from outside
 	.deps/python/bin/python -m pytest Tests/Integration
 

@@ -14,8 +14,8 @@ let swift: [SwiftSetting] = [
 /// Generated code is kept as its generator writes it.
 let generatedSwift: [SwiftSetting] = [.swiftLanguageMode(.v5)]
 
-func module(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
-    .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swift)
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil, exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, exclude: exclude, swiftSettings: swift)
 }
 
 func program(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil, exclude: [String] = []) -> Target {
@@ -61,37 +61,56 @@ let package = Package(
         module("SiloAPI", ["Protobuf"]),
         module("SiloStore", ["SiloCore", "SlateDB", "Protobuf"]),
         module("SiloEngine", ["SiloCore", "SiloStore", "Protobuf"]),
-        module("SiloTelemetry", ["SiloCore"]),
+        module("SiloTelemetry"),
         module("SiloService", ["SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "SlateDB", "Protobuf"]),
-        module("SiloServer", ["SiloService", "SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "GRPC", "Protobuf"]),
+        module("SiloServer", [
+            "SiloService", "SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "SlateDB", "GRPC", "Protobuf",
+        ]),
         module("SiloClient", ["SiloCore", "SiloAPI", "GRPC", "Protobuf", "CMsgPack"]),
-        module("SiloTesting", ["SiloCore", "SiloStore", "SiloEngine"]),
-        module("SiloSimulation", ["SiloTesting", "SiloServer", "SiloClient", "SiloEngine", "SiloStore", "SiloAPI", "SiloCore", "SiloTelemetry", "GRPC", "Protobuf"]),
+        module("SiloTesting", ["SiloCore", "SiloStore", "SlateDB", "Protobuf", "TestSupport"]),
+        module("SiloSimulation", [
+            "SiloTesting", "SiloServer", "SiloClient", "SiloEngine", "SiloStore", "SiloAPI", "SiloCore", "SiloTelemetry", "GRPC",
+            "Protobuf",
+        ]),
         module("CommandLineTool", []),
 
         // Programs.
-        program("silo", ["SiloServer", "SiloEngine", "SiloCore", "SiloTelemetry", "SlateDB", "GRPC", "CommandLineTool", "CMalloc"]),
+        program("silo", ["SiloServer", "SiloEngine", "SiloTelemetry", "SlateDB", "GRPC", "CommandLineTool", "CMalloc"]),
         program("siloctl", ["SiloClient", "SiloAPI", "SiloCore", "GRPC", "Protobuf", "CommandLineTool"]),
-        program("silo-bench", ["SiloClient", "SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool"]),
+        program("silo-bench", [
+            "SiloClient", "SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool",
+        ]),
         program("silo-simulate", ["SiloSimulation", "SiloEngine", "SiloTesting", "SiloCore", "CommandLineTool"]),
         program("checksum", ["SiloClient", "CommandLineTool", "CCrypto"], path: "examples/checksum", exclude: ["README.md"]),
         program("limits", ["SiloClient", "CommandLineTool"], path: "examples/limits"),
 
         // Tests in Swift. Those that drive the built programs from outside are in Tests/Integration, in Python.
-        tests("SlateDBTests", ["SlateDB"]),
-        tests("GRPCTests", ["GRPC"], exclude: ["peers"]),
-        tests("ProtobufTests", ["Protobuf", "SiloAPI"], exclude: ["roundtrip.py"]),
+        // What tests wait with, and other programs that they start; it knows nothing of Silo, and is in no program of ours but
+        // the simulator.
+        .systemLibrary(name: "CProcess", path: "Tests/CProcess"),
+        .target(name: "CThreads", path: "Tests/CThreads"),
+        module("TestSupport", ["CProcess", "CThreads"], path: "Tests/TestSupport"),
+        tests("SlateDBTests", ["SlateDB", "TestSupport"]),
+        tests("GRPCTests", ["GRPC", "TestSupport"], exclude: ["peers"]),
+        tests("ProtobufTests", ["Protobuf", "SiloAPI", "TestSupport"], exclude: ["roundtrip.py"]),
         program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
         program("silo-test-worker", ["SiloClient", "CommandLineTool"], path: "Tests/Integration/worker"),
-        tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting"]),
+        tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "Protobuf", "TestSupport"]),
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
-            "SiloAPI", "GRPC", "Protobuf",
+            "SiloAPI", "GRPC", "Protobuf", "TestSupport",
         ]),
-        tests("SiloServiceTests", ["SiloService", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting"]),
-        tests("SiloServerTests", ["SiloServer", "SiloService", "SiloEngine", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "GRPC", "Protobuf"]),
+        tests("SiloServiceTests", [
+            "SiloService", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting",
+        ]),
+        tests("SiloServerTests", [
+            "SiloServer", "SiloService", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "SlateDB",
+            "GRPC", "Protobuf", "TestSupport",
+        ]),
         tests("SiloClientTests", [
             "SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloTesting", "SiloAPI", "SiloCore", "GRPC", "Protobuf",
+            "TestSupport",
         ]),
+        tests("TidyTests", ["TestSupport"], exclude: ["public-types.txt"]),
     ]
 )

@@ -1,11 +1,13 @@
 extension String {
-    /// The text without anything that a terminal would act on, or that would make it look like another: control characters (C0, DEL,
-    /// C1), those that end a line, and those that turn the direction of writing come as JSON writes them, such as `\u001b`. What
-    /// others wrote goes to a terminal in this form only.
+    /// The text without anything that a terminal would act on, or that would make it look like another: control characters (C0,
+    /// DEL, C1), those that end a line, and those that turn the direction of writing come as JSON writes them, such as `\u001b`.
+    /// What others wrote goes to a terminal in this form only.
     public var printable: String { escaped(Self.isUnprintable) }
 
     /// The same for a text of several lines, which stay.
-    var printableLines: String { split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable }.joined(separator: "\n") }
+    var printableLines: String {
+        split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable }.joined(separator: "\n")
+    }
 
     /// The same for a JSON document, whose texts have no C0 controls, and whose layout stays.
     public var printableJSON: String { escaped { !$0.isASCII && Self.isUnprintable($0) || $0 == "\u{7f}" } }

@@ -28,9 +28,14 @@ final class RunningCalls: Sendable {
     }
 
     private let limit: Int
+    private let onEnd: (@Sendable () -> Void)?
     private let state = Mutex(State())
 
-    init(limit: Int) { self.limit = limit }
+    /// - Parameter onEnd: is told when a call is over and no longer counted.
+    init(limit: Int, onEnd: (@Sendable () -> Void)? = nil) {
+        self.limit = limit
+        self.onEnd = onEnd
+    }
 
     var running: Int { state.withLock { $0.running } }
     var all: [CallState] { state.withLock { $0.slots.compactMap { $0 } } }
@@ -80,7 +85,8 @@ final class RunningCalls: Sendable {
 
     /// The call is over and released. True: the server is the caller's to destroy.
     func remove(_ slot: Int, _ admission: Admission?) -> Bool {
-        state.withLock { state in
+        defer { onEnd?() }
+        return state.withLock { state in
             state.slots[slot] = nil
             state.free.append(slot)
             if admission != nil { state.running -= 1 }

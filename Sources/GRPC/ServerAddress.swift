@@ -1,7 +1,7 @@
 /// Where a server is and how to speak to it, read from what people write: `host:port`, `http://host:port` or `https://host:port`.
 ///
-/// `https` means TLS and `http` means plain text. Without a scheme the caller's options decide, so that a secret never travels in the
-/// clear to a server that was named with `https`.
+/// `https` means TLS and `http` means plain text. Without a scheme the caller's options decide, so that a secret never travels in
+/// the clear to a server that was named with `https`.
 public struct ServerAddress: Hashable, Sendable {
     /// What a channel takes as its target.
     public let target: String
@@ -25,12 +25,14 @@ public struct ServerAddress: Hashable, Sendable {
         case "http": isSecure = false
         case "https": isSecure = true
         case let scheme:
-            throw Mistake(description: "\(scheme):// is no way to a server: write host:port, http://host:port or https://host:port")
+            throw Mistake(
+                description: "\(scheme):// is no way to a server: write host:port, http://host:port or https://host:port")
         }
         var rest = text[end.upperBound...]
         if rest.hasSuffix("/") { rest.removeLast() }
         guard !rest.isEmpty, !rest.contains(where: { "/?#@".contains($0) }) else {
-            throw Mistake(description: "the address \(text) must have a host and a port and nothing behind them, such as https://host:7450")
+            throw Mistake(
+                description: "the address \(text) must have a host and a port and nothing behind them, such as https://host:7450")
         }
         target = String(rest)
     }
@@ -47,7 +49,8 @@ public struct ServerAddress: Hashable, Sendable {
     public func tls(_ given: ClientTLS?) throws(Mistake) -> ClientTLS? {
         switch (isSecure, given) {
         case (false, .some):
-            throw Mistake(description: "http://\(target) means plain text, and the options ask for TLS: write https://, or leave TLS away")
+            throw Mistake(
+                description: "http://\(target) means plain text, and the options ask for TLS: write https://, or leave TLS away")
         case (true, nil): ClientTLS()
         default: given
         }

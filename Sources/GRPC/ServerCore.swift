@@ -75,7 +75,7 @@ final class ServerCore: @unchecked Sendable {
         self.connectionHandler = connectionHandler
         self.options = options
         self.handle = handle
-        calls = RunningCalls(limit: options.maxConcurrentCalls)
+        calls = RunningCalls(limit: options.maxConcurrentCalls, onEnd: options.callEnded)
         let count = max(1, options.completionQueues)
         // The queues, what accepts connections, and what reads large requests.
         let end = EndSignal(parts: count + 2)

@@ -36,6 +36,9 @@ public struct ServerOptions: Sendable {
     /// Runs for each connection that was closed because there is no room for it. Must not block.
     public var connectionRefused: @Sendable () -> Void = {}
 
+    /// Runs after each call that is over, `runningCalls` being less then: lets tests wait for it. Must not block.
+    package var callEnded: (@Sendable () -> Void)?
+
     public init(address: String) { self.address = address }
 
     /// Connections get descriptors below this number: as many as there may be connections besides the reserve, and not of the

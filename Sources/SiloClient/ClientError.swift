@@ -65,7 +65,8 @@ extension Status {
 
     /// The request may not have arrived; sending it again is right where that does no harm.
     var isConnectivity: Bool {
-        code == .unavailable || code == .deadlineExceeded || isOverload || (code == .internalError && message.contains("RST_STREAM"))
+        code == .unavailable || code == .deadlineExceeded || isOverload
+            || (code == .internalError && message.contains("RST_STREAM"))
     }
 
     var isWorthAnotherTry: Bool { isWrongShard || isConnectivity }

@@ -7,8 +7,8 @@ public struct ClientOptions: Sendable {
     public var servers: [String]
     /// The secret that the servers ask for.
     public var token: String?
-    /// Nil connects in plain text, but for servers that are named with `https://`: these must show a certificate of one of the system's
-    /// authorities.
+    /// Nil connects in plain text, but for servers that are named with `https://`: these must show a certificate of one of the
+    /// system's authorities.
     public var tls: ClientTLS?
     /// Sends that are repeated at most when no server took the request.
     public var retriesMax = 8
@@ -17,8 +17,8 @@ public struct ClientOptions: Sendable {
     /// How long one call may take; nil: for ever. A call that waits for work gets its wait on top.
     public var timeout: Duration? = .seconds(30)
 
-    /// How often connections are asked with a ping whether the server is there, also without calls, and how long it may take to answer
-    /// before another connection is made. Nil: never; then a server that vanished is noticed when calls time out.
+    /// How often connections are asked with a ping whether the server is there, also without calls, and how long it may take to
+    /// answer before another connection is made. Nil: never; then a server that vanished is noticed when calls time out.
     public var keepaliveInterval: Duration? = .seconds(10)
     public var keepaliveTimeout = Duration.seconds(5)
     /// Each seed names one server, not several behind one address: it is reached as it was named, whatever it calls itself.

@@ -23,6 +23,7 @@ public struct Surroundings: Sendable {
     /// Starts a task that nobody's scope awaits. Child tasks need no help: they run where their parent does.
     @discardableResult
     public func start<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) -> Task<Value, Never> {
+        // Whoever calls this says what ends it.
         Task(executorPreference: executor, operation: body)
     }
 }

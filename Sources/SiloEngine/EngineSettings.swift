@@ -75,7 +75,8 @@ public struct EngineSettings: Sendable {
     /// Calls of one lane that wait, or whose answers wait to be durable. Past it requests are refused.
     public var unansweredMax = 32_768
 
-    /// Bytes of requests that wait, or whose answers wait to be durable, over all shards of a server. Past it requests are refused.
+    /// Bytes of requests that wait, or whose answers wait to be durable, over all shards of a server. Past it requests are
+    /// refused.
     public var unansweredBytesMax = 512 << 20
 
     /// Bytes of what renews and ends leases among those, results included. Past it requests are refused.

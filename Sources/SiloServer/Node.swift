@@ -16,7 +16,9 @@ public final class Node: Sendable {
     /// Where it listens: `host:port`.
     public let address: String
 
-    private init(_ core: NodeCore, limiter: GubernatorLimiter?, server: Server, drainTime: Duration, address: String, logger: Logger) {
+    private init(
+        _ core: NodeCore, limiter: GubernatorLimiter?, server: Server, drainTime: Duration, address: String, logger: Logger
+    ) {
         self.core = core
         self.limiter = limiter
         self.server = server

@@ -145,7 +145,9 @@ package final class SimulatedWire: Sendable {
     // MARK: Calls
 
     /// - Parameter caller: whose way it is, to be cut by itself.
-    package func transport(to address: String, for caller: String? = nil) -> any Transport { SimulatedTransport(self, address, caller) }
+    package func transport(to address: String, for caller: String? = nil) -> any Transport {
+        SimulatedTransport(self, address, caller)
+    }
 
     fileprivate func call(
         _ path: String, _ request: [UInt8], _ metadata: Metadata, _ timeout: Duration?, by transport: SimulatedTransport
@@ -196,7 +198,9 @@ package final class SimulatedWire: Sendable {
         call.server = server.number
         let arrival = SimulatedArrival(call) { [self] answer, onUndelivered in
             trace.note("\(call) \(answer.label)")
-            guard call.server == server.number, state.withLock({ $0.servers[call.address]?.number }) == server.number else { return }
+            guard call.server == server.number, state.withLock({ $0.servers[call.address]?.number }) == server.number else {
+                return
+            }
             guard !isLost(call, faults.lostAnswers) else {
                 // Half of the time it was still in the server's hands when the connection broke, which it may learn late.
                 if random.happens(0.5) { delay(random.number(in: 0...3_000_000)) { self.at(call.address, onUndelivered) } }

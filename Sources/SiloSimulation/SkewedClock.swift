@@ -2,8 +2,8 @@ package import SiloCore
 package import SiloTesting
 import Synchronization
 
-/// The clocks of one machine. They run too fast or too slow; its wall clock is ahead of the true time or behind it, and is set now
-/// and then. The next process may run on another machine.
+/// The clocks of one machine. They run too fast or too slow; its wall clock is ahead of the true time or behind it, and is set
+/// now and then. The next process may run on another machine.
 package final class SkewedClock: Clock {
     private let clock: SimulatedClock
     private let started: Timestamp

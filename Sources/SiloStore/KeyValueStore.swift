@@ -26,7 +26,8 @@ public struct Write: Equatable, Sendable {
     }
 }
 
-/// What a store can say went wrong. Each case is a different next step. The cause is what the storage engine said, if it was that.
+/// What a store can say went wrong. Each case is a different next step. The cause is what the storage engine said, if it was
+/// that.
 public enum StoreError: Error, Equatable, Sendable {
     /// Another process opened the shard: step down.
     case fenced(String, cause: StorageError? = nil)
@@ -34,7 +35,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case unavailable(String, cause: StorageError? = nil)
     /// The clock is behind the last write: reads go on, writes have to wait.
     case behind(ClockLag)
-    /// What is stored cannot be read, or is not there: somebody must look. It is still tried again, for somebody may have mended it.
+    /// What is stored cannot be read, or is not there: somebody must look. It is still tried again, for somebody may have mended
+    /// it.
     case corrupt(String, cause: StorageError? = nil)
 
     /// For callers and log lines.

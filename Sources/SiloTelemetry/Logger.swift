@@ -82,7 +82,8 @@ public struct Logger: Sendable {
             case .text(let text): "\(Self.quoted(name)):\(Self.quoted(text))"
             }
         }.joined(separator: ",")
-        return "{\"timestamp\":\"\(Self.timestamp())\",\"level\":\"\(level.name.uppercased())\",\"fields\":{\(body)},\"target\":\(Self.quoted(part))}"
+        let head = #""timestamp":"\#(Self.timestamp())","level":"\#(level.name.uppercased())""#
+        return "{\(head),\"fields\":{\(body)},\"target\":\(Self.quoted(part))}"
     }
 
     private static func isPlain(_ text: String) -> Bool {

@@ -2,6 +2,7 @@ public import SiloCore
 public import SiloStore
 public import SlateDB
 import Synchronization
+public import TestSupport
 
 /// A store that fails, or keeps its callers waiting, when it is told to.
 public final class FaultyStore: KeyValueStore {
@@ -24,9 +25,12 @@ public final class FaultyStore: KeyValueStore {
     }
     private let inner: any KeyValueStore
     private let state = Mutex(State())
+    /// Raised when a call is held.
+    public let changes: Signal
 
-    public init(_ inner: any KeyValueStore) {
+    public init(_ inner: any KeyValueStore, changes: Signal = Signal()) {
         self.inner = inner
+        self.changes = changes
     }
 
     public func set(_ change: (inout Faults) -> Void) {
@@ -82,7 +86,7 @@ public final class FaultyStore: KeyValueStore {
                 if state.faults[keyPath: fault] { state.held.append((fault, continuation)) }
                 return state.faults[keyPath: fault]
             }
-            if !isHeld { continuation.resume() }
+            if isHeld { changes.raise() } else { continuation.resume() }
         }
     }
 

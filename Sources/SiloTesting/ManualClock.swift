@@ -1,5 +1,6 @@
 public import SiloCore
 import Synchronization
+public import TestSupport
 
 /// A clock that moves only when a test moves it. Sleeps go by its steady time.
 public final class ManualClock: Clock {
@@ -18,8 +19,11 @@ public final class ManualClock: Clock {
         var absences = 0
     }
     private let state: Mutex<State>
+    /// Raised when somebody falls asleep.
+    public let changes: Signal
 
-    public init(at now: Timestamp = Timestamp(1_700_000_000_000)) {
+    public init(at now: Timestamp = Timestamp(1_700_000_000_000), changes: Signal = Signal()) {
+        self.changes = changes
         state = Mutex(State(steady: now))
     }
 
@@ -65,7 +69,7 @@ public final class ManualClock: Clock {
                     state.sleepers.append(Sleeper(id: id, until: state.steady + milliseconds, continuation: continuation))
                     return false
                 }
-                if isCancelled { continuation.resume(throwing: CancellationError()) }
+                if isCancelled { continuation.resume(throwing: CancellationError()) } else { changes.raise() }
             }
         } onCancel: {
             let sleeper: Sleeper? = state.withLock { state in

@@ -36,7 +36,8 @@ public final class SimulatedDisk: Sendable {
         public init() {}
     }
 
-    private let state = Mutex<(databases: [String: SimulatedDatabase], faults: Faults, takesOldStamps: Bool)>(([:], Faults(), true))
+    private let state = Mutex<(databases: [String: SimulatedDatabase], faults: Faults, takesOldStamps: Bool)>(
+        ([:], Faults(), true))
     private let watcher = Mutex<(@Sendable (_ database: String, _ batch: [Write]) -> Void)?>(nil)
     private let openWatcher = Mutex<(@Sendable (_ database: String) -> Void)?>(nil)
     let clock: SimulatedClock

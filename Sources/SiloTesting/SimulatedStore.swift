@@ -3,8 +3,9 @@ import SiloStore
 import SlateDB
 import Synchronization
 
-/// A database of a `SimulatedDisk`, open in one process. It keeps SlateDB's contract: a write is visible to reads at once, durable
-/// after a flush; a snapshot shows what was written so far; and no write is taken while the machine's clock is behind the last.
+/// A database of a `SimulatedDisk`, open in one process. It keeps SlateDB's contract: a write is visible to reads at once,
+/// durable after a flush; a snapshot shows what was written so far; and no write is taken while the machine's clock is behind the
+/// last.
 final class SimulatedStore: KeyValueStore {
     private struct State {
         var written: SortedRows

@@ -2,8 +2,8 @@ import Glibc
 
 /// How far the wall clock is behind the last write that a database knows.
 ///
-/// SlateDB stamps every write with the wall clock and refuses one whose stamp would be smaller than the greatest before; worse, it
-/// then closes itself. So a write is not given to it while the clock is behind.
+/// SlateDB stamps every write with the wall clock and refuses one whose stamp would be smaller than the greatest before; worse,
+/// it then closes itself. So a write is not given to it while the clock is behind.
 public struct ClockLag: Equatable, Sendable, CustomStringConvertible {
     /// Milliseconds since the Unix epoch.
     public let lastWrite: Int64

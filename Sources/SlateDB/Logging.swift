@@ -14,8 +14,8 @@ public enum StorageLog {
         public let text: String
     }
 
-    /// What the object store did not answer well lately: such calls are repeated, and nothing else is heard of them until they fail
-    /// for good. Nil when all is well, or `forward` was not told to send messages of level `info`.
+    /// What the object store did not answer well lately: such calls are repeated, and nothing else is heard of them until they
+    /// fail for good. Nil when all is well, or `forward` was not told to send messages of level `info`.
     public static var trouble: String? { lastTrouble.withLock { $0 } }
 
     /// Forgets what was wrong before.
@@ -25,7 +25,9 @@ public enum StorageLog {
     private static let troubleScalarsMax = 300
 
     fileprivate static func note(_ message: Message) {
-        guard message.target == "object_store::client::retry" || message.target == "slatedb::retrying_object_store" else { return }
+        guard message.target == "object_store::client::retry" || message.target == "slatedb::retrying_object_store" else {
+            return
+        }
         let text = String(message.text.unicodeScalars.prefix(troubleScalarsMax))
         lastTrouble.withLock { $0 = text }
     }

@@ -1,14 +1,15 @@
 import Glibc
 
 /// Files at the end of a local database's log that were set aside. After the machine lost power the last files may be empty or
-/// cut short, and SlateDB then refuses to open. Such files were never acknowledged: an answer waits until its file is on the disk.
+/// cut short, and SlateDB then refuses to open. Such files were never acknowledged: an answer waits until its file is on the
+/// disk.
 ///
 /// Only the newest files are looked at, and only until the first whole one: a torn file before a whole one is damage of
-/// another kind, and is left for somebody to look at. A file of no bytes is how SlateDB fences the writer before off: it says nothing
-/// of what is torn, and SlateDB reads it as one without rows, also when power loss left it so.
+/// another kind, and is left for somebody to look at. A file of no bytes is how SlateDB fences the writer before off: it says
+/// nothing of what is torn, and SlateDB reads it as one without rows, also when power loss left it so.
 public struct TornLog: Equatable, Sendable {
-    /// The release of SlateDB whose files `condition` was tried on. Another one may end its files otherwise, and whole files would be
-    /// taken for torn: when the release changes, the test of this file has to pass with it first.
+    /// The release of SlateDB whose files `condition` was tried on. Another one may end its files otherwise, and whole files
+    /// would be taken for torn: when the release changes, the test of this file has to pass with it first.
     public static let triedRelease = "0.17.0"
 
     /// Names of the files, newest first.

@@ -97,7 +97,9 @@ struct Run {
         say("\(scenario)")
         for line in world.traceLines { say(line) }
         say("\(world.jobs) jobs, \(world.simulatedMilliseconds) ms, trace \(String(world.traceFingerprint, radix: 16))")
-        guard world.violations.isEmpty else { throw SimulationFailed(description: "seed \(seed): " + world.violations.joined(separator: "\n")) }
+        guard world.violations.isEmpty else {
+            throw SimulationFailed(description: "seed \(seed): " + world.violations.joined(separator: "\n"))
+        }
         say("seed \(seed) passed")
     }
 
@@ -137,10 +139,14 @@ struct Run {
 
     /// The lines that name a job or a key that the violations name, and what the faults were.
     private static func about(_ violations: [String], _ lines: [String]) -> [String] {
-        let words = Set(violations.joined(separator: " ").split(whereSeparator: { " :,;()".contains($0) }).map(String.init).filter { $0.contains("/") || $0.contains("-") })
+        let words = Set(
+            violations.joined(separator: " ").split(whereSeparator: { " :,;()".contains($0) }).map(String.init).filter {
+                $0.contains("/") || $0.contains("-")
+            })
         let end = lines.firstIndex { $0.contains("VIOLATION") }.map { $0 + 1 } ?? lines.count
         let chosen = lines[..<end].filter { line in
-            line.contains("chaos:") || line.contains("VIOLATION") || line.contains("crash") || words.contains { line.contains($0) }
+            line.contains("chaos:") || line.contains("VIOLATION") || line.contains("crash")
+                || words.contains { line.contains($0) }
         }
         return Array(chosen.suffix(linesMax))
     }

@@ -1,11 +1,11 @@
 import CMalloc
 import Dispatch
 
-/// Makes the allocator give memory back. Left alone, glibc keeps what was freed: after 80 payloads of 10 MB at once the server held on
-/// to 2.4 GiB, and so it is 150 MiB.
+/// Makes the allocator give memory back. Left alone, glibc keeps what was freed: after 80 payloads of 10 MB at once the server
+/// held on to 2.4 GiB, and so it is 150 MiB.
 final class Memory {
-    /// Blocks from this size on are mapped, and go back to the system the moment that they are freed. Left alone, the bound rises to the
-    /// size of whatever was freed, up to 32 MiB.
+    /// Blocks from this size on are mapped, and go back to the system the moment that they are freed. Left alone, the bound rises
+    /// to the size of whatever was freed, up to 32 MiB.
     private static let mappedBytesMin: Int32 = 1 << 20
     /// Free memory at the end of a heap that is kept.
     private static let keptBytesMax: Int32 = 8 << 20

@@ -12,35 +12,42 @@ let stopSignals = StopSignals.hold()
 let usage = Usage(
     "silo", "Serves a durable job queue over gRPC. With no options it keeps its data on local disk.",
     commands: [
-        .init("", help: "", options: [
-            .init("listen", "l", "host:port", help: "where to listen (127.0.0.1:7450); port 0 takes any free one"),
-            .init(
-                "advertise", nil, "host:port",
-                help: "what clients are told to call (where it listens; the host's name when\nit listens on all interfaces)"
-            ),
-            .init("data", "d", "place", help: "a folder, s3://bucket/prefix, gs://..., az://... or memory:\n(\(DataLocation.standardFolder))"),
-            .init("shards", nil, "count", help: "shards of a new data location, 1 to 1024 (1; 8 with --tenancy)"),
-            .init("tenancy", nil, nil, help: "requests name tenants"),
-            .init("dev", nil, nil, help: "allow ResetShards, which erases everything, and LeaseTask, which passes limits"),
-            .init("auth-token-file", nil, "file", help: "callers must show the secret in it; keep it from others (chmod 600)"),
-            .init(
-                "auth-token", nil, "secret",
-                help: "the same on the command line, where ps shows it to everybody on the\nmachine (environment SILO_AUTH_TOKEN)"
-            ),
-            .init("tls-cert", nil, "file", help: "certificate chain to serve with, PEM"),
-            .init("tls-key", nil, "file", help: "its private key, PEM"),
-            .init("tls-client-ca", nil, "file", help: "callers need a certificate of this authority, PEM"),
-            .init("gubernator", nil, "host:port", help: "the rate limiter to ask; it must answer when the server starts"),
-            .init("gubernator-coalesce-ms", nil, "ms", help: "how long a check waits for others to share its call (5)"),
-            .init("gubernator-batch", nil, "count", help: "checks in one call (100)"),
-            .init("gubernator-connect-timeout-ms", nil, "ms", help: "how long to try to reach it (5000)"),
-            .init("gubernator-request-timeout-ms", nil, "ms", help: "how long a call may take (10000)"),
-            .init("flush-gap-ms", nil, "ms", help: "least time between two log flushes (0; 20 on an object store)"),
-            .init("cache-mib", nil, "size", help: "memory for what is read from storage (128)"),
-            .init("audit-secs", nil, "seconds", help: "time between two audits of what the limits hold; 0: none (60)"),
-            .init("log-format", nil, "text|json", help: "how log lines look (text)"),
-            .init("verbose", "v", nil, help: "also log debug lines"),
-        ]),
+        .init(
+            "", help: "",
+            options: [
+                .init("listen", "l", "host:port", help: "where to listen (127.0.0.1:7450); port 0 takes any free one"),
+                .init(
+                    "advertise", nil, "host:port",
+                    help: "what clients are told to call (where it listens; the host's name when\nit listens on all interfaces)"
+                ),
+                .init(
+                    "data", "d", "place",
+                    help: "a folder, s3://bucket/prefix, gs://..., az://... or memory:\n(\(DataLocation.standardFolder))"),
+                .init("shards", nil, "count", help: "shards of a new data location, 1 to 1024 (1; 8 with --tenancy)"),
+                .init("tenancy", nil, nil, help: "requests name tenants"),
+                .init("dev", nil, nil, help: "allow ResetShards, which erases everything, and LeaseTask, which passes limits"),
+                .init(
+                    "auth-token-file", nil, "file", help: "callers must show the secret in it; keep it from others (chmod 600)"),
+                .init(
+                    "auth-token", nil, "secret",
+                    help:
+                        "the same on the command line, where ps shows it to everybody on the\nmachine (environment "
+                            + "SILO_AUTH_TOKEN)"
+                ),
+                .init("tls-cert", nil, "file", help: "certificate chain to serve with, PEM"),
+                .init("tls-key", nil, "file", help: "its private key, PEM"),
+                .init("tls-client-ca", nil, "file", help: "callers need a certificate of this authority, PEM"),
+                .init("gubernator", nil, "host:port", help: "the rate limiter to ask; it must answer when the server starts"),
+                .init("gubernator-coalesce-ms", nil, "ms", help: "how long a check waits for others to share its call (5)"),
+                .init("gubernator-batch", nil, "count", help: "checks in one call (100)"),
+                .init("gubernator-connect-timeout-ms", nil, "ms", help: "how long to try to reach it (5000)"),
+                .init("gubernator-request-timeout-ms", nil, "ms", help: "how long a call may take (10000)"),
+                .init("flush-gap-ms", nil, "ms", help: "least time between two log flushes (0; 20 on an object store)"),
+                .init("cache-mib", nil, "size", help: "memory for what is read from storage (128)"),
+                .init("audit-secs", nil, "seconds", help: "time between two audits of what the limits hold; 0: none (60)"),
+                .init("log-format", nil, "text|json", help: "how log lines look (text)"),
+                .init("verbose", "v", nil, help: "also log debug lines"),
+            ])
     ],
     notes: """
         Stop it with SIGTERM or SIGINT: it takes no more calls, lets running ones end, and closes its shards.

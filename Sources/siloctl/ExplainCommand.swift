@@ -61,12 +61,15 @@ struct ExplainCommand {
     private func describe(_ obstacle: SiloV1.Obstacle) -> [String] {
         var lines = ["  - \(obstacle.text)"]
         if let until = obstacle.untilMs { lines.append("    until \(Words.momentAndDistance(until, from: now))") }
-        if let estimate = obstacle.estimateMs { lines.append("    for about \(Words.length(estimate)) more, at the pace of late") }
+        if let estimate = obstacle.estimateMs {
+            lines.append("    for about \(Words.length(estimate)) more, at the pace of late")
+        }
         guard !obstacle.holders.isEmpty else { return lines }
         let rows = obstacle.holders.map { holder in
             let isRunning = holder.sinceMs > 0
             return [
-                holder.jobId, holder.taskGroup, isRunning ? "runs for \(Words.age(holder.sinceMs, at: now))" : "waits for a worker",
+                holder.jobId, holder.taskGroup,
+                isRunning ? "runs for \(Words.age(holder.sinceMs, at: now))" : "waits for a worker",
                 isRunning ? holder.workerId : "-",
             ]
         }
@@ -95,7 +98,8 @@ struct ExplainCommand {
             "ahead": obstacle.ahead, "ahead_is_least": obstacle.aheadIsLeast, "blocks_now": obstacle.blocksNow,
             "holders": obstacle.holders.map { holder -> [String: Any] in
                 [
-                    "job_id": holder.jobId, "task_id": holder.taskId, "worker_id": holder.workerId, "task_group": holder.taskGroup,
+                    "job_id": holder.jobId, "task_id": holder.taskId, "worker_id": holder.workerId,
+                    "task_group": holder.taskGroup,
                     "since_ms": holder.sinceMs,
                 ]
             },

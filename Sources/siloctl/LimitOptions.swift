@@ -5,16 +5,22 @@ import SiloClient
 /// The options of `enqueue` that give a job limits.
 struct LimitOptions {
     static let usage: [Usage.Option] = [
-        .init("limit", nil, "key=max", isList: true, help: "so many attempts at once of jobs that name the key; may be given several times"),
-        .init("floating", nil, "key=initial/refresh", isList: true, help: """
-            the same with a maximum that workers set again, at most every
-            so often: api=5/60s
-            """),
-        .init("rate", nil, "name/key=hits/period", isList: true, help: """
-            so many attempts in a period: emails/acme=100/1m; periods are numbers
-            with ms, s, m, h or d, or the calendar's minute, hour, day, week,
-            month or year in UTC
-            """),
+        .init(
+            "limit", nil, "key=max", isList: true,
+            help: "so many attempts at once of jobs that name the key; may be given several times"),
+        .init(
+            "floating", nil, "key=initial/refresh", isList: true,
+            help: """
+                the same with a maximum that workers set again, at most every
+                so often: api=5/60s
+                """),
+        .init(
+            "rate", nil, "name/key=hits/period", isList: true,
+            help: """
+                so many attempts in a period: emails/acme=100/1m; periods are numbers
+                with ms, s, m, h or d, or the calendar's minute, hour, day, week,
+                month or year in UTC
+                """),
     ]
     private let arguments: Arguments
 
@@ -25,7 +31,9 @@ struct LimitOptions {
     /// Concurrency limits, then floating ones, then rates.
     func limits() throws(Arguments.Mistake) -> [SiloV1.Limit] {
         var limits: [SiloV1.Limit] = []
-        for (name, make) in [("limit", concurrency), ("floating", floating), ("rate", rate)] as [(String, (Substring) -> JobLimit?)] {
+        for (name, make) in [("limit", concurrency), ("floating", floating), ("rate", rate)]
+            as [(String, (Substring) -> JobLimit?)]
+        {
             for text in arguments.text(name, default: "").split(separator: ",") {
                 guard let limit = make(text) else { throw Arguments.Mistake("--\(name) wants \(Self.form(name)), not \(text)") }
                 limits.append(SiloV1.Limit(limit))
@@ -79,7 +87,9 @@ struct LimitOptions {
     static func milliseconds(_ text: Substring) -> Int64? {
         for (unit, factor) in [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)] as [(String, Int64)]
         where text.hasSuffix(unit) {
-            guard let number = Int64(text.dropLast(unit.count)), number > 0, number <= 315_360_000_000 / factor else { return nil }
+            guard let number = Int64(text.dropLast(unit.count)), number > 0, number <= 315_360_000_000 / factor else {
+                return nil
+            }
             return number * factor
         }
         return nil

@@ -1,8 +1,8 @@
 import CommandLineTool
 import Foundation
 
-/// What a command prints: lines for people, or an object for programs. Much of it was written by others: nothing in it gets at the
-/// terminal.
+/// What a command prints: lines for people, or an object for programs. Much of it was written by others: nothing in it gets at
+/// the terminal.
 struct Output {
     let isJSON: Bool
 

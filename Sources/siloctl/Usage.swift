@@ -19,21 +19,27 @@ let usage = Usage(
         .init("job restart", ["shard", "id"], help: "run a failed or cancelled job again"),
         .init("job expedite", ["shard", "id"], help: "start now what waits for a later time"),
         .init("job delete", ["shard", "id"], help: "erase a finished job"),
-        .init("enqueue", ["group", "json"], help: "store a job; its payload is the JSON text, - reads it from standard input", options: [
-            .init("id", nil, "id", help: "the job's id (a random one)"),
-            .init("priority", "p", "0..99", help: "0 first (50)"),
-            .init("start-in", nil, "seconds", help: "not before that time from now (0)"),
-            .init("retries", nil, "count", help: "attempts after the first (0)"),
-            .init("label", nil, "key=value", isList: true, help: "metadata; may be given several times"),
-        ] + LimitOptions.usage),
-        .init("pause tenant", help: """
-            let no job of the tenant start; what runs goes on (every job when
-            the servers have tenancy off)
-            """, options: [reason]),
-        .init("pause group", ["group"], help: """
-            let no job of the task group start: of the tenant, or without
-            --tenant of all tenants on all shards
-            """, options: [reason]),
+        .init(
+            "enqueue", ["group", "json"], help: "store a job; its payload is the JSON text, - reads it from standard input",
+            options: [
+                .init("id", nil, "id", help: "the job's id (a random one)"),
+                .init("priority", "p", "0..99", help: "0 first (50)"),
+                .init("start-in", nil, "seconds", help: "not before that time from now (0)"),
+                .init("retries", nil, "count", help: "attempts after the first (0)"),
+                .init("label", nil, "key=value", isList: true, help: "metadata; may be given several times"),
+            ] + LimitOptions.usage),
+        .init(
+            "pause tenant",
+            help: """
+                let no job of the tenant start; what runs goes on (every job when
+                the servers have tenancy off)
+                """, options: [reason]),
+        .init(
+            "pause group", ["group"],
+            help: """
+                let no job of the task group start: of the tenant, or without
+                --tenant of all tenants on all shards
+                """, options: [reason]),
         .init("pause limit", ["key"], help: "let no job of the tenant start that needs a slot of the limit", options: [reason]),
         .init("resume tenant", help: "take a pause of the tenant back"),
         .init("resume group", ["group"], help: "take a pause of the task group back; give --tenant as when it was paused"),
@@ -57,8 +63,12 @@ let usage = Usage(
             with the system's authorities unless --tls-ca names others
             """),
         .init("tenant", "t", "id", help: "whose jobs; needed when the servers have tenancy on"),
-        .init("auth-token-file", nil, "file", help: "a file with the servers' secret (environment SILO_AUTH_TOKEN holds it itself)"),
-        .init("auth-token", nil, "secret", help: "the secret itself, which other users of this machine can then see, in ps for one"),
+        .init(
+            "auth-token-file", nil, "file",
+            help: "a file with the servers' secret (environment SILO_AUTH_TOKEN holds it itself)"),
+        .init(
+            "auth-token", nil, "secret",
+            help: "the secret itself, which other users of this machine can then see, in ps for one"),
         .init("tls-ca", nil, "file", help: "connect with TLS and trust this authority, PEM"),
         .init("json", help: "print JSON"),
     ]

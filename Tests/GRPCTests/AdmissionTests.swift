@@ -1,11 +1,11 @@
 import Foundation
-import Synchronization
+import TestSupport
 import Testing
 
 @testable import GRPC
 
 /// Who is let in: calls with limits of their own, callers that are looked at before their request is read, connections.
-@Suite(.timeLimit(.minutes(2))) struct AdmissionTests {
+@Suite(.timeLimit(.minutes(10))) struct AdmissionTests {
     private func code(_ body: () async throws -> [UInt8]) async -> Status.Code? {
         do {
             _ = try await body()
@@ -16,27 +16,24 @@ import Testing
     }
 
     @Test func callsWithALimitOfTheirOwnTakeNothingFromOthers() async throws {
-        var options = ServerOptions(address: "127.0.0.1:0")
-        options.maxConcurrentCalls = 1
-        let server = Server(options)
-        let waiting = Atomic<Int>(0)
+        let counted = CountedServer { $0.maxConcurrentCalls = 1 }
+        let server = counted.server
+        let waiting = Tally()
         server.register("/test.Test/Open", limit: CallLimit(total: 10, perPeer: 3)) { call in
-            waiting.add(1, ordering: .relaxed)
-            call.onCancel {
-                waiting.subtract(1, ordering: .relaxed)
-                call.respond([])
-            }
+            waiting.add()
+            call.onCancel { call.respond([]) }
         }
         server.register("/test.Test/Echo") { call in call.respond(call.withRequest { Array($0) }) }
         let channel = Channel(target: "127.0.0.1:\(try server.start())")
         let open = (0..<3).map { _ in Task { try await channel.unary("/test.Test/Open", []) } }
-        #expect(await eventually { waiting.load(ordering: .relaxed) == 3 })
+        try await waiting.until(3)
         #expect(await code { try await channel.unary("/test.Test/Open", []) } == .resourceExhausted, "the peer's share is used")
         for _ in 0..<10 { #expect(try await channel.unary("/test.Test/Echo", [1]) == [1]) }
         open.forEach { $0.cancel() }
-        #expect(await eventually { server.runningCalls == 0 })
+        try await counted.untilIdle()
         let again = Task { try await channel.unary("/test.Test/Open", []) }
-        #expect(await eventually { waiting.load(ordering: .relaxed) == 1 }, "what they held is free again")
+        // What they held is free again.
+        try await waiting.until(4)
         again.cancel()
         channel.close()
         await server.shutdown(grace: .seconds(2))
@@ -54,7 +51,8 @@ import Testing
     }
 
     @Test func aRefusedCallersRequestIsNotRead() async throws {
-        let server = Server(ServerOptions(address: "127.0.0.1:0"))
+        let counted = CountedServer()
+        let server = counted.server
         let screen: Server.Screen = { $0.header("x-pass") == [UInt8(ascii: "1")] ? nil : Status(.unauthenticated, "no") }
         server.register("/test.Test/Echo", screen: screen) { call in call.respond(call.withRequest { Array($0) }) }
         let channel = Channel(target: "127.0.0.1:\(try server.start())")
@@ -65,7 +63,7 @@ import Testing
             let request = [UInt8](repeating: 7, count: count)
             #expect(try await channel.unary("/test.Test/Echo", request, metadata: ["x-pass": "1"]) == request)
         }
-        #expect(await eventually { server.runningCalls == 0 })
+        try await counted.untilIdle()
         channel.close()
         await server.shutdown(grace: .seconds(2))
     }
@@ -86,7 +84,8 @@ import Testing
     }
 
     @Test func aScreenedCallMayEndWhileItsRequestIsRead() async throws {
-        let server = Server(ServerOptions(address: "127.0.0.1:0"))
+        let counted = CountedServer()
+        let server = counted.server
         server.register("/test.Test/Echo", screen: { _ in nil }, { call in call.respond(call.withRequest { Array($0) }) })
         let channel = Channel(target: "127.0.0.1:\(try server.start())")
         for _ in 0..<20 {
@@ -97,7 +96,7 @@ import Testing
             for call in calls { _ = try? await call.value }
         }
         #expect(try await channel.unary("/test.Test/Echo", [1]) == [1])
-        #expect(await eventually { server.runningCalls == 0 })
+        try await counted.untilIdle()
         channel.close()
         await server.shutdown(grace: .seconds(2))
     }
@@ -141,7 +140,7 @@ import Testing
             return await group.reduce(into: []) { $0.append($1) }
         }
         for code in codes { #expect([nil, .resourceExhausted, .unavailable].contains(code), "\(code as Any)") }
-        #expect(await eventually { server.server.runningCalls == 0 })
+        try await server.untilIdle()
         let again = Channel(target: server.target)
         #expect(try await again.unary("/test.Test/Echo", request).count == request.count)
         for channel in channels + [again] { channel.close() }

@@ -1,10 +1,10 @@
 import Foundation
 import GRPC
-import Synchronization
+import TestSupport
 import Testing
 
 /// The server against Python's grpcio, which is another generation of another wrapping of gRPC.
-@Suite struct ServerTests {
+@Suite(.timeLimit(.minutes(10))) struct ServerTests {
     @Test(arguments: ["echo", "metadata", "errors", "deadline", "streaming", "bidirectional", "raw_pings", "garbage"])
     func servesGrpcio(_ name: String) async throws {
         let server = try TestServer()
@@ -25,41 +25,47 @@ import Testing
 
     @Test func aCancelledCallIsSeen() async throws {
         let server = try TestServer()
-        #expect(try await python("cancel", server.port) == "")
-        #expect(await eventually { server.seen.cancelled.load(ordering: .relaxed) == 1 })
-        #expect(await eventually { server.server.runningCalls == 0 })
+        let client = try peer("client", ["cancel", "\(server.port)"])
+        try await server.seen.waiting.until(1)
+        client.closeInput()
+        #expect(try await client.ending().status == 0)
+        try await server.seen.cancelled.until(1)
+        try await server.untilIdle()
         await server.shutdown()
     }
 
     @Test func aPassedDeadlineIsSeen() async throws {
         let server = try TestServer()
         #expect(try await python("deadline", server.port) == "")
-        #expect(await eventually { server.seen.cancelled.load(ordering: .relaxed) == 1 })
+        try await server.seen.cancelled.until(1)
         await server.shutdown()
     }
 
     @Test func aKilledClientIsSeen() async throws {
         let server = try TestServer()
-        let client = try Peer("client", ["hold", "\(server.port)"])
-        #expect(await eventually { server.seen.waiting.load(ordering: .relaxed) == 1 })
+        let client = try peer("client", ["hold", "\(server.port)"])
+        try await server.seen.waiting.until(1)
         client.kill()
-        #expect(await eventually { server.seen.cancelled.load(ordering: .relaxed) == 1 })
-        #expect(await eventually { server.server.runningCalls == 0 })
+        try await server.seen.cancelled.until(1)
+        try await server.untilIdle()
         await server.shutdown()
     }
 
     @Test func aStreamWaitsForItsReader() async throws {
         let server = try TestServer()
-        let client = try Peer("client", ["slow_reader", "\(server.port)"])
-        #expect(await eventually { server.seen.sent.load(ordering: .relaxed) > 3 })
-        try await Task.sleep(for: .seconds(1))
-        let sent = server.seen.sent.load(ordering: .relaxed)
+        let client = try peer("client", ["slow_reader", "\(server.port)"])
+        #expect(try await client.firstLine() == "has read three")
+        // In the time of so many calls it would have sent as many messages.
+        let other = Channel(target: server.target)
+        for _ in 0..<2000 { #expect(try await other.unary("/test.Test/Echo", [1]) == [1]) }
+        other.close()
         // What fits into flow control and sockets, not more: the reader took 3 messages of 64 KiB.
-        #expect(sent < 400)
-        let (status, output) = await client.result()
-        #expect(status == 0, "\(output)")
-        #expect(await eventually { server.seen.ended.load(ordering: .relaxed) == 1 })
-        #expect(await eventually { server.server.runningCalls == 0 })
+        #expect((3..<400).contains(server.seen.sent.value))
+        client.closeInput()
+        let ending = try await client.ending()
+        #expect(ending.status == 0, "\(ending.output)")
+        try await server.seen.ended.until(1)
+        try await server.untilIdle()
         await server.shutdown()
     }
 

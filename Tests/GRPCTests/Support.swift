@@ -1,106 +1,72 @@
+import Dispatch
 import Foundation
 import GRPC
-import Synchronization
+import TestSupport
 
-/// A Python script of `peers/` as a child process.
-final class Peer: Sendable {
-    private let process: Process
-    private let output = Pipe()
-    private let input = Pipe()
-
-    init(_ script: String, _ arguments: [String]) throws {
-        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-        let root = folder.deletingLastPathComponent().deletingLastPathComponent()
-        process = Process()
-        process.executableURL = root.appendingPathComponent(".deps/python/bin/python")
-        process.arguments = [folder.appendingPathComponent("peers/\(script).py").path] + arguments
-        process.standardOutput = output
-        process.standardError = output
-        process.standardInput = input
-        try process.run()
-    }
-
-    /// Waits for the first line of output.
-    func firstLine() async -> String {
-        await onThread {
-            var line: [UInt8] = []
-            let file = self.output.fileHandleForReading
-            while let byte = try? file.read(upToCount: 1)?.first, byte != 10 { line.append(byte) }
-            return String(decoding: line, as: UTF8.self)
-        }
-    }
-
-    /// Waits for the end.
-    func result() async -> (status: Int32, output: String) {
-        await onThread {
-            let text = (try? self.output.fileHandleForReading.readToEnd()).flatMap { $0 } ?? Data()
-            self.process.waitUntilExit()
-            return (self.process.terminationStatus, String(decoding: text, as: UTF8.self))
-        }
-    }
-
-    func kill() { Glibc.kill(process.processIdentifier, SIGKILL) }
-
-    /// Ends a server, which waits for the end of its input.
-    func close() { try? input.fileHandleForWriting.close() }
-}
-
-/// Runs what blocks outside of Swift's shared pool.
-func onThread<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
-    await withCheckedContinuation { continuation in
-        Thread.detachNewThread { continuation.resume(returning: body()) }
-    }
+/// Starts a Python script of `peers/`.
+func peer(_ script: String, _ arguments: [String]) throws -> ChildProcess {
+    try ChildProcess(Repository.python, ["\(Repository.path)/Tests/GRPCTests/peers/\(script).py"] + arguments)
 }
 
 /// Runs a case of `peers/client.py`; the text is empty when all went well.
 func python(_ name: String, _ port: Int, _ more: String...) async throws -> String {
-    let (status, output) = await (try Peer("client", [name, "\(port)"] + more)).result()
-    return status == 0 ? "" : output
+    let ending = try await peer("client", [name, "\(port)"] + more).ending()
+    return ending.status == 0 ? "" : ending.output
 }
 
 /// What handlers saw.
 final class Seen: Sendable {
-    let waiting = Atomic<Int>(0)
-    let cancelled = Atomic<Int>(0)
-    let sent = Atomic<Int>(0)
-    let ended = Atomic<Int>(0)
-    /// Lets go those who are blocked.
-    let isReleased = Atomic(false)
+    let waiting = Tally()
+    let cancelled = Tally()
+    let sent = Tally()
+    let ended = Tally()
+    /// Lets the answers of `Late` go.
+    let answers = Gate()
+    /// Lets go the thread that is blocked.
+    let release = DispatchSemaphore(value: 0)
     /// Requests whose answers reached nobody.
-    let untaken = Mutex<[[UInt8]]>([])
+    let untaken = Box<[UInt8]>()
 }
 
-/// Waits until `condition` holds, at most `seconds`.
-func eventually(_ seconds: Double = 120, _ condition: @escaping @Sendable () -> Bool) async -> Bool {
-    let end = ContinuousClock.now + .seconds(seconds)
-    while ContinuousClock.now < end {
-        if condition() { return true }
-        try? await Task.sleep(for: .milliseconds(10))
+/// A server that says when its calls are over.
+final class CountedServer: Sendable {
+    let server: Server
+    private let callsEnded = Signal()
+
+    init(_ change: (inout ServerOptions) -> Void = { _ in }) {
+        var options = ServerOptions(address: "127.0.0.1:0")
+        change(&options)
+        options.callEnded = callsEnded.raise
+        server = Server(options)
     }
-    return condition()
+
+    /// Returns once no call is under way.
+    func untilIdle() async throws {
+        try await callsEnded.wait(for: "no calls, not \(server.runningCalls)") { server.runningCalls == 0 }
+    }
 }
 
 /// A started server with the methods that `peers/client.py` calls.
 struct TestServer: Sendable {
-    let server: Server
+    private let counted: CountedServer
     let port: Int
     let seen = Seen()
 
     init(_ change: (inout ServerOptions) -> Void = { _ in }) throws {
-        var options = ServerOptions(address: "127.0.0.1:0")
-        change(&options)
-        server = Server(options)
-        Self.register(on: server, seen)
-        port = try server.start()
+        counted = CountedServer(change)
+        Self.register(on: counted.server, seen)
+        port = try counted.server.start()
     }
+
+    var server: Server { counted.server }
 
     var target: String { "127.0.0.1:\(port)" }
 
     private static func register(on server: Server, _ seen: Seen) {
         server.register("/test.Test/Echo") { call in call.respond(call.withRequest { Array($0) }) }
         server.register("/test.Test/Block") { call in
-            seen.waiting.add(1, ordering: .relaxed)
-            while !seen.isReleased.load(ordering: .acquiring) { usleep(1000) }
+            seen.waiting.add()
+            seen.release.wait()
             call.respond([3])
         }
         server.register("/test.Test/Metadata") { call in
@@ -122,40 +88,46 @@ struct TestServer: Sendable {
             call.respond(Array((left ?? "none").utf8))
         }
         server.register("/test.Test/Told") { call in
-            seen.waiting.add(1, ordering: .relaxed)
+            seen.waiting.add()
             let request = call.withRequest { Array($0) }
-            call.respond([1, 2, 3], onUndelivered: { seen.untaken.withLock { $0.append(request) } })
+            call.respond([1, 2, 3], onUndelivered: { seen.untaken.add(request) })
         }
+        server.register("/test.Test/HowManyWait") { call in call.respond(Array("\(seen.waiting.value)".utf8)) }
         server.register("/test.Test/Wait") { call in
-            seen.waiting.add(1, ordering: .relaxed)
+            seen.waiting.add()
             call.onCancel {
-                seen.cancelled.add(1, ordering: .relaxed)
+                seen.cancelled.add()
                 call.respond([1])
             }
         }
-        server.register("/test.Test/Sleep") { call in
-            let milliseconds = call.withRequest { Int(String(decoding: $0, as: UTF8.self)) } ?? 0
-            seen.waiting.add(1, ordering: .relaxed)
+        // Answers from another task when the test says so, whatever becomes of the call meanwhile.
+        server.register("/test.Test/Late") { call in
+            seen.waiting.add()
+            call.onCancel { seen.cancelled.add() }
+            // The test opens the gate and sees the answer.
             Task {
-                try? await Task.sleep(for: .milliseconds(milliseconds))
+                await seen.answers.wait()
                 call.respond([2])
             }
         }
         server.register("/test.Test/Count") { call in
             let count = call.withRequest { Int(String(decoding: $0, as: UTF8.self)) } ?? 0
+            // Ends with its count, or when nobody reads.
             Task {
                 for number in 0..<max(0, count) { try await call.send(Array("\(number)".utf8)) }
                 count < 0 ? call.fail(Status(.outOfRange, "no")) : call.finish(trailers: ["x-end": "yes"])
             }
         }
         server.register("/test.Test/Endless") { call in
+            // Ends when nobody reads.
             Task {
                 let chunk = [UInt8](repeating: 1, count: 65536)
-                while (try? await call.send(chunk)) != nil { seen.sent.add(1, ordering: .relaxed) }
-                seen.ended.add(1, ordering: .relaxed)
+                while (try? await call.send(chunk)) != nil { seen.sent.add() }
+                seen.ended.add()
             }
         }
         server.registerStream("/test.Test/Chat") { stream in
+            // Ends with the stream.
             Task {
                 while let message = await stream.receive() { try await stream.send(Array("re: ".utf8) + message) }
                 stream.finish()
@@ -163,19 +135,21 @@ struct TestServer: Sendable {
         }
     }
 
+    /// Returns once no call is under way.
+    func untilIdle() async throws { try await counted.untilIdle() }
+
     func shutdown() async { await server.shutdown(grace: .seconds(2)) }
 }
 
 /// A folder with certificates: `ca` signs `server` (for localhost) and `client`; `stranger` signed itself.
 final class Certificates: Sendable {
-    let folder: String
+    private let files: TemporaryFolder
+    var folder: String { files.path }
 
     init() async throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("grpc-\(UUID().uuidString)").path
-        self.folder = folder
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        files = try TemporaryFolder()
         let script = """
-            set -e; cd '\(folder)'
+            set -e; cd '\(files.path)'
             own() { openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout $1.key -out $1.pem -subj /CN=$1; }
             signed() {
                 openssl req -newkey rsa:2048 -nodes -keyout $1.key -out $1.csr -subj /CN=$1
@@ -184,15 +158,9 @@ final class Certificates: Sendable {
             }
             (own ca; own stranger; signed server; signed client) 2> log
             """
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-        process.arguments = ["-c", script]
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        await onThread { process.waitUntilExit() }
+        let made = try await ChildProcess.run("/bin/bash", ["-c", script])
+        guard made.status == 0 else { throw ChildProcess.StartError(description: made.output) }
     }
-
-    deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     func read(_ name: String) throws -> [UInt8] {
         Array(try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)")))

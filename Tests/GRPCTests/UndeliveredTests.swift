@@ -1,53 +1,53 @@
 import GRPC
-import Synchronization
+import TestSupport
 import Testing
 
 /// Answers that reach nobody are told to whoever gave them, and no others are.
-@Suite(.timeLimit(.minutes(2))) struct UndeliveredTests {
+@Suite(.timeLimit(.minutes(10))) struct UndeliveredTests {
     @Test(arguments: ["reset", "close"])
     func anAnswerThatHasNotLeftWhenTheClientGoesIsTold(_ ending: String) async throws {
         let server = try TestServer()
-        let peer = try Peer("client", ["stuck", "\(server.port)", ending])
-        #expect(await eventually { server.seen.untaken.withLock { $0.count } == 20 })
-        peer.close()
-        #expect(await peer.result().status == 0)
-        #expect(await eventually { server.server.runningCalls == 0 })
-        #expect(server.seen.untaken.withLock { $0.count } == 20, "each once")
+        let client = try peer("client", ["stuck", "\(server.port)", ending])
+        try await server.seen.untaken.until(20)
+        client.closeInput()
+        #expect(try await client.ending().status == 0)
+        try await server.untilIdle()
+        #expect(server.seen.untaken.count == 20, "each once")
         await server.shutdown()
     }
 
     @Test func anAnswerToACallThatIsOverIsTold() async throws {
-        let told = Atomic<Int>(0)
+        let told = Tally()
         let server = Server(ServerOptions(address: "127.0.0.1:0"))
         server.register("/test.Test/Twice") { call in
             call.fail(Status(.aborted))
-            call.respond([1], onUndelivered: { told.add(1, ordering: .relaxed) })
+            call.respond([1], onUndelivered: { told.add() })
         }
         server.register("/test.Test/Large") { call in
-            call.respond([UInt8](repeating: 0, count: (128 << 20) + 1), onUndelivered: { told.add(1, ordering: .relaxed) })
+            call.respond([UInt8](repeating: 0, count: (128 << 20) + 1), onUndelivered: { told.add() })
         }
         let channel = Channel(target: "127.0.0.1:\(try server.start())")
         await #expect(throws: Status.self) { _ = try await channel.unary("/test.Test/Twice", []) }
-        #expect(told.load(ordering: .relaxed) == 1)
+        #expect(told.value == 1)
         await #expect(throws: Status.self) { _ = try await channel.unary("/test.Test/Large", []) }
-        #expect(await eventually { told.load(ordering: .relaxed) == 2 })
+        try await told.until(2)
         channel.close()
         await server.shutdown(grace: .seconds(2))
     }
 
     @Test func anAnswerAfterACancellationIsTold() async throws {
-        let told = Atomic<Int>(0)
-        let waiting = Atomic<Int>(0)
+        let told = Tally()
+        let waiting = Tally()
         let server = Server(ServerOptions(address: "127.0.0.1:0"))
         server.register("/test.Test/Late") { call in
-            waiting.add(1, ordering: .relaxed)
-            call.onCancel { call.respond([1], onUndelivered: { told.add(1, ordering: .relaxed) }) }
+            waiting.add()
+            call.onCancel { call.respond([1], onUndelivered: { told.add() }) }
         }
         let channel = Channel(target: "127.0.0.1:\(try server.start())")
         let call = Task { try await channel.unary("/test.Test/Late", []) }
-        #expect(await eventually { waiting.load(ordering: .relaxed) == 1 })
+        try await waiting.until(1)
         call.cancel()
-        #expect(await eventually { told.load(ordering: .relaxed) == 1 })
+        try await told.until(1)
         channel.close()
         await server.shutdown(grace: .seconds(2))
     }
@@ -69,8 +69,8 @@ import Testing
             }
             return await group.reduce(into: Set<UInt16>()) { taken, number in if let number { taken.insert(number) } }
         }
-        #expect(await eventually { server.server.runningCalls == 0 })
-        let told = server.seen.untaken.withLock { $0 }.map { UInt16($0[0]) << 8 | UInt16($0[1]) }
+        try await server.untilIdle()
+        let told = server.seen.untaken.all.map { UInt16($0[0]) << 8 | UInt16($0[1]) }
         #expect(Set(told).count == told.count, "each once")
         #expect(taken.isDisjoint(with: told))
         channel.close()

@@ -3,7 +3,7 @@ import SiloAPI
 import Testing
 
 /// Wrong input is an error with a reason.
-@Suite struct BadInputTests {
+@Suite(.timeLimit(.minutes(10))) struct BadInputTests {
     typealias Request = SiloV1.EnqueueRequest
 
     @Test(arguments: [

@@ -4,7 +4,7 @@ import Testing
 
 /// Random and damaged input to every request of `silo.v1`: an error or a value, never a trap. A value that was read can
 /// be written and read again, and is then written the same.
-@Suite struct FuzzTests {
+@Suite(.timeLimit(.minutes(10))) struct FuzzTests {
     @Test(arguments: [1, 2, 3, 4] as [UInt64]) func neverTraps(seed: UInt64) throws {
         var chance = Chance(seed: seed)
         var read = 0

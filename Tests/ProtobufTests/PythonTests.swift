@@ -1,17 +1,18 @@
 import Foundation
 import Protobuf
 import SiloAPI
+import TestSupport
 import Testing
 
 /// Python's protobuf is the second opinion: see roundtrip.py.
-@Suite(.enabled(if: hasPython)) struct PythonTests {
-    let script = "\(repository)/Tests/ProtobufTests/roundtrip.py"
+@Suite(.enabled(if: Repository.hasPython), .timeLimit(.minutes(10))) struct PythonTests {
+    let script = "\(Repository.path)/Tests/ProtobufTests/roundtrip.py"
     let schema = SiloV1.fileName
 
-    @Test func everyMessageOfTheSchemaIsTested() throws {
-        let (status, output) = try run(python, [script, "messages", schema])
-        #expect(status == 0, "\(output)")
-        #expect(output.split(separator: "\n").map(String.init).sorted() == siloMessages.map { $0.messageName }.sorted())
+    @Test func everyMessageOfTheSchemaIsTested() async throws {
+        let said = try await python("messages", schema)
+        #expect(said.status == 0, "\(said.output)")
+        #expect(said.output.split(separator: "\n").map(String.init).sorted() == siloMessages.map { $0.messageName }.sorted())
     }
 
     @Test(arguments: [
@@ -19,23 +20,27 @@ import Testing
         (GRPCHealthV1.fileName, GRPCHealthV1.fileDescriptor),
         (GRPCReflectionV1.fileName, GRPCReflectionV1.fileDescriptor),
     ])
-    func theEmbeddedDescriptorIsThatOfTheSchema(schema: String, descriptor: String) throws {
+    func theEmbeddedDescriptorIsThatOfTheSchema(schema: String, descriptor: String) async throws {
         let folder = try TemporaryFolder()
         let data = try #require(Data(base64Encoded: descriptor))
         try data.write(to: URL(fileURLWithPath: "\(folder.path)/descriptor"))
-        let (status, output) = try run(python, [script, "descriptor", schema, "\(folder.path)/descriptor"])
-        #expect(status == 0, "\(output)")
+        let judged = try await python("descriptor", schema, "\(folder.path)/descriptor")
+        #expect(judged.status == 0, "\(judged.output)")
     }
 
     /// Whole messages come back byte for byte. Of damaged ones both implementations read the same, or both refuse them.
-    @Test(arguments: [1, 2]) func agreesWithPythonOnRandomMessages(seed: Int) throws {
+    @Test(arguments: [1, 2]) func agreesWithPythonOnRandomMessages(seed: Int) async throws {
         let folder = try TemporaryFolder()
         let (cases, answers) = ("\(folder.path)/cases", "\(folder.path)/answers")
-        let made = try run(python, [script, "cases", schema, "\(seed)", "5000", cases])
+        let made = try await python("cases", schema, "\(seed)", "5000", cases)
         #expect(made.status == 0, "\(made.output)")
         try answer(cases: cases, answers: answers)
-        let judged = try run(python, [script, "judge", schema, cases, answers])
+        let judged = try await python("judge", schema, cases, answers)
         #expect(judged.status == 0, "seed \(seed): \(judged.output)")
+    }
+
+    private func python(_ arguments: String...) async throws -> ChildProcess.Ending {
+        try await ChildProcess.run(Repository.python, [script] + arguments)
     }
 
     private func answer(cases: String, answers: String) throws {

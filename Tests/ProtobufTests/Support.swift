@@ -1,37 +1,4 @@
-import Foundation
 import Protobuf
-
-let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().path
-let python = "\(repository)/.deps/python/bin/python"
-
-/// `scripts/setup test` has made the Python environment that some tests lean on.
-let hasPython = FileManager.default.isExecutableFile(atPath: python)
-
-/// A folder of its own for one test, gone afterwards.
-final class TemporaryFolder: Sendable {
-    let path = FileManager.default.temporaryDirectory.appendingPathComponent("silo-\(UUID().uuidString)").path
-
-    init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-}
-
-/// Runs a program to its end; its output and errors together.
-func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
-    let folder = try TemporaryFolder()
-    let log = URL(fileURLWithPath: "\(folder.path)/output")
-    try Data().write(to: log)
-    let handle = try FileHandle(forWritingTo: log)
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments
-    process.standardOutput = handle
-    process.standardError = handle
-    try process.run()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: try Data(contentsOf: log), as: UTF8.self))
-}
 
 /// SplitMix64: the same seed gives the same numbers.
 struct Chance: RandomNumberGenerator {

@@ -2,7 +2,7 @@ import Protobuf
 import SiloAPI
 import Testing
 
-@Suite("Maps with text keys tell them apart by their bytes")
+@Suite("Maps with text keys tell them apart by their bytes", .timeLimit(.minutes(10)))
 struct TextMapTests {
     /// Å in the three ways that Unicode has for it, and é in two. Swift's `==` holds each group equal.
     static let names = ["\u{C5}", "A\u{30A}", "\u{212B}", "\u{E9}", "e\u{301}"]

@@ -2,7 +2,7 @@ import Protobuf
 import SiloAPI
 import Testing
 
-@Suite struct WireFormatTests {
+@Suite(.timeLimit(.minutes(10))) struct WireFormatTests {
     typealias Request = SiloV1.EnqueueRequest
 
     @Test func keepsUnknownFieldsInOrder() throws {

@@ -1,11 +1,13 @@
 import Foundation
 import GRPC
-import SiloClient
 import SiloEngine
 import SiloServer
+import TestSupport
 import Testing
 
-@Suite struct ClientTests {
+@testable import SiloClient
+
+@Suite(.timeLimit(.minutes(10))) struct ClientTests {
     struct Photo: Codable, Equatable { var id: Int; var tags: [String]; var ratio: Double?; var small: Bool }
 
     @Test func aJobIsEnqueuedWorkedOnAndItsResultComesBack() async throws {
@@ -15,7 +17,7 @@ import Testing
             return try .success(number * 2)
         }
         let handle = try await server.client.enqueue(NewJob("double", 21))
-        let result = try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(20))
+        let result = try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(300))
         #expect(try result == .succeeded(Payload(42)))
         #expect(try await handle.status() == .succeeded)
         worker.stop()
@@ -71,7 +73,9 @@ import Testing
             guard case .refused(let text) = error as? ClientError else { return false }
             return text.contains("cannot delete job")
         }
-        await #expect(throws: ClientError.self) { try await handle.awaitResult(every: .milliseconds(5), timeout: .milliseconds(30)) }
+        await #expect(throws: ClientError.self) {
+            try await handle.awaitResult(every: .milliseconds(5), timeout: .milliseconds(30))
+        }
         try await handle.expedite()
         let info = try await handle.info(attempts: true)
         #expect(info.metadata == ["k": "v"])
@@ -100,7 +104,7 @@ import Testing
             seen.add(task.metadata)
             return try .success(0)
         })
-        _ = try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(20))
+        _ = try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(300))
         worker.stop()
         await running.value
         #expect(seen.all == [metadata])
@@ -119,13 +123,14 @@ import Testing
             task.isLastAttempt ? .succeeded(large) : .failed(code: "E", data: large)
         })
         let handle = server.client.job("large")
-        #expect(try await handle.awaitResult(every: .milliseconds(50), timeout: .seconds(60)) == .succeeded(large))
+        #expect(try await handle.awaitResult(every: .milliseconds(50), timeout: .seconds(300)) == .succeeded(large))
         worker.stop()
         await running.value
         let info = try await handle.info(attempts: true)
         #expect(info.payload == large)
         #expect(info.attempts.map(\.number) == [1, 2, 3])
-        #expect(info.attempts.map(\.outcome) == [.failed(code: "E", data: large), .failed(code: "E", data: large), .succeeded(large)])
+        #expect(
+            info.attempts.map(\.outcome) == [.failed(code: "E", data: large), .failed(code: "E", data: large), .succeeded(large)])
         #expect(try await handle.info().attempts.isEmpty)
         #expect(try await handle.status() == .succeeded)
         await server.stop()
@@ -137,9 +142,11 @@ import Testing
         await first.stop()
         var options = ClientOptions(servers: [address])
         options.retryPause = .milliseconds(50)
-        let client = Client(options)
+        options.retriesMax = 1000
+        let transport = WatchedTransport(address)
+        let client = Client(options, in: Lanes.system) { _, _ in transport }
         async let pending = client.enqueue(NewJob("g", 1))
-        try await Task.sleep(for: .milliseconds(200))
+        try await transport.failures.until(3)
         let second = try await TestServer { $0.address = address }
         let handle = try await pending
         #expect(try await handle.status() == .scheduled)

@@ -6,9 +6,10 @@ import SiloCore
 import SiloServer
 import SiloTesting
 import Synchronization
+import TestSupport
 import Testing
 
-@Suite struct ConnectionTests {
+@Suite(.timeLimit(.minutes(10))) struct ConnectionTests {
     // MARK: Addresses
 
     @Test(arguments: [
@@ -111,7 +112,9 @@ import Testing
     func whatIsTooLargeIsNotRepeated(_ status: Status) throws {
         let calls = try ScriptedServer.simulate { server in
             server.behave { call, _ in call.path == SiloV1.Silo.getJob.path ? .fail(status) : .answer }
-            await #expect { try await server.client().job("j").info() } throws: { $0 as? ClientError == .tooLarge(status.message) }
+            await #expect { try await server.client().job("j").info() } throws: {
+                $0 as? ClientError == .tooLarge(status.message)
+            }
             return server.calls("GetJob").count
         }
         #expect(calls == 1)

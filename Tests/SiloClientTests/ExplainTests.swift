@@ -2,9 +2,10 @@ import Foundation
 import SiloClient
 import SiloEngine
 import SiloServer
+import TestSupport
 import Testing
 
-@Suite struct ExplainTests {
+@Suite(.timeLimit(.minutes(10))) struct ExplainTests {
     @Test func aJobWithoutAWorkerSaysSo() async throws {
         let server = try await TestServer()
         let handle = try await server.client.enqueue(NewJob("g", 1))
@@ -20,7 +21,7 @@ import Testing
     @Test func aLaterJobNamesItsTime() async throws {
         let server = try await TestServer()
         var job = try NewJob("g", 1)
-        let start = Date(timeIntervalSince1970: (Date().timeIntervalSince1970 + 3600).rounded())
+        let start = Date(timeIntervalSince1970: Date(timeIntervalSinceNow: 3600).timeIntervalSince1970.rounded())
         job.startAt = start
         let explanation = try await server.client.enqueue(job).explain()
         #expect(explanation.earliestStart == start)
@@ -31,14 +32,16 @@ import Testing
     @Test func aHeldLimitNamesItsHoldersAndWhoIsAhead() async throws {
         let server = try await TestServer()
         let release = Gate()
+        let started = Tally()
         let (worker, task) = server.worker("g", { $0.id = "w1" }) { _ in
+            started.add()
             await release.wait()
             return .succeeded(.empty)
         }
         var job = try NewJob("g", 1)
         job.limits = [.concurrency("db", max: 1)]
         let first = try await server.client.enqueue(job)
-        try await eventually { worker.runningTasks == 1 }
+        try await started.until(1)
         try await server.client.enqueue(job)
         job.priority = 51
         let last = try await server.client.enqueue(job)
@@ -52,7 +55,7 @@ import Testing
         #expect(try await first.explain().obstacles.isEmpty)
         #expect(try await first.explain().status == .running)
         release.open()
-        _ = try await last.awaitResult(every: .milliseconds(10), timeout: .seconds(20))
+        _ = try await last.awaitResult(every: .milliseconds(10), timeout: .seconds(300))
         worker.stop()
         await task.value
         await server.stop()
@@ -63,7 +66,7 @@ import Testing
         let (worker, task) = server.worker("g") { _ in .succeeded(.empty) }
         var job = try NewJob("g", 1)
         job.limits = [.rate("emails", key: "acme", 1, per: .hours(1))]
-        _ = try await server.client.enqueue(job).awaitResult(every: .milliseconds(10), timeout: .seconds(20))
+        _ = try await server.client.enqueue(job).awaitResult(every: .milliseconds(10), timeout: .seconds(300))
         let explanation = try await server.client.enqueue(job).explain()
         let obstacle = try #require(explanation.obstacles.first)
         #expect((obstacle.kind, obstacle.key, obstacle.max, obstacle.inUse) == (.rate, "emails/acme", 1, 1))

@@ -4,10 +4,11 @@ import SiloAPI
 @testable import SiloClient
 import SiloCore
 import SiloTesting
+import TestSupport
 import Testing
 
 /// What a worker makes of heartbeats and answers that come late or never, on simulated time.
-@Suite struct HoldTests {
+@Suite(.timeLimit(.minutes(10))) struct HoldTests {
     /// Runs one worker of one task until `body` ends, and stops it.
     private static func work(
         _ server: ScriptedServer, _ change: (inout WorkerOptions) -> Void = { _ in }, errors: Box<WorkerError> = Box(),

@@ -2,14 +2,16 @@ import Foundation
 import SiloClient
 import SiloEngine
 import SiloServer
+import TestSupport
 import Testing
 
-@Suite struct ImportTests {
+@Suite(.timeLimit(.minutes(10))) struct ImportTests {
     private func moment(_ seconds: Double) -> Date { Date(timeIntervalSince1970: 1_700_000_000 + seconds) }
 
     @Test func jobsComeWithTheirPastAndGoOnWhereTheyWere() async throws {
         let server = try await TestServer()
-        let failure = ImportedJob.Attempt(startedAt: moment(0), finishedAt: moment(1), .failed(code: "E", data: try Payload("why")))
+        let failure = ImportedJob.Attempt(
+            startedAt: moment(0), finishedAt: moment(1), .failed(code: "E", data: try Payload("why")))
         let success = ImportedJob.Attempt(startedAt: moment(2), finishedAt: moment(3), .succeeded(try Payload([1, 2])))
         let cancel = ImportedJob.Attempt(startedAt: moment(2), finishedAt: moment(3), .cancelled)
         var retried = try NewJob("g", "again")
@@ -25,7 +27,10 @@ import Testing
             ImportedJob(id: "retried", retried, attempts: [failure]),
             ImportedJob(id: "fresh", try NewJob("g", 1)),
         ])
-        #expect(results == [.success(.succeeded), .success(.failed), .success(.cancelled), .success(.scheduled), .success(.scheduled)])
+        #expect(
+            results == [
+                .success(.succeeded), .success(.failed), .success(.cancelled), .success(.scheduled), .success(.scheduled),
+            ])
         #expect(try await server.client.job("done").result() == .succeeded(Payload([1, 2])))
         #expect(try await server.client.job("failed").result() == .failed(code: "E", data: Payload("why")))
         let info = try await server.client.job("retried").info(attempts: true)
@@ -38,13 +43,15 @@ import Testing
 
     @Test func eachRefusalIsTheJobsOwn() async throws {
         let server = try await TestServer()
-        let (worker, task) = server.worker("busy") { _ in
-            try? await Task.sleep(for: .seconds(60))
+        let started = Tally()
+        let (_, task) = server.worker("busy") { _ in
+            started.add()
+            await untilCancelled()
             return .cancelled
         }
         let busy = [ImportedJob(id: "b1", try NewJob("busy", 1)), ImportedJob(id: "b2", try NewJob("busy", 1))]
         _ = try await server.client.importJobs(busy)
-        try await eventually { worker.runningTasks == 2 }
+        try await started.until(2)
         // When all of them run the server refuses the call as a whole.
         for (job, result) in zip(busy, try await server.client.importJobs(busy)) {
             guard case .failure(.refused(let text)) = result else { Issue.record("\(result)"); continue }
@@ -90,7 +97,8 @@ import Testing
         let results = try await server.client.importJobs(jobs)
         #expect(results.count == jobs.count)
         for (index, result) in results.enumerated() {
-            #expect(index == 777 ? result == .failure(.invalidArgument("task_group is required")) : result == .success(.scheduled))
+            #expect(
+                index == 777 ? result == .failure(.invalidArgument("task_group is required")) : result == .success(.scheduled))
         }
         #expect(try await server.client.job("job-42", tenant: "one").info().payload == Payload(42))
         #expect(try await server.client.importJobs([]).isEmpty)

@@ -3,7 +3,7 @@ import SiloAPI
 import SiloCore
 import Testing
 
-@Suite struct LeaseTermTests {
+@Suite(.timeLimit(.minutes(10))) struct LeaseTermTests {
     private func at(_ milliseconds: Int64) -> Timestamp { Timestamp(milliseconds) }
 
     private func take(_ term: inout LeaseTerm, _ milliseconds: Int64) -> Bool { term.takeBeat(at: at(milliseconds)) }

@@ -4,10 +4,11 @@ import SiloAPI
 @testable import SiloClient
 import SiloCore
 import SiloTesting
+import TestSupport
 import Testing
 
 /// Outcomes and servers that do not take them, on simulated time.
-@Suite struct OutcomeTests {
+@Suite(.timeLimit(.minutes(10))) struct OutcomeTests {
     private static let away = Status(.unavailable, "failed to connect to all addresses")
 
     private static func isReport(_ path: String) -> Bool {
@@ -55,7 +56,9 @@ import Testing
             let errors = Box<WorkerError>()
             let worker = Self.worker(server, errors: errors, patience: .seconds(20))
             async let running: Void = worker.run()
-            while server.calls("ReportRefreshOutcome").isEmpty || server.reports.isEmpty { try await server.clock.sleep(milliseconds: 10) }
+            while server.calls("ReportRefreshOutcome").isEmpty || server.reports.isEmpty {
+                try await server.clock.sleep(milliseconds: 10)
+            }
             let begun = server.clock.steady
             worker.stop()
             await running
@@ -97,7 +100,9 @@ import Testing
         try ScriptedServer.simulate { server in
             // What holds the outcome of "bad" is refused whole, as a message limit does.
             server.behave { call, _ in
-                guard Self.isReport(call.path), call.request.count > 1000, String(decoding: call.request, as: UTF8.self).contains("bad") else {
+                guard Self.isReport(call.path), call.request.count > 1000,
+                    String(decoding: call.request, as: UTF8.self).contains("bad")
+                else {
                     // The first reports fill a line behind them.
                     return Self.isReport(call.path) ? .late(100) : .answer
                 }
@@ -110,7 +115,9 @@ import Testing
                 return .succeeded(Payload(bytes: [UInt8](repeating: 7, count: task.taskID == "bad" ? 2000 : 1)))
             }
             async let running: Void = worker.run()
-            while Set(server.reports.joined()).count < 4 || server.lastFailureCode("bad") == nil { try await server.clock.sleep(milliseconds: 10) }
+            while Set(server.reports.joined()).count < 4 || server.lastFailureCode("bad") == nil {
+                try await server.clock.sleep(milliseconds: 10)
+            }
             worker.stop()
             await running
             #expect(server.lastFailureCode("bad") == "OUTCOME_REFUSED")

@@ -2,9 +2,10 @@ import Foundation
 import SiloClient
 import SiloEngine
 import SiloServer
+import TestSupport
 import Testing
 
-@Suite struct PauseTests {
+@Suite(.timeLimit(.minutes(10))) struct PauseTests {
     @Test(arguments: [.tenant, .group("g"), .limit("db")] as [PauseTarget])
     func nothingStartsUntilItIsResumed(target: PauseTarget) async throws {
         let server = try await TestServer { $0.tenancy = true }
@@ -21,7 +22,7 @@ import Testing
         let paused = try await server.client.enqueue(job)
         job.tenant = "other"
         let free = try await server.client.enqueue(job)
-        _ = try await free.awaitResult(every: .milliseconds(10), timeout: .seconds(20))
+        _ = try await free.awaitResult(every: .milliseconds(10), timeout: .seconds(300))
         #expect(done.all == ["other"])
 
         let explanation = try await paused.explain()
@@ -32,7 +33,7 @@ import Testing
 
         #expect(try await server.client.resume(target, tenant: "acme") == true)
         #expect(try await server.client.resume(target, tenant: "acme") == false)
-        #expect(try await paused.awaitResult(every: .milliseconds(10), timeout: .seconds(20)) == .succeeded(.empty))
+        #expect(try await paused.awaitResult(every: .milliseconds(10), timeout: .seconds(300)) == .succeeded(.empty))
         #expect(try await server.client.pauses().isEmpty)
         worker.stop()
         await task.value
@@ -53,13 +54,13 @@ import Testing
             return job
         }
         let handles = try await server.client.enqueue(jobs).map { try $0.get() }
-        try await Task.sleep(for: .milliseconds(200))
+        // A worker that waits is given a job in the very batch that brings it, before the enqueue is answered.
         for handle in handles { #expect(try await handle.status() == .scheduled) }
         let pauses = try await server.client.pauses()
         #expect(pauses.count == 1)
         #expect(pauses.first?.tenant == nil && pauses.first?.target == .group("g") && pauses.first?.isPartial == false)
         #expect(try await server.client.resume(.group("g")) == true)
-        for handle in handles { _ = try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(20)) }
+        for handle in handles { _ = try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(300)) }
         worker.stop()
         await task.value
         await server.stop()

@@ -4,23 +4,31 @@ import Protobuf
 import SiloAPI
 @testable import SiloClient
 import SiloCore
+import SiloEngine
 import SiloServer
 import SiloTelemetry
 import Synchronization
+import TestSupport
 
 /// A real server in this process, in memory, with a client.
 struct TestServer {
     let node: Node
     let client: Client
+    /// What the client's calls go over.
+    let transport: WatchedTransport
 
     init(_ change: (inout NodeSettings) -> Void = { _ in }) async throws {
         var settings = NodeSettings(data: "memory:")
         settings.address = "127.0.0.1:0"
         settings.shardCount = 2
         settings.drain = .milliseconds(200)
+        // No lease ends because the machine is busy.
+        settings.engine.leaseMilliseconds = 600_000
         change(&settings)
         node = try await Node.start(settings, logger: .silent)
-        client = Client(node.address)
+        let transport = WatchedTransport(node.address)
+        self.transport = transport
+        client = Client(ClientOptions(servers: [node.address]), in: Lanes.system) { _, _ in transport }
     }
 
     func stop() async {
@@ -42,38 +50,13 @@ struct TestServer {
     }
 }
 
-/// Collects values from any thread.
-final class Box<Value: Sendable>: Sendable {
-    private let items = Mutex<[Value]>([])
-    func add(_ value: Value) { items.withLock { $0.append(value) } }
-    var all: [Value] { items.withLock { $0 } }
-    var count: Int { items.withLock { $0.count } }
-}
-
-struct Deadline: Error {}
-
-/// Waits until something is so, at most `seconds`.
-func eventually(_ seconds: Int = 20, _ condition: () async throws -> Bool) async throws {
-    let end = ContinuousClock.now + .seconds(seconds)
-    while try await !condition() {
-        guard ContinuousClock.now < end else { throw Deadline() }
-        try await Task.sleep(for: .milliseconds(10))
-    }
-}
-
-/// Holds tasks up until it is opened. A cancelled task passes.
-final class Gate: Sendable {
-    private let isOpen = Atomic(false)
-    func open() { isOpen.store(true, ordering: .sequentiallyConsistent) }
-    func wait() async {
-        while !isOpen.load(ordering: .sequentiallyConsistent), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
-    }
-}
-
-/// A real connection that can lose heartbeats.
-final class MuteTransport: Transport {
+/// A real connection that can lose heartbeats, and says what became of the calls.
+final class WatchedTransport: Transport {
     private let channel: Channel
     private let isMute = Atomic(false)
+    /// Heartbeats that were answered.
+    let heartbeats = Tally()
+    let failures = Tally()
 
     init(_ address: String) {
         channel = Channel(target: address)
@@ -85,8 +68,16 @@ final class MuteTransport: Transport {
     }
 
     func unary(_ path: String, _ request: [UInt8], metadata: Metadata, timeout: Duration?) async throws(Status) -> [UInt8] {
-        if path == SiloV1.Silo.heartbeat.path, losesHeartbeats { throw Status(.unavailable, "lost") }
-        return try await channel.unary(path, request, metadata: metadata, timeout: timeout)
+        let isHeartbeat = path == SiloV1.Silo.heartbeat.path
+        if isHeartbeat, losesHeartbeats { throw Status(.unavailable, "lost") }
+        do {
+            let answer = try await channel.unary(path, request, metadata: metadata, timeout: timeout)
+            if isHeartbeat { heartbeats.add() }
+            return answer
+        } catch {
+            failures.add()
+            throw error
+        }
     }
 
     func close() { channel.close() }

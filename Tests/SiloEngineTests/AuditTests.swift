@@ -6,7 +6,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct AuditTests {
+@Suite(.timeLimit(.minutes(10))) struct AuditTests {
     @Test("an audit reads nothing of tenants that never had limits, and all of one that has")
     func onlyLimited() async throws {
         let bench = try await Bench.open()

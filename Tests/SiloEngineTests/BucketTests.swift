@@ -57,7 +57,7 @@ private struct Model {
     }
 }
 
-@Suite struct BucketTests {
+@Suite(.timeLimit(.minutes(10))) struct BucketTests {
     private static let kinds = [
         rateLimit("k", 3, per: 50), rateLimit("k", 5, per: 40, hits: 2), rateLimit("k", 1, per: 7),
         rateLimit("k", 3, per: 50, leaky: true), rateLimit("k", 2, per: 30, hits: 2, leaky: true, burst: 5),
@@ -249,7 +249,9 @@ private struct Model {
     @Test("the row of a leaky bucket says nothing any more once all has leaked, at the pace of the slowest that used it")
     func leakyExpires() {
         let now = Moment(1_000_000)
-        let (slow, fast) = (rateLimit("k", 1, per: 600_000, leaky: true, burst: 5), rateLimit("k", 600, per: 600_000, leaky: true, burst: 5))
+        let (slow, fast) = (
+            rateLimit("k", 1, per: 600_000, leaky: true, burst: 5), rateLimit("k", 600, per: 600_000, leaky: true, burst: 5)
+        )
         var bucket = Bucket(StorageV1.Bucket())
         for rate in [slow, fast] {
             bucket.pass(to: now, rate)
@@ -290,7 +292,7 @@ private struct Model {
     }
 }
 
-@Suite struct CalendarPeriodTests {
+@Suite(.timeLimit(.minutes(10))) struct CalendarPeriodTests {
     private static let calendar: Calendar = {
         var calendar = Calendar(identifier: .gregorian)
         calendar.timeZone = TimeZone(secondsFromGMT: 0) ?? .gmt

@@ -5,8 +5,9 @@ import Testing
 
 @testable import SiloEngine
 
-/// The wall clock is set while a shard is served: lengths of time take as long as they should, dates come when the clock shows them.
-@Suite struct ClockStepTests {
+/// The wall clock is set while a shard is served: lengths of time take as long as they should, dates come when the clock shows
+/// them.
+@Suite(.timeLimit(.minutes(10))) struct ClockStepTests {
     private static let steps: [Int64] = [3_600_000, -3_600_000]
 
     @Test("a job due in a second is due when the clock shows that second", arguments: steps)
@@ -32,7 +33,7 @@ import Testing
         let bench = try await Bench.open()
         try await bench.enqueue("a", after: 600_000)
         let waiting = Task { try await bench.lease(1, wait: 60_000) }
-        try await eventually("the loop sleeps") { bench.clock.sleepers.contains(bench.clock.steady + 1000) }
+        try await bench.until("the loop sleeps") { bench.clock.sleepers.contains(bench.clock.steady + 1000) }
         bench.clock.step(milliseconds: 599_000 + step)
         bench.clock.advance(milliseconds: 1000)
         #expect(try await waiting.value.map(\.job.id) == ["a"])
@@ -45,13 +46,13 @@ import Testing
         try await bench.enqueue("a", after: 2000)
         let waiting = Task { try await bench.lease(1, wait: 60_000) }
         for _ in 0..<3 {
-            try await eventually("the loop sleeps") { !bench.clock.sleepers.isEmpty }
+            try await bench.until("the loop sleeps") { !bench.clock.sleepers.isEmpty }
             bench.clock.step(milliseconds: 1500)
             bench.clock.advance(milliseconds: 100)
             bench.clock.step(milliseconds: -1500)
         }
         for _ in 0..<3 {
-            try await eventually("the loop sleeps") { !bench.clock.sleepers.isEmpty }
+            try await bench.until("the loop sleeps") { !bench.clock.sleepers.isEmpty }
             bench.clock.advance(milliseconds: 1000)
         }
         #expect(try await waiting.value.map(\.job.id) == ["a"])
@@ -82,7 +83,7 @@ import Testing
     func waits(step: Int64) async throws {
         let bench = try await Bench.open()
         let waiting = Task { try await bench.lease(1, wait: 5000) }
-        try await eventually("it waits") { bench.shard.counts.waitingWorkers == 1 }
+        try await bench.until("it waits") { bench.shard.counts.waitingWorkers == 1 }
         bench.clock.step(milliseconds: step)
         try await bench.pass(4999)
         #expect(bench.shard.counts.waitingWorkers == 1)
@@ -121,7 +122,9 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("windows of rate limits last as long as they should, with jobs that wait and with jobs that are put off", arguments: steps, [false, true])
+    @Test(
+        "windows of rate limits last as long as they should, with jobs that wait and with jobs that are put off",
+        arguments: steps, [false, true])
     func windows(step: Int64, leaky: Bool) async throws {
         let bench = try await Bench.open()
         let limit = rate("k", 1, leaky: leaky)
@@ -169,7 +172,8 @@ import Testing
         bench.clock.step(milliseconds: 3_600_000)
         try await bench.poke()
         #expect(try await bench.drain(5) == ["b"])
-        // Back into a period of which nothing is known: what was used counts in it. It is found out after 50 s, and lasts 40 more.
+        // Back into a period of which nothing is known: what was used counts in it. It is found out after 50 s, and lasts 40
+        // more.
         try await bench.pass(10_000)
         bench.clock.step(milliseconds: -7_200_000 + 20_000)
         try await bench.pass(39_999)

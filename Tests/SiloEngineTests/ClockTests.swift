@@ -7,7 +7,7 @@ import Testing
 @testable import SiloEngine
 
 /// A shard goes on on a machine whose clock is an hour behind that of the one before.
-@Suite struct ClockTests {
+@Suite(.timeLimit(.minutes(10))) struct ClockTests {
     private static let hour: Int64 = 3_600_000
     private static let start = Timestamp(1_700_000_000_000)
 
@@ -33,7 +33,9 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("a bucket that is used up has room again after its own time, not an hour later", arguments: ["token", "leaky", "calendar"])
+    @Test(
+        "a bucket that is used up has room again after its own time, not an hour later",
+        arguments: ["token", "leaky", "calendar"])
     func buckets(kind: String) async throws {
         let limit = switch kind {
         case "token": rate("k", 1)
@@ -96,7 +98,9 @@ import Testing
         try await bench.shard.close()
     }
 
-    @Test("a retry in backoff comes after its own wait, and so does one on a machine whose clock is ahead, at the latest", arguments: [-1, 0, 1] as [Int64])
+    @Test(
+        "a retry in backoff comes after its own wait, and so does one on a machine whose clock is ahead, at the latest",
+        arguments: [-1, 0, 1] as [Int64])
     func retries(hours: Int64) async throws {
         var bench = try await Bench.open()
         try await bench.enqueue("a", retries: 1)
@@ -122,12 +126,12 @@ import Testing
         let limiter = Limiter()
         var bench = try await Bench.open(at: Self.start + Self.hour, asking: limiter)
         try await bench.enqueue("a", limits: [rate("k", 1)])
-        try await eventually("it is asked") { limiter.asked == 1 }
+        try await bench.until("it is asked") { limiter.asked == 1 }
         bench = try await moved(bench)
         try await bench.pass(14_999)
         #expect(limiter.asked == 1)
         try await bench.pass(1)
-        try await eventually("it is asked again") { limiter.asked == 2 }
+        try await bench.until("it is asked again") { limiter.asked == 2 }
         try await bench.shard.close()
     }
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct ConcurrencyLimitTests {
+@Suite(.timeLimit(.minutes(10))) struct ConcurrencyLimitTests {
     @Test("14.1 14.2 14.5: a slot is taken by the first job and given to the next when it comes free")
     func oneSlot() async throws {
         let bench = try await Bench.open()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct DropHoldersTests {
+@Suite(.timeLimit(.minutes(10))) struct DropHoldersTests {
     private static let other = Tenant("other")
 
     @Test("14.105: every slot of the tenant is free, those that wait start, and what runs goes on without")

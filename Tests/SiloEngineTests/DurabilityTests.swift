@@ -1,7 +1,7 @@
 import SiloCore
 import SiloStore
 import SiloTesting
-import Synchronization
+import TestSupport
 import Testing
 
 @testable import SiloEngine
@@ -9,7 +9,7 @@ import Testing
 /// Answers as they arrive: `name ok`, or `name` and why it was refused.
 private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id: JobID(id), taskGroup: "g") }
 
-@Suite struct DurabilityTests {
+@Suite(.timeLimit(.minutes(10))) struct DurabilityTests {
     private let log = Log()
 
     @Test("nothing is answered before its flush: neither what was done nor what was refused because of it")
@@ -18,23 +18,22 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
         bench.store.set { $0.holdFlushes = true }
         log.submit("first", enqueue("a"), to: bench)
         log.submit("twin", enqueue("a"), to: bench)
-        try await eventually("it is written") { bench.store.heldCount == 1 }
+        try await bench.until("it is written") { bench.store.heldCount == 1 }
         // Written after the flush began, hence not covered by it; a read of what is not durable yet waits as well.
         log.submit("second", enqueue("b"), to: bench)
         log.submit("late twin", enqueue("a"), to: bench)
-        let leased = Mutex<Int?>(nil)
-        bench.shard.lease(Lease(worker: "w", group: "g", taskCountMax: 10)) { result in
-            leased.withLock { $0 = try? result.get().tasks.count }
-        }
-        try await eventually("all is written") { bench.shard.counts.leases == 2 }
-        try await Task.sleep(for: .milliseconds(20))
+        let leased = Box<Int?>()
+        bench.shard.lease(Lease(worker: "w", group: "g", taskCountMax: 10)) { leased.add(try? $0.get().tasks.count) }
+        try await bench.until("all is written") { bench.shard.counts.leases == 2 }
+        try await bench.untilTurnIsAnswered()
         #expect(log.all == [])
-        #expect(leased.withLock { $0 } == nil)
+        #expect(leased.all == [])
         #expect(ShardAudit(bench.memory.durableRows).total == 0, "nothing is durable, so nobody was told")
         bench.store.set { $0.holdFlushes = false }
         let twin = "\(SiloError.jobAlreadyExists(JobID("a")))"
         try await log.expect(["first ok", "twin \(twin)", "second ok", "late twin \(twin)"])
-        try await eventually("the lease is answered") { leased.withLock { $0 } == 2 }
+        try await leased.until(1)
+        #expect(leased.all == [2])
         #expect(bench.memory.durableRows == bench.memory.rows)
         try await bench.finish()
     }
@@ -44,18 +43,18 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
         let bench = try await Bench.open()
         bench.store.set { $0.holdFlushes = true }
         log.submit("job", enqueue("a"), to: bench)
-        try await eventually("it is written") { bench.store.heldCount == 1 }
+        try await bench.until("it is written") { bench.store.heldCount == 1 }
         let key = TenantKeys(Bench.tenant).job(JobID("a"))
-        let seen = Mutex<Bool?>(nil)
-        let reading = Task {
-            let isThere = try await bench.shard.snapshot().get(key) != nil
-            seen.withLock { $0 = isThere }
-        }
-        try await Task.sleep(for: .milliseconds(20))
-        #expect(seen.withLock { $0 } == nil)
+        let seen = Box<Bool>()
+        let turns = bench.turns.value
+        // Waits for what it sees to be durable, as the test goes on.
+        let reading = Task { seen.add(try await bench.shard.snapshot().get(key) != nil) }
+        try await bench.turns.until(turns + 1)
+        try await bench.untilTurnIsAnswered()
+        #expect(seen.all == [])
         bench.store.set { $0.holdFlushes = false }
         try await reading.value
-        #expect(seen.withLock { $0 } == true)
+        #expect(seen.all == [true])
         try await bench.finish()
     }
 
@@ -65,7 +64,7 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
         try await bench.enqueue("a")
         bench.store.set { $0.holdFlushes = true }
         log.submit("lost", enqueue("b"), to: bench)
-        try await eventually("it is written") { bench.store.heldCount == 1 }
+        try await bench.until("it is written") { bench.store.heldCount == 1 }
         let again = try await bench.crash()
         bench.store.set { $0.holdFlushes = false }
         try await log.expect(["lost storage is unavailable: the store is closed"])
@@ -84,7 +83,7 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
             faults.failReads = what == "read"
         }
         for index in 0..<20 { log.submit("job \(index)", enqueue("job \(index)"), to: bench) }
-        try await eventually("all are refused") { log.all.count == 20 }
+        try await log.until("all are refused") { $0.count == 20 }
         #expect(log.all.allSatisfy { $0.hasSuffix("storage is unavailable: injected fault") })
         #expect(await bench.shard.untilStopped() == .unavailable("injected fault"))
         let refused = try await refusal { try await bench.enqueue("more") }
@@ -99,9 +98,9 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
         let bench = try await Bench.open()
         bench.store.set { $0.holdFlushes = true }
         log.submit("first", enqueue("a"), to: bench)
-        try await eventually("a flush is under way") { bench.store.heldCount == 1 }
+        try await bench.until("a flush is under way") { bench.store.heldCount == 1 }
         log.submit("behind", enqueue("b"), to: bench)
-        try await eventually("it is written") { bench.shard.counts.total == 2 }
+        try await bench.until("it is written") { bench.shard.counts.total == 2 }
         bench.store.set { faults in
             faults.failFlushes = true
             faults.holdFlushes = false
@@ -115,7 +114,7 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
         let bench = try await Bench.open()
         bench.store.set { $0.holdFlushes = true }
         log.submit("first", enqueue("a"), to: bench)
-        try await eventually("a flush is under way") { bench.store.heldCount == 1 }
+        try await bench.until("a flush is under way") { bench.store.heldCount == 1 }
         bench.store.set { $0.failWrites = true }
         log.submit("behind", enqueue("b"), to: bench)
         try await log.expect(["behind storage is unavailable: injected fault"])
@@ -158,8 +157,8 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
         let bench = try await Bench.open { $0.flushGapMilliseconds = 100 }
         try await bench.enqueue("a")
         for id in ["b", "c"] { log.submit(id, enqueue(id), to: bench) }
-        try await eventually("the committer sleeps") { bench.clock.sleepers.contains(bench.now + 100) }
-        try await eventually("both are written") { bench.shard.counts.total == 3 }
+        try await bench.until("the committer sleeps") { bench.clock.sleepers.contains(bench.now + 100) }
+        try await bench.until("both are written") { bench.shard.counts.total == 3 }
         #expect(log.all == [])
         bench.clock.advance(milliseconds: 100)
         try await log.expect(["b ok", "c ok"])
@@ -168,7 +167,7 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
     }
 }
 
-@Suite struct MailboxTests {
+@Suite(.timeLimit(.minutes(10))) struct MailboxTests {
     private let log = Log()
 
     @Test("the mailbox is bounded by count, and has room again once requests are answered")
@@ -178,15 +177,15 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
             bench.store.set { $0.holdFlushes = true }
             for index in 0..<5 { log.submit("x", Delete(tenant: Bench.tenant, id: JobID("\(index)")), to: bench) }
             bench.store.set { $0.holdFlushes = false }
-            try await eventually("answered") { log.all.count % 5 == 0 }
+            try await log.until("answered") { $0.count % 5 == 0 }
         }
         bench.store.set { $0.holdFlushes = true }
         let full = Log()
         for index in 0..<6 { full.submit("job \(index)", enqueue("job \(index)"), to: bench) }
-        try await eventually("two are refused at once") { full.all.count == 2 }
+        try await full.until("two are refused at once") { $0.count == 2 }
         #expect(full.all.allSatisfy { $0.contains("exhausted") })
         bench.store.set { $0.holdFlushes = false }
-        try await eventually("the rest is taken") { full.all.count == 6 }
+        try await full.until("the rest is taken") { $0.count == 6 }
         #expect(try await bench.enqueue("again").text == "again")
         try await bench.finish()
     }
@@ -200,10 +199,10 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
             let command = Enqueue(tenant: Bench.tenant, id: JobID(id), payload: Bytes(repeating: 0, count: 400), taskGroup: "g")
             log.submit(id, command, to: bench)
         }
-        try await eventually("the third is refused") { log.all.count == 1 }
+        try await log.until("the third is refused") { $0.count == 1 }
         #expect(log.all[0].hasPrefix("c exhausted"))
         bench.store.set { $0.holdFlushes = false }
-        try await eventually("the rest is taken") { log.all.count == 3 }
+        try await log.until("the rest is taken") { $0.count == 3 }
         try await bench.finish()
     }
 
@@ -223,7 +222,7 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
             log.submit("gone", Delete(tenant: Bench.tenant, id: JobID("old")), to: bench)
             log.submit("new", enqueue("old"), to: bench)
         }
-        try await eventually("all are answered") { log.all.count == 10 }
+        try await log.until("all are answered") { $0.count == 10 }
         let refused = log.all.filter { !$0.hasSuffix("ok") }
         #expect(refused == ["all \(SiloError.jobAlreadyExists(JobID("a")))", "delete \(SiloError.jobInProgress(JobID("a")))"])
         #expect(try await bench.state("a") == .running)

@@ -4,7 +4,7 @@ import SiloStore
 import SiloTesting
 import Testing
 
-@Suite struct ExpiryTests {
+@Suite(.timeLimit(.minutes(10))) struct ExpiryTests {
     @Test("J33: a heartbeat renews for the owner only")
     func heartbeat() async throws {
         let bench = try await Bench.open()
@@ -108,9 +108,9 @@ import Testing
         let jobs = (0..<700).map { Enqueue(tenant: Bench.tenant, id: JobID("job \($0)"), taskGroup: "g") }
         _ = try await bench.shard.run(EnqueueAll(jobs))
         #expect(try await bench.lease(1000).count == 700)
-        try await eventually("the loop sleeps until the leases end") { bench.clock.sleepers.contains(bench.now + 10_000) }
+        try await bench.until("the loop sleeps until the leases end") { bench.clock.sleepers.contains(bench.now + 10_000) }
         bench.clock.advance(milliseconds: 10_000)
-        try await eventually("all have expired") { bench.shard.counts.completed == 700 }
+        try await bench.until("all have expired") { bench.shard.counts.completed == 700 }
         try await bench.finish()
     }
 
@@ -119,15 +119,19 @@ import Testing
         let bench = try await Bench.open { $0.pageRows = 50; $0.windowMax = 80 }
         let start = bench.now.milliseconds + 1000
         let jobs = (0..<1500).map {
-            Enqueue(tenant: Bench.tenant, id: JobID("job \($0)"), startAtMs: start + Int64($0 % 7), taskGroup: $0 % 3 == 0 ? "g" : "h")
+            Enqueue(
+                tenant: Bench.tenant, id: JobID("job \($0)"), startAtMs: start + Int64($0 % 7), taskGroup: $0 % 3 == 0 ? "g" : "h"
+            )
         }
         _ = try await bench.shard.run(EnqueueAll(jobs))
-        try await eventually("the loop sleeps until the first is due") { bench.clock.sleepers.contains(Timestamp(start)) }
+        try await bench.until("the loop sleeps until the first is due") { bench.clock.sleepers.contains(Timestamp(start)) }
         bench.clock.advance(milliseconds: 2000)
         let ready = TenantKeys(Bench.tenant).ready("g", from: Position(from: 0))
-        try await eventually("all are ready") { try await bench.memory.scan(from: ready.start, to: ready.end, limit: .max).count == 500 }
+        try await bench.until("all are ready") {
+            try await bench.memory.scan(from: ready.start, to: ready.end, limit: .max).count == 500
+        }
         #expect(try await bench.lease(2000).count == 500)
-        try await eventually("the others too") {
+        try await bench.until("the others too") {
             _ = try await bench.lease(2000, group: "h")
             return bench.shard.counts.leases == 1500
         }

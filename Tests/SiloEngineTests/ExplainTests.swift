@@ -6,7 +6,7 @@ import Testing
 @testable import SiloEngine
 
 /// What ExplainJob says where the numbers alone would mislead (docs/limits.md, "Why does my job not start").
-@Suite struct ExplainTests {
+@Suite(.timeLimit(.minutes(10))) struct ExplainTests {
     @Test("a free slot that is kept for another job is not called held, and gives no estimate")
     func keptSlot() async throws {
         let (bench, _) = try await Bench.withKeptSlot()

@@ -23,7 +23,7 @@ private final class FakeLimiter: RateLimiter {
     }
 }
 
-@Suite struct ExternalRateLimiterTests {
+@Suite(.timeLimit(.minutes(10))) struct ExternalRateLimiterTests {
     private let limiter = FakeLimiter()
 
     private func bench(_ change: (inout EngineSettings) -> Void = { _ in }) async throws -> Bench {
@@ -57,7 +57,7 @@ private final class FakeLimiter: RateLimiter {
     func wakes() async throws {
         let bench = try await bench()
         async let waiting = bench.lease(1, wait: 60_000)
-        try await eventually("it waits") { bench.shard.counts.waitingWorkers == 1 }
+        try await bench.until("it waits") { bench.shard.counts.waitingWorkers == 1 }
         try await bench.enqueue("a", limits: [rate("k", 1)])
         limiter.answer(.under)
         #expect(try await waiting.map(\.job.id) == ["a"])
@@ -364,7 +364,7 @@ private final class FakeLimiter: RateLimiter {
         #expect(try await first.waitingCount() == 601)
         let bench = try await Bench.open(first.memory.crash(), at: first.now, asking: limiter)
         // The one that was ready keeps what it was promised; of the two with slots one waits for the other.
-        try await eventually("all are asked for") { limiter.asked.count == 600 }
+        try await bench.until("all are asked for") { limiter.asked.count == 600 }
         try await bench.settle()
         #expect(limiter.asked.count == 600)
         #expect(bench.violations == [])

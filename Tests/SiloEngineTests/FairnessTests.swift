@@ -6,7 +6,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct FairnessTests {
+@Suite(.timeLimit(.minutes(10))) struct FairnessTests {
     private func backlog(_ bench: Bench, _ tenant: String, _ count: Int) async throws {
         let name = Tenant(tenant)
         let jobs = (0..<count).map { Enqueue(tenant: name, id: JobID("\(tenant)\($0)"), taskGroup: "g") }
@@ -53,9 +53,12 @@ import Testing
         var slices = SliceSet()
         slices.insert(keys.slice)
         var rows = [
-            Write(key: ShardKeys.slices, value: slices.stored), Write(key: ShardKeys.queue(tenant, "g"), value: counts.serializedBytes()),
+            Write(key: ShardKeys.slices, value: slices.stored),
+            Write(key: ShardKeys.queue(tenant, "g"), value: counts.serializedBytes()),
         ]
-        rows += (0..<100_000).map { Write(key: keys.ready("g", Position(order: UInt64($0), arrival: 0, job: JobID("job"))), value: value) }
+        rows += (0..<100_000).map {
+            Write(key: keys.ready("g", Position(order: UInt64($0), arrival: 0, job: JobID("job"))), value: value)
+        }
         try await store.write(rows)
         let bench = try await Bench.open(store)
         _ = try await bench.lease(20)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct FloatingLimitTests {
+@Suite(.timeLimit(.minutes(10))) struct FloatingLimitTests {
     /// A bench with `count` jobs of one floating limit, named by number.
     private func bench(_ count: Int, _ limit: StorageV1.Limit, _ change: (inout EngineSettings) -> Void = { _ in }) async throws
         -> Bench
@@ -332,7 +332,7 @@ import Testing
         let bench = try await bench(1, floating("f", 1))
         let task = try await bench.leaseOne()
         async let waiting = bench.leased(1, worker: "waits", wait: 60_000)
-        try await eventually("it waits") { bench.shard.counts.waitingWorkers == 1 }
+        try await bench.until("it waits") { bench.shard.counts.waitingWorkers == 1 }
         try await bench.enqueue("more", limits: [floating("f", 1)])
         #expect(try await waiting.refreshes.count == 1)
         try await bench.succeed(task)

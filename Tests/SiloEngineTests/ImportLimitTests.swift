@@ -6,7 +6,7 @@ import Testing
 @testable import SiloEngine
 
 /// Imports of jobs with limits (spec/limits.md 14.44 to 14.48).
-@Suite struct ImportLimitTests {
+@Suite(.timeLimit(.minutes(10))) struct ImportLimitTests {
     private func attempt(_ outcome: StorageV1.JobState) -> StorageV1.Attempt {
         var attempt = StorageV1.Attempt()
         attempt.outcome = outcome

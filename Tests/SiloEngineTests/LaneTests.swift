@@ -2,20 +2,20 @@ import Protobuf
 import SiloCore
 import SiloStore
 import SiloTesting
-import Synchronization
+import TestSupport
 import Testing
 
 @testable import SiloEngine
 
 /// Renewals against the clock: nothing ends that a command which has arrived might renew.
-@Suite struct LaneTests {
+@Suite(.timeLimit(.minutes(10))) struct LaneTests {
     private let log = Log()
 
     /// Holds the loop in the middle of a turn, by a read that does not return.
     private func hang(_ bench: Bench) async throws {
         bench.store.set { $0.holdReads = true }
         bench.shard.submit(Cancel(tenant: Bench.tenant, id: JobID("nobody"))) { _ in }
-        try await eventually("a read hangs") { bench.store.heldCount == 1 }
+        try await bench.until("a read hangs") { bench.store.heldCount == 1 }
     }
 
     @Test("B1: a heartbeat that arrived in time keeps its lease, however long a read hangs")
@@ -28,7 +28,7 @@ import Testing
         log.submit("beat", Heartbeat(tenant: Bench.tenant, task: task.id, worker: "w"), to: bench)
         bench.clock.advance(milliseconds: 9000)
         bench.store.set { $0.holdReads = false }
-        try await eventually("it is answered") { log.all == ["beat ok"] }
+        try await log.until("it is answered") { $0 == ["beat ok"] }
         #expect(try await bench.state("a") == .running)
         try await bench.succeed(task)
         #expect(try await bench.attempts("a").count == 1)
@@ -45,14 +45,14 @@ import Testing
         let task = try await bench.leaseOne()
         hold(true)
         log.submit("new", Enqueue(tenant: Bench.tenant, id: JobID("b"), taskGroup: "other"), to: bench)
-        try await eventually("the disk stalls") { bench.store.heldCount == 1 }
+        try await bench.until("the disk stalls") { bench.store.heldCount == 1 }
         for beat in 1...3 {
             bench.clock.advance(milliseconds: 9000)
             log.submit("beat \(beat)", Heartbeat(tenant: Bench.tenant, task: task.id, worker: "w"), to: bench)
             // The loop goes on while a flush hangs, and has read the heartbeat when the clock moves on.
             guard what == "flush" else { continue }
             let end = (bench.clock.steady + 10_000).milliseconds
-            try await eventually("it is read") { try await bench.job("a")?.lease?.expiresAtMs == end }
+            try await bench.until("it is read") { try await bench.job("a")?.lease?.expiresAtMs == end }
         }
         hold(false)
         try await log.expect(["new ok", "beat 1 ok", "beat 2 ok", "beat 3 ok"])
@@ -69,14 +69,12 @@ import Testing
         try await hang(bench)
         bench.clock.advance(milliseconds: 9000)
         let reports = tasks.map { ReportOutcome(tenant: Bench.tenant, task: $0.id, outcome: .success(result: [])) }
-        let results = Mutex<[SiloError?]>([])
-        bench.shard.submit(Each(reports)) { result in
-            results.withLock { $0 = (try? result.get().map(\.refusal)) ?? [.corrupt("all refused")] }
-        }
+        let results = Box<[SiloError?]>()
+        bench.shard.submit(Each(reports)) { results.add((try? $0.get().map(\.refusal)) ?? [.corrupt("all refused")]) }
         bench.clock.advance(milliseconds: 9000)
         bench.store.set { $0.holdReads = false }
-        try await eventually("all are answered") { results.withLock { $0.count } == 20 }
-        #expect(results.withLock { $0.allSatisfy { $0 == nil } })
+        try await results.until(1)
+        #expect(results.all == [Array(repeating: nil, count: 20)])
         #expect(bench.shard.counts.completed == 20)
         try await bench.finish()
     }
@@ -109,8 +107,8 @@ import Testing
         log.submit("beat", Heartbeat(tenant: Bench.tenant, task: kept.id, worker: "w"), to: bench)
         bench.clock.advance(milliseconds: 6000)
         bench.store.set { $0.holdReads = false }
-        try await eventually("the first ends") { try await bench.state("a") == .failed }
-        try await eventually("the second is renewed") { log.all == ["beat ok"] }
+        try await bench.until("the first ends") { try await bench.state("a") == .failed }
+        try await log.until("the second is renewed") { $0 == ["beat ok"] }
         #expect(try await bench.state("b") == .running)
         try await bench.finish()
     }
@@ -124,14 +122,14 @@ import Testing
         for index in 0..<6 {
             log.submit("new \(index)", Enqueue(tenant: Bench.tenant, id: JobID("n\(index)"), taskGroup: "g"), to: bench)
         }
-        try await eventually("it is full") { log.all.count == 3 }
+        try await log.until("it is full") { $0.count == 3 }
         #expect(log.all.allSatisfy { $0.contains("exhausted") })
         let kept = Log()
         kept.submit("beat", Heartbeat(tenant: Bench.tenant, task: tasks[0].id, worker: "w"), to: bench)
         kept.submit("report", ReportOutcome(tenant: Bench.tenant, task: tasks[1].id, outcome: .success(result: [])), to: bench)
         kept.submit("back", GiveBack([tasks[2].id]), to: bench)
         bench.store.set { $0.holdReads = false }
-        try await eventually("they are done") { kept.all.count == 3 }
+        try await kept.until("they are done") { $0.count == 3 }
         #expect(kept.all.sorted() == ["back ok", "beat ok", "report ok"])
         try await bench.finish()
     }
@@ -142,13 +140,14 @@ import Testing
         try await bench.enqueue("a")
         let task = try await bench.leaseOne()
         try await hang(bench)
-        let large = ReportOutcome(tenant: Bench.tenant, task: task.id, outcome: .success(result: Bytes(repeating: 1, count: 30_000)))
+        let large = ReportOutcome(
+            tenant: Bench.tenant, task: task.id, outcome: .success(result: Bytes(repeating: 1, count: 30_000)))
         log.submit("large", large, to: bench)
         log.submit("second", large, to: bench)
-        try await eventually("the second is refused, the first is one alone") { log.all.count == 1 }
+        try await log.until("the second is refused, the first is one alone") { $0.count == 1 }
         #expect(log.all[0].hasPrefix("second exhausted"))
         bench.store.set { $0.holdReads = false }
-        try await eventually("the first is taken") { log.all.count == 2 }
+        try await log.until("the first is taken") { $0.count == 2 }
         #expect(log.all[1] == "large ok")
         try await bench.finish()
     }
@@ -160,13 +159,14 @@ import Testing
         let tasks = try await bench.lease(2)
         try await hang(bench)
         log.submit("beat", Heartbeat(tenant: Bench.tenant, task: tasks[0].id, worker: "w"), to: bench)
-        let large = ReportOutcome(tenant: Bench.tenant, task: tasks[1].id, outcome: .success(result: Bytes(repeating: 1, count: 30_000)))
+        let large = ReportOutcome(
+            tenant: Bench.tenant, task: tasks[1].id, outcome: .success(result: Bytes(repeating: 1, count: 30_000)))
         log.submit("large", large, to: bench)
         log.submit("again", large, to: bench)
-        try await eventually("one at a time") { log.all.count == 1 }
+        try await log.until("one at a time") { $0.count == 1 }
         #expect(log.all[0].hasPrefix("again exhausted"))
         bench.store.set { $0.holdReads = false }
-        try await eventually("both are taken") { log.all.count == 3 }
+        try await log.until("both are taken") { $0.count == 3 }
         #expect(log.all.suffix(2).sorted() == ["beat ok", "large ok"])
         try await bench.finish()
     }
@@ -182,8 +182,8 @@ import Testing
         let jobs = (0..<40).map { Enqueue(tenant: Bench.tenant, id: JobID("job \($0)"), taskGroup: "other") }
         bench.shard.submit(Each(jobs)) { _ in done.note("batch") }
         bench.store.set { $0.holdReads = false }
-        try await eventually("the batch is done") { done.all == ["batch"] }
-        try await eventually("and so are all heartbeats") { log.all.count == 50 }
+        try await done.until("the batch is done") { $0 == ["batch"] }
+        try await log.until("and so are all heartbeats") { $0.count == 50 }
         try await bench.finish()
     }
 
@@ -192,16 +192,20 @@ import Testing
         var settings = EngineSettings()
         settings.unheardLeasesMax = 0
         let budgets = MemoryBudgets(settings)
-        let store = FaultyStore(MemoryStore())
+        let changes = Signal()
+        let store = FaultyStore(MemoryStore(), changes: changes)
         let shard = try await Shard.open(
-            store, settings: settings, clock: ManualClock(), random: SeededRandom(seed: 1), budgets: budgets)
+            store, settings: settings, clock: ManualClock(), random: SeededRandom(seed: 1), budgets: budgets,
+            events: AfterTurns(changes.raise))
         _ = try await shard.run(Enqueue(tenant: Bench.tenant, id: JobID("a"), taskGroup: "g"))
         let task = try await shard.lease(Lease(worker: "w", group: "g", taskCountMax: 1)).tasks[0]
         let answered = Log()
         for worker in ["ann", "bob"] {
-            shard.lease(Lease(worker: worker, group: "none", taskCountMax: 1), waitMilliseconds: 60_000) { _ in answered.note(worker) }
+            shard.lease(Lease(worker: worker, group: "none", taskCountMax: 1), waitMilliseconds: 60_000) { _ in
+                answered.note(worker)
+            }
         }
-        try await eventually("they wait") { shard.counts.waitingWorkers == 2 }
+        try await changes.wait(for: "they wait") { shard.counts.waitingWorkers == 2 }
         store.set { faults in
             faults.holdReads = true
             faults.failWrites = what == "write"
@@ -209,14 +213,14 @@ import Testing
             faults.failFlushes = what == "flush"
         }
         shard.submit(Cancel(tenant: Bench.tenant, id: JobID("nobody"))) { _ in answered.note("cancel") }
-        try await eventually("a read hangs") { store.heldCount == 1 }
+        try await changes.wait(for: "a read hangs") { store.heldCount == 1 }
         shard.submit(Heartbeat(tenant: Bench.tenant, task: task.id, worker: "w")) { _ in answered.note("beat") }
         let jobs = (0..<10).map { Enqueue(tenant: Bench.tenant, id: JobID("\($0)"), payload: [1, 2, 3], taskGroup: "g") }
         shard.submit(Each(jobs)) { _ in answered.note("batch") }
         shard.lease(Lease(worker: "w", group: "g", taskCountMax: 1)) { _ in answered.note("lease") }
         store.set { $0.holdReads = false }
         _ = await shard.untilStopped()
-        try await eventually("everybody is answered") { answered.all.count == 6 }
+        try await answered.until("everybody is answered") { $0.count == 6 }
         #expect(budgets.inHand.held == 0)
     }
 
@@ -232,7 +236,7 @@ import Testing
         bench.shard.submit(Each(jobs)) { _ in done.note("batch") }
         bench.shard.submit(Heartbeat(tenant: Bench.tenant, task: task.id, worker: "w")) { _ in done.note("beat") }
         flushes.set { $0.holdReads = false }
-        try await eventually("both are answered") { done.all.count == 2 }
+        try await done.until("both are answered") { $0.count == 2 }
         #expect(done.all == ["beat", "batch"])
         #expect(bench.shard.counts.total == 1001)
         try await bench.finish()

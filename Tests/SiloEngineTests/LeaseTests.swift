@@ -7,7 +7,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct LeaseTests {
+@Suite(.timeLimit(.minutes(10))) struct LeaseTests {
     @Test("J3 J21: a leased job runs, under a lease that ends in the future, and waits nowhere")
     func leased() async throws {
         let bench = try await Bench.open()
@@ -139,7 +139,9 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("R15 H2: a large job whose row is gone or unreadable is dropped and holds nobody up", arguments: [nil, [0xff]] as [Bytes?])
+    @Test(
+        "R15 H2: a large job whose row is gone or unreadable is dropped and holds nobody up",
+        arguments: [nil, [0xff]] as [Bytes?])
     func lostRow(row: Bytes?) async throws {
         let bench = try await Bench.open { $0.inlineJobBytesMax = 0 }
         for id in ["a", "b"] { try await bench.enqueue(id) }

@@ -7,7 +7,7 @@ import Testing
 @testable import SiloEngine
 
 /// Jobs with limits of every kind through random lives, audited after each step; in the end nothing is held.
-@Suite struct LimitLifeTests {
+@Suite(.timeLimit(.minutes(10))) struct LimitLifeTests {
     private static let pauses: [PauseTarget] = [
         .limit(LimitKey("x"), of: Bench.tenant), .limit(LimitKey("f"), of: Bench.tenant), .tenant(Bench.tenant),
         .group(TaskGroup("g"), of: nil),

@@ -1,12 +1,13 @@
 import SiloCore
 import SiloStore
 import SiloTesting
+import TestSupport
 import Testing
 
 @testable import SiloEngine
 
 /// What memory keeps has a bound, and falls again after a peak.
-@Suite struct MemoryBoundTests {
+@Suite(.timeLimit(.minutes(10))) struct MemoryBoundTests {
     @Test("B2: names of task groups that workers ask for are remembered up to a bound")
     func polls() {
         let polls = Polls(groupsMax: 100)
@@ -29,8 +30,10 @@ import Testing
         do {
             let object = Held()
             held = object
-            let gone = bench.shard.lease(Lease(worker: "w", group: "g", taskCountMax: 1), waitMilliseconds: 60_000) { _ in object.touch() }
-            try await eventually("it waits") { bench.shard.counts.waitingWorkers == 1 }
+            let gone = bench.shard.lease(Lease(worker: "w", group: "g", taskCountMax: 1), waitMilliseconds: 60_000) { _ in
+                object.touch()
+            }
+            try await bench.until("it waits") { bench.shard.counts.waitingWorkers == 1 }
             gone.abandon()
         }
         #expect(held == nil, "what the caller left is let go at once")
@@ -118,9 +121,12 @@ import Testing
         var shards: [Shard] = []
         for seed in 0..<3 {
             let shard = try await Shard.open(
-                MemoryStore(), settings: settings, clock: ManualClock(), random: SeededRandom(seed: UInt64(seed)), budgets: budgets)
+                MemoryStore(), settings: settings, clock: ManualClock(), random: SeededRandom(seed: UInt64(seed)),
+                budgets: budgets)
             shards.append(shard)
-            let jobs = (0..<200).map { Enqueue(tenant: Bench.tenant, id: JobID("\($0)"), payload: Bytes(repeating: 7, count: 2000), taskGroup: "g") }
+            let jobs = (0..<200).map {
+                Enqueue(tenant: Bench.tenant, id: JobID("\($0)"), payload: Bytes(repeating: 7, count: 2000), taskGroup: "g")
+            }
             _ = try await shard.run(EnqueueAll(jobs))
         }
         #expect(budgets.windows.held <= (64 << 10) + 3000)

@@ -5,7 +5,7 @@ import SiloTesting
 import Testing
 
 /// Who comes first among those that could come at the same time.
-@Suite struct OrderTests {
+@Suite(.timeLimit(.minutes(10))) struct OrderTests {
     private static let steps = (1...12).map { "step-\($0)" }
 
     @Test("jobs of one millisecond run in the order of their batch, then of their arrival", arguments: [false, true])
@@ -99,7 +99,9 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("a start in the past does not outrank those who wait for a limit, and is found in its line, by whatever means it is stored", arguments: [0, 4096])
+    @Test(
+        "a start in the past does not outrank those who wait for a limit, and is found in its line, however it is stored",
+        arguments: [0, 4096])
     func pastInLine(inline: Int) async throws {
         let bench = try await Bench.open { $0.inlineJobBytesMax = inline }
         let limit = slots("x", 1)

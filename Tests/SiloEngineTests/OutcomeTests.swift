@@ -25,7 +25,7 @@ enum Reported: CaseIterable, Sendable {
     }
 }
 
-@Suite struct OutcomeTests {
+@Suite(.timeLimit(.minutes(10))) struct OutcomeTests {
     @Test("J4 J7 J8 J9: an outcome ends the attempt and the job: no lease, no task", arguments: Reported.allCases)
     func ends(reported: Reported) async throws {
         let bench = try await Bench.open()
@@ -127,7 +127,8 @@ enum Reported: CaseIterable, Sendable {
                 #expect(task.relativeAttempt == attempt)
                 try await bench.fail(task)
                 if attempt < 3 {
-                    #expect(try await bench.nextStart("a") == bench.now + 1000 << Int64(attempt), "backoff by the relative number")
+                    #expect(
+                        try await bench.nextStart("a") == bench.now + 1000 << Int64(attempt), "backoff by the relative number")
                     try await bench.pass(10_000)
                 }
             }
@@ -177,7 +178,7 @@ enum Reported: CaseIterable, Sendable {
         try await bench.memory.write([Write(key: TenantKeys(Bench.tenant).job(JobID("a")), value: [0xff])])
         try await bench.fail(task)
         let refused = try await refusal { try await bench.restart("a") }
-        #expect("\(refused!)".contains("corrupt"))
+        #expect("\(try #require(refused))".contains("corrupt"))
         #expect(try await bench.drain(10) == ["b"])
         try await bench.shard.close()
     }

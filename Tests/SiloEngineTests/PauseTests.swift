@@ -1,12 +1,12 @@
 import SiloCore
 import SiloStore
 import SiloTesting
-import Synchronization
+import TestSupport
 import Testing
 
 @testable import SiloEngine
 
-@Suite struct PauseTests {
+@Suite(.timeLimit(.minutes(10))) struct PauseTests {
     private static let other = Tenant("other")
     private static let x = PauseTarget.limit(LimitKey("x"), of: Bench.tenant)
 
@@ -118,7 +118,7 @@ import Testing
         try await bench.pause(.tenant(Bench.tenant))
         try await bench.enqueue("a")
         async let waiting = bench.lease(1, wait: 60_000)
-        try await eventually("it waits") { bench.shard.counts.waitingWorkers == 1 }
+        try await bench.until("it waits") { bench.shard.counts.waitingWorkers == 1 }
         try await bench.resume(.tenant(Bench.tenant))
         #expect(try await waiting.map(\.job.id) == ["a"])
         try await bench.finish()
@@ -161,12 +161,12 @@ import Testing
         for index in 0..<9 { try await bench.enqueue("\(index)", limits: [slots("x", 9)]) }
         try await bench.enqueue("free", priority: 99)
         try await bench.pause(.limit(LimitKey("x"), of: Bench.tenant))
-        let found = Mutex<[String]?>(nil)
+        let found = Box<[String]>()
         bench.shard.lease(Lease(worker: "w", group: "g", taskCountMax: 1), waitMilliseconds: 60_000) { result in
-            found.withLock { $0 = (try? result.get().tasks.map(\.job.id)) ?? [] }
+            found.add((try? result.get().tasks.map(\.job.id)) ?? [])
         }
-        try await eventually("it gets one") { found.withLock { $0 } != nil }
-        #expect(found.withLock { $0 } == ["free"])
+        try await found.until(1)
+        #expect(found.all == [["free"]])
         #expect(try await bench.waitingCount() == 9)
         try await bench.shard.close()
     }

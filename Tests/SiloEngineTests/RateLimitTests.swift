@@ -5,7 +5,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct RateLimitTests {
+@Suite(.timeLimit(.minutes(10))) struct RateLimitTests {
     /// A bench whose leases outlast every test, with `count` jobs of one rate limit, named by number.
     private func bench(_ count: Int, _ limit: StorageV1.Limit, _ change: (inout EngineSettings) -> Void = { _ in }) async throws
         -> Bench

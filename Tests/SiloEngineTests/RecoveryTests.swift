@@ -7,7 +7,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct RecoveryTests {
+@Suite(.timeLimit(.minutes(10))) struct RecoveryTests {
     @Test("R20: after a crash every job stands where it stood, and goes on from there")
     func everything() async throws {
         let bench = try await Bench.open { $0.pageRows = 2; $0.windowMax = 3 }
@@ -157,7 +157,7 @@ import Testing
     }
 }
 
-@Suite struct RetentionTests {
+@Suite(.timeLimit(.minutes(10))) struct RetentionTests {
     private func open() async throws -> Bench {
         try await Bench.open {
             $0.succeededRetentionMilliseconds = 1000

@@ -3,8 +3,10 @@ import SiloTesting
 import Testing
 
 /// When a job that is restarted starts.
-@Suite struct RestartDateTests {
-    @Test("a job that was expedited past its date starts at once when it is restarted", arguments: ["waiting", "failed", "cancelled"])
+@Suite(.timeLimit(.minutes(10))) struct RestartDateTests {
+    @Test(
+        "a job that was expedited past its date starts at once when it is restarted",
+        arguments: ["waiting", "failed", "cancelled"])
     func expedited(how: String) async throws {
         let bench = try await Bench.open()
         try await bench.enqueue("a", after: 3_600_000)

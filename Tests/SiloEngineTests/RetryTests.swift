@@ -15,7 +15,7 @@ extension StorageV1.RetryPolicy {
     }
 }
 
-@Suite struct RetryTests {
+@Suite(.timeLimit(.minutes(10))) struct RetryTests {
 
     @Test("backoff is initial * factor^n, capped", arguments: [
         (policy(9), 0, 1000), (policy(9), 1, 2000), (policy(9), 2, 4000), (policy(9), 9, 512_000),
@@ -28,7 +28,9 @@ extension StorageV1.RetryPolicy {
         #expect(policy.wait(attempt) == wait)
     }
 
-    @Test("J27: no retry past the count", arguments: [(0, 1, false), (1, 1, true), (1, 2, false), (3, 3, true), (3, 4, false)] as [(UInt32, UInt32, Bool)])
+    @Test(
+        "J27: no retry past the count",
+        arguments: [(0, 1, false), (1, 1, true), (1, 2, false), (3, 3, true), (3, 4, false)] as [(UInt32, UInt32, Bool)])
     func count(retries: UInt32, attempt: UInt32, isRetried: Bool) {
         #expect((policy(retries).wait(attempt) != nil) == isRetried)
     }
@@ -43,43 +45,50 @@ extension StorageV1.RetryPolicy {
     }
 
     @Test("jitter is the same for equal inputs, and between once and twice the wait")
-    func jitter() {
+    func jitter() throws {
         let jittered = policy(9, randomize: true)
         for number in 1...3 as ClosedRange<UInt32> {
             let wait: Int64 = 1000 << Int64(number)
             for index in 0..<200 {
-                let drawn = jittered.wait(number, "job \(index)")!
+                let drawn = try #require(jittered.wait(number, "job \(index)"))
                 #expect((wait...2 * wait).contains(drawn))
                 #expect(jittered.wait(number, "job \(index)") == drawn)
             }
         }
     }
 
-    @Test("jobs that fail in one millisecond do not come back together, nor does a job keep its jitter, nor share it between tenants")
-    func jitterOfMany() {
+    @Test(
+        "jobs that fail in one millisecond do not come back together; a job keeps no jitter, and shares none between tenants"
+    )
+    func jitterOfMany() throws {
         let jittered = policy(9, initial: 1_000_000, randomize: true)
-        let waits = (0..<1000).map { jittered.wait(1, "job \($0)")! }
+        let waits = try (0..<1000).map { try #require(jittered.wait(1, "job \($0)")) }
         #expect(Set(waits).count > 990)
         // Evenly: a tenth of them in each tenth of what is allowed.
         let tenths = Dictionary(grouping: waits) { ($0 - 2_000_000) / 200_000 }
         #expect(tenths.count == 10 && tenths.values.allSatisfy { (60...140).contains($0.count) })
-        let shares = (1...9).map { number in Double(jittered.wait(number, "a")!) / (1_000_000 * power(2, number)) }
+        let shares = try (1...9).map { number in
+            Double(try #require(jittered.wait(number, "a"))) / (1_000_000 * power(2, number))
+        }
         #expect(Set(shares).count == 9)
         #expect(jittered.wait(1, "a", of: Tenant("x")) != jittered.wait(1, "a", of: Tenant("y")))
     }
 
     @Test("jobs that have reached the cap are spread below it", arguments: [2, 3, 10, 60] as [UInt32])
-    func jitterAtTheCap(number: UInt32) {
+    func jitterAtTheCap(number: UInt32) throws {
         let capped = policy(99, max: 5000, randomize: true)
-        let waits = (0..<1000).map { capped.wait(number, "job \($0)")! }
+        let waits = try (0..<1000).map { try #require(capped.wait(number, "job \($0)")) }
         #expect(waits.allSatisfy { (2500...5000).contains($0) })
         #expect(Set(waits).count > 600)
         #expect(waits.count { $0 > 4750 } < 250, "they do not meet at the cap")
     }
 
     @Test("the least caps are kept", arguments: [0, 1, 2, -1] as [Int64])
-    func leastCaps(cap: Int64) {
-        for index in 0..<20 { #expect((0...max(0, cap)).contains(policy(9, max: cap, randomize: true).wait(3, "job \(index)")!)) }
+    func leastCaps(cap: Int64) throws {
+        for index in 0..<20 {
+            let wait = try #require(policy(9, max: cap, randomize: true).wait(3, "job \(index)"))
+            #expect((0...max(0, cap)).contains(wait))
+        }
     }
 
     @Test("a retry that would start past the end of time waits for ever, and can be expedited")

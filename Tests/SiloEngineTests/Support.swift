@@ -2,13 +2,14 @@ import Protobuf
 import SiloCore
 import SiloStore
 import SiloTesting
+import TestSupport
 import Testing
 
 @testable import SiloEngine
 
 /// A shard over a memory store, with a clock that the test moves, and short words for what a test does to it.
 final class Bench: Sendable {
-    let clock = ManualClock()
+    let clock: ManualClock
     let memory: MemoryStore
     let store: FaultyStore
     let shard: Shard
@@ -17,20 +18,32 @@ final class Bench: Sendable {
 
     static let tenant = Tenant("acme")
 
+    /// Raised when a call of the store is held, somebody sleeps by the clock, or a turn of the shard's loop is over.
+    let changes: Signal
+    /// Turns of the loop that are over, but for the answers of the last one.
+    let turns: Tally
+
     /// How often the database was opened before: each process draws other identifiers.
     private let generation: UInt64
 
     private init(
-        _ memory: (ManualClock) -> MemoryStore, _ settings: EngineSettings, at now: Timestamp?, _ limiter: (any RateLimiter)?, generation: UInt64
+        _ memory: (ManualClock) -> MemoryStore, _ settings: EngineSettings, at now: Timestamp?, _ limiter: (any RateLimiter)?,
+        generation: UInt64
     ) async throws {
         self.generation = generation
         self.limiter = limiter
+        let changes = Signal()
+        let turns = Tally(changes: changes)
+        self.changes = changes
+        self.turns = turns
+        clock = ManualClock(changes: changes)
         if let now { clock.advance(milliseconds: now - clock.now) }
         self.memory = memory(clock)
         self.settings = settings
-        store = FaultyStore(self.memory)
+        store = FaultyStore(self.memory, changes: changes)
         shard = try await Shard.open(
-            store, settings: settings, clock: clock, random: SeededRandom(seed: generation), rateLimiter: limiter)
+            store, settings: settings, clock: clock, random: SeededRandom(seed: generation), rateLimiter: limiter,
+            events: AfterTurns { turns.add() })
     }
 
     static func open(
@@ -117,13 +130,25 @@ final class Bench: Sendable {
     func together(_ post: () -> Void) async throws {
         store.set { $0.holdReads = true }
         shard.submit(Cancel(tenant: Bench.tenant, id: JobID("nobody"))) { _ in }
-        try await eventually("the loop is held up") { store.heldCount == 1 }
+        try await until("the loop is held up") { store.heldCount == 1 }
         post()
         store.set { $0.holdReads = false }
     }
 
     /// Returns after one more turn of the loop.
     func poke() async throws { _ = try await lease(0) }
+
+    /// Returns once `condition` holds, which is asked whenever `changes` is raised.
+    func until(_ what: String, isolation: isolated (any Actor)? = #isolation, _ condition: () async throws -> Bool) async throws {
+        try await changes.wait(for: what, until: condition)
+    }
+
+    /// Returns when the last turn of the loop has answered whom it answers, though nothing becomes durable: after one turn more.
+    func untilTurnIsAnswered() async throws {
+        let before = turns.value
+        shard.submit(Cancel(tenant: Bench.tenant, id: JobID("nobody"))) { _ in }
+        try await turns.until(before + 1)
+    }
 
     // MARK: What is stored
 
@@ -174,17 +199,6 @@ func policy(
     return policy
 }
 
-/// Waits, a bounded time, until `condition` holds: for what happens on other threads.
-func eventually(
-    _ what: Comment, _ location: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
-) async throws {
-    for _ in 0..<2000 {
-        if try await condition() { return }
-        try await Task.sleep(for: .milliseconds(1))
-    }
-    Issue.record("never: \(what)", sourceLocation: location)
-}
-
 /// Runs `body` and says with which `SiloError` it was refused; nil when it was not.
 func refusal(_ body: () async throws -> Void) async throws -> SiloError? {
     do {
@@ -193,4 +207,13 @@ func refusal(_ body: () async throws -> Void) async throws -> SiloError? {
     } catch let error as SiloError {
         return error
     }
+}
+
+/// Says that a turn of a shard's loop is over and its counts are to be read, before anybody is answered.
+struct AfterTurns: EngineEvents {
+    let tell: @Sendable () -> Void
+
+    init(_ tell: @escaping @Sendable () -> Void) { self.tell = tell }
+
+    func turnEnded(_ batch: BatchSize) { tell() }
 }

@@ -6,7 +6,7 @@ import Testing
 @testable import SiloEngine
 
 /// Leases that nobody may have received.
-@Suite struct UnheardTests {
+@Suite(.timeLimit(.minutes(10))) struct UnheardTests {
     @Test("a lease with no word from its worker is given back without being counted, a bounded number of times")
     func bounded() async throws {
         let bench = try await Bench.open { $0.unheardLeasesMax = 2 }

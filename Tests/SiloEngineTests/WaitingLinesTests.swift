@@ -15,12 +15,13 @@ private func line(_ limits: [StorageV1.Limit]) -> Line {
 
 extension Line {
     fileprivate func add(_ order: UInt64, _ job: String = "job") {
-        window.insert(PendingTask(Position(order: order, arrival: 0, job: JobID("\(job)\(order)")), StorageV1.Task()), capacity: .max)
+        window.insert(
+            PendingTask(Position(order: order, arrival: 0, job: JobID("\(job)\(order)")), StorageV1.Task()), capacity: .max)
     }
     fileprivate func remove(_ order: UInt64) { window.remove(Position(order: order, arrival: 0, job: JobID("job\(order)"))) }
 }
 
-@Suite struct WaitingLinesTests {
+@Suite(.timeLimit(.minutes(10))) struct WaitingLinesTests {
     private let limit = SlotLimit(Bench.tenant, LimitKey("x"), nil, drops: 0)
 
     /// A line named by number that waits at the limit with a job of each order.

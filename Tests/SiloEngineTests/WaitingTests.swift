@@ -1,44 +1,52 @@
 import SiloCore
 import SiloStore
 import SiloTesting
-import Synchronization
+import TestSupport
 import Testing
 
 @testable import SiloEngine
 
 /// What waiting leases were answered, in order.
 final class Answers: Sendable {
-    private let state = Mutex<[(name: String, ids: [String]?)]>([])
+    private let answers = Box<String>()
 
     /// Starts a lease that waits, and returns once the shard holds it waiting.
     @discardableResult
-    func wait(_ name: String, _ bench: Bench, _ milliseconds: Int64 = 60_000, count: Int = 1, group: String = "g") async throws -> PendingLease {
+    func wait(_ name: String, _ bench: Bench, _ milliseconds: Int64 = 60_000, count: Int = 1, group: String = "g") async throws
+        -> PendingLease
+    {
         let before = bench.shard.counts.waitingWorkers
         let lease = Lease(worker: name, group: group, taskCountMax: count)
         let pending = bench.shard.lease(lease, waitMilliseconds: milliseconds) { result in
-            self.state.withLock { $0.append((name, try? result.get().tasks.map(\.job.id))) }
+            self.note(name, result)
         }
-        try await eventually("\(name) waits") { bench.shard.counts.waitingWorkers == before + 1 }
+        try await bench.until("\(name) waits") { bench.shard.counts.waitingWorkers == before + 1 }
         return pending
     }
 
     /// Starts a lease that does not wait.
     func post(_ name: String, _ bench: Bench) {
         bench.shard.lease(Lease(worker: name, group: "g", taskCountMax: 1)) { result in
-            self.state.withLock { $0.append((name, try? result.get().tasks.map(\.job.id))) }
+            self.note(name, result)
         }
     }
 
     /// As text: `ann: a b`, or `ann: refused`.
-    var all: [String] { state.withLock { $0.map { "\($0.name): \($0.ids?.joined(separator: " ") ?? "refused")" } } }
+    var all: [String] { answers.all }
+
+    private func note(_ name: String, _ result: Result<Leased, SiloError>) {
+        answers.add("\(name): \((try? result.get().tasks.map(\.job.id).joined(separator: " ")) ?? "refused")")
+    }
+
+    func until(_ count: Int) async throws { try await answers.until(count) }
 
     func expect(_ expected: [String], _ location: SourceLocation = #_sourceLocation) async throws {
-        try await eventually("\(expected)", location) { all.count >= expected.count }
+        try await until(expected.count)
         #expect(all == expected, sourceLocation: location)
     }
 }
 
-@Suite struct WaitingTests {
+@Suite(.timeLimit(.minutes(10))) struct WaitingTests {
     private let answers = Answers()
 
     @Test("an enqueue wakes the worker that waits")
@@ -55,7 +63,9 @@ final class Answers: Sendable {
     @Test("J23: one batch of jobs is shared out in the order in which the workers came")
     func order() async throws {
         let bench = try await Bench.open()
-        for (name, count) in [("ann", 1), ("bob", 2), ("cat", 5), ("dan", 1)] { try await answers.wait(name, bench, count: count) }
+        for (name, count) in [("ann", 1), ("bob", 2), ("cat", 5), ("dan", 1)] {
+            try await answers.wait(name, bench, count: count)
+        }
         let jobs = "abcde".map { Enqueue(tenant: Bench.tenant, id: JobID("\($0)"), taskGroup: "g") }
         _ = try await bench.shard.run(EnqueueAll(jobs))
         try await answers.expect(["ann: a", "bob: b c", "cat: d e"])
@@ -84,7 +94,9 @@ final class Answers: Sendable {
         let bench = try await Bench.open()
         try await bench.enqueue("a", after: 5000)
         try await answers.wait("ann", bench)
-        try await eventually("the loop sleeps, and looks at the wall clock now and then") { bench.clock.sleepers.contains(bench.now + 1000) }
+        try await bench.until("the loop sleeps, and looks at the wall clock now and then") {
+            bench.clock.sleepers.contains(bench.now + 1000)
+        }
         bench.clock.advance(milliseconds: 5000)
         try await answers.expect(["ann: a"])
         try await bench.finish()
@@ -134,7 +146,7 @@ final class Answers: Sendable {
         try await answers.expect(["bob: "])
         try await bench.enqueue("a")
         try await answers.expect(["bob: ", "ann: a"])
-        try await eventually("the loop sleeps") { bench.clock.sleepers.contains(bench.now + 2000) }
+        try await bench.until("the loop sleeps") { bench.clock.sleepers.contains(bench.now + 2000) }
         bench.clock.advance(milliseconds: 2000)
         try await answers.expect(["bob: ", "ann: a", "cat: "])
         try await bench.finish()
@@ -143,12 +155,13 @@ final class Answers: Sendable {
     @Test("an abandoned lease gets nothing, not even an answer, holds nobody up and frees its place")
     func abandoned() async throws {
         let bench = try await Bench.open { $0.unansweredMax = 4 }
-        for _ in 0..<5 {
+        for round in 1...5 {
             let gone = try await answers.wait("gone", bench)
             gone.abandon()
             try await answers.wait("ann", bench)
             let id = try await bench.enqueue()
-            try await eventually("ann is answered") { answers.all.last == "ann: \(id)" && bench.shard.counts.waitingWorkers == 0 }
+            try await answers.until(round)
+            #expect(answers.all.last == "ann: \(id)" && bench.shard.counts.waitingWorkers == 0)
         }
         #expect(answers.all.count == 5)
         try await bench.poke()
@@ -176,7 +189,8 @@ final class Answers: Sendable {
         try await others.wait("cat", failing, group: "h")
         failing.store.set { $0.failWrites = true }
         _ = try await refusal { try await failing.enqueue("a") }
-        try await eventually("both are refused") { others.all.sorted() == ["bob: refused", "cat: refused"] }
+        try await others.until(2)
+        #expect(others.all.sorted() == ["bob: refused", "cat: refused"])
         #expect(await failing.shard.untilStopped() == .unavailable("injected fault"))
     }
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct WindowTests {
+@Suite(.timeLimit(.minutes(10))) struct WindowTests {
     private func small(_ settings: inout EngineSettings) {
         settings.windowMax = 4
         settings.pageRows = 3
@@ -56,7 +56,9 @@ import Testing
     @Test("many tenants' windows share a bound, and every job is still found")
     func shared() async throws {
         let bench = try await Bench.open(nil, small)
-        for index in 0..<200 { try await bench.enqueue("job \(index)", tenant: Tenant("t\(index % 20)"), after: index % 3 == 0 ? 1000 : nil) }
+        for index in 0..<200 {
+            try await bench.enqueue("job \(index)", tenant: Tenant("t\(index % 20)"), after: index % 3 == 0 ? 1000 : nil)
+        }
         try await bench.pass(1000)
         #expect(bench.shard.counts.windowedTasks <= 6 + 3)
         #expect(Set(try await bench.drain(1000)).count == 200)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SiloServer
 
-@Suite struct CheckCoalescerTests {
+@Suite(.timeLimit(.minutes(10))) struct CheckCoalescerTests {
     typealias Coalescer = CheckCoalescer<Int>
 
     private func pairs(_ answers: Coalescer.Answers) -> [Int: RateAnswer] {

@@ -5,7 +5,7 @@ import Testing
 @testable import SiloServer
 
 /// What a server makes of the machine it runs on, and of what the operator gives it.
-@Suite struct EdgeTests {
+@Suite(.timeLimit(.minutes(10))) struct EdgeTests {
     @Test func whoListensEverywhereChoosesAnAddressThatOthersCanCall() {
         let named = MachineNames(name: "queue-1.example", isNameUseful: true, addresses: ["10.0.0.5"])
         let numbered = MachineNames(name: "localhost", isNameUseful: false, addresses: ["10.0.0.5", "fd00::5"])

@@ -4,11 +4,12 @@ import SiloCore
 import SiloEngine
 import SiloTelemetry
 import SiloTesting
+import TestSupport
 import Testing
 
 @testable import SiloServer
 
-@Suite struct GubernatorLimiterTests {
+@Suite(.timeLimit(.minutes(10))) struct GubernatorLimiterTests {
     private func limiter(
         _ address: String, clock: any Clock = SystemClock(), logger: Logger = .silent,
         _ change: (inout GubernatorSettings) -> Void = { _ in }
@@ -62,7 +63,7 @@ import Testing
         let limiter = try limiter(gubernator.address) { $0.batchMax = 9 }
         let answers = Box<(Int, RateAnswer)>()
         for index in 0..<9 { limiter.check(.of("\(index)")) { answers.add((index, $0)) } }
-        try await eventually { answers.count == 9 }
+        try await answers.until(9)
         #expect(answers.all.map(\.0) == Array(0..<9))
         #expect(
             answers.all.map(\.1) == [
@@ -81,12 +82,11 @@ import Testing
         let limiter = try limiter(gubernator.address, clock: clock) { $0.coalesceMilliseconds = 50 }
         let answers = Box<RateAnswer>()
         for index in 0..<30 { limiter.check(.of("\(index)")) { answers.add($0) } }
-        try await eventually { clock.sleepers == [clock.now + 50] }
+        try await clock.changes.wait(for: "a window of 50 ms") { clock.sleepers == [clock.now + 50] }
         clock.advance(milliseconds: 49)
-        try await Task.sleep(for: .milliseconds(50))
-        #expect(gubernator.requests.isEmpty && answers.count == 0)
+        #expect(clock.sleepers == [clock.now + 1] && gubernator.requests.isEmpty && answers.count == 0)
         clock.advance(milliseconds: 1)
-        try await eventually { answers.count == 30 }
+        try await answers.until(30)
         #expect(gubernator.requests.map(\.requests.count) == [30])
         await gubernator.stop()
     }
@@ -96,7 +96,7 @@ import Testing
         let limiter = try limiter(gubernator.address) { $0.coalesceMilliseconds = 1000 }
         let answers = Box<RateAnswer>()
         for index in 0..<500 { limiter.check(.of("\(index)")) { answers.add($0) } }
-        try await eventually { answers.count == 500 }
+        try await answers.until(500)
         #expect(gubernator.requests.map(\.requests.count) == [100, 100, 100, 100, 100])
         #expect(answers.all.allSatisfy { $0 == .under })
         await gubernator.stop()
@@ -109,11 +109,12 @@ import Testing
         let limiter = try limiter(gubernator.address) { $0.batchMax = 1; $0.requestTimeoutMilliseconds = 60_000 }
         let slow = Box<RateAnswer>()
         limiter.check(.of("slow")) { slow.add($0) }
-        try await eventually { gubernator.heldCalls == 1 }
+        try await gubernator.untilHeld(1)
         #expect(await ask(limiter, .of("quick")) == .under)
         #expect(slow.count == 0)
         gubernator.release()
-        try await eventually { slow.all == [.under] }
+        try await slow.until(1)
+        #expect(slow.all == [.under])
         await gubernator.stop()
     }
 
@@ -123,13 +124,12 @@ import Testing
         let answers = Box<RateAnswer>()
         let begun = ContinuousClock.now
         for index in 0..<3 { limiter.check(.of("\(index)")) { answers.add($0) } }
-        try await eventually { answers.count == 3 }
+        try await answers.until(3)
         #expect(begun.duration(to: .now) >= .milliseconds(150))
         #expect(answers.all.allSatisfy { if case .failed(let text) = $0 { text.contains("DEADLINE_EXCEEDED") } else { false } })
         gubernator.release()
-        try await Task.sleep(for: .milliseconds(100))
-        #expect(answers.count == 3, "an answer that comes too late is nobody's")
         await gubernator.stop()
+        #expect(answers.count == 3, "an answer that comes too late is nobody's")
     }
 
     @Test func aConnectionThatStaysSilentIsReplaced() async throws {
@@ -141,7 +141,7 @@ import Testing
         #expect(await ask(limiter, .of("a")) == .under)
         #expect(Set(gubernator.peers).count == 1, "it was not silent after all")
         for _ in 0..<3 { _ = await ask(limiter, .of("quiet")) }
-        try await eventually { await ask(limiter, .of("a")) == .under }
+        try await eventually("the new connection is there") { await ask(limiter, .of("a")) == .under }
         #expect(Set(gubernator.peers).count == 2)
         await gubernator.stop()
     }
@@ -173,7 +173,7 @@ import Testing
             #expect(text.contains("UNAVAILABLE"), "\(text)")
         }
         let second = try FakeGubernator(port: first.port)
-        try await eventually { await ask(limiter, .of("a")) == .under }
+        try await eventually("it is found again") { await ask(limiter, .of("a")) == .under }
         #expect(lines.all.filter { $0.contains("WARN limits: rate checks fail") }.count == 1, "\(lines.all)")
         #expect(lines.all.filter { $0.contains("INFO limits: rate checks are answered again") }.count == 1, "\(lines.all)")
         await second.stop()
@@ -181,42 +181,48 @@ import Testing
 
     @Test func closingAnswersEverybodyOnceAndRefusesTheRest() async throws {
         let gubernator = try FakeGubernator { _ in .hold }
-        let limiter = try limiter(gubernator.address, clock: ManualClock()) { $0.batchMax = 2; $0.requestTimeoutMilliseconds = 60_000 }
+        let limiter = try limiter(gubernator.address, clock: ManualClock()) {
+            $0.batchMax = 2
+            $0.requestTimeoutMilliseconds = 60_000
+        }
         let answers = Box<RateAnswer>()
         // Two are sent, one waits in a window that does not end.
         for index in 0..<3 { limiter.check(.of("\(index)")) { answers.add($0) } }
-        try await eventually { gubernator.heldCalls == 1 }
+        try await gubernator.untilHeld(1)
         limiter.close()
         let closed = RateAnswer.failed("the rate limiter is closed")
         #expect(answers.all == [closed, closed, closed])
         #expect(await ask(limiter, .of("late")) == closed)
         limiter.close()
         gubernator.release()
-        try await Task.sleep(for: .milliseconds(50))
-        #expect(answers.count == 3)
         await gubernator.stop()
+        #expect(answers.count == 3)
     }
 
     @Test func checksRacingACloseAreAllAnsweredOnce() async throws {
         let gubernator = try FakeGubernator()
-        for _ in 0..<20 {
+        for round in 0..<20 {
             let limiter = try limiter(gubernator.address) {
                 $0.batchMax = 3
                 $0.coalesceMilliseconds = 1
             }
             let answers = Box<Int>()
+            let asked = Tally()
             await withTaskGroup { group in
                 for task in 0..<4 {
                     group.addTask {
-                        for index in 0..<100 { limiter.check(.of("\(index)")) { _ in answers.add(task * 100 + index) } }
+                        for index in 0..<100 {
+                            limiter.check(.of("\(index)")) { _ in answers.add(task * 100 + index) }
+                            asked.add()
+                        }
                     }
                 }
                 group.addTask {
-                    try? await Task.sleep(for: .microseconds(300))
+                    try? await asked.until(10 * round)
                     limiter.close()
                 }
             }
-            try await eventually { answers.count >= 400 }
+            try await answers.until(400)
             #expect(Set(answers.all).count == 400 && answers.count == 400)
         }
         await gubernator.stop()
@@ -237,12 +243,11 @@ import Testing
     }
 
     @Test func itIsReachedWhenItComesUpWithinTheTime() async throws {
-        let probe = try FakeGubernator()
-        await probe.stop()
-        let limiter = try limiter(probe.address)
+        let deaf = try DeafListener()
+        let limiter = try limiter("127.0.0.1:\(deaf.port)") { $0.connectTimeoutMilliseconds = 300_000 }
         async let reached: Void = limiter.connect()
-        try await Task.sleep(for: .milliseconds(300))
-        let gubernator = try FakeGubernator(port: probe.port)
+        await deaf.hangUpOnOne()
+        let gubernator = try FakeGubernator(port: deaf.port)
         try await reached
         await gubernator.stop()
     }
@@ -275,7 +280,7 @@ import Testing
     }
 }
 
-@Suite struct GubernatorSettingsTests {
+@Suite(.timeLimit(.minutes(10))) struct GubernatorSettingsTests {
     @Test func numbersAreTakenIntoTheirRange() {
         var settings = GubernatorSettings(address: "a:1")
         #expect(settings.bounded == settings, "the defaults are in range")

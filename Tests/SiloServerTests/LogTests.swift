@@ -1,24 +1,18 @@
 import Foundation
 import SiloCore
-import Synchronization
+import TestSupport
 import Testing
 
 @testable import SiloTelemetry
 
 /// What peers make a server say stays inside its line; who logs never waits for who reads.
-@Suite(.timeLimit(.minutes(1))) struct LogTests {
-    private final class Lines: Sendable {
-        private let lines = Mutex<[String]>([])
-        var all: [String] { lines.withLock { $0 } }
-        func add(_ line: String) { lines.withLock { $0.append(line) } }
-    }
-
+@Suite(.timeLimit(.minutes(10))) struct LogTests {
     private static let forged = "x\n2026-01-01T00:00:00.000000Z ERROR silo: forged\r"
         + "\u{1b}[31m\u{7f}\u{85}\u{9b}2J\u{2028}\u{202e}end"
 
     @Test(arguments: [Logger.Format.text, .json])
     func foreignTextStaysInItsPlace(_ format: Logger.Format) throws {
-        let lines = Lines()
+        let lines = Box<String>()
         let logger = Logger("grpc", format: format, write: { lines.add($0) })
         logger.part(Self.forged).warn(Self.forged, ["text": .text(Self.forged), "é": "größe🙂"])
         let line = try #require(lines.all.first)
@@ -35,32 +29,35 @@ import Testing
     }
 
     @Test func aFieldCannotPassForAnother() {
-        let lines = Lines()
+        let lines = Box<String>()
         Logger("a", write: { lines.add($0) }).info("said", ["text": "a b=c", "empty": "", "plain": "x"])
         #expect(lines.all.first?.hasSuffix(#" INFO a: said text="a b=c" empty="" plain=x"#) == true)
     }
 
-    @Test func linesOfOneKindAreFewAndTheRestIsCounted() async {
-        let lines = Lines()
+    @Test func linesOfOneKindAreFewAndTheRestIsCounted() async throws {
+        let lines = Box<String>()
         let throttle = LogThrottle(Logger("grpc", write: { lines.add($0) }), linesMax: 3, seconds: 1)
         for _ in 0..<100 { throttle.log(.warn, kind: "a", "peers say", ["text": "a"]) }
         throttle.log(.warn, kind: "b", "peers say", ["text": "b"])
         #expect(lines.all.count == 4)
-        let end = ContinuousClock.now + .seconds(30)
-        while lines.all.count < 5, .now < end { await Task.yield() }
+        try await lines.until(5)
         #expect(lines.all.last?.contains("lines left out like=\"peers say\" kind=a count=97") == true)
         throttle.log(.warn, kind: "a", "peers say", ["text": "again"])
         #expect(lines.all.last?.hasSuffix("text=again") == true)
     }
 
     @Test func manyKindsTakeNoMoreThanTheirPlace() {
-        let lines = Lines()
+        let lines = Box<String>()
         let throttle = LogThrottle(Logger("grpc", write: { lines.add($0) }), linesMax: 1, seconds: 1000)
         for number in 0..<10_000 { throttle.log(.warn, kind: "\(number)", "peers say") }
         #expect(lines.all.count == 257)
     }
 
-    @Test func aReaderThatStandsStillStopsNobodyAndHearsWhatWasDropped() throws {
+    @Test func aReaderThatStandsStillStopsNobodyAndHearsWhatWasDropped() async throws {
+        try await onThread { try Self.fillAPipe() }
+    }
+
+    private static func fillAPipe() throws {
         let pipe = Pipe()
         let descriptor = pipe.fileHandleForWriting.fileDescriptor
         let writer = LogWriter(descriptor, bytesMax: 100_000) { "dropped \($0)" }
@@ -87,21 +84,17 @@ import Testing
         #expect(kept + dropped == 10_000 && kept < 400)
     }
 
-    @Test func everythingIsWrittenInOrderBeforeTheEnd() throws {
+    @Test func everythingIsWrittenInOrderBeforeTheEnd() async throws {
         let pipe = Pipe()
         let writer = LogWriter(pipe.fileHandleForWriting.fileDescriptor) { "dropped \($0)" }
-        let result = Mutex<[UInt8]>([])
-        let done = DispatchSemaphore(value: 0)
         let source = pipe.fileHandleForReading
-        Thread.detachNewThread {
-            while let part = try? source.read(upToCount: 65536), !part.isEmpty { result.withLock { $0 += part } }
-            done.signal()
+        async let read = onThread { try source.readToEnd() ?? Data() }
+        try await onThread {
+            for number in 0..<5000 { writer.write("line \(number)") }
+            writer.flush()
+            try pipe.fileHandleForWriting.close()
         }
-        for number in 0..<5000 { writer.write("line \(number)") }
-        writer.flush()
-        try pipe.fileHandleForWriting.close()
-        done.wait()
-        let text = String(decoding: result.withLock { $0 }, as: UTF8.self)
+        let text = String(decoding: try await read, as: UTF8.self)
         #expect(text == (0..<5000).map { "line \($0)\n" }.joined())
     }
 }

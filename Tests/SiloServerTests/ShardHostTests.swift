@@ -229,7 +229,7 @@ private struct OneShard: Shards {
     }
 }
 
-@Suite("What a shard does when its storage fails") struct ShardHostTests {
+@Suite("What a shard does when its storage fails", .timeLimit(.minutes(10))) struct ShardHostTests {
     @Test("whatever kept a shard from opening, it is tried again", arguments: [
         StoreError.unavailable("x"), .corrupt("x"), .fenced("x"), .behind(ClockLag(lastWrite: 2, now: 1)),
     ])

@@ -4,6 +4,7 @@ import SiloAPI
 import SiloCore
 import SiloEngine
 import Synchronization
+import TestSupport
 
 @testable import SiloServer
 
@@ -36,6 +37,7 @@ final class FakeGubernator: Sendable {
 
     private let server: Server
     private let state = Mutex(State())
+    private let changes = Signal()
     let port: Int
 
     init(
@@ -64,7 +66,10 @@ final class FakeGubernator: Sendable {
     var requests: [PbGubernator.GetRateLimitsReq] { state.withLock { $0.requests } }
     /// From where each of them came.
     var peers: [String] { state.withLock { $0.peers } }
-    var heldCalls: Int { state.withLock { $0.held.count } }
+    /// Returns once so many calls are held.
+    func untilHeld(_ count: Int) async throws {
+        try await changes.wait(for: "\(count) held calls") { state.withLock { $0.held.count } == count }
+    }
 
     private func take(_ call: ServerCall, _ request: PbGubernator.GetRateLimitsReq, _ reply: Reply) {
         state.withLock { state in
@@ -72,6 +77,7 @@ final class FakeGubernator: Sendable {
             state.peers.append(call.peer)
             if case .hold = reply { state.held.append((call, request)) }
         }
+        changes.raise()
         switch reply {
         case .answers(let responses): call.respond(Self.bytes(responses))
         case .bytes(let bytes): call.respond(bytes)
@@ -112,24 +118,5 @@ final class FakeGubernator: Sendable {
             get { box.withLock { $0.owner } }
             set { box.withLock { $0.owner = newValue } }
         }
-    }
-}
-
-/// Collects values from any thread.
-final class Box<Value: Sendable>: Sendable {
-    private let items = Mutex<[Value]>([])
-    func add(_ value: Value) { items.withLock { $0.append(value) } }
-    var all: [Value] { items.withLock { $0 } }
-    var count: Int { items.withLock { $0.count } }
-}
-
-struct Deadline: Error {}
-
-/// Waits until something is so, at most `seconds`.
-func eventually(_ seconds: Int = 20, _ condition: () async throws -> Bool) async throws {
-    let end = ContinuousClock.now + .seconds(seconds)
-    while try await !condition() {
-        guard ContinuousClock.now < end else { throw Deadline() }
-        try await Task.sleep(for: .milliseconds(5))
     }
 }

@@ -85,7 +85,8 @@ extension Model {
     private func attempts(_ key: JobKey, _ stored: StoredJob, _ store: MemoryStore) async throws -> [Ended] {
         let range = TenantKeys(key.tenant).attempts(of: key.id)
         let rows = try await store.scan(from: range.start, to: range.end, limit: .max)
-        let attempts = try rows.map { row in try StorageV1.Attempt(stored: row.value) } + (stored.status?.lastAttempt.map { [$0] } ?? [])
+        let attempts =
+            try rows.map { row in try StorageV1.Attempt(stored: row.value) } + (stored.status?.lastAttempt.map { [$0] } ?? [])
         return attempts.map { Ended(number: $0.number, relative: $0.relativeNumber, outcome: $0.outcome, code: $0.errorCode) }
     }
 }

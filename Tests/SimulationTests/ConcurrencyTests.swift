@@ -118,7 +118,9 @@ private struct Crowd {
                     if told.leases.values.contains(where: { $0.key == task.key && $0.attempt == task.attempt }) {
                         told.problems.append("\(task) was given twice")
                     }
-                    if told.leases.updateValue(task, forKey: task.task) != nil { told.problems.append("\(task.task) was used twice") }
+                    if told.leases.updateValue(task, forKey: task.task) != nil {
+                        told.problems.append("\(task.task) was used twice")
+                    }
                 }
             }
             for task in given {
@@ -146,7 +148,8 @@ private struct Crowd {
         for key in told.succeeded {
             let range = TenantKeys(key.tenant).finished(2)
             let isSucceeded = memory.rows.contains { row in
-                range.start.lexicographicallyPrecedes(row.key) && row.key.lexicographicallyPrecedes(range.end) && row.key.hasSuffix(key.id.text)
+                range.start.lexicographicallyPrecedes(row.key) && row.key.lexicographicallyPrecedes(range.end)
+                    && row.key.hasSuffix(key.id.text)
             }
             if !isSucceeded { problems.append("the success of \(key) is lost") }
         }
@@ -178,8 +181,10 @@ extension Bytes {
     fileprivate func hasSuffix(_ text: String) -> Bool { Bytes(suffix(text.utf8.count + 2)) == Bytes(text.utf8) + [0, 1] }
 }
 
-@Suite struct ConcurrencyTests {
-    @Test("J1 J2 J23 J28 J31 J32: a crowd at once, through crashes: nothing acknowledged is lost, no task is given twice, counts hold")
+@Suite(.timeLimit(.minutes(20))) struct ConcurrencyTests {
+    @Test(
+        "J1 J2 J23 J28 J31 J32: a crowd at once, through crashes: nothing acknowledged is lost, none given twice, counts hold"
+    )
     func crowd() async {
         await Seeds.forEach(Seeds.range(15)) { seed in try await Crowd(seed: seed).run() }
     }

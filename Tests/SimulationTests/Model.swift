@@ -118,7 +118,8 @@ struct Model {
             for task in tasks {
                 guard let (key, lease) = find(task) else { continue }
                 if let cancelledAt = lease.cancelledAt {
-                    jobs[key]?.place = .finished(.cancelled, attempt: lease.attempt, at: now, cancelledAt: cancelledAt, start: nil, ran: false)
+                    jobs[key]?.place = .finished(
+                        .cancelled, attempt: lease.attempt, at: now, cancelledAt: cancelledAt, start: nil, ran: false)
                 } else {
                     jobs[key]?.place = .scheduled(attempt: lease.attempt, relative: lease.relative, start: lease.start)
                 }
@@ -162,7 +163,9 @@ struct Model {
 
     private mutating func leaseOne(_ key: JobKey, _ worker: String, _ answer: Answer?) -> Answer {
         guard let job = jobs[key] else { return .refused(.jobNotFound) }
-        func refuse(_ reason: String, _ state: JobStatusName) -> Answer { .refused(.jobRefused(.lease, key.id, reason: reason, state)) }
+        func refuse(_ reason: String, _ state: JobStatusName) -> Answer {
+            .refused(.jobRefused(.lease, key.id, reason: reason, state))
+        }
         switch job.place {
         case .running: return refuse("job is currently running", .running)
         case .finished(.cancelled, _, _, let cancelledAt, _, _):
@@ -181,7 +184,9 @@ struct Model {
 
     /// Gives a scheduled job to a worker; says what is wrong with the task that the worker got.
     mutating func run(_ key: JobKey, _ worker: String, _ given: Given?) -> String? {
-        guard let job = jobs[key], case .scheduled(let attempt, let relative, let start) = job.place else { return "\(key) is not scheduled" }
+        guard let job = jobs[key], case .scheduled(let attempt, let relative, let start) = job.place else {
+            return "\(key) is not scheduled"
+        }
         jobs[key]?.place = .running(
             Running(
                 task: given?.task, worker: worker, attempt: attempt, relative: relative, start: start, startedAt: now,
@@ -228,7 +233,9 @@ struct Model {
 
     private mutating func restart(_ key: JobKey) -> Answer {
         guard let job = jobs[key] else { return .refused(.jobNotFound) }
-        func refuse(_ reason: String, _ state: JobStatusName) -> Answer { .refused(.jobRefused(.restart, key.id, reason: reason, state)) }
+        func refuse(_ reason: String, _ state: JobStatusName) -> Answer {
+            .refused(.jobRefused(.restart, key.id, reason: reason, state))
+        }
         switch job.place {
         case .scheduled: return refuse("job is still in progress", .scheduled)
         case .running: return refuse("job is still in progress", .running)
@@ -244,7 +251,9 @@ struct Model {
 
     private mutating func expedite(_ key: JobKey) -> Answer {
         guard let job = jobs[key] else { return .refused(.jobNotFound) }
-        func refuse(_ reason: String, _ state: JobStatusName) -> Answer { .refused(.jobRefused(.expedite, key.id, reason: reason, state)) }
+        func refuse(_ reason: String, _ state: JobStatusName) -> Answer {
+            .refused(.jobRefused(.expedite, key.id, reason: reason, state))
+        }
         switch job.place {
         case .finished(.cancelled, _, _, nil, _, _): return refuse("job has no pending task to expedite", .cancelled)
         case .finished(.cancelled, _, _, _, _, _): return refuse("job is cancelled", .cancelled)
@@ -282,6 +291,7 @@ struct Model {
             return
         }
         let state: StorageV1.JobState = kind == .failure && lease.cancelledAt != nil ? .cancelled : outcome
-        jobs[key]?.place = .finished(state, attempt: lease.attempt, at: now, cancelledAt: lease.cancelledAt, start: nil, ran: true)
+        jobs[key]?.place = .finished(
+            state, attempt: lease.attempt, at: now, cancelledAt: lease.cancelledAt, start: nil, ran: true)
     }
 }

@@ -40,7 +40,7 @@ enum Seeds {
     }
 }
 
-@Suite struct ModelTests {
+@Suite(.timeLimit(.minutes(20))) struct ModelTests {
     @Test("J1 to J13, J18 to J37: a shard does what the model does, step by step, through crashes and failing stores")
     func model() async {
         await Seeds.forEach(Seeds.range(200)) { seed in

@@ -59,7 +59,10 @@ struct NewJob: Sendable, CustomStringConvertible {
     /// Nil: no policy.
     let retries: UInt32?
     let interval: Int64
-    var description: String { "\(key) group \(group) priority \(priority) start \(startAtMs) retries \(retries.map { "\($0)" } ?? "-") every \(interval)" }
+    var description: String {
+        "\(key) group \(group) priority \(priority) start \(startAtMs) retries \(retries.map { "\($0)" } ?? "-") every "
+            + "\(interval)"
+    }
 }
 
 /// What an operation answered.

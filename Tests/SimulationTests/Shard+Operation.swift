@@ -11,7 +11,9 @@ extension Shard {
         case .enqueue(let new): submit(new.command) { completion($0.answer { _ in .done }) }
         case .enqueueAll(let new): submit(EnqueueAll(new.map(\.command))) { completion($0.answer { _ in .done }) }
         case .lease(let group, let count, let worker):
-            lease(Lease(worker: worker, group: group, taskCountMax: count)) { completion($0.answer { .leased($0.tasks.map(Given.init)) }) }
+            lease(Lease(worker: worker, group: group, taskCountMax: count)) {
+                completion($0.answer { .leased($0.tasks.map(Given.init)) })
+            }
         case .leaseOne(let key, let worker):
             submit(LeaseJob(tenant: key.tenant, id: key.id, worker: worker)) { completion($0.answer { .leased([Given($0)]) }) }
         case .heartbeat(let tenant, let task, let worker):
@@ -29,7 +31,8 @@ extension Shard {
     func answers(_ operations: [Operation]) async -> [Answer] {
         var answers: [Answer] = []
         for operation in operations {
-            answers.append(await withCheckedContinuation { continuation in submit(operation) { continuation.resume(returning: $0) } })
+            answers.append(
+                await withCheckedContinuation { continuation in submit(operation) { continuation.resume(returning: $0) } })
         }
         return answers
     }

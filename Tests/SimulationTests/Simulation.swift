@@ -129,7 +129,9 @@ final class Simulation {
         for (operation, answer) in zip(operations, result) { note("  \(operation) -> \(answer)") }
 
         let known = result.prefix { !$0.isUnknown }
-        guard result.dropFirst(known.count).allSatisfy(\.isUnknown) else { throw mismatch("a later batch was answered, an earlier one not") }
+        guard result.dropFirst(known.count).allSatisfy(\.isUnknown) else {
+            throw mismatch("a later batch was answered, an earlier one not")
+        }
         for (operation, answer) in zip(operations, known) { try accept(answer, operation) }
         store.set { $0.callsLeft = nil }
         if next == nil, known.count == operations.count { return }
@@ -169,7 +171,9 @@ final class Simulation {
     }
 
     /// Opens what is left: in the store `next`, or what the failed one took, durable or not. One of the candidates must fit.
-    private func reopen(into next: MemoryStore?, crash: Bool, note text: String, _ candidates: [Model], last: Operation? = nil) async throws {
+    private func reopen(into next: MemoryStore?, crash: Bool, note text: String, _ candidates: [Model], last: Operation? = nil)
+        async throws
+    {
         _ = await shard.untilStopped()
         if let next { memory = next } else if crash { memory = memory.crash() }
         note("\(text)\(next == nil && !crash ? ", with what was not durable" : "")")
@@ -197,7 +201,9 @@ final class Simulation {
         guard differences.isEmpty else { throw mismatch(differences.joined(separator: "\n")) }
         let counts = shard.counts
         let expected = (Int64(model.jobs.count), Int64(model.completed), model.running.count)
-        guard (counts.total, counts.completed, counts.leases) == expected else { throw mismatch("counts \(counts), not \(expected)") }
+        guard (counts.total, counts.completed, counts.leases) == expected else {
+            throw mismatch("counts \(counts), not \(expected)")
+        }
     }
 
     private func note(_ text: String) { steps.append("\(step): \(text)") }
@@ -225,7 +231,8 @@ final class Simulation {
             return .report(tenant, known.task, random.chance(50) ? .failure : Operation.Kind.allCases[random.below(3)])
         case 66..<72:
             guard let known else { return .heartbeat(key().tenant, TaskID(.random(from: random)), worker: "nobody") }
-            return .heartbeat(random.chance(5) ? key().tenant : known.tenant, known.task, worker: random.chance(10) ? "thief" : known.worker)
+            return .heartbeat(
+                random.chance(5) ? key().tenant : known.tenant, known.task, worker: random.chance(10) ? "thief" : known.worker)
         case 72..<76: return .giveBack(given.suffix(random.below(4)).map(\.task))
         case 76..<83: return .cancel(key())
         case 83..<89: return .restart(key())

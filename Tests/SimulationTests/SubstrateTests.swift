@@ -106,7 +106,7 @@ private final class SmallService: Sendable {
     }
 }
 
-@Suite struct SubstrateTests {
+@Suite(.timeLimit(.minutes(20))) struct SubstrateTests {
     @Test(arguments: [UInt64(1), 2, 3])
     func everyAcknowledgedJobEndsAndTheSameSeedGivesTheSameRun(_ seed: UInt64) throws {
         let first = SmallService(seed: seed, keeping: .all)
@@ -146,7 +146,10 @@ private final class SmallService: Sendable {
             pieces += service.world.executor.jobsRun
         }
         let seconds = begun.duration(to: .now) / .seconds(1)
-        print("\(Double(simulated) / 60_000 / seconds) simulated minutes a second, \(Double(pieces) / seconds / 1000) pieces of tasks a millisecond, \(20 / seconds) runs a second")
+        print(
+            "\(Double(simulated) / 60_000 / seconds) simulated minutes a second, \(Double(pieces) / seconds / 1000) pieces of "
+                + "tasks a millisecond, \(20 / seconds) runs a second"
+        )
         #expect(simulated > 0)
     }
 }

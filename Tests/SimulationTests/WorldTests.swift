@@ -9,7 +9,7 @@ import Synchronization
 import Testing
 
 /// What a simulated world is made of.
-@Suite struct WorldTests {
+@Suite(.timeLimit(.minutes(20))) struct WorldTests {
     @Test func timeJumpsToTheNextMomentAndSleepersWakeInOrder() throws {
         let world = SimulatedWorld(seed: 1)
         let begun = world.clock.now
@@ -74,9 +74,13 @@ import Testing
         let rows = try world.run {
             let mount = world.disk.mount()
             let store = try await mount.open("a", mustExist: false)
-            for number in UInt8(0)..<5 { try await store.write([Write(key: [number], value: []), Write(key: [number, 1], value: [])]) }
+            for number in UInt8(0)..<5 {
+                try await store.write([Write(key: [number], value: []), Write(key: [number, 1], value: [])])
+            }
             try await store.flush()
-            for number in UInt8(5)..<10 { try await store.write([Write(key: [number], value: []), Write(key: [number, 1], value: [])]) }
+            for number in UInt8(5)..<10 {
+                try await store.write([Write(key: [number], value: []), Write(key: [number, 1], value: [])])
+            }
             mount.crash()
             await #expect(throws: StoreError.self) { try await store.write([Write(key: [99], value: [])]) }
             await #expect(throws: StoreError.self) { _ = try await mount.open("a", mustExist: true) }

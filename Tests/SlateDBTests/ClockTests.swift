@@ -1,11 +1,12 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import SlateDB
 
 /// SlateDB stamps writes with the wall clock, and takes none whose stamp would go back. What happens under a clock that is really
 /// behind is in `Tests/Integration/test_storage_clock.py`.
-@Suite struct ClockTests {
+@Suite(.timeLimit(.minutes(10))) struct ClockTests {
     @Test("SlateDB's refusal of a stamp is read from its text")
     func theRefusalIsRead() {
         let text = "Invalid error: invalid clock tick, must be monotonic. last_tick=`1795864849319`, next_tick=`1795864799331`"

@@ -1,8 +1,10 @@
 import Foundation
-import SlateDB
+import TestSupport
 import Testing
 
-@Suite struct DatabaseTests {
+@testable import SlateDB
+
+@Suite(.timeLimit(.minutes(10))) struct DatabaseTests {
     @Test func readsWhatWasWritten() async throws {
         let db = try await Database.open("db", in: .memory())
         try await db.put([([1], [10]), ([2], []), ([3], [30])])
@@ -81,11 +83,11 @@ import Testing
     @Test func anExpiredRowIsDroppedWhenFilesAreSorted() async throws {
         let db = try await Database.open("db", in: .memory())
         var batch = WriteBatch()
-        let now = Int64(Date().timeIntervalSince1970 * 1000)
+        let now = ClockLag.wallClock()
         try batch.put([1], [1], expiresAtMilliseconds: now + 50)
         try batch.put([2], [2], expiresAtMilliseconds: now + 3_600_000)
         try await db.write(batch)
-        try await Task.sleep(for: .milliseconds(60))
+        try await eventually("it has expired") { ClockLag.wallClock() > now + 50 }
         try await db.put([([3], [3])])
         try await db.flush(.log)
         try await db.flush(.sortedFiles)

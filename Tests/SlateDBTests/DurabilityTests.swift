@@ -1,15 +1,18 @@
 import Foundation
 import SlateDB
+import TestSupport
 import Testing
 
-@Suite struct DurabilityTests {
+@Suite(.timeLimit(.minutes(10))) struct DurabilityTests {
     private var options: OpenOptions {
         var options = OpenOptions()
         options.settings["flush_interval"] = "\"3600s\""
         return options
     }
 
-    @Test("storage.md 12.13: what was flushed outlives a handle that was dropped without closing", arguments: [nil, Durability.fileSystemSync])
+    @Test(
+        "storage.md 12.13: what was flushed outlives a handle that was dropped without closing",
+        arguments: [nil, Durability.fileSystemSync])
     func flushedRowsSurvive(durability: Durability?) async throws {
         let folder = try TemporaryFolder()
         var options = options

@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import SlateDB
 
 /// Which log files are torn is judged by their last bytes, whose meaning belongs to one release of SlateDB.
-@Suite struct TornLogTests {
+@Suite(.timeLimit(.minutes(10))) struct TornLogTests {
     /// A log file that SlateDB 0.17.0 wrote: one row, `a` = `1`.
     private static let written = """
         AAEBYTEAAAAAAAAAAQQAAAGiIeYypQAAAAGKpjWiDAAAAAAABgAIAAQABgAAAAQAAAABAAAADAAAAAgACAAAAAQACAAAAAQAAAAIAAAAAAAAAA
@@ -35,12 +36,14 @@ import Testing
         #expect(files.count >= 8)
         let conditions = files.map { TornLog.condition(of: "\(folder.path)/db/wal/\($0)") }
         #expect(conditions.count { $0 == .empty } == 2 && !conditions.contains(.torn), "\(conditions)")
-        for name in folder.files("db/compacted") { #expect(TornLog.condition(of: "\(folder.path)/db/compacted/\(name)") == .whole) }
+        for name in folder.files("db/compacted") {
+            #expect(TornLog.condition(of: "\(folder.path)/db/compacted/\(name)") == .whole)
+        }
         #expect(try setAside(folder) == [])
     }
 
-    /// One in a hundred cuts leaves an end that could be one. Then SlateDB refuses to open, which is loud; to judge more strictly would
-    /// set acknowledged files aside when a byte of their end went bad.
+    /// One in a hundred cuts leaves an end that could be one. Then SlateDB refuses to open, which is loud; to judge more strictly
+    /// would set acknowledged files aside when a byte of their end went bad.
     @Test("a file of release 0.17.0 is torn at nearly every byte that it is cut at, and whenever its end is not written")
     func cutsAreSeen() throws {
         let folder = try TemporaryFolder()

@@ -40,7 +40,8 @@ final class ProgressBar: Sendable {
 
     private func draw(_ state: inout State) {
         let share = Double(state.done) / Double(total)
-        let seconds = Double(begun.duration(to: .now).components.seconds) + Double(begun.duration(to: .now).components.attoseconds) / 1e18
+        let seconds =
+            Double(begun.duration(to: .now).components.seconds) + Double(begun.duration(to: .now).components.attoseconds) / 1e18
         let text = "\(title) \(state.done)/\(total), \(Int(Double(state.done) / max(seconds, 0.001)))/s"
         if isTerminal {
             guard state.lastDraw.duration(to: .now) > .milliseconds(50) || state.done >= total else { return }

@@ -63,7 +63,10 @@ final class Run {
         guard wrong.isEmpty else { throw RunFailure("\(wrong.count) results differ from sha256sum, first \(wrong[0])") }
         for worker in workers { worker.stop() }
         try await clean(jobs)
-        print("ok: \(files.count) files, each accounted for exactly once, all equal to sha256sum, in \(seconds.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))")
+        print(
+            "ok: \(files.count) files, each accounted for exactly once, all equal to sha256sum, in "
+                + "\(seconds.formatted(.units(allowed: [.seconds], fractionalPart: .show(length: 1))))"
+        )
         try? FileManager.default.removeItem(atPath: logPath)
     }
 
@@ -82,7 +85,9 @@ final class Run {
         var files: [String] = []
         for case let url as URL in walk {
             let values = try? url.resourceValues(forKeys: [.isRegularFileKey, .isSymbolicLinkKey])
-            if values?.isRegularFile == true, values?.isSymbolicLink != true, access(url.path, R_OK) == 0 { files.append(url.path) }
+            if values?.isRegularFile == true, values?.isSymbolicLink != true, access(url.path, R_OK) == 0 {
+                files.append(url.path)
+            }
         }
         guard !files.isEmpty else { throw RunFailure("there are no files in \(root); name a folder with --directory") }
         let limit = try arguments.number("limit", default: .max, in: 1...Int.max)
@@ -93,7 +98,9 @@ final class Run {
     private func startServer() async throws {
         if let given = arguments.text("address") {
             address = given
-            guard !isChaos else { throw Arguments.Mistake("--chaos kills the server, so it starts its own: leave --address away") }
+            guard !isChaos else {
+                throw Arguments.Mistake("--chaos kills the server, so it starts its own: leave --address away")
+            }
             return
         }
         // Data of its own: what an older program left in the usual place does not concern it.

@@ -60,7 +60,9 @@ public struct JobHandle: Sendable {
     }
 
     /// Waits until the job has ended, looking every `interval`. Throws `.timedOut` after `timeout`; nil waits for ever.
-    public func awaitResult(every interval: Duration = .milliseconds(500), timeout: Duration? = nil) async throws(ClientError) -> JobResult {
+    public func awaitResult(every interval: Duration = .milliseconds(500), timeout: Duration? = nil) async throws(ClientError)
+        -> JobResult
+    {
         let clock = client.surroundings.clock
         let begun = clock.steady
         while true {
@@ -72,7 +74,9 @@ public struct JobHandle: Sendable {
             if let timeout, clock.steady - begun >= timeout.milliseconds {
                 throw .timedOut("job \(id) has not ended within \(timeout)")
             }
-            do { try await clock.sleep(milliseconds: interval.milliseconds) } catch { throw .other(Status(.cancelled, "the caller was cancelled")) }
+            do { try await clock.sleep(milliseconds: interval.milliseconds) } catch {
+                throw .other(Status(.cancelled, "the caller was cancelled"))
+            }
         }
     }
 

@@ -75,7 +75,8 @@ extension RateLimit {
         self.init(
             message.name, key: message.uniqueKey, message.limit,
             per: period.map { .calendar($0) } ?? .milliseconds(message.durationMs), hits: message.hits,
-            algorithm: message.algorithm == .leakyBucket ? .leakyBucket(burst: message.burst > 0 ? message.burst : nil) : .tokenBucket,
+            algorithm: message.algorithm == .leakyBucket
+                ? .leakyBucket(burst: message.burst > 0 ? message.burst : nil) : .tokenBucket,
             behavior: Behavior(rawValue: message.behavior & ~Self.calendarBit)
         )
         if let policy = message.retryPolicy {

@@ -1,4 +1,5 @@
-/// A moment as MessagePack's timestamp extension holds it (https://github.com/msgpack/msgpack/blob/master/spec.md#timestamp-extension-type).
+/// A moment as MessagePack's timestamp extension holds it
+/// (https://github.com/msgpack/msgpack/blob/master/spec.md#timestamp-extension-type).
 public struct MessagePackDate: Equatable, Sendable {
     /// Since the Unix epoch.
     public let seconds: Int64
@@ -10,8 +11,8 @@ public struct MessagePackDate: Equatable, Sendable {
         self.nanoseconds = nanoseconds
     }
 
-    /// `2026-03-01T12:00:00.5Z`: ISO 8601 in UTC, with as many digits behind the second as are needed. Years beyond 9999 have a sign, as
-    /// ISO 8601 wants it.
+    /// `2026-03-01T12:00:00.5Z`: ISO 8601 in UTC, with as many digits behind the second as are needed. Years beyond 9999 have a
+    /// sign, as ISO 8601 wants it.
     public var text: String {
         let (days, second) = seconds.floorDivided(by: 86_400)
         let (year, month, day) = Self.civil(days)

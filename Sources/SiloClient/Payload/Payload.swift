@@ -17,7 +17,8 @@ public struct Payload: Equatable, Sendable {
         bytes = try MessagePack(json: json).bytes
     }
 
-    /// The value that was encoded. A `Date` is read from what this library writes, and from the timestamps of others. Throws `.undecodable`.
+    /// The value that was encoded. A `Date` is read from what this library writes, and from the timestamps of others. Throws
+    /// `.undecodable`.
     public func decode<Value: Decodable>(as type: Value.Type = Value.self) throws -> Value {
         do {
             let decoder = JSONDecoder()
@@ -46,6 +47,7 @@ public struct Payload: Equatable, Sendable {
         guard let document = bytes.isEmpty ? .null : MessagePack(bytes) else {
             throw ClientError.undecodable("the payload is no MessagePack document")
         }
-        return try JSONSerialization.data(withJSONObject: document.jsonValue, options: options.union([.fragmentsAllowed, .sortedKeys]))
+        return try JSONSerialization.data(
+            withJSONObject: document.jsonValue, options: options.union([.fragmentsAllowed, .sortedKeys]))
     }
 }

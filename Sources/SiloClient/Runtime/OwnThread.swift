@@ -4,8 +4,8 @@ import SiloCore
 
 /// One thread that runs the pieces of tasks in their order and wakes those that sleep.
 ///
-/// A client's polls, heartbeats and reports run here, and not on Swift's shared pool: handlers that compute hold every thread of the
-/// pool, and what stops with them is then lost. `Task.sleep` is no help either, for its timers ring on the pool.
+/// A client's polls, heartbeats and reports run here, and not on Swift's shared pool: handlers that compute hold every thread of
+/// the pool, and what stops with them is then lost. `Task.sleep` is no help either, for its timers ring on the pool.
 ///
 /// What runs here must not block. The thread lives as long as the process.
 ///

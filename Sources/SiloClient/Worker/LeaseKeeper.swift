@@ -3,8 +3,8 @@ import SiloAPI
 import SiloCore
 import Synchronization
 
-/// Renews the leases of what a worker has in hand until their outcomes are taken, and ends the handlers of those that it cannot know
-/// to hold.
+/// Renews the leases of what a worker has in hand until their outcomes are taken, and ends the handlers of those that it cannot
+/// know to hold.
 final class LeaseKeeper: Sendable {
     private struct State {
         var running: [String: Execution] = [:]

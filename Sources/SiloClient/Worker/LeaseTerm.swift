@@ -2,8 +2,9 @@ import SiloCore
 
 /// What a worker knows of one lease: until when it holds it for certain, and when to renew it. All on the worker's steady clock.
 ///
-/// The server counts a lease from the moment at which it gave it or took a heartbeat. The worker sees neither, but both come after it
-/// sent the request: counted from there, the worker's term ends before the server's, however long an answer was on its way.
+/// The server counts a lease from the moment at which it gave it or took a heartbeat. The worker sees neither, but both come
+/// after it sent the request: counted from there, the worker's term ends before the server's, however long an answer was on its
+/// way.
 ///
 /// A request for work may have waited for most of a lease when its answer comes. Such a lease may be nearly over, or fresh: the
 /// worker asks with a heartbeat, and starts the handler when it is answered.

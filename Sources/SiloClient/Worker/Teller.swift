@@ -1,6 +1,7 @@
 import SiloCore
 
-/// Passes errors on to the application's `onError` on a thread where it may block. When it does for long, further errors are dropped.
+/// Passes errors on to the application's `onError` on a thread where it may block. When it does for long, further errors are
+/// dropped.
 final class Teller: Sendable {
     private let surroundings: Surroundings
     private let onError: @Sendable (WorkerError) -> Void

@@ -75,9 +75,9 @@ public final class Worker: Sendable {
         }
     }
 
-    /// Takes no more work. `run` returns when the handlers that run have ended and their outcomes were taken, or when no server took them
-    /// for `WorkerOptions.outcomePatience`. An answer that is on its way is waited for, and what it brings is run: a request for work waits
-    /// up to `WorkerOptions.wait`.
+    /// Takes no more work. `run` returns when the handlers that run have ended and their outcomes were taken, or when no server
+    /// took them for `WorkerOptions.outcomePatience`. An answer that is on its way is waited for, and what it brings is run: a
+    /// request for work waits up to `WorkerOptions.wait`.
     public func stop() {
         stopping.store(true, ordering: .sequentiallyConsistent)
     }
@@ -148,8 +148,8 @@ public final class Worker: Sendable {
         return response.tasks.isEmpty && response.refreshTasks.isEmpty
     }
 
-    /// Of an answer to a request for work. Below what a channel takes, since one task alone may be larger; above the 4 MiB that servers
-    /// keep to when nothing is said.
+    /// Of an answer to a request for work. Below what a channel takes, since one task alone may be larger; above the 4 MiB that
+    /// servers keep to when nothing is said.
     private static let answerBytesMax: UInt64 = 32 << 20
 
     private func start(_ task: SiloV1.Task, asked: Timestamp) {

@@ -153,7 +153,8 @@ public struct Import: Command {
         }
         let count = UInt32(numbered.count)
         // Failed attempts that the policy would have retried leave one to run.
-        let isPending = numbered.last.map { $0.outcome == .failed && record.retryPolicy.map { count <= $0.retryCount } ?? false } ?? true
+        let isPending =
+            numbered.last.map { $0.outcome == .failed && record.retryPolicy.map { count <= $0.retryCount } ?? false } ?? true
         let ended = isPending ? nil : numbered.popLast()
         for attempt in numbered.dropFirst(existing) {
             transaction.rows.put(job.keys.attempt(id, attempt.number), attempt.serializedBytes())

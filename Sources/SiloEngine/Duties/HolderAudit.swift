@@ -31,8 +31,8 @@ public struct HolderAudit: Sendable {
     /// Between two pages, so that an audit takes little of the machine.
     let pauseMilliseconds: Int64
 
-    /// Audits every tenant that ever had slots, once; others cost nothing. Throws when the store cannot be read, or when the task is
-    /// cancelled.
+    /// Audits every tenant that ever had slots, once; others cost nothing. Throws when the store cannot be read, or when the task
+    /// is cancelled.
     func run() async throws -> Report {
         var report = Report()
         for slice in try await ShardMemory.slices(in: store).slices {
@@ -49,7 +49,9 @@ public struct HolderAudit: Sendable {
     private func audit(_ tenant: Tenant, _ report: inout Report) async throws {
         let keys = TenantKeys(tenant)
         let view = try await store.snapshot()
-        let drops = try await view.get(ShardKeys.tenantState(tenant)).flatMap { try? StorageV1.TenantState(serializedBytes: $0) }?.drops ?? 0
+        let drops =
+            try await view.get(ShardKeys.tenantState(tenant)).flatMap { try? StorageV1.TenantState(serializedBytes: $0) }?.drops
+            ?? 0
         var said: [LimitKey: UInt64] = [:]
         try await pages(of: keys.slots, view) { row in
             guard let key = keys.parseSlots(row.key), let slots = try? StorageV1.Slots(serializedBytes: row.value) else { return }
@@ -79,7 +81,9 @@ public struct HolderAudit: Sendable {
         }
     }
 
-    private func pages(of range: (start: Bytes, end: Bytes), _ view: any StoreReader, _ body: (Row) async throws -> Void) async throws {
+    private func pages(of range: (start: Bytes, end: Bytes), _ view: any StoreReader, _ body: (Row) async throws -> Void)
+        async throws
+    {
         var start = range.start
         while true {
             let rows = try await view.scan(from: start, to: range.end, limit: Self.page)

@@ -108,7 +108,8 @@ public struct Findings: Sendable {
         var obstacle = Explanation.Obstacle(kind: isAsking ? .externalRate : .timer, blocksNow: true)
         obstacle.until = due
         if isAsking {
-            obstacle.text = "the external rate limiter is being asked; without an answer it is asked again in \(Self.length(due - now))"
+            obstacle.text =
+                "the external rate limiter is being asked; without an answer it is asked again in \(Self.length(due - now))"
         } else if stored.delay != nil, checks > 0 || stored.pendingStart.map({ $0 <= now }) ?? false {
             obstacle.text = "\(refusals(checks)); it asks again in \(Self.length(due - now))"
         } else if stored.attempt > 1 {
@@ -142,7 +143,8 @@ public struct Findings: Sendable {
         obstacle.ahead = UInt64(ahead)
         obstacle.aheadIsLeast = ahead == Self.rowsMax
         obstacle.estimate = leasePace.estimate(obstacle.ahead + 1)
-        obstacle.text = "\(obstacle.aheadText) of its tenant \(ahead == 1 ? "is" : "are") ready before it; other tenants take turns with them"
+        obstacle.text =
+            "\(obstacle.aheadText) of its tenant \(ahead == 1 ? "is" : "are") ready before it; other tenants take turns with them"
         return obstacle
     }
 
@@ -151,11 +153,13 @@ public struct Findings: Sendable {
         if let pause = limit.pause {
             var paused = Explanation.Obstacle(kind: .paused, blocksNow: limit.blocks)
             paused.key = limit.key
-            paused.text = "limit \(limit.key) has been paused for \(Self.length(now - Timestamp(pause.sinceMs)))\(Self.because(pause))"
+            paused.text =
+                "limit \(limit.key) has been paused for \(Self.length(now - Timestamp(pause.sinceMs)))\(Self.because(pause))"
             found.append(paused)
             if limit.isHeld || limit.inUse < limit.max { return found }
         }
-        var obstacle = Explanation.Obstacle(kind: limit.kind, blocksNow: limit.blocks, key: limit.key, max: limit.max, inUse: limit.inUse)
+        var obstacle = Explanation.Obstacle(
+            kind: limit.kind, blocksNow: limit.blocks, key: limit.key, max: limit.max, inUse: limit.inUse)
         let (ahead, hitsAhead, isLeast) = try await ahead(at: limit, reader)
         obstacle.ahead = ahead
         obstacle.aheadIsLeast = isLeast
@@ -194,8 +198,11 @@ public struct Findings: Sendable {
         let held = "\(limit.inUse) of \(limit.max) slots held" + (who.isEmpty ? "" : " (\(who.joined(separator: ", ")))")
         let name = limit.kind == .floating ? "floating limit" : "limit"
         let isKept = limit.isKept && limit.inUse < limit.max
-        let lack = isKept ? "keeps its free slot for a job that needs others besides and was passed over for long" : "has no free slot"
-        let place = obstacle.ahead == 0 ? "it is first in line"
+        let lack =
+            isKept ? "keeps its free slot for a job that needs others besides and was passed over for long" : "has no free slot"
+        let place =
+            obstacle.ahead == 0
+            ? "it is first in line"
             : "\(obstacle.aheadText) \(obstacle.ahead == 1 ? "waits" : "wait") before it"
         return "\(name) \(limit.key) \(lack): \(held); \(place)"
     }
@@ -223,7 +230,9 @@ public struct Findings: Sendable {
         return (UInt64(count), hits, count >= Self.rowsMax || limit.lines.count >= Self.linesMax)
     }
 
-    private func holders(of key: LimitKey, count: UInt64, _ reader: any StoreReader) async throws(StoreError) -> [Explanation.Holder] {
+    private func holders(
+        of key: LimitKey, count: UInt64, _ reader: any StoreReader
+    ) async throws(StoreError) -> [Explanation.Holder] {
         let keys = TenantKeys(tenant)
         let wanted = min(Self.holdersMax, Int(clamping: count))
         var found: [Explanation.Holder] = []

@@ -225,7 +225,8 @@ final class LimitTable {
         if limit.lines.isEmpty { idle.note(limit) }
     }
 
-    /// Forgets limits that nobody waits for, those that were idle first, when there are many: their rows say all there is to know.
+    /// Forgets limits that nobody waits for, those that were idle first, when there are many: their rows say all there is to
+    /// know.
     func forgetIdle(above countMax: Int) {
         idle.sweep(above: countMax) { limit in
             guard limit.lines.isEmpty else { return .busy }

@@ -67,8 +67,8 @@ final class Mailbox: Sendable {
         }
     }
 
-    /// A large outcome is let in beside any number of small ones, one at a time: waiting for all others to be answered it might wait
-    /// for ever.
+    /// A large outcome is let in beside any number of small ones, one at a time: waiting for all others to be answered it might
+    /// wait for ever.
     private func hasRoom(for work: any PendingWork, beside inHand: InHand) -> Bool {
         inHand.bytes + work.weight.bytes <= renewalBytesMax || isLarge(work) && inHand.large == 0
     }

@@ -28,8 +28,8 @@ extension PendingWork {
     func takeSlot() -> Bool { true }
 }
 
-// Safety: `arrivedAt` is the mailbox's while the object is inside. The loop alone touches `command` and `result` until it hands the
-// object to the committer, which alone touches them from then on.
+// Safety: `arrivedAt` is the mailbox's while the object is inside. The loop alone touches `command` and `result` until it hands
+// the object to the committer, which alone touches them from then on.
 final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
     private var command: C?
     private let completion: @Sendable (Result<C.Answer, SiloError>) -> Void

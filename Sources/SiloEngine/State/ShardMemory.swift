@@ -247,7 +247,8 @@ final class ShardMemory {
         if queue.isIdle { idleQueues.note(queue) }
     }
 
-    /// Forgets queues in which nothing can happen and limits that nobody waits for, those that were idle first, when there are many.
+    /// Forgets queues in which nothing can happen and limits that nobody waits for, those that were idle first, when there are
+    /// many.
     func forgetIdle() {
         limits.forgetIdle(above: settings.idleLimitsMax)
         idleQueues.sweep(above: settings.idleQueuesMax) { queue in

@@ -40,9 +40,12 @@ final class GubernatorLimiter: RateLimiter {
             do {
                 let health = try await health(milliseconds: max(1, end - clock.steady))
                 if health.status != "healthy" {
-                    logger.warn("gubernator is not healthy", [
-                        "status": .init(RateAnswer.shortened(health.status)), "reason": .init(RateAnswer.shortened(health.message)),
-                    ])
+                    logger.warn(
+                        "gubernator is not healthy",
+                        [
+                            "status": .init(RateAnswer.shortened(health.status)),
+                            "reason": .init(RateAnswer.shortened(health.message)),
+                        ])
                 }
                 return
             } catch {

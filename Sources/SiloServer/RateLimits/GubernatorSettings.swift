@@ -43,7 +43,9 @@ public struct GubernatorSettings: Sendable, Equatable {
             throw StartError("the address of gubernator must be host:port with a port from 1 to 65535, not \(address): \(error)")
         }
         let colon = place.target.lastIndex(of: ":") ?? place.target.startIndex
-        guard colon > place.target.startIndex, let port = UInt16(place.target[colon...].dropFirst()), port > 0, !place.target.contains("/") else {
+        guard colon > place.target.startIndex, let port = UInt16(place.target[colon...].dropFirst()), port > 0,
+            !place.target.contains("/")
+        else {
             throw StartError("the address of gubernator must be host:port with a port from 1 to 65535, not \(address)")
         }
         return (place.target, tls)

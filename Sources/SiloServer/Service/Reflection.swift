@@ -65,6 +65,7 @@ struct Reflection: Sendable {
 
     /// Answers the next request; false when there is none any more.
     private func serveOne(_ stream: ServerStream) async throws(Status) -> Bool {
+        // Rings once, or is cancelled when the request is here.
         let alarm = Task {
             try await Task.sleep(for: idleMax)
             stream.abort(Status(.deadlineExceeded, "the stream was idle for \(idleMax)"))

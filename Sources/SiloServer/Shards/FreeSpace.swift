@@ -4,9 +4,9 @@ import SlateDB
 
 /// Gives the space of deleted rows back.
 ///
-/// SlateDB merges files of like size when there are enough of them; what was deleted may wait for ever in a large file that nothing is
-/// merged with. So all files are merged into one whenever deleted rows are thought to take up as much as what is left: what is written
-/// for it is bounded by what was written before.
+/// SlateDB merges files of like size when there are enough of them; what was deleted may wait for ever in a large file that
+/// nothing is merged with. So all files are merged into one whenever deleted rows are thought to take up as much as what is left:
+/// what is written for it is bounded by what was written before.
 struct FreeSpace {
     let store: SlateStore
     let admin: Admin
@@ -31,7 +31,9 @@ struct FreeSpace {
 
     private func mergeIfWorthwhile() async throws {
         let deleted = store.deletedBytes.estimate
-        guard deleted >= Self.bytesMin, let before = try await admin.manifest(), UInt64(deleted) * 2 >= before.size else { return }
+        guard deleted >= Self.bytesMin, let before = try await admin.manifest(), UInt64(deleted) * 2 >= before.size else {
+            return
+        }
         // What is in memory and in the log says what was deleted.
         try await store.database.flush(.sortedFiles)
         guard let merge = try await admin.submitFullCompaction() else { return }

@@ -60,7 +60,8 @@ final class Book: Sendable {
     var acknowledged: [JobName] { state.withLock { $0.jobs.filter { $0.value.isAcknowledged }.keys.sorted() } }
     var counts: (enqueued: Int, succeeded: Int) { state.withLock { ($0.enqueued, $0.finished) } }
 
-    /// A lease that ended with no word from its worker is not counted, a bounded number of times: its attempt is given to another.
+    /// A lease that ended with no word from its worker is not counted, a bounded number of times: its attempt is given to
+    /// another.
     private func mayComeAgain(_ given: (asked: Timestamp, count: Int), at now: Timestamp) -> Bool {
         now - given.asked >= leaseMilliseconds && given.count <= EngineSettings().unheardLeasesMax
     }
@@ -100,7 +101,9 @@ final class Book: Sendable {
         state.withLock { state in
             // The client names some jobs itself; its caller learns the name with the answer.
             if state.jobs[job] == nil, job.id.count == 36 { state.jobs[job] = Entry() }
-            guard let entry = state.jobs[job] else { return state.violations.append("J18: a worker got \(job), which nobody enqueued") }
+            guard let entry = state.jobs[job] else {
+                return state.violations.append("J18: a worker got \(job), which nobody enqueued")
+            }
             // After a delete the name may be stored anew: by an import, or by a repeated enqueue whose first answer was lost.
             let isAnother = entry.mayBeDeleted
             let name = "\(job) \(attempt)"
@@ -108,9 +111,15 @@ final class Book: Sendable {
                 state.violations.append("J23 J26: attempt \(attempt) of \(job) was given twice")
             }
             state.attempts[name] = (asked, isAnother ? 1 : (state.attempts[name]?.count ?? 0) + 1)
-            if let other = state.told.updateValue(job, forKey: task), other != job { state.violations.append("J19: task \(task) is of \(other) and \(job)") }
-            if let at = entry.cancelledAt, at < asked, !entry.mayBeRevived, !isAnother { state.violations.append("J35: \(job) was cancelled at \(at) and attempt \(attempt) starts") }
-            if entry.hasSucceeded, !entry.mayBeRevived, !isAnother { state.violations.append("J6: \(job) has succeeded, and attempt \(attempt) starts") }
+            if let other = state.told.updateValue(job, forKey: task), other != job {
+                state.violations.append("J19: task \(task) is of \(other) and \(job)")
+            }
+            if let at = entry.cancelledAt, at < asked, !entry.mayBeRevived, !isAnother {
+                state.violations.append("J35: \(job) was cancelled at \(at) and attempt \(attempt) starts")
+            }
+            if entry.hasSucceeded, !entry.mayBeRevived, !isAnother {
+                state.violations.append("J6: \(job) has succeeded, and attempt \(attempt) starts")
+            }
             state.leases[task] = Lease(job: job, keys: isAnother ? [:] : entry.keys, until: asked + leaseMilliseconds)
             Self.checkLimits(job.tenant, &state, at: now)
         }
@@ -121,7 +130,8 @@ final class Book: Sendable {
         let now = clock.now
         state.withLock { state in
             for (other, handler) in state.handlers where handler.job == job && other != task && !handler.isStopped() {
-                state.violations.append("J1: at \(now) task \(task) of \(job) starts while the handler of \(other) believes in its lease")
+                state.violations.append(
+                    "J1: at \(now) task \(task) of \(job) starts while the handler of \(other) believes in its lease")
             }
             state.handlers[task] = (job, isStopped)
         }
@@ -158,7 +168,8 @@ final class Book: Sendable {
         for (key, sum) in held.sorted(by: { $0.key < $1.key }) where sum.count > sum.max {
             let who = state.leases.filter { $0.value.job.tenant == tenant && $0.value.keys[key] != nil && $0.value.until > now }
                 .map { "\($0.value.job) until \($0.value.until)" }.sorted().joined(separator: ", ")
-            state.violations.append("L1: at \(now) \(sum.count) leases of \(tenant)/\(key) are in force, \(sum.max) are allowed: \(who)")
+            state.violations.append(
+                "L1: at \(now) \(sum.count) leases of \(tenant)/\(key) are in force, \(sum.max) are allowed: \(who)")
         }
     }
 
@@ -168,7 +179,12 @@ final class Book: Sendable {
     var promised: [(job: JobName, mustHaveSucceeded: Bool, mustBeCancelled: Bool)] {
         state.withLock { state in
             state.jobs.filter { $0.value.isAcknowledged && !$0.value.mayBeDeleted }
-                .map { ($0.key, $0.value.hasSucceeded && !$0.value.mayBeRevived, $0.value.cancelledAt != nil && !$0.value.mayBeRevived) }.sorted { $0.0 < $1.0 }
+                .map {
+                    (
+                        $0.key, $0.value.hasSucceeded && !$0.value.mayBeRevived,
+                        $0.value.cancelledAt != nil && !$0.value.mayBeRevived
+                    )
+                }.sorted { $0.0 < $1.0 }
         }
     }
 }

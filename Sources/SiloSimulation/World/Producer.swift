@@ -33,10 +33,14 @@ struct Producer {
             case 0..<50: await enqueue(count)
             case 50..<54: await enqueueSeveral(count)
             case 54..<56: await enqueueAll(count)
-            case 56..<68 where scenario.has(.cancels): await change("cancel") { (job) throws(ClientError) in try await job.cancel() }
-            case 68..<75 where scenario.has(.restarts): await change("restart") { (job) throws(ClientError) in try await job.restart() }
-            case 75..<80 where scenario.has(.expedites): await change("expedite") { (job) throws(ClientError) in try await job.expedite() }
-            case 80..<85 where scenario.has(.deletes): await change("delete") { (job) throws(ClientError) in try await job.delete() }
+            case 56..<68 where scenario.has(.cancels):
+                await change("cancel") { (job) throws(ClientError) in try await job.cancel() }
+            case 68..<75 where scenario.has(.restarts):
+                await change("restart") { (job) throws(ClientError) in try await job.restart() }
+            case 75..<80 where scenario.has(.expedites):
+                await change("expedite") { (job) throws(ClientError) in try await job.expedite() }
+            case 80..<85 where scenario.has(.deletes):
+                await change("delete") { (job) throws(ClientError) in try await job.delete() }
             case 85..<91 where scenario.has(.imports): await importJob(count)
             case 91..<95 where scenario.has(.pauses): await pause()
             case 95..<96 where scenario.has(.drops): await drop()
@@ -156,7 +160,8 @@ struct Producer {
             if second != first, random.chance(50) { limits.append(.concurrency("k\(second)", max: Self.slots[second])) }
         }
         if scenario.has(.floating), random.chance(30) {
-            limits.append(.floating("f\(random.below(2))", initialMax: 1, refreshEvery: .seconds(3), metadata: ["from": "simulation"]))
+            limits.append(
+                .floating("f\(random.below(2))", initialMax: 1, refreshEvery: .seconds(3), metadata: ["from": "simulation"]))
         }
         if scenario.has(.rates), random.chance(30) {
             var rate = random.chance(50)

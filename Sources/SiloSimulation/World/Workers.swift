@@ -38,7 +38,9 @@ final class Workers: Sendable {
         for worker in workers { worker.stop() }
     }
 
-    private static func handle(_ context: TaskContext, _ world: World, _ random: SeededRandom, _ name: String) async throws -> TaskOutcome {
+    private static func handle(_ context: TaskContext, _ world: World, _ random: SeededRandom, _ name: String) async throws
+        -> TaskOutcome
+    {
         let job = Book.JobName(tenant: context.tenant ?? "", id: context.jobID)
         world.trace.note("\(name) has \(job) attempt \(context.attempt)")
         // The answer was on its way for no longer than a message may take.

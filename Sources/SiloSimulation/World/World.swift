@@ -141,7 +141,10 @@ package final class World: Sendable {
             if audits.unfinished.isEmpty || !violations.isEmpty { return }
             try? await clock.sleep(milliseconds: 5000)
         }
-        book.complain("these jobs do not end: \(audits.unfinished.prefix(10).joined(separator: ", ")); \(audits.stuckLines.joined(separator: "; "))")
+        book.complain(
+            "these jobs do not end: \(audits.unfinished.prefix(10).joined(separator: ", ")); "
+                + "\(audits.stuckLines.joined(separator: "; "))"
+        )
     }
 
     private func checkEnd() {

@@ -25,7 +25,9 @@ public struct LineID: Hashable, Sendable {
                 key.append(UInt8(3))
                 key.append(rate.name)
                 key.append(rate.uniqueKey)
-                for number in [rate.limit, rate.durationMs, Int64(rate.hits), rate.burst, Int64(rate.behavior), Int64(rate.algorithm)] {
+                for number in [
+                    rate.limit, rate.durationMs, Int64(rate.hits), rate.burst, Int64(rate.behavior), Int64(rate.algorithm),
+                ] {
                     key.append(UInt64(bitPattern: number))
                 }
             case nil: break

@@ -1,6 +1,7 @@
 public import SiloCore
 
-/// Where the row of a pending attempt stands among others: by rank or by when it is due, then in the order in which the jobs came.
+/// Where the row of a pending attempt stands among others: by rank or by when it is due, then in the order in which the jobs
+/// came.
 public struct Position: Comparable, Sendable {
     /// Rank, or when it is due.
     public let order: UInt64

@@ -61,13 +61,18 @@ struct LoadPrinter {
             life_cycle_ms: latencies.lifeCycle.summary
         )
         guard !isJSON else { return say(json(totals)) }
-        let rows = [("enqueue", totals.enqueue_ms), ("lease", totals.lease_ms), ("report", totals.report_ms), ("life cycle", totals.life_cycle_ms)]
-        say("""
+        let rows = [
+            ("enqueue", totals.enqueue_ms), ("lease", totals.lease_ms), ("report", totals.report_ms),
+            ("life cycle", totals.life_cycle_ms),
+        ]
+        let emptyPolls = Text.number(100 * Double(totals.empty_polls) / Double(max(1, totals.polls)), 1)
+        say(
+            """
 
             time        \(Text.number(elapsed, 1)) s
             completed   \(totals.completed), \(Text.number(totals.completed_per_s, 0))/s
             enqueued    \(totals.enqueued), \(Text.number(totals.enqueued_per_s, 0))/s
-            polls       \(totals.polls), \(Text.number(100 * Double(totals.empty_polls) / Double(max(1, totals.polls)), 1)) % empty
+            polls       \(totals.polls), \(emptyPolls) % empty
             failures    \(totals.failures)\(totals.failure.map { ", last: \($0)" } ?? "")
             left over   \(totals.backlog)
 

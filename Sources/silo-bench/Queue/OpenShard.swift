@@ -56,7 +56,10 @@ final class OpenShard: JobQueue {
             shard.submit(reports[0]) { completion($0.mapError { Failure("report: \($0)") }) }
         } else {
             shard.submit(Each(reports)) { result in
-                completion(result.flatMap { results in Result { for result in results { try result.get() } }.mapError { $0 as? SiloError ?? .corrupt("\($0)") } }
+                completion(
+                    result.flatMap { results in
+                        Result { for result in results { try result.get() } }.mapError { $0 as? SiloError ?? .corrupt("\($0)") }
+                    }
                     .mapError { Failure("report: \($0)") })
             }
         }

@@ -42,11 +42,22 @@ struct Acknowledgement {
 
         let ours = enqueues.summary
         let theirs = bare.summary
-        say("  enqueue ms p50 \(Text.number(ours.p50, 2))  p95 \(Text.number(ours.p95, 2))  p99 \(Text.number(ours.p99, 2))  max \(Text.number(ours.max, 1))")
-        say("  bare    ms p50 \(Text.number(theirs.p50, 2))  p95 \(Text.number(theirs.p95, 2))  p99 \(Text.number(theirs.p99, 2))  max \(Text.number(theirs.max, 1))")
-        results.set(.ack_p50_ms, ours.p50, "\(ours.count) calls at \(Self.perSecond)/s, \(Text.number(ours.p50 / theirs.p50, 2)) x the bare write")
-        results.set(.ack_p99_ms, ours.p99, "\(Text.number(ours.p99 / theirs.p99, 2)) x the bare write, whose p99 is \(Text.number(theirs.p99, 2)) ms")
-        results.set(.bare_flush_p50_ms, theirs.p50, "\(rows.count) rows, \(rows.byteCount) bytes, then a log flush (\(durability))")
+        say(
+            "  enqueue ms p50 \(Text.number(ours.p50, 2))  p95 \(Text.number(ours.p95, 2))  p99 \(Text.number(ours.p99, 2))  "
+                + "max \(Text.number(ours.max, 1))"
+        )
+        say(
+            "  bare    ms p50 \(Text.number(theirs.p50, 2))  p95 \(Text.number(theirs.p95, 2))  p99 "
+                + "\(Text.number(theirs.p99, 2))  max \(Text.number(theirs.max, 1))"
+        )
+        results.set(
+            .ack_p50_ms, ours.p50,
+            "\(ours.count) calls at \(Self.perSecond)/s, \(Text.number(ours.p50 / theirs.p50, 2)) x the bare write")
+        results.set(
+            .ack_p99_ms, ours.p99,
+            "\(Text.number(ours.p99 / theirs.p99, 2)) x the bare write, whose p99 is \(Text.number(theirs.p99, 2)) ms")
+        results.set(
+            .bare_flush_p50_ms, theirs.p50, "\(rows.count) rows, \(rows.byteCount) bytes, then a log flush (\(durability))")
     }
 
     private func write(_ rows: [Write], to store: SlateStore) async throws {

@@ -10,12 +10,15 @@ struct Backlog {
     private let fewJobs = 1000
 
     static func oneTenant(_ place: Suite.Place) -> Backlog {
-        Backlog(place: place, name: "one tenant", jobs: place.isQuick ? 100_000 : 1_000_000, tenants: 1, reopenKey: .reopen_1_tenant_s)
+        Backlog(
+            place: place, name: "one tenant", jobs: place.isQuick ? 100_000 : 1_000_000, tenants: 1, reopenKey: .reopen_1_tenant_s
+        )
     }
 
     static func manyTenants(_ place: Suite.Place) -> Backlog {
         let jobs = place.isQuick ? 100_000 : 1_000_000
-        return Backlog(place: place, name: "\(jobs / 10) tenants", jobs: jobs, tenants: jobs / 10, reopenKey: .reopen_100k_tenants_s)
+        return Backlog(
+            place: place, name: "\(jobs / 10) tenants", jobs: jobs, tenants: jobs / 10, reopenKey: .reopen_100k_tenants_s)
     }
 
     private var options: [String] { tenants > 1 ? ["--tenancy", "--shards", "1"] : [] }
@@ -36,19 +39,31 @@ struct Backlog {
         try await Fill.run(fullQueue, jobs, on: full, tenant: tenant(of: jobs))
         let settled = try await Fill.settle(full)
         let memory = full.residentMiB
-        say("  \(Text.number(settled, 0)) s until it was quiet; memory \(Text.number(memory.now, 0)) MiB, at its highest \(Text.number(memory.peak, 0)) MiB")
+        say(
+            "  \(Text.number(settled, 0)) s until it was quiet; memory \(Text.number(memory.now, 0)) MiB, at its highest "
+                + "\(Text.number(memory.peak, 0)) MiB"
+        )
         results.setWorse(.rss_1m_mib, memory.now, "\(name), after filling; \(Text.number(memory.peak, 0)) MiB at its highest")
 
         try await compareLeases(full, fullQueue, &results)
-        say("  memory after leasing \(Text.number(full.residentMiB.now, 0)) MiB, at its highest \(Text.number(full.residentMiB.peak, 0)) MiB")
+        say(
+            "  memory after leasing \(Text.number(full.residentMiB.now, 0)) MiB, at its highest "
+                + "\(Text.number(full.residentMiB.peak, 0)) MiB"
+        )
         fullQueue.close()
 
         try await full.crash()
         let (afterCrash, second) = try await reopen(data)
-        say("  reopened after a crash: first lease in \(Text.number(afterCrash.lease, 2)) s, serving in \(Text.number(afterCrash.serving, 2)) s")
+        say(
+            "  reopened after a crash: first lease in \(Text.number(afterCrash.lease, 2)) s, serving in "
+                + "\(Text.number(afterCrash.serving, 2)) s"
+        )
         try await second.stop()
         let (afterStop, third) = try await reopen(data)
-        say("  reopened after a stop: first lease in \(Text.number(afterStop.lease, 2)) s, serving in \(Text.number(afterStop.serving, 2)) s")
+        say(
+            "  reopened after a stop: first lease in \(Text.number(afterStop.lease, 2)) s, serving in "
+                + "\(Text.number(afterStop.serving, 2)) s"
+        )
         try await third.stop()
         results.set(
             reopenKey, max(afterCrash.lease, afterStop.lease),

@@ -23,7 +23,10 @@ struct Defaults {
         for round in 1...rounds {
             defaults.append(try await rate(options, tenants, "\(name)-\(round)"))
             single.append(try await rate(options + Self.one, tenants, "\(name)-one-\(round)"))
-            say("  \(name) \(round): \(Text.number(defaults[round - 1], 0)) a second, with one shard \(Text.number(single[round - 1], 0))")
+            say(
+                "  \(name) \(round): \(Text.number(defaults[round - 1], 0)) a second, with one shard "
+                    + "\(Text.number(single[round - 1], 0))"
+            )
         }
         let (left, right) = (defaults.sorted()[rounds / 2], single.sorted()[rounds / 2])
         let what = (["silo"] + options).joined(separator: " ")

@@ -15,7 +15,10 @@ struct EngineShare {
     func measure(_ results: inout Results) async throws {
         let jobs = place.isQuick ? 20_000 : 100_000
         let rounds = place.isQuick ? 2 : 3
-        say("\nthe engine in this process against a bare SlateDB loop: \(jobs) life cycles a round, \(Self.plan.enqueuers)+\(Self.plan.workers) commands in flight")
+        say(
+            "\nthe engine in this process against a bare SlateDB loop: \(jobs) life cycles a round, "
+                + "\(Self.plan.enqueuers)+\(Self.plan.workers) commands in flight"
+        )
         var engineRates: [Double] = []
         var bareRates: [Double] = []
         var shares: [Double] = []

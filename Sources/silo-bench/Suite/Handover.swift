@@ -53,9 +53,12 @@ struct Handover {
         let (wait, flush) = (waits.summary, flushes.summary)
         results.set(
             .handover_p99_ms, wait.p99,
-            "p50 \(Text.number(wait.p50, 2)) ms; a report's own answer p50 \(Text.number(flush.p50, 2)), p99 \(Text.number(flush.p99, 2)) ms"
+            "p50 \(Text.number(wait.p50, 2)) ms; a report's own answer p50 \(Text.number(flush.p50, 2)), p99 "
+                + "\(Text.number(flush.p99, 2)) ms"
         )
-        results.set(.handover_flush_p99_ms, beyond.summary.p99, "p99 of what a hand-over takes beyond its own durable write (the report's answer)")
+        results.set(
+            .handover_flush_p99_ms, beyond.summary.p99,
+            "p99 of what a hand-over takes beyond its own durable write (the report's answer)")
     }
 
     private func fill(
@@ -110,7 +113,8 @@ struct Deadlock {
         try await server.stop()
         let finished = counter.done.load(ordering: .relaxed)
         results.set(
-            .deadlock_unfinished, Double(count - finished), "\(finished) of \(count) jobs in \(Text.number(Instant.now.seconds(since: begun), 1)) s"
+            .deadlock_unfinished, Double(count - finished),
+            "\(finished) of \(count) jobs in \(Text.number(Instant.now.seconds(since: begun), 1)) s"
         )
     }
 }
@@ -124,7 +128,9 @@ struct Flood {
         say("\nflood: a quiet tenant alone, and beside one that floods 1,000 keys")
         let server = try await place.start("flood", ["--tenancy", "--shards", "1"])
         let quiet = try await ServedQueue(server.address, channels: 2, payload: Payload(bytes: 200))
-        let flood = try await ServedQueue(server.address, channels: 2, payload: Payload(bytes: 200)) { [.slots("key-\($0 % 1000)", 5)] }
+        let flood = try await ServedQueue(server.address, channels: 2, payload: Payload(bytes: 200)) {
+            [.slots("key-\($0 % 1000)", 5)]
+        }
         let capacity = try await run(quiet, quiet, offered: nil, seconds: place.window / 2).quiet
         let fairShare = capacity / 2
         let offered = fairShare / 2
@@ -135,14 +141,18 @@ struct Flood {
             for _ in 0..<(place.isQuick ? 5 : 10) { try await flood.enqueue([String?](repeating: "flood", count: 1000)) }
             let both = try await run(quiet, flood, offered: offered, seconds: place.window / 2)
             beside.append(both.quiet)
-            say("  quiet \(Text.number(alone.last ?? 0, 0))/s alone, \(Text.number(both.quiet, 0))/s beside \(Text.number(both.others, 0))/s of the flood")
+            say(
+                "  quiet \(Text.number(alone.last ?? 0, 0))/s alone, \(Text.number(both.quiet, 0))/s beside "
+                    + "\(Text.number(both.others, 0))/s of the flood"
+            )
         }
         quiet.close()
         flood.close()
         try await server.stop()
         results.set(
             .flood_neighbour_share, beside.median / alone.median,
-            "\(Text.number(beside.median, 0))/s beside the flood, \(Text.number(alone.median, 0))/s alone, \(Text.number(offered, 0))/s offered"
+            "\(Text.number(beside.median, 0))/s beside the flood, \(Text.number(alone.median, 0))/s alone, "
+                + "\(Text.number(offered, 0))/s offered"
         )
     }
 

@@ -26,7 +26,10 @@ struct LifeCycleRate {
     }
 
     func measure(in place: Suite.Place, _ results: inout Results) async throws {
-        say("\nlife cycles over gRPC, \(what): \(plan.enqueuers) enqueue and \(plan.workers) worker loops, \(channels) connections")
+        say(
+            "\nlife cycles over gRPC, \(what): \(plan.enqueuers) enqueue and \(plan.workers) worker loops, \(channels) "
+                + "connections"
+        )
         let server = try await place.start(key.rawValue)
         let queue = try await ServedQueue(server.address, channels: channels, payload: Payload(bytes: 200))
         let cycles = LifeCycles(queue, plan)
@@ -41,7 +44,9 @@ struct LifeCycleRate {
             say("  \(second) s: \(counts.reported - before.counts.reported) done, \(counts.enqueued - counts.reported) under way")
         }
         let after = (at: Instant.now, counts: cycles.counts)
-        let processor = (server: server.processorSeconds - processorBefore.server, ours: ownProcessorSeconds - processorBefore.ours)
+        let processor = (
+            server: server.processorSeconds - processorBefore.server, ours: ownProcessorSeconds - processorBefore.ours
+        )
         let latencies = cycles.stopRecording()
         await cycles.stop()
         queue.close()
@@ -49,13 +54,18 @@ struct LifeCycleRate {
 
         let passed = after.at.seconds(since: before.at)
         let done = after.counts.reported - before.counts.reported
-        let perLease = Double(after.counts.leased - before.counts.leased) / Double(max(1, after.counts.polls - before.counts.polls))
+        let perLease =
+            Double(after.counts.leased - before.counts.leased) / Double(max(1, after.counts.polls - before.counts.polls))
         if let failure = after.counts.failure { throw Failure("\(after.counts.failures) calls failed: \(failure)") }
         for (name, samples) in [
-            ("enqueue", latencies.enqueue), ("lease", latencies.lease), ("report", latencies.report), ("life", latencies.lifeCycle),
+            ("enqueue", latencies.enqueue), ("lease", latencies.lease), ("report", latencies.report),
+            ("life", latencies.lifeCycle),
         ] {
             let summary = samples.summary
-            say("  \(Text.left(name, 8)) ms p50 \(Text.number(summary.p50, 2))  p95 \(Text.number(summary.p95, 2))  p99 \(Text.number(summary.p99, 2))")
+            say(
+                "  \(Text.left(name, 8)) ms p50 \(Text.number(summary.p50, 2))  p95 \(Text.number(summary.p95, 2))  p99 "
+                    + "\(Text.number(summary.p99, 2))"
+            )
         }
         results.set(
             key, Double(done) / passed,

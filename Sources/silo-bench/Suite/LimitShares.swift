@@ -15,10 +15,13 @@ struct LimitShares {
     func measure(_ results: inout Results) async throws {
         let variants = [
             Variant(name: "10,000 keys, none full", key: .limit_free_share) { [.slots("key-\($0 % 10_000)", 1000)] },
-            Variant(name: "one key of 100 slots, 1,000 jobs for it", key: .limit_hot_share, unfinishedMax: 1000, workers: 128) { _ in
+            Variant(name: "one key of 100 slots, 1,000 jobs for it", key: .limit_hot_share, unfinishedMax: 1000, workers: 128) {
+                _ in
                 [.slots("hot", 100)]
             },
-            Variant(name: "a rate limit that is never hit", key: .rate_free_share) { _ in [.rate("free", 1_000_000_000, per: 1000)] },
+            Variant(name: "a rate limit that is never hit", key: .rate_free_share) { _ in
+                [.rate("free", 1_000_000_000, per: 1000)]
+            },
         ]
         for variant in variants {
             say("\nlife cycles with limits: \(variant.name)")
@@ -50,7 +53,8 @@ struct LimitShares {
         let plan: LifeCycles.Plan
 
         init(
-            _ place: Suite.Place, _ name: String, _ workers: Int, _ unfinishedMax: Int, _ limits: (@Sendable (Int) -> [SiloV1.Limit])?
+            _ place: Suite.Place, _ name: String, _ workers: Int, _ unfinishedMax: Int,
+            _ limits: (@Sendable (Int) -> [SiloV1.Limit])?
         ) async throws {
             var plan = LifeCycles.Plan()
             plan.enqueuers = 64

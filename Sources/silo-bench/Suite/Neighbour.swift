@@ -33,9 +33,12 @@ struct Neighbour {
     }
 
     private func show(_ what: String, _ waits: [Wait]) {
-        func line(_ values: [Double]) -> String { "\(Text.number(values.median, 2)) (at most \(Text.number(values.max() ?? 0, 1)))" }
-        say("  \(what): median ms since sending \(line(waits.map(\.sinceSent))), since the acknowledgement "
-            + "\(line(waits.map(\.sinceAcknowledged))), jobs that went first \(line(waits.map { Double($0.passed) }))")
+        func line(_ values: [Double]) -> String {
+            "\(Text.number(values.median, 2)) (at most \(Text.number(values.max() ?? 0, 1)))"
+        }
+        say(
+            "  \(what): median ms since sending \(line(waits.map(\.sinceSent))), since the acknowledgement "
+                + "\(line(waits.map(\.sinceAcknowledged))), jobs that went first \(line(waits.map { Double($0.passed) }))")
     }
 
     struct Wait: Sendable {

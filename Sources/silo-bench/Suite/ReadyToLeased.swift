@@ -21,7 +21,10 @@ struct ReadyToLeased {
         let summary = try await waits.summary
         queue.close()
         try await server.stop()
-        say("  ms p50 \(Text.number(summary.p50, 2))  p95 \(Text.number(summary.p95, 2))  p99 \(Text.number(summary.p99, 2))  max \(Text.number(summary.max, 1))")
+        say(
+            "  ms p50 \(Text.number(summary.p50, 2))  p95 \(Text.number(summary.p95, 2))  p99 \(Text.number(summary.p99, 2))  "
+                + "max \(Text.number(summary.max, 1))"
+        )
         results.set(
             .ready_to_leased_p99_ms, summary.p99,
             "\(summary.count) jobs at \(Self.perSecond)/s, p50 \(Text.number(summary.p50, 2)) ms"

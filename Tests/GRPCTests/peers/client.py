@@ -56,15 +56,17 @@ def deadline(channel):
     left = float(unary(channel, "Deadline")(b"", timeout=20))
     assert 15 < left <= 20, left
     assert unary(channel, "Deadline")(b"") == b"none"
-    start = time.monotonic()
-    error = failure(lambda: unary(channel, "Wait")(b"", timeout=0.3))
-    assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - start < 3
+    # On a busy machine the time may be up before the call arrives.
+    timeout = 0.3
+    while unary(channel, "HowManyWait")(b"") == b"0":
+        error = failure(lambda: unary(channel, "Wait")(b"", timeout=timeout))
+        assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        timeout *= 4
 
 
 def cancel(channel):
     call = unary(channel, "Wait").future(b"")
-    time.sleep(0.3)
+    sys.stdin.read()  # ends when the call has arrived
     call.cancel()
 
 
@@ -78,12 +80,13 @@ def streaming(channel):
 
 
 def slow_reader(channel):
-    """Reads three messages of an endless stream, waits and goes away."""
+    """Reads three messages of an endless stream, and goes away when the test says so."""
     method = channel.unary_stream("/test.Test/Endless", request_serializer=None, response_deserializer=None)
     call = method(b"")
     for _ in range(3):
         assert len(next(call)) == 65536
-    time.sleep(1.5)
+    print("has read three", flush=True)
+    sys.stdin.read()
     call.cancel()
 
 
@@ -215,9 +218,9 @@ def hold(channel):
     unary(channel, "Wait")(b"")
 
 
-def sleep(channel):
-    """Waits for an answer that takes a while, unless killed."""
-    unary(channel, "Sleep")(b"1500")
+def late(channel):
+    """Waits for an answer until killed."""
+    unary(channel, "Late")(b"")
 
 
 def tls(_, port, folder, expectation):

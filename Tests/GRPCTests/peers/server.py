@@ -8,6 +8,7 @@ import grpc
 
 arrived = threading.Event()
 cancelled = threading.Event()
+endless_ended = threading.Event()
 
 
 def echo(request, context):
@@ -71,9 +72,14 @@ produced = 0
 
 def endless(request, context):
     global produced
+    context.add_callback(endless_ended.set)
     while context.is_active():
         produced += 1
         yield bytes(65536)
+
+
+def has_endless_ended(request, context):
+    return b"yes" if endless_ended.wait(60) else b"no"
 
 
 def how_many(request, context):
@@ -84,8 +90,9 @@ unary = grpc.unary_unary_rpc_method_handler
 stream = grpc.unary_stream_rpc_method_handler
 methods = {
     "Echo": unary(echo), "Metadata": unary(metadata), "Fail": unary(fail), "Wait": unary(wait),
-    "HasArrived": unary(has_arrived), "WasCancelled": unary(was_cancelled), "Remaining": unary(remaining), "Large": unary(large), "Agent": unary(agent),
-    "Count": stream(count), "Endless": stream(endless), "HowMany": unary(how_many),
+    "HasArrived": unary(has_arrived), "WasCancelled": unary(was_cancelled), "Remaining": unary(remaining), "Large": unary(large),
+    "Agent": unary(agent), "Count": stream(count), "Endless": stream(endless), "EndlessEnded": unary(has_endless_ended),
+    "HowMany": unary(how_many),
 }
 server = grpc.server(
     futures.ThreadPoolExecutor(16),

@@ -3,8 +3,9 @@ import Dispatch
 import Foundation
 import SiloClient
 
-// A worker for the integration tests. A job says what its handler does, `{"name": "a", "spin": 13}` or `"sleep"`, in seconds; the worker
-// writes a line of JSON for each thing that happens, with the time on CLOCK_MONOTONIC, which the tests compare with their own.
+// A worker for the integration tests. A job says what its handler does, `{"name": "a", "spin": 13}` or `"sleep"`, in seconds; the
+// worker writes a line of JSON for each thing that happens, with the time on CLOCK_MONOTONIC, which the tests compare with their
+// own.
 
 struct Work: Codable, Sendable {
     let name: String

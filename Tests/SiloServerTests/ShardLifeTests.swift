@@ -1,5 +1,6 @@
 import SiloCore
 import SiloStore
+import SlateDB
 import Testing
 
 @testable import SiloServer

@@ -15,7 +15,7 @@ import Testing
         bench.clock.advance(milliseconds: milliseconds)
         let total = bench.shard.counts.total
         bench.shard.submit(Enqueue(tenant: Bench.tenant, id: nil, taskGroup: "other")) { _ in }
-        try await eventually("a turn has passed") { bench.shard.counts.total == total + 1 }
+        try await bench.changes.wait(for: "a turn has passed") { bench.shard.counts.total == total + 1 }
     }
 
     @Test("a lease begins when the flush that grants it is done, however long that hangs")
@@ -24,7 +24,7 @@ import Testing
         try await bench.enqueue("a")
         bench.store.set { $0.holdFlushes = true }
         async let leasing = bench.leaseOne()
-        try await eventually("the flush hangs") { bench.store.heldCount == 1 && bench.shard.counts.leases == 1 }
+        try await bench.changes.wait(for: "the flush hangs") { bench.store.heldCount == 1 && bench.shard.counts.leases == 1 }
         try await pass(8000, bench)
         try await pass(4000, bench)
         #expect(bench.shard.counts.leases == 1, "nobody was told of it")
@@ -48,11 +48,11 @@ import Testing
         try await bench.pass(9000)
         bench.store.set { $0.holdFlushes = true }
         log.submit("beat", Heartbeat(tenant: Bench.tenant, task: task.id, worker: "w"), to: bench)
-        try await eventually("the flush hangs") { bench.store.heldCount == 1 }
+        try await bench.changes.wait(for: "the flush hangs") { bench.store.heldCount == 1 }
         try await pass(15_000, bench)
         #expect(bench.shard.counts.leases == 1)
         bench.store.set { $0.holdFlushes = false }
-        try await eventually("it is answered") { log.all == ["beat ok"] }
+        try await log.until("it is answered") { $0 == ["beat ok"] }
         try await bench.pass(9999)
         #expect(try await bench.state("a") == .running)
         try await bench.pass(1)
@@ -66,7 +66,7 @@ import Testing
         for id in ["a", "b"] { try await bench.enqueue(id, limits: [floating("f", 1)]) }
         bench.store.set { $0.holdFlushes = true }
         async let leasing = bench.leased(1)
-        try await eventually("the flush hangs") { bench.store.heldCount == 1 && bench.shard.counts.leases == 1 }
+        try await bench.changes.wait(for: "the flush hangs") { bench.store.heldCount == 1 && bench.shard.counts.leases == 1 }
         try await pass(12_000, bench)
         bench.store.set { $0.holdFlushes = false }
         let leased = try await leasing

@@ -5,10 +5,11 @@ import SiloAPI
 import SiloCore
 import SiloServer
 import SiloTesting
+import TestSupport
 import Testing
 
 /// Jobs that are enqueued at the same time share calls, on simulated time.
-@Suite struct EnqueueTests {
+@Suite(.timeLimit(.minutes(10))) struct EnqueueTests {
     private static let away = Status(.unavailable, "away")
 
     private static func isEnqueue(_ path: String) -> Bool {

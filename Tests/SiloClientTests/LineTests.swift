@@ -3,7 +3,7 @@ import SiloCore
 import Testing
 
 /// What goes in which call: decisions only, nothing is sent.
-@Suite struct LineTests {
+@Suite(.timeLimit(.minutes(10))) struct LineTests {
     private struct World {
         var line = Line<Int>()
         var number = 0

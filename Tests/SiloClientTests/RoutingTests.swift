@@ -5,7 +5,7 @@ import SiloCore
 import Testing
 
 /// Where requests go and what is done when they fail: decisions only, nothing is sent.
-@Suite struct RoutingTests {
+@Suite(.timeLimit(.minutes(10))) struct RoutingTests {
     private static func topology(_ owners: [ScriptedServer.Owner] = ScriptedServer.fourShards) -> Topology {
         Topology(SiloV1.GetClusterInfoResponse(owners))
     }

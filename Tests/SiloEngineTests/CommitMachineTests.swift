@@ -28,7 +28,7 @@ private struct Script {
     }
 }
 
-@Suite struct CommitMachineTests {
+@Suite(.timeLimit(.minutes(10))) struct CommitMachineTests {
     @Test("a turn that wrote nothing is answered at once when nothing waits to be durable")
     func nothingUnflushed() {
         var script = Script()
@@ -99,7 +99,7 @@ private struct Script {
     }
 }
 
-@Suite struct OwnershipTests {
+@Suite(.timeLimit(.minutes(10))) struct OwnershipTests {
     @Test("a server that does not own the shard any more answers nobody: no write, no read, no refusal, no task")
     func answersNobody() async throws {
         let owns = Flag(true)

@@ -40,7 +40,7 @@ private final class Notes: EngineEvents {
     }
 }
 
-@Suite struct EventTests {
+@Suite(.timeLimit(.minutes(10))) struct EventTests {
     @Test("a shard tells of its turns, batches and flushes, and of rare branches, in time for the answer")
     func told() async throws {
         let notes = Notes()

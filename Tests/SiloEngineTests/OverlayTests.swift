@@ -5,7 +5,7 @@ import Testing
 
 @testable import SiloEngine
 
-@Suite struct OverlayTests {
+@Suite(.timeLimit(.minutes(10))) struct OverlayTests {
     private let store = MemoryStore(clock: ManualClock())
 
     private func overlay(storing rows: [(UInt8, UInt8)] = []) async throws -> Overlay {

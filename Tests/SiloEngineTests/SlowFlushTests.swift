@@ -2,12 +2,13 @@ import SiloCore
 import SiloStore
 import SiloTesting
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import SiloEngine
 
 /// Leases whose grant or renewal takes long to be durable: their workers hear of it then, and hold them from then on.
-@Suite struct SlowFlushTests {
+@Suite(.timeLimit(.minutes(10))) struct SlowFlushTests {
     private let log = Log()
 
     /// Time passes while a flush hangs, and the loop looks at its leases.

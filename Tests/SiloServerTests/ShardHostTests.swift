@@ -168,7 +168,7 @@ private struct OneShard: Shards {
     subscript(id: ShardID) -> (any HostedShard)? { id == host.id ? host : nil }
 }
 
-@Suite("Shards that come and go while a node serves") struct ShardSetTests {
+@Suite("Shards that come and go while a node serves", .timeLimit(.minutes(10))) struct ShardSetTests {
     @Test("whoever asks for a shard that has moved is told its owner; what it took in is finished")
     func aShardMoves() throws {
         let storage = TestStorage()

@@ -6,7 +6,7 @@ import Testing
 @testable import SiloServer
 
 /// A conversation with the machine: what happens, and what it wants done. Stores are numbers, shards letters.
-@Suite struct ShardLifeTests {
+@Suite(.timeLimit(.minutes(10))) struct ShardLifeTests {
     enum Event: Sendable {
         case next, opened, erased
         case isBehind

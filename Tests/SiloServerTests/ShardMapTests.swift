@@ -34,7 +34,7 @@ private final class SharedStore: NodeStorage {
     }
 }
 
-@Suite struct ShardMapTests {
+@Suite(.timeLimit(.minutes(10))) struct ShardMapTests {
     private func open(_ storage: some NodeStorage, tenancy: Bool) async throws -> ShardMap {
         var settings = NodeSettings(data: "somewhere")
         settings.tenancy = tenancy

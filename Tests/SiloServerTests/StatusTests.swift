@@ -5,7 +5,7 @@ import Testing
 @testable import SiloServer
 
 /// Clients match on codes and messages: each stays as it is.
-@Suite struct StatusTests {
+@Suite(.timeLimit(.minutes(10))) struct StatusTests {
     static let shard = ShardID(UUID("0b5b1f3a-6f3e-4d0e-9f5e-0123456789ab")!)
 
     static let table: [(SiloError, Status.Code, String)] = [

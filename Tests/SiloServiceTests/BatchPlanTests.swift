@@ -3,7 +3,7 @@ import Testing
 
 @testable import SiloService
 
-@Suite struct BatchPlanTests {
+@Suite(.timeLimit(.minutes(10))) struct BatchPlanTests {
     /// Takes even numbers, ten times as large.
     private static func plan(_ batch: [Int]) -> BatchPlan<Int> {
         BatchPlan(batch) { number throws(SiloError) in

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SiloService
 
-@Suite struct CallersTests {
+@Suite(.timeLimit(.minutes(10))) struct CallersTests {
     @Test func withoutATokenAnybodyMayCall() throws {
         let callers = Callers(token: nil)
         #expect(callers.caller == .anonymous)

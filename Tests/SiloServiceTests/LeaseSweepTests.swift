@@ -6,7 +6,7 @@ import Testing
 @testable import SiloService
 
 /// A conversation with the machine: what happens, and what it wants done.
-@Suite struct LeaseSweepTests {
+@Suite(.timeLimit(.minutes(10))) struct LeaseSweepTests {
     enum Event: Sendable {
         case begin
         /// A shard gives so many tasks.

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SiloService
 
-@Suite struct ReplyTests {
+@Suite(.timeLimit(.minutes(10))) struct ReplyTests {
     private let context = RequestContext(caller: .anonymous)
 
     @Test func anOperationThatAnswersLaterIsWaitedFor() async throws {

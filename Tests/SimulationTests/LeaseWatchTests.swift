@@ -11,7 +11,7 @@ import Testing
 @testable import SiloSimulation
 
 /// The checker of leases, and processes that are stopped.
-@Suite struct LeaseWatchTests {
+@Suite(.timeLimit(.minutes(10))) struct LeaseWatchTests {
     private func beat(_ task: String) -> [UInt8] {
         var request = SiloV1.HeartbeatRequest()
         request.taskId = task

@@ -11,7 +11,7 @@ public final class Client: Sendable {
     let lanes: Lanes
     private let enqueuer: Enqueuer
     /// Of the client's own work.
-    var surroundings: Surroundings { lanes.own }
+    var environment: Environment { lanes.own }
     /// For the keeper of leases.
     var connections: Router { router }
 
@@ -21,12 +21,12 @@ public final class Client: Sendable {
         self.init(options, in: .system, connect: Connections.channels(options))
     }
 
-    /// For simulations and tests: everything runs in `surroundings`.
+    /// For simulations and tests: everything runs in `environment`.
     /// - Parameter connect: makes the way to a server, `host:port`.
     package convenience init(
-        _ options: ClientOptions, in surroundings: Surroundings, connect: @escaping @Sendable (_ address: String) -> any Transport
+        _ options: ClientOptions, in environment: Environment, connect: @escaping @Sendable (_ address: String) -> any Transport
     ) {
-        self.init(options, in: Lanes(surroundings)) { target, _ in connect(target) }
+        self.init(options, in: Lanes(environment)) { target, _ in connect(target) }
     }
 
     init(_ options: ClientOptions, in lanes: Lanes, connect: @escaping Connections.Connect) {
@@ -56,7 +56,7 @@ public final class Client: Sendable {
     /// the job up: whether it was stored is not known then.
     @discardableResult
     public func enqueue(_ job: NewJob) async throws(ClientError) -> JobHandle {
-        let id = job.id ?? UUID.random(from: surroundings.random).text
+        let id = job.id ?? UUID.random(from: environment.random).text
         do throws(Status) { try await enqueuer.enqueue(.init(job: job, id: id)) } catch { throw ClientError(error, job: id) }
         return JobHandle(id: id, tenant: job.tenant, client: self)
     }
@@ -65,7 +65,7 @@ public final class Client: Sendable {
     /// that succeeded are durable. A call that fails fails its jobs and no others.
     /// - Returns: in the jobs' order.
     public func enqueue(_ jobs: [NewJob]) async throws(ClientError) -> [Result<JobHandle, ClientError>] {
-        let jobs = jobs.map { Enqueuer.Job(job: $0, id: $0.id ?? UUID.random(from: surroundings.random).text) }
+        let jobs = jobs.map { Enqueuer.Job(job: $0, id: $0.id ?? UUID.random(from: environment.random).text) }
         return zip(jobs, await enqueuer.enqueue(jobs)).map { job, refusal in
             if let refusal { return .failure(ClientError(refusal, job: job.id)) }
             return .success(JobHandle(id: job.id, tenant: job.job.tenant, client: self))

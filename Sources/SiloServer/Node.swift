@@ -32,14 +32,14 @@ public final class Node: Sendable {
     /// Takes the port, reaches the rate limiter, opens every shard, then serves: who calls before waits. Throws what keeps it from
     /// starting.
     public static func start(
-        _ settings: NodeSettings, in surroundings: Surroundings = .server, logger: Logger
+        _ settings: NodeSettings, in environment: Environment = .server, logger: Logger
     ) async throws -> Node {
         // Before anything is opened, which would make a folder, and in a bucket takes the shards from whoever serves them.
         let place = try DataLocation.Place(settings.data)
         if let advertised = settings.advertisedAddress { try AdvertisedAddress.check(advertised) }
         let sockets = try ListeningSockets.open(ServerOptions(address: settings.address))
-        let begun = surroundings.clock.steady
-        let limiter = try await connectLimiter(settings.gubernator, clock: surroundings.clock, logger: logger)
+        let begun = environment.clock.steady
+        let limiter = try await connectLimiter(settings.gubernator, clock: environment.clock, logger: logger)
         var settings = settings
         if let gubernator = settings.gubernator?.bounded {
             // No answer comes later than that, even from a slow machine.
@@ -47,7 +47,7 @@ public final class Node: Sendable {
                 gubernator.connectTimeoutMilliseconds + gubernator.requestTimeoutMilliseconds + gubernator.coalesceMilliseconds
             )
         }
-        let core = try await openCore(settings, at: place, in: surroundings, limiter: limiter, logger: logger)
+        let core = try await openCore(settings, at: place, in: environment, limiter: limiter, logger: logger)
 
         let server = Server(ServerOptions(
             settings, shards: core.shards.hosts.count, memoryBytes: MachineMemory.bytes, logger: logger.part("grpc")
@@ -63,7 +63,7 @@ public final class Node: Sendable {
             logger.warnOfAccess(settings, advertised)
             logger.info("server started", [
                 "grpc": .init(address), "advertised": .init(advertised.text), "data": .init(settings.data),
-                "shards": .init(core.shards.hosts.count), "start_ms": .init(Int(surroundings.clock.steady - begun)),
+                "shards": .init(core.shards.hosts.count), "start_ms": .init(Int(environment.clock.steady - begun)),
             ])
             return Node(core, limiter: limiter, server: server, drainTime: settings.drain, address: address, logger: logger)
         } catch {
@@ -74,7 +74,7 @@ public final class Node: Sendable {
 
     /// Opens what the settings name: the shard map, then the shards.
     private static func openCore(
-        _ settings: NodeSettings, at place: DataLocation.Place, in surroundings: Surroundings, limiter: GubernatorLimiter?,
+        _ settings: NodeSettings, at place: DataLocation.Place, in environment: Environment, limiter: GubernatorLimiter?,
         logger: Logger
     ) async throws -> NodeCore {
         logger.info("opening", ["data": .init(settings.data)])
@@ -84,13 +84,13 @@ public final class Node: Sendable {
         }
         var storage = SlateStorage(location, settings.storage, logger: logger.part("storage"))
         StorageLog.forgetTrouble()
-        let waiting = Waiting("the shard map", logger, in: surroundings) { [settings.data] } trouble: { StorageLog.trouble }
+        let waiting = Waiting("the shard map", logger, in: environment) { [settings.data] } trouble: { StorageLog.trouble }
         defer { waiting.end() }
-        let map = try await ShardMap.open(in: storage, settings, random: surroundings.random)
+        let map = try await ShardMap.open(in: storage, settings, random: environment.random)
         waiting.end()
         storage.shareCache(settings.cacheBytes, among: map.entries.count)
         return await NodeCore.open(
-            map, in: storage, settings, location: location, surroundings: surroundings, rateLimiter: limiter, logger: logger
+            map, in: storage, settings, location: location, environment: environment, rateLimiter: limiter, logger: logger
         )
     }
 

@@ -10,25 +10,25 @@ package final class NodeCore: Sendable {
     let shards: ShardSet
     let health: Health
     let identity: NodeIdentity
-    private let surroundings: Surroundings
+    private let environment: Environment
     private let logger: Logger
 
     private init(
-        _ shards: ShardSet, _ health: Health, _ settings: NodeSettings, location: DataLocation?, surroundings: Surroundings,
+        _ shards: ShardSet, _ health: Health, _ settings: NodeSettings, location: DataLocation?, environment: Environment,
         logger: Logger
     ) {
         self.shards = shards
         self.health = health
-        self.surroundings = surroundings
+        self.environment = environment
         self.logger = logger
-        let identity = NodeIdentity(id: UUID.random(from: surroundings.random).text)
+        let identity = NodeIdentity(id: UUID.random(from: environment.random).text)
         self.identity = identity
         let operations = Operations(
             shards: shards, node: identity, storage: location, tenancy: Tenancy(isEnabled: settings.tenancy),
             leaseMilliseconds: settings.engine.leaseMilliseconds, isDevelopment: settings.isDevelopment,
-            random: surroundings.random, logger: logger.part("admin")
+            random: environment.random, logger: logger.part("admin")
         )
-        var methods = MethodTable(in: surroundings)
+        var methods = MethodTable(in: environment)
         methods.serve(operations, for: Callers(token: settings.authToken))
         health.register(on: &methods)
         self.methods = methods
@@ -41,20 +41,20 @@ package final class NodeCore: Sendable {
     ///   - events: whoever is told what a shard does.
     static func open(
         _ map: ShardMap, in storage: any NodeStorage, _ settings: NodeSettings, location: DataLocation?,
-        surroundings: Surroundings, rateLimiter: (any RateLimiter)? = nil, logger: Logger,
+        environment: Environment, rateLimiter: (any RateLimiter)? = nil, logger: Logger,
         events: @Sendable (ShardID) -> any EngineEvents = { _ in NoEvents() }
     ) async -> NodeCore {
         let budgets = MemoryBudgets(settings.engine)
         let health = Health(map.entries.map(\.id))
         let hosts = map.entries.map { entry in
             ShardHost(
-                entry, in: storage, settings: settings.engine, surroundings: surroundings, rateLimiter: rateLimiter,
+                entry, in: storage, settings: settings.engine, environment: environment, rateLimiter: rateLimiter,
                 budgets: budgets, logger: logger.part("shard"), events: events(entry.id), onChange: { health.update(entry.id, serves: $0) }
             )
         }
-        let shards = ShardSet(hosts, in: surroundings) { health.forget($0) }
-        let core = NodeCore(shards, health, settings, location: location, surroundings: surroundings, logger: logger)
-        let waiting = Waiting("shards to open", logger, in: surroundings) {
+        let shards = ShardSet(hosts, in: environment) { health.forget($0) }
+        let core = NodeCore(shards, health, settings, location: location, environment: environment, logger: logger)
+        let waiting = Waiting("shards to open", logger, in: environment) {
             shards.hosts.filter { !$0.wasTried }.map(\.id.description)
         } trouble: {
             StorageLog.trouble
@@ -66,13 +66,13 @@ package final class NodeCore: Sendable {
 
     /// Opens what is in `storage`, whatever that is, for clients that find it at `address`.
     package static func open(
-        in storage: any NodeStorage, _ settings: NodeSettings, address: String, surroundings: Surroundings,
+        in storage: any NodeStorage, _ settings: NodeSettings, address: String, environment: Environment,
         rateLimiter: (any RateLimiter)? = nil, logger: Logger,
         events: @Sendable (ShardID) -> any EngineEvents = { _ in NoEvents() }
     ) async throws -> NodeCore {
-        let map = try await ShardMap.open(in: storage, settings, random: surroundings.random)
+        let map = try await ShardMap.open(in: storage, settings, random: environment.random)
         let core = await open(
-            map, in: storage, settings, location: nil, surroundings: surroundings, rateLimiter: rateLimiter, logger: logger,
+            map, in: storage, settings, location: nil, environment: environment, rateLimiter: rateLimiter, logger: logger,
             events: events
         )
         core.identity.address = address
@@ -90,10 +90,10 @@ package final class NodeCore: Sendable {
     /// Makes everything durable and closes the shards. What does not close in time is left: the process is about to end, and what
     /// was acknowledged is durable.
     package func close() async {
-        let closing = surroundings.start { [shards] in await shards.close() }
-        let bell = Bell(in: surroundings)
+        let closing = environment.start { [shards] in await shards.close() }
+        let bell = Bell(in: environment)
         // Ends with `closing`.
-        surroundings.start {
+        environment.start {
             await closing.value
             bell.ring()
         }

@@ -42,7 +42,7 @@ package final class SimulatedNode: Sendable {
         let mount = disk.mount(clock ?? world.clock)
         let process = SimulatedProcess(on: world.executor)
         let core = try await NodeCore.open(
-            in: mount, settings, address: address, surroundings: world.surroundings(clock ?? world.clock, process),
+            in: mount, settings, address: address, environment: world.environment(clock ?? world.clock, process),
             rateLimiter: rateLimiter, logger: world.logger, events: events
         )
         world.wire.serve(core.methods, at: address)
@@ -70,7 +70,7 @@ package final class SimulatedNode: Sendable {
         mount.crash()
         process.goOn()
         // Nothing that it still does has an effect; this only ends its tasks.
-        world.surroundings.start { [core] in await core.close() }
+        world.environment.start { [core] in await core.close() }
     }
 
     /// Stops as the production node does: takes no more calls, lets those that run end, and closes its shards.

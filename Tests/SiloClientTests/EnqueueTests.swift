@@ -126,10 +126,10 @@ import Testing
     @Test func aCallerThatIsCancelledInLineIsNotSent() throws {
         try ScriptedServer.simulate { server in
             let client = try await Self.slow(server)
-            let first = server.surroundings.start { try? await client.enqueue(Self.job("first")) }
+            let first = server.environment.start { try? await client.enqueue(Self.job("first")) }
             try await server.got(1, "Enqueue")
             let others = ["a", "b", "c"].map { id in
-                server.surroundings.start { () -> ClientError? in
+                server.environment.start { () -> ClientError? in
                     do throws(ClientError) { try await client.enqueue(Self.job(id)) } catch { return error }
                     return nil
                 }
@@ -149,9 +149,9 @@ import Testing
     @Test func aCallGoesOnForTheOthersAndEndsWithTheLastOfThem() throws {
         try ScriptedServer.simulate { server in
             let client = try await Self.slow(server)
-            let first = server.surroundings.start { try? await client.enqueue(Self.job("first")) }
+            let first = server.environment.start { try? await client.enqueue(Self.job("first")) }
             try await server.got(1, "Enqueue")
-            let two = ["a", "b"].map { id in server.surroundings.start { (try? await client.enqueue(Self.job(id))) != nil } }
+            let two = ["a", "b"].map { id in server.environment.start { (try? await client.enqueue(Self.job(id))) != nil } }
             try await server.got(1, "EnqueueBatch")
             two[0].cancel()
             #expect(await two[0].value == false)
@@ -159,9 +159,9 @@ import Testing
             _ = await first.value
             #expect(Set(server.jobs) == ["first", "a", "b"])
 
-            let leader = server.surroundings.start { (try? await client.enqueue(Self.job("leader"))) != nil }
+            let leader = server.environment.start { (try? await client.enqueue(Self.job("leader"))) != nil }
             try await server.got(2, "Enqueue")
-            let last = ["x", "y"].map { id in server.surroundings.start { (try? await client.enqueue(Self.job(id))) != nil } }
+            let last = ["x", "y"].map { id in server.environment.start { (try? await client.enqueue(Self.job(id))) != nil } }
             try await server.got(2, "EnqueueBatch")
             for task in last { task.cancel() }
             for task in last { #expect(await task.value == false) }
@@ -184,7 +184,7 @@ import Testing
             }
             let client = server.client()
             try await client.ping()
-            let first = server.surroundings.start { try? await client.enqueue(Self.job("first")) }
+            let first = server.environment.start { try? await client.enqueue(Self.job("first")) }
             try await server.got(1, "Enqueue")
             // The client's own ids, and one of the application's, of which it may be that another job has it.
             async let theirs = Self.results(of: ["theirs"], client)
@@ -203,7 +203,7 @@ import Testing
             try await client.ping()
             let begun = server.clock.steady
             // It is sent again after a pause; meanwhile another goes.
-            let failed = server.surroundings.start { try? await client.enqueue(Self.job("failed")) }
+            let failed = server.environment.start { try? await client.enqueue(Self.job("failed")) }
             try await server.got(1, "Enqueue")
             try await client.enqueue(Self.job("second"))
             #expect(server.clock.steady - begun < 50)
@@ -211,7 +211,7 @@ import Testing
             #expect(server.jobs == ["second", "failed"])
 
             server.behave { call, number in call.path == SiloV1.Silo.enqueue.path && number == 3 ? .hang : .answer }
-            let hanging = server.surroundings.start { try? await client.enqueue(Self.job("hanging")) }
+            let hanging = server.environment.start { try? await client.enqueue(Self.job("hanging")) }
             try await server.got(4, "Enqueue")
             let waited = server.clock.steady
             try await Self.enqueue(["x", "y", "z"], client)
@@ -291,7 +291,7 @@ import Testing
             server.own(owners)
             let client = server.client()
             let jobs = (0..<100).map { Self.job("\($0)", tenant: "tenant-\($0)") }
-            let sending = server.surroundings.start { try? await client.enqueue(jobs) }
+            let sending = server.environment.start { try? await client.enqueue(jobs) }
             try await server.clock.sleep(milliseconds: 3000)
             let stored = Set(server.jobs)
             #expect(stored == Set(jobs.filter { Tenant($0.tenant ?? "").hash.value >> 62 != 2 }.compactMap(\.id)))

@@ -123,7 +123,7 @@ enum Stage: CaseIterable, Sendable {
             #expect(try await bench.attempts("a") == ended, "J5")
             let task = try await bench.leaseJob("a")
             #expect(task.attempt == UInt32(ended.count) + 1, "J11 J26")
-            try await bench.shard.run(GiveBack([task.id]))
+            try await bench.shard.run(Release([task.id]))
         }
     }
 
@@ -152,7 +152,7 @@ enum Stage: CaseIterable, Sendable {
                         .expedite, JobID("a"), reason: "task is already ready to run (not future-scheduled)", .scheduled))
             let task = try await bench.leaseOne()
             #expect(task.attempt == attempt)
-            try await bench.shard.run(GiveBack([task.id]))
+            try await bench.shard.run(Release([task.id]))
         }
     }
 

@@ -127,7 +127,7 @@ private func withShards(
 ) throws {
     let clock = SimulatedClock(seed: 1)
     let executor = SeededExecutor(seed: 1, clock: clock)
-    let surroundings = Surroundings(clock: clock, random: SeededRandom(seed: 1), executor: executor)
+    let environment = Environment(clock: clock, random: SeededRandom(seed: 1), executor: executor)
     let lines = Mutex<[String]>.Box()
     let logger = Logger("shard") { line in lines.value.withLock { $0.append(line) } }
     try executor.run(timeMax: 24 * 3_600_000) {
@@ -135,11 +135,11 @@ private func withShards(
         let make: @Sendable (TestStorage) -> ShardHost = { storage in
             ShardHost(
                 ShardMap.Entry(id: ShardID(.random(from: random)), range: ShardRange(start: nil, end: nil)),
-                in: storage, settings: EngineSettings(), surroundings: surroundings, rateLimiter: nil,
+                in: storage, settings: EngineSettings(), environment: environment, rateLimiter: nil,
                 budgets: MemoryBudgets(EngineSettings()), logger: logger, onChange: { _ in }
             )
         }
-        let shards = ShardSet(storages.map(make), in: surroundings)
+        let shards = ShardSet(storages.map(make), in: environment)
         try await body(shards, clock, lines, make)
         await shards.close()
     }

@@ -16,12 +16,12 @@ final class Enqueuer: Sendable {
     /// A call to a server that is slow, or away, does not hold up those that come after it.
     private static let patience = Duration.seconds(1)
 
-    init(_ router: Router, in surroundings: Surroundings) {
+    init(_ router: Router, in environment: Environment) {
         let calls = EnqueueCalls(router: router)
         self.calls = calls
         gatherer = Gatherer(
-            .init(bounds: Self.bounds, patience: Self.patience, usesCallersTask: true), clock: surroundings.clock,
-            start: { surroundings.start($0) },
+            .init(bounds: Self.bounds, patience: Self.patience, usesCallersTask: true), clock: environment.clock,
+            start: { environment.start($0) },
             deliver: { parcels, target, letNextGo in await calls.deliver(parcels, to: target, tried: letNextGo) }
         )
     }

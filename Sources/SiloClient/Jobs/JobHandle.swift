@@ -63,7 +63,7 @@ public struct JobHandle: Sendable {
     public func awaitResult(every interval: Duration = .milliseconds(500), timeout: Duration? = nil) async throws(ClientError)
         -> JobResult
     {
-        let clock = client.surroundings.clock
+        let clock = client.environment.clock
         let begun = clock.steady
         while true {
             do throws(ClientError) {

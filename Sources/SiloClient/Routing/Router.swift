@@ -12,7 +12,7 @@ package final class Router: Sendable {
         var refreshing: Task<Result<Topology, Status>, Never>?
     }
     let options: ClientOptions
-    private let surroundings: Surroundings
+    private let environment: Environment
     private let connections: Connections
     private let state: Mutex<State>
 
@@ -21,10 +21,10 @@ package final class Router: Sendable {
         self.init(options, in: .system, connect: Connections.channels(options))
     }
 
-    init(_ options: ClientOptions, in surroundings: Surroundings, connect: @escaping Connections.Connect) {
+    init(_ options: ClientOptions, in environment: Environment, connect: @escaping Connections.Connect) {
         self.options = options
-        self.surroundings = surroundings
-        connections = Connections(options, clock: surroundings.clock, connect: connect)
+        self.environment = environment
+        connections = Connections(options, clock: environment.clock, connect: connect)
         state = Mutex(State(map: RouteMap(seeds: options.servers)))
     }
 
@@ -69,7 +69,7 @@ package final class Router: Sendable {
                 _ = try? await refresh()
                 step = state.withLock { delivery.refreshed($0.map) }
             case .pause(let length):
-                do { try await surroundings.clock.sleep(milliseconds: length.milliseconds) } catch {
+                do { try await environment.clock.sleep(milliseconds: length.milliseconds) } catch {
                     throw Status(.cancelled, "the caller was cancelled")
                 }
                 Probe.clientRepeated.reached()
@@ -124,7 +124,7 @@ package final class Router: Sendable {
             let inquiry = TopologyInquiry(connections: connections, options: options)
             let sources = state.map.sources
             // Ends with its calls; it is not cancelled with one of those who wait for it.
-            let refreshing = surroundings.start { self.learn(from: await inquiry.ask(sources)) }
+            let refreshing = environment.start { self.learn(from: await inquiry.ask(sources)) }
             state.refreshing = refreshing
             return refreshing
         }

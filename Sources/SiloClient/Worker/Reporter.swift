@@ -12,7 +12,7 @@ final class Reporter: Sendable {
     init(_ client: Client, sending: TaskBag) {
         let router = client.router
         gatherer = Gatherer(
-            .init(bounds: Self.bounds, usesCallersTask: false), clock: client.surroundings.clock,
+            .init(bounds: Self.bounds, usesCallersTask: false), clock: client.environment.clock,
             start: { sending.start($0) },
             deliver: { parcels, shard, _ in await Self.deliver(parcels, to: shard, router) }
         )

@@ -82,9 +82,9 @@ extension MethodTable {
         _ method: Method<Request, Response>, for callers: Callers,
         _ operation: @escaping @Sendable (Request, RequestContext) async throws(SiloError) -> Response
     ) {
-        add(method, for: callers) { [surroundings] request, context, call throws(SiloError) in
+        add(method, for: callers) { [environment] request, context, call throws(SiloError) in
             // Bound to the call: it ends by answering it.
-            surroundings.start {
+            environment.start {
                 do throws(SiloError) { call.send(try await operation(request, context)) } catch { call.send(.failure(error)) }
             }
         }
@@ -94,7 +94,7 @@ extension MethodTable {
         _ method: Method<Request, Response>, for callers: Callers,
         _ begin: @escaping @Sendable (Request, RequestContext, Call<Response>) throws(SiloError) -> Void
     ) {
-        let (caller, clock) = (callers.caller, surroundings.clock)
+        let (caller, clock) = (callers.caller, environment.clock)
         add(method.path, screen: callers.screen) { call in
             do throws(SiloError) {
                 try begin(try call.request(), call.context(caller, clock), Call(call))

@@ -25,7 +25,7 @@ final class ShardHost: HostedShard {
     let range: ShardRange
     private let storage: any NodeStorage
     private let settings: EngineSettings
-    private let surroundings: Surroundings
+    private let environment: Environment
     private let rateLimiter: (any RateLimiter)?
     private let budgets: MemoryBudgets
     private let events: any EngineEvents
@@ -36,7 +36,7 @@ final class ShardHost: HostedShard {
 
     /// - Parameter onChange: is told whether the shard serves, whenever that may have changed. It must not call back.
     init(
-        _ entry: ShardMap.Entry, in storage: any NodeStorage, settings: EngineSettings, surroundings: Surroundings,
+        _ entry: ShardMap.Entry, in storage: any NodeStorage, settings: EngineSettings, environment: Environment,
         rateLimiter: (any RateLimiter)?, budgets: MemoryBudgets, logger: Logger, events: any EngineEvents = NoEvents(),
         onChange: @escaping @Sendable (_ serves: Bool) -> Void
     ) {
@@ -44,13 +44,13 @@ final class ShardHost: HostedShard {
         range = entry.range
         self.storage = storage
         self.settings = settings
-        self.surroundings = surroundings
+        self.environment = environment
         self.rateLimiter = rateLimiter
         self.budgets = budgets
         self.logger = logger
         self.events = events
         self.onChange = onChange
-        bell = Bell(in: surroundings)
+        bell = Bell(in: environment)
     }
 
     // MARK: What others ask
@@ -75,7 +75,7 @@ final class ShardHost: HostedShard {
     /// The shard as the rows of its store show it, for as long as the clock keeps it from being served.
     func unserved(_ store: any KeyValueStore) async throws(StoreError) -> UnservedShard {
         try await UnservedShard(
-            try await store.snapshot(), settings: settings, clock: surroundings.clock, rateLimiter: rateLimiter
+            try await store.snapshot(), settings: settings, clock: environment.clock, rateLimiter: rateLimiter
         )
     }
 
@@ -149,18 +149,18 @@ final class ShardHost: HostedShard {
     private func release(_ shard: Shard, _ ending: ShardEnding?) {
         change { state in
             let before = state.releasing
-            state.releasing = surroundings.start { [self] in
+            state.releasing = environment.start { [self] in
                 await before?.value
                 // The task tells why a shard that is erased did not close well.
                 guard let ending else {
                     try? await shard.close()
                     return
                 }
-                let begun = surroundings.clock.steady
+                let begun = environment.clock.steady
                 do throws(StoreError) {
                     try await shard.close(refusing: ending.refusal)
                     logger.info("closed shard", [
-                        "shard": .init(id), "close_ms": .init(Int(surroundings.clock.steady - begun)),
+                        "shard": .init(id), "close_ms": .init(Int(environment.clock.steady - begun)),
                     ])
                 } catch {
                     logger.error("shard did not close well", fields(of: error))
@@ -187,7 +187,7 @@ final class ShardHost: HostedShard {
                 case .open(let mustExist): try await serve(mustExist: mustExist)
                 }
             } catch {
-                let actions = change { $0.life.failed(error, at: surroundings.clock.steady) }
+                let actions = change { $0.life.failed(error, at: environment.clock.steady) }
                 perform(actions)
                 await wait(actions)
             }
@@ -201,25 +201,25 @@ final class ShardHost: HostedShard {
 
     /// Opens the shard and serves it until it is closed. Throws why it could not be opened, or stopped.
     private func serve(mustExist: Bool) async throws(StoreError) {
-        let begun = surroundings.clock.steady
+        let begun = environment.clock.steady
         let store = try await open(mustExist: mustExist)
         do throws(StoreError) {
             try await waitForClock(of: store)
             guard !isInterrupted else { return try await store.close() }
             let shard = try await Shard.open(
-                store, settings: settings, clock: surroundings.clock, random: surroundings.random, executor: surroundings.executor,
+                store, settings: settings, clock: environment.clock, random: environment.random, executor: environment.executor,
                 rateLimiter: rateLimiter, budgets: budgets, events: LoggedEvents(of: id, logger, events),
                 onAudit: { [logger, id] in Self.tell($0, of: id, logger) }
             )
-            let actions = change { $0.life.serves(shard, store, at: surroundings.clock.steady) }
+            let actions = change { $0.life.serves(shard, store, at: environment.clock.steady) }
             guard let actions else { return try await shard.close() }
             logger.info("opened shard", [
                 "shard": .init(id), "range": .init(range), "jobs": .init(Int(shard.counts.total)),
                 "durability": .init(store.durability?.rawValue ?? "none"),
-                "init_ms": .init(Int(surroundings.clock.steady - begun)),
+                "init_ms": .init(Int(environment.clock.steady - begun)),
             ])
             perform(actions)
-            let tending = surroundings.start { [storage, id] in await storage.tend(id.description, store) }
+            let tending = environment.start { [storage, id] in await storage.tend(id.description, store) }
             let failure = await shard.untilStopped()
             tending.cancel()
             if let failure { throw failure }

@@ -22,12 +22,12 @@ final class ShardSet: Shards {
         mutating func takeTask(of host: ShardHost) -> Task<Void, Never>? { running.removeValue(forKey: ObjectIdentifier(host)) }
     }
     private let state = Mutex(State())
-    private let surroundings: Surroundings
+    private let environment: Environment
     private let onRemoved: @Sendable (ShardID) -> Void
 
     /// - Parameter onRemoved: is told of a shard that is served here no more, when it is closed.
-    init(_ hosts: [ShardHost], in surroundings: Surroundings, onRemoved: @escaping @Sendable (ShardID) -> Void = { _ in }) {
-        self.surroundings = surroundings
+    init(_ hosts: [ShardHost], in environment: Environment, onRemoved: @escaping @Sendable (ShardID) -> Void = { _ in }) {
+        self.environment = environment
         self.onRemoved = onRemoved
         state.withLock { $0.set(hosts) }
         for host in hosts { start(host) }
@@ -72,7 +72,7 @@ final class ShardSet: Shards {
     private func start(_ host: ShardHost) {
         state.withLock { state in
             guard !state.isClosed, state.byID[host.id] === host else { return }
-            state.running[ObjectIdentifier(host)] = surroundings.start { await host.run() }
+            state.running[ObjectIdentifier(host)] = environment.start { await host.run() }
         }
     }
 

@@ -12,7 +12,7 @@ final class LeaseRun: Sendable {
 
         /// As if they had not been leased: nobody was told of them.
         func giveBack() {
-            for (place, leased) in leased { place.shard.submit(GiveBack(leased.ids)) { _ in } }
+            for (place, leased) in leased { place.shard.submit(Release(leased.ids)) { _ in } }
         }
     }
 
@@ -71,7 +71,7 @@ final class LeaseRun: Sendable {
         case .giveBack(let tasks, let place):
             // Never refused while the shard serves. If it stops serving, the leases begin anew and expire unheard.
             Probe.unwantedTasksGivenBack.reached()
-            places[place].shard.submit(GiveBack(tasks)) { _ in }
+            places[place].shard.submit(Release(tasks)) { _ in }
         case .letGo:
             let pending = state.withLock { state in
                 state.isLetGo = true

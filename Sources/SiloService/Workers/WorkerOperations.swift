@@ -28,7 +28,7 @@ package struct WorkerOperations: Sendable {
                 return response
             }
             reply.send(answer, onUndelivered: {
-                if case .success(let task) = result { shard.submit(GiveBack([task.id])) { _ in } }
+                if case .success(let task) = result { shard.submit(Release([task.id])) { _ in } }
             })
         }
     }

@@ -11,8 +11,8 @@ public final class Client: Sendable {
     let connections: Connections
     let lanes: Lanes
     /// Of the client's own work.
-    var surroundings: Surroundings { lanes.own }
-    var retry: Retry { Retry(connections: connections, clock: surroundings.clock) }
+    var environment: Environment { lanes.own }
+    var retry: Retry { Retry(connections: connections, clock: environment.clock) }
 
     /// Does not connect before the first call. Servers that make no sense, or contradict the other options, show in the calls: they end
     /// with `.invalidArgument`.
@@ -26,12 +26,12 @@ public final class Client: Sendable {
         }
     }
 
-    /// For simulations and tests: everything runs in `surroundings`.
+    /// For simulations and tests: everything runs in `environment`.
     /// - Parameter connect: makes the way to a server, `host:port`.
     package convenience init(
-        _ options: ClientOptions, in surroundings: Surroundings, connect: @escaping @Sendable (_ address: String) -> any Transport
+        _ options: ClientOptions, in environment: Environment, connect: @escaping @Sendable (_ address: String) -> any Transport
     ) {
-        self.init(options, in: Lanes(surroundings)) { target, _ in connect(target) }
+        self.init(options, in: Lanes(environment)) { target, _ in connect(target) }
     }
 
     init(_ options: ClientOptions, in lanes: Lanes, connect: @escaping Connections.Connect) {
@@ -57,7 +57,7 @@ public final class Client: Sendable {
     /// Stores a job. On return it is durable. A repeated send makes no second job.
     @discardableResult
     public func enqueue(_ job: NewJob) async throws(ClientError) -> JobHandle {
-        let id = job.id ?? UUID.random(from: surroundings.random).text
+        let id = job.id ?? UUID.random(from: environment.random).text
         do throws(Status) {
             _ = try await retry.run(.tenant(job.tenant)) { shard, address, tries throws(Status) in
                 do throws(Status) {
@@ -77,7 +77,7 @@ public final class Client: Sendable {
     /// Stores many jobs, each on its own, in as few writes as there are shards. On return those that succeeded are durable.
     /// - Returns: in the jobs' order.
     public func enqueue(_ jobs: [NewJob]) async throws(ClientError) -> [Result<JobHandle, ClientError>] {
-        let ids = jobs.map { $0.id ?? UUID.random(from: surroundings.random).text }
+        let ids = jobs.map { $0.id ?? UUID.random(from: environment.random).text }
         var results: [Result<JobHandle, ClientError>?] = Array(repeating: nil, count: jobs.count)
         let tenants = Dictionary(grouping: jobs.indices, by: { jobs[$0].tenant.map(Tenant.init) })
         for (tenant, places) in tenants.sorted(by: { $0.value[0] < $1.value[0] }) {

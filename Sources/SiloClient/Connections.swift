@@ -22,7 +22,7 @@ final class Connections: Sendable {
     let options: ClientOptions
     private let state = Mutex(State())
     private let headers: Metadata
-    private let surroundings: Surroundings
+    private let environment: Environment
     private let connect: Connect
     /// Some seed asks for TLS: then no server is spoken to in plain text, however it names itself.
     private let isSecure: Bool
@@ -30,9 +30,9 @@ final class Connections: Sendable {
     private static let askedAtOnceMax = 8
     private static let askedTimeout = Duration.seconds(10)
 
-    init(_ options: ClientOptions, in surroundings: Surroundings, connect: @escaping Connect) {
+    init(_ options: ClientOptions, in environment: Environment, connect: @escaping Connect) {
         self.options = options
-        self.surroundings = surroundings
+        self.environment = environment
         self.connect = connect
         isSecure = options.tls != nil || options.servers.contains { (try? ServerAddress($0))?.isSecure == true }
         var headers = Metadata()
@@ -48,7 +48,7 @@ final class Connections: Sendable {
         do throws(ServerAddress.Mistake) {
             let address = try ServerAddress(text)
             let tls = try tls(of: address, isSeed: options.servers.contains(text))
-            let now = surroundings.clock.steady
+            let now = environment.clock.steady
             return state.withLock { state in
                 if let link = state.links[address.target] { return (address.target, link) }
                 let link = Link(connect(address.target, tls), now: now)
@@ -76,13 +76,13 @@ final class Connections: Sendable {
         _ method: Method<Request, Response>, _ request: Request, at address: String, timeout: Duration?
     ) async throws(Status) -> Response {
         let (target, link) = try link(to: address)
-        let begun = surroundings.clock.steady
+        let begun = environment.clock.steady
         let bytes: [UInt8]
         do throws(Status) {
             bytes = try await link.transport.unary(method.path, request.serializedBytes(), metadata: headers, timeout: timeout)
-            link.note(nil, at: surroundings.clock.steady)
+            link.note(nil, at: environment.clock.steady)
         } catch {
-            link.note(error, at: surroundings.clock.steady)
+            link.note(error, at: environment.clock.steady)
             if error.code == .deadlineExceeded { leave(link, to: target, silentSince: begun) }
             throw error
         }
@@ -143,7 +143,7 @@ final class Connections: Sendable {
             let known = state.topology?.addresses ?? []
             let all = known + options.servers.filter { !known.contains($0) }
             // Ends with the calls; it is not cancelled with one of those who wait for it.
-            let refreshing = surroundings.start { await self.ask(all) }
+            let refreshing = environment.start { await self.ask(all) }
             state.refreshing = refreshing
             return refreshing
         }

@@ -61,7 +61,7 @@ public struct JobHandle: Sendable {
 
     /// Waits until the job has ended, looking every `interval`. Throws `.timedOut` after `timeout`; nil waits for ever.
     public func awaitResult(every interval: Duration = .milliseconds(500), timeout: Duration? = nil) async throws(ClientError) -> JobResult {
-        let clock = client.surroundings.clock
+        let clock = client.environment.clock
         let begun = clock.steady
         while true {
             do throws(ClientError) {

@@ -28,12 +28,12 @@ public final class Node: Sendable {
 
     /// Reaches the rate limiter, opens every shard, then the port. Throws what keeps it from starting.
     public static func start(
-        _ settings: NodeSettings, in surroundings: Surroundings = .server, logger: Logger
+        _ settings: NodeSettings, in environment: Environment = .server, logger: Logger
     ) async throws -> Node {
         // Before anything is opened: in a bucket, opening takes the shards from whoever serves them.
         try check(settings.address)
-        let begun = surroundings.clock.steady
-        let limiter = try await connectLimiter(settings.gubernator, clock: surroundings.clock, logger: logger)
+        let begun = environment.clock.steady
+        let limiter = try await connectLimiter(settings.gubernator, clock: environment.clock, logger: logger)
         var settings = settings
         if let gubernator = settings.gubernator?.bounded {
             // No answer comes later than that, even from a slow machine.
@@ -41,7 +41,7 @@ public final class Node: Sendable {
                 gubernator.connectTimeoutMilliseconds + gubernator.requestTimeoutMilliseconds + gubernator.coalesceMilliseconds
             )
         }
-        let core = try await openCore(settings, in: surroundings, limiter: limiter, logger: logger)
+        let core = try await openCore(settings, in: environment, limiter: limiter, logger: logger)
 
         let server = Server(ServerOptions(
             settings, shards: core.shards.hosts.count, memoryBytes: MachineMemory.bytes, logger: logger.part("grpc")
@@ -58,7 +58,7 @@ public final class Node: Sendable {
             logger.warnOfAccess(settings, advertised)
             logger.info("server started", [
                 "grpc": .init(address), "advertised": .init(advertised.text), "data": .init(settings.data),
-                "shards": .init(core.shards.hosts.count), "start_ms": .init(Int(surroundings.clock.steady - begun)),
+                "shards": .init(core.shards.hosts.count), "start_ms": .init(Int(environment.clock.steady - begun)),
             ])
             return Node(core, limiter: limiter, server: server, drainTime: settings.drain, address: address, logger: logger)
         } catch {
@@ -69,7 +69,7 @@ public final class Node: Sendable {
 
     /// Opens what the settings name: the shard map, then the shards.
     private static func openCore(
-        _ settings: NodeSettings, in surroundings: Surroundings, limiter: GubernatorLimiter?, logger: Logger
+        _ settings: NodeSettings, in environment: Environment, limiter: GubernatorLimiter?, logger: Logger
     ) async throws -> NodeCore {
         logger.info("opening", ["data": .init(settings.data)])
         let location = try DataLocation(settings.data)
@@ -78,13 +78,13 @@ public final class Node: Sendable {
         }
         var storage = SlateStorage(location, settings.storage, logger: logger.part("storage"))
         StorageLog.forgetTrouble()
-        let waiting = Waiting("the shard map", logger, in: surroundings) { [settings.data] } trouble: { StorageLog.trouble }
+        let waiting = Waiting("the shard map", logger, in: environment) { [settings.data] } trouble: { StorageLog.trouble }
         defer { waiting.end() }
-        let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: surroundings.random)
+        let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: environment.random)
         waiting.end()
         storage.shareCache(settings.cacheBytes, among: map.entries.count)
         return await NodeCore.open(
-            map, in: storage, settings, location: location, surroundings: surroundings, rateLimiter: limiter, logger: logger
+            map, in: storage, settings, location: location, environment: environment, rateLimiter: limiter, logger: logger
         )
     }
 

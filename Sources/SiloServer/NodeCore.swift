@@ -25,28 +25,28 @@ package final class NodeCore: Sendable {
     let shards: ShardSet
     let health: Health
     let identity: NodeIdentity
-    private let surroundings: Surroundings
+    private let environment: Environment
     private let logger: Logger
     /// Opens the shards, and opens them anew whenever they stop; ends when all are closed.
     private let running: Task<Void, Never>
 
     private init(
-        _ shards: ShardSet, _ health: Health, _ settings: NodeSettings, location: DataLocation?, surroundings: Surroundings,
+        _ shards: ShardSet, _ health: Health, _ settings: NodeSettings, location: DataLocation?, environment: Environment,
         logger: Logger
     ) {
         self.shards = shards
         self.health = health
-        self.surroundings = surroundings
+        self.environment = environment
         self.logger = logger
-        let identity = NodeIdentity(id: UUID.random(from: surroundings.random).text)
+        let identity = NodeIdentity(id: UUID.random(from: environment.random).text)
         self.identity = identity
         let callers = Callers(token: settings.authToken)
         let tenancy = Tenancy(isEnabled: settings.tenancy)
-        var methods = MethodTable(in: surroundings)
+        var methods = MethodTable(in: environment)
         JobMethods(shards: shards, tenancy: tenancy).register(on: &methods, for: callers)
         LimitMethods(shards: shards, tenancy: tenancy).register(on: &methods, for: callers)
         WorkerMethods(
-            shards: shards, tenancy: tenancy, random: surroundings.random, leaseMilliseconds: settings.engine.leaseMilliseconds,
+            shards: shards, tenancy: tenancy, random: environment.random, leaseMilliseconds: settings.engine.leaseMilliseconds,
             isDevelopment: settings.isDevelopment
         ).register(on: &methods, for: callers)
         AdminMethods(
@@ -55,7 +55,7 @@ package final class NodeCore: Sendable {
         ).register(on: &methods, for: callers)
         health.register(on: &methods)
         self.methods = methods
-        running = surroundings.start {
+        running = environment.start {
             await withTaskGroup { group in
                 for host in shards.hosts { group.addTask { await host.run() } }
             }
@@ -69,19 +69,19 @@ package final class NodeCore: Sendable {
     ///   - events: whoever is told what a shard does.
     static func open(
         _ map: ShardMap, in storage: any NodeStorage, _ settings: NodeSettings, location: DataLocation?,
-        surroundings: Surroundings, rateLimiter: (any RateLimiter)? = nil, logger: Logger,
+        environment: Environment, rateLimiter: (any RateLimiter)? = nil, logger: Logger,
         events: @Sendable (ShardID) -> any EngineEvents = { _ in NoEvents() }
     ) async -> NodeCore {
         let budgets = MemoryBudgets(settings.engine)
         let health = Health(map.entries.map(\.id))
         let shards = ShardSet(map.entries.map { entry in
             ShardHost(
-                entry, in: storage, settings: settings.engine, surroundings: surroundings, rateLimiter: rateLimiter,
+                entry, in: storage, settings: settings.engine, environment: environment, rateLimiter: rateLimiter,
                 budgets: budgets, logger: logger.part("shard"), events: events(entry.id), onChange: { health.update(entry.id, serves: $0) }
             )
         })
-        let core = NodeCore(shards, health, settings, location: location, surroundings: surroundings, logger: logger)
-        let waiting = Waiting("shards to open", logger, in: surroundings) {
+        let core = NodeCore(shards, health, settings, location: location, environment: environment, logger: logger)
+        let waiting = Waiting("shards to open", logger, in: environment) {
             shards.hosts.filter { !$0.wasTried }.map(\.id.description)
         } trouble: {
             StorageLog.trouble
@@ -93,13 +93,13 @@ package final class NodeCore: Sendable {
 
     /// Opens what is in `storage`, whatever that is, for clients that find it at `address`.
     package static func open(
-        in storage: any NodeStorage, _ settings: NodeSettings, address: String, surroundings: Surroundings,
+        in storage: any NodeStorage, _ settings: NodeSettings, address: String, environment: Environment,
         rateLimiter: (any RateLimiter)? = nil, logger: Logger,
         events: @Sendable (ShardID) -> any EngineEvents = { _ in NoEvents() }
     ) async throws -> NodeCore {
-        let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: surroundings.random)
+        let map = try await ShardMap.open(in: storage, count: settings.newShardCount, random: environment.random)
         let core = await open(
-            map, in: storage, settings, location: nil, surroundings: surroundings, rateLimiter: rateLimiter, logger: logger,
+            map, in: storage, settings, location: nil, environment: environment, rateLimiter: rateLimiter, logger: logger,
             events: events
         )
         core.identity.address = address
@@ -117,15 +117,15 @@ package final class NodeCore: Sendable {
     /// Makes everything durable and closes the shards. What does not close in time is left: the process is about to end, and what
     /// was acknowledged is durable.
     package func close() async {
-        let closing = surroundings.start { [shards, running] in
+        let closing = environment.start { [shards, running] in
             await withTaskGroup { group in
                 for host in shards.hosts { group.addTask { await host.close() } }
             }
             await running.value
         }
-        let bell = Bell(in: surroundings)
+        let bell = Bell(in: environment)
         // Ends with `closing`.
-        surroundings.start {
+        environment.start {
             await closing.value
             bell.ring()
         }

@@ -37,7 +37,7 @@ package final class SimulatedNode: Sendable {
     ) async throws -> SimulatedNode {
         let mount = disk.mount(clock ?? world.clock)
         let core = try await NodeCore.open(
-            in: mount, settings, address: address, surroundings: world.surroundings(clock ?? world.clock),
+            in: mount, settings, address: address, environment: world.environment(clock ?? world.clock),
             rateLimiter: rateLimiter, logger: world.logger, events: events
         )
         world.wire.serve(core.methods, at: address)
@@ -49,7 +49,7 @@ package final class SimulatedNode: Sendable {
         world.wire.stop(at: address)
         mount.crash()
         // Nothing that it still does has an effect; this only ends its tasks.
-        world.surroundings.start { [core] in await core.close() }
+        world.environment.start { [core] in await core.close() }
     }
 
     /// Stops as the production node does: takes no more calls, lets those that run end, and closes its shards.

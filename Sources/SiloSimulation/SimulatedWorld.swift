@@ -17,7 +17,7 @@ package final class SimulatedWorld: Sendable {
     package let clock: SimulatedClock
     package let executor: SeededExecutor
     /// What production code gets.
-    package let surroundings: Surroundings
+    package let environment: Environment
     /// For the simulation's own choices.
     package let random: SeededRandom
     package let trace: Trace
@@ -32,7 +32,7 @@ package final class SimulatedWorld: Sendable {
         let seeds = SeededRandom(seed: seed)
         clock = SimulatedClock(seed: seeds.next())
         executor = SeededExecutor(seed: seeds.next(), clock: clock)
-        surroundings = Surroundings(clock: clock, random: SeededRandom(seed: seeds.next()), executor: executor)
+        environment = Environment(clock: clock, random: SeededRandom(seed: seeds.next()), executor: executor)
         random = SeededRandom(seed: seeds.next())
         let trace = Trace(clock, keeping: extent)
         self.trace = trace
@@ -44,8 +44,8 @@ package final class SimulatedWorld: Sendable {
     }
 
     /// What production code gets that runs on a machine with this clock.
-    package func surroundings(_ clock: any Clock) -> Surroundings {
-        Surroundings(clock: clock, random: surroundings.random, executor: executor)
+    package func environment(_ clock: any Clock) -> Environment {
+        Environment(clock: clock, random: environment.random, executor: executor)
     }
 
     /// Runs `body` and everything that it starts, on this thread.
@@ -62,6 +62,6 @@ package final class SimulatedWorld: Sendable {
     ) -> Client {
         var options = ClientOptions(servers: servers)
         change(&options)
-        return Client(options, in: surroundings) { [wire] address in wire.transport(to: address, for: caller) }
+        return Client(options, in: environment) { [wire] address in wire.transport(to: address, for: caller) }
     }
 }

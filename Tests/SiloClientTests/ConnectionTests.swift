@@ -32,7 +32,7 @@ import Testing
             options.tls = tls
             options.token = "secret"
             let ways = Mutex<[String: Bool]>([:])
-            let client = Client(options, in: Lanes(server.surroundings)) { target, tls in
+            let client = Client(options, in: Lanes(server.environment)) { target, tls in
                 ways.withLock { $0[target] = tls != nil }
                 return server.connect(target)
             }

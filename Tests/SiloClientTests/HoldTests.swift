@@ -184,7 +184,7 @@ import Testing
             server.give("t")
             let ended = Box<Timestamp>()
             let worker = Worker(server.client(), group: "g", handler: Self.endless(server, ended))
-            let running = server.surroundings.start { await worker.run() }
+            let running = server.environment.start { await worker.run() }
             while worker.runningTasks == 0 { try await server.clock.sleep(milliseconds: 1) }
             let begun = server.clock.steady
             running.cancel()

@@ -32,11 +32,11 @@ final class ScriptedServer: Sendable {
     static let shard = "00000000-0000-0000-0000-000000000001"
     private let state = Mutex(State())
     let clock: SimulatedClock
-    let surroundings: Surroundings
+    let environment: Environment
 
-    init(_ clock: SimulatedClock, _ surroundings: Surroundings) {
+    init(_ clock: SimulatedClock, _ environment: Environment) {
         self.clock = clock
-        self.surroundings = surroundings
+        self.environment = environment
     }
 
     /// Runs a test on simulated time, which jumps whenever everybody waits.
@@ -45,14 +45,14 @@ final class ScriptedServer: Sendable {
     ) throws -> Value {
         let clock = SimulatedClock(seed: seed)
         let executor = SeededExecutor(seed: seed, clock: clock)
-        let surroundings = Surroundings(clock: clock, random: SeededRandom(seed: seed), executor: executor)
-        return try executor.run(timeMax: 3_600_000) { try await body(ScriptedServer(clock, surroundings)) }
+        let environment = Environment(clock: clock, random: SeededRandom(seed: seed), executor: executor)
+        return try executor.run(timeMax: 3_600_000) { try await body(ScriptedServer(clock, environment)) }
     }
 
     func client(_ change: (inout ClientOptions) -> Void = { _ in }) -> Client {
         var options = ClientOptions(servers: ["a:1"])
         change(&options)
-        return Client(options, in: surroundings) { address in self.connect(address) }
+        return Client(options, in: environment) { address in self.connect(address) }
     }
 
     func connect(_ address: String) -> any Transport {

@@ -91,16 +91,16 @@ private func withHost(
 ) throws {
     let clock = SimulatedClock(seed: 1)
     let executor = SeededExecutor(seed: 1, clock: clock)
-    let surroundings = Surroundings(clock: clock, random: SeededRandom(seed: 1), executor: executor)
+    let environment = Environment(clock: clock, random: SeededRandom(seed: 1), executor: executor)
     let lines = Mutex<[String]>.Box()
     let logger = Logger("shard") { line in lines.value.withLock { $0.append(line) } }
     try executor.run(timeMax: 24 * 3_600_000) {
         let host = ShardHost(
             ShardMap.Entry(id: ShardID(.random(from: SeededRandom(seed: 2))), range: ShardRange(start: nil, end: nil)),
-            in: storage, settings: EngineSettings(), surroundings: surroundings, rateLimiter: nil,
+            in: storage, settings: EngineSettings(), environment: environment, rateLimiter: nil,
             budgets: MemoryBudgets(EngineSettings()), logger: logger, onChange: { _ in }
         )
-        let running = surroundings.start { await host.run() }
+        let running = environment.start { await host.run() }
         try await body(host, storage, clock, lines)
         await host.close()
         await running.value

@@ -36,7 +36,7 @@ private final class SmallService: Sendable {
 
     private func live() async throws -> [JobResult] {
         let node = try await start()
-        let next = world.surroundings.start { [self] in
+        let next = world.environment.start { [self] in
             await world.clock.pause(microseconds: world.random.number(in: 100_000...3_000_000))
             node.kill()
             await world.clock.pause(microseconds: world.random.number(in: 0...5_000_000))
@@ -44,7 +44,7 @@ private final class SmallService: Sendable {
         }
         let client = world.client(Self.address) { $0.timeout = .seconds(5) }
         let workers = (1...3).map { worker(client, "worker \($0)") }
-        let running = workers.map { worker in world.surroundings.start { await worker.run() } }
+        let running = workers.map { worker in world.environment.start { await worker.run() } }
 
         let handles = await withTaskGroup(of: JobHandle?.self) { group in
             for number in 0..<Self.jobCount { group.addTask { await self.enqueue(number, client) } }

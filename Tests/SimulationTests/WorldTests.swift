@@ -32,7 +32,7 @@ import Testing
         let world = SimulatedWorld(seed: 1)
         let begun = world.clock.now
         try world.run {
-            let sleeper = world.surroundings.start { try? await world.clock.sleep(milliseconds: 1000) }
+            let sleeper = world.environment.start { try? await world.clock.sleep(milliseconds: 1000) }
             await world.clock.pause(microseconds: 5000)
             sleeper.cancel()
             await sleeper.value
@@ -186,7 +186,7 @@ import Testing
                         names.add(name)
                         return .succeeded(.empty)
                     }
-                    return (worker, world.surroundings.start { await worker.run() })
+                    return (worker, world.environment.start { await worker.run() })
                 }
                 let (_, gone) = work("gone")
                 await world.clock.pause(microseconds: 100_000)

@@ -26,7 +26,7 @@ final class LeaseKeeper: Sendable {
         self.tell = tell
     }
 
-    private var clock: any Clock { client.surroundings.clock }
+    private var clock: any Clock { client.environment.clock }
 
     /// In the order of their tasks' ids.
     private var executions: [Execution] {
@@ -84,7 +84,7 @@ final class LeaseKeeper: Sendable {
             client.connections.suspect(client.connections.address(of: execution.lease.shard), silentSince: since)
         }
         // Ends with its call; a late answer to a task that is over does nothing.
-        if due.beats { client.surroundings.start { await self.beat(execution, sent: now) } }
+        if due.beats { client.environment.start { await self.beat(execution, sent: now) } }
         return due.next
     }
 

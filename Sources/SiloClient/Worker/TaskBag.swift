@@ -8,11 +8,11 @@ final class TaskBag: Sendable {
         var last = 0
         var isCancelled = false
     }
-    private let surroundings: Surroundings
+    private let environment: Environment
     private let state = Mutex(State())
 
-    init(_ surroundings: Surroundings) {
-        self.surroundings = surroundings
+    init(_ environment: Environment) {
+        self.environment = environment
     }
 
     func start(_ body: @escaping @Sendable () async -> Void) {
@@ -20,7 +20,7 @@ final class TaskBag: Sendable {
             state.last += 1
             let number = state.last
             // It cannot end before it is kept: that takes the lock.
-            let task = surroundings.start {
+            let task = environment.start {
                 await body()
                 self.state.withLock { $0.tasks[number] = nil }
             }

@@ -2,15 +2,15 @@ import SiloCore
 
 /// Passes errors on to the application's `onError` on a thread where it may block. When it does for long, further errors are dropped.
 final class Teller: Sendable {
-    private let surroundings: Surroundings
+    private let environment: Environment
     private let onError: @Sendable (WorkerError) -> Void
     /// Errors that the application has not heard to the end.
     private let waiting = Slots(.max)
     private static let waitingMax = 1000
 
-    /// - Parameter surroundings: where the application's function runs.
-    init(_ surroundings: Surroundings, _ onError: @escaping @Sendable (WorkerError) -> Void) {
-        self.surroundings = surroundings
+    /// - Parameter environment: where the application's function runs.
+    init(_ environment: Environment, _ onError: @escaping @Sendable (WorkerError) -> Void) {
+        self.environment = environment
         self.onError = onError
     }
 
@@ -18,7 +18,7 @@ final class Teller: Sendable {
         guard waiting.takenCount < Self.waitingMax else { return }
         waiting.take()
         // Ends with the application's function.
-        surroundings.start { [self] in
+        environment.start { [self] in
             onError(error)
             waiting.free()
         }
@@ -26,7 +26,7 @@ final class Teller: Sendable {
 
     /// Returns when the application has heard everything, or when it takes longer than that.
     /// - Parameter waiter: where to wait, for the application may block where it is told.
-    func drained(within limit: Duration, in waiter: Surroundings) async {
+    func drained(within limit: Duration, in waiter: Environment) async {
         let limit = waiter.start { try? await waiter.clock.sleep(milliseconds: limit.milliseconds) }
         waiter.start { [waiting] in
             await waiting.drained()

@@ -9,8 +9,8 @@ final class WorkLoad: Sendable {
     /// The sending of outcomes.
     let outcomes: TaskBag
 
-    init(_ surroundings: Surroundings) {
-        outcomes = TaskBag(surroundings)
+    init(_ environment: Environment) {
+        outcomes = TaskBag(environment)
     }
 
     func begin() {

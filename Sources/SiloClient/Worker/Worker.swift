@@ -49,13 +49,13 @@ public final class Worker: Sendable {
         self.group = group
         self.options = options
         self.handler = handler
-        let random = UUID.random(from: client.surroundings.random).text.prefix(8)
+        let random = UUID.random(from: client.environment.random).text.prefix(8)
         id = options.id ?? "\(ProcessInfo.processInfo.hostName)-\(ProcessInfo.processInfo.processIdentifier)-\(random)"
         slots = Slots(max(1, options.concurrency))
         let teller = Teller(client.lanes.callbacks, options.onError)
         self.teller = teller
         tell = { teller.tell($0) }
-        load = WorkLoad(client.surroundings)
+        load = WorkLoad(client.environment)
         reporter = Reporter(client, sending: load.outcomes)
         leases = LeaseKeeper(client, workerID: id, every: options.heartbeatInterval, tell: tell)
         refresher = Refresher(client, leases, load, refresh, tell: tell)
@@ -63,10 +63,10 @@ public final class Worker: Sendable {
 
     /// Works until the worker is stopped. Cancelling the task that runs it stops it at once: what it holds is given up.
     public func run() async {
-        let poll = surroundings.start { await self.poll() }
+        let poll = environment.start { await self.poll() }
         await withTaskCancellationHandler {
             // On the client's own thread: the caller's may be taken by handlers.
-            await surroundings.start { await self.work(until: poll) }.value
+            await environment.start { await self.work(until: poll) }.value
         } onCancel: {
             stop()
             poll.cancel()
@@ -85,17 +85,17 @@ public final class Worker: Sendable {
     /// Tasks in hand: those whose handlers run, and those whose outcomes no server has taken yet.
     public var runningTasks: Int { slots.takenCount }
 
-    private var surroundings: Surroundings { client.surroundings }
-    private var clock: any Clock { surroundings.clock }
+    private var environment: Environment { client.environment }
+    private var clock: any Clock { environment.clock }
     private var isStopping: Bool { stopping.load(ordering: .sequentiallyConsistent) }
 
     private func pause(_ duration: Duration) async { try? await clock.sleep(milliseconds: max(1, duration.milliseconds)) }
 
     private func work(until poll: Task<Void, Never>) async {
-        let keeping = surroundings.start { await self.leases.run() }
+        let keeping = environment.start { await self.leases.run() }
         await poll.value
         await load.handlersDrained()
-        let giveUp = surroundings.start {
+        let giveUp = environment.start {
             do { try await self.clock.sleep(milliseconds: self.options.outcomePatience.milliseconds) } catch { return }
             self.load.outcomes.cancelAll()
         }
@@ -103,7 +103,7 @@ public final class Worker: Sendable {
         giveUp.cancel()
         keeping.cancel()
         await keeping.value
-        await teller.drained(within: .seconds(5), in: surroundings)
+        await teller.drained(within: .seconds(5), in: environment)
     }
 
     // MARK: Work
@@ -157,7 +157,7 @@ public final class Worker: Sendable {
         load.begin()
         let execution = leases.begin(Lease(task), asked: asked)
         // Ends by itself; `run` waits for it.
-        surroundings.start { [self] in
+        environment.start { [self] in
             await execution.confirmed()
             let outcome = await outcome(of: task, execution)
             execution.settle()

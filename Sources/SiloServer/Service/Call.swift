@@ -60,9 +60,9 @@ extension MethodTable {
         _ method: Method<Request, Response>, for callers: Callers,
         _ handler: @escaping @Sendable (Request) async throws -> Response
     ) {
-        serve(method, for: callers) { [surroundings] (request: Request, call: Call<Response>) in
+        serve(method, for: callers) { [environment] (request: Request, call: Call<Response>) in
             // Bound to the call: it ends by answering it.
-            surroundings.start {
+            environment.start {
                 do { call.answer(try await handler(request)) } catch { call.fail(error) }
             }
         }

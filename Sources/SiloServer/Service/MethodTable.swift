@@ -36,10 +36,10 @@ package struct MethodTable: Sendable {
     }
     private var entries: [String: Entry] = [:]
     /// Of the methods that wait.
-    let surroundings: Surroundings
+    let environment: Environment
 
-    init(in surroundings: Surroundings) {
-        self.surroundings = surroundings
+    init(in environment: Environment) {
+        self.environment = environment
     }
 
     /// For the parameters see `Server.register`.

@@ -16,10 +16,10 @@ final class Bell: Sendable {
         }
     }
     private let state = Mutex(State())
-    private let surroundings: Surroundings
+    private let environment: Environment
 
-    init(in surroundings: Surroundings) {
-        self.surroundings = surroundings
+    init(in environment: Environment) {
+        self.environment = environment
     }
 
     func ring() {
@@ -39,8 +39,8 @@ final class Bell: Sendable {
             return state.turn
         }
         // Awaited below, once it is of no use any more.
-        let alarm = surroundings.start { [self, surroundings] in
-            guard (try? await surroundings.clock.sleep(milliseconds: milliseconds)) != nil else { return }
+        let alarm = environment.start { [self, environment] in
+            guard (try? await environment.clock.sleep(milliseconds: milliseconds)) != nil else { return }
             timeIsUp(for: turn)
         }
         let hasRung = await withCheckedContinuation { continuation in

@@ -46,7 +46,7 @@ final class ShardHost: Sendable {
     let range: ShardRange
     private let storage: any NodeStorage
     private let settings: EngineSettings
-    private let surroundings: Surroundings
+    private let environment: Environment
     private let rateLimiter: (any RateLimiter)?
     private let budgets: MemoryBudgets
     private let events: any EngineEvents
@@ -57,7 +57,7 @@ final class ShardHost: Sendable {
 
     /// - Parameter onChange: is told whether the shard serves, whenever that may have changed. It must not call back.
     init(
-        _ entry: ShardMap.Entry, in storage: any NodeStorage, settings: EngineSettings, surroundings: Surroundings,
+        _ entry: ShardMap.Entry, in storage: any NodeStorage, settings: EngineSettings, environment: Environment,
         rateLimiter: (any RateLimiter)?, budgets: MemoryBudgets, logger: Logger, events: any EngineEvents = NoEvents(),
         onChange: @escaping @Sendable (_ serves: Bool) -> Void
     ) {
@@ -65,16 +65,16 @@ final class ShardHost: Sendable {
         range = entry.range
         self.storage = storage
         self.settings = settings
-        self.surroundings = surroundings
+        self.environment = environment
         self.rateLimiter = rateLimiter
         self.budgets = budgets
         self.logger = logger
         self.events = events
         self.onChange = onChange
-        bell = Bell(in: surroundings)
+        bell = Bell(in: environment)
     }
 
-    var clock: any Clock { surroundings.clock }
+    var clock: any Clock { environment.clock }
 
     // MARK: What others ask
 
@@ -132,7 +132,7 @@ final class ShardHost: Sendable {
                 life.isToBeErased = true
                 life.waitingForReset.append(continuation)
                 // `run` awaits its end.
-                if case .serving(let shard, _) = life.state { life.closing = surroundings.start { try? await shard.close() } }
+                if case .serving(let shard, _) = life.state { life.closing = environment.start { try? await shard.close() } }
                 set(.opening("reset in progress"), &life)
                 return false
             }
@@ -193,7 +193,7 @@ final class ShardHost: Sendable {
                 return
             }
             let shard = try await Shard.open(
-                store, settings: settings, clock: clock, random: surroundings.random, executor: surroundings.executor,
+                store, settings: settings, clock: clock, random: environment.random, executor: environment.executor,
                 rateLimiter: rateLimiter, budgets: budgets, events: LoggedEvents(of: id, logger, events),
                 onAudit: { [logger, id] in Self.tell($0, of: id, logger) }
             )
@@ -204,7 +204,7 @@ final class ShardHost: Sendable {
             ])
             life.withLock { $0.servesSince = clock.steady }
             tried(nil)
-            let tending = surroundings.start { [storage, id] in await storage.tend(id.description, store) }
+            let tending = environment.start { [storage, id] in await storage.tend(id.description, store) }
             let failure = await shard.untilStopped()
             tending.cancel()
             if let failure { throw failure }

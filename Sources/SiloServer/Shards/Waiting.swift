@@ -13,17 +13,17 @@ struct Waiting {
     ///   - details: what is left to come.
     ///   - trouble: what went wrong so far.
     init(
-        _ what: String, _ logger: Logger, in surroundings: Surroundings, details: @escaping @Sendable () -> [String],
+        _ what: String, _ logger: Logger, in environment: Environment, details: @escaping @Sendable () -> [String],
         trouble: @escaping @Sendable () -> String?
     ) {
         // Ended by `end`.
-        telling = surroundings.start {
-            let begun = surroundings.clock.steady
+        telling = environment.start {
+            let begun = environment.clock.steady
             var pause = Self.firstMilliseconds
-            while (try? await surroundings.clock.sleep(milliseconds: pause)) != nil {
+            while (try? await environment.clock.sleep(milliseconds: pause)) != nil {
                 let trouble = trouble()
                 logger.log(trouble == nil ? .info : .warn, "waiting for \(what)", [
-                    "seconds": .init(Int((surroundings.clock.steady - begun) / 1000)),
+                    "seconds": .init(Int((environment.clock.steady - begun) / 1000)),
                     "for": .init(details().joined(separator: " ")), "trouble": .init(trouble ?? "none"),
                 ])
                 pause = Self.laterMilliseconds

@@ -1,6 +1,6 @@
 /// What the parts of a process are given of the world: time, chance, and where their tasks run. Made once in `main`; a
 /// simulation makes one in which all three follow from a seed.
-public struct Surroundings: Sendable {
+public struct Environment: Sendable {
     public let clock: any Clock
     public let random: any RandomSource
     /// Nil: Swift's shared pool.
@@ -13,11 +13,11 @@ public struct Surroundings: Sendable {
     }
 
     /// The system's time and chance.
-    public static var system: Surroundings { Surroundings(clock: SystemClock(), random: SystemRandom()) }
+    public static var system: Environment { Environment(clock: SystemClock(), random: SystemRandom()) }
 
     /// The same for a server, which judges others by the time that passes and must know when it was away itself.
-    public static var server: Surroundings {
-        Surroundings(clock: SystemClock(noticesAbsence: true), random: SystemRandom())
+    public static var server: Environment {
+        Environment(clock: SystemClock(noticesAbsence: true), random: SystemRandom())
     }
 
     /// Starts a task that nobody's scope awaits. Child tasks need no help: they run where their parent does.

@@ -317,7 +317,7 @@ import Testing
     func givenBack() async throws {
         let bench = try await bench(2, floating("f", 1))
         let first = try await bench.leased(5)
-        try await bench.shard.run(GiveBack(first.ids))
+        try await bench.shard.run(Release(first.ids))
         #expect(try await refusal { try await bench.report(first.refreshes[0], .success(newMax: 5)) } == .leaseNotFound)
         let again = try await bench.leased(5, worker: "other")
         #expect(again.tasks.map(\.job.id) == ["100"])

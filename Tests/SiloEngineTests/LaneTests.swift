@@ -129,7 +129,7 @@ import Testing
         let kept = Log()
         kept.submit("beat", Heartbeat(tenant: Bench.tenant, task: tasks[0].id, worker: "w"), to: bench)
         kept.submit("report", ReportOutcome(tenant: Bench.tenant, task: tasks[1].id, outcome: .success(result: [])), to: bench)
-        kept.submit("back", GiveBack([tasks[2].id]), to: bench)
+        kept.submit("back", Release([tasks[2].id]), to: bench)
         bench.store.set { $0.holdReads = false }
         try await eventually("they are done") { kept.all.count == 3 }
         #expect(kept.all.sorted() == ["back ok", "beat ok", "report ok"])

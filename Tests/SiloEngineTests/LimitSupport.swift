@@ -166,7 +166,7 @@ extension Bench {
     @discardableResult
     func resume(_ target: PauseTarget) async throws -> Bool { try await shard.run(Resume(target)) }
     func dropHolders(_ tenant: Tenant = Bench.tenant) async throws -> UInt64 { try await shard.run(DropHolders(tenant: tenant)) }
-    func giveBack(_ tasks: [LeasedTask]) async throws { try await shard.run(GiveBack(tasks.map(\.id))) }
+    func giveBack(_ tasks: [LeasedTask]) async throws { try await shard.run(Release(tasks.map(\.id))) }
 
     /// Reports all as succeeded, in one command.
     func succeed(_ tasks: [LeasedTask]) async throws {

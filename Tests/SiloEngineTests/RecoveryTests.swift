@@ -72,7 +72,7 @@ import Testing
         let steps: [(Bench) async throws -> Void] = [
             { try await $0.fail($0.leaseOne()) },
             { try await $0.expedite("a") },
-            { try await $0.shard.run(GiveBack([$0.leaseOne().id])) },
+            { try await $0.shard.run(Release([$0.leaseOne().id])) },
             { try await $0.cancel("a") },
             { try await $0.restart("a") },
             { _ = try await $0.leaseJob("a") },

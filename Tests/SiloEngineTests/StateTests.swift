@@ -121,7 +121,7 @@ enum Stage: CaseIterable, Sendable {
             #expect(try await bench.attempts("a") == ended, "J5")
             let task = try await bench.leaseJob("a")
             #expect(task.attempt == UInt32(ended.count) + 1, "J11 J26")
-            try await bench.shard.run(GiveBack([task.id]))
+            try await bench.shard.run(Release([task.id]))
         }
     }
 
@@ -147,7 +147,7 @@ enum Stage: CaseIterable, Sendable {
             #expect(again == .jobRefused(.expedite, JobID("a"), reason: "task is already ready to run (not future-scheduled)", .scheduled))
             let task = try await bench.leaseOne()
             #expect(task.attempt == attempt)
-            try await bench.shard.run(GiveBack([task.id]))
+            try await bench.shard.run(Release([task.id]))
         }
     }
 

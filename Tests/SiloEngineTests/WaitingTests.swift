@@ -112,7 +112,7 @@ final class Answers: Sendable {
         try await bench.enqueue("b", after: -1)
         let task = try await bench.leaseOne()
         try await answers.wait("bob", bench)
-        try await bench.shard.run(GiveBack([task.id]))
+        try await bench.shard.run(Release([task.id]))
         try await answers.expect(["ann: a", "bob: b"])
         try await bench.enqueue("c")
         try await bench.fail(bench.leaseOne())

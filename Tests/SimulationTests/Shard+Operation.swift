@@ -18,7 +18,7 @@ extension Shard {
             submit(Heartbeat(tenant: tenant, task: task, worker: worker)) { completion($0.answer { .cancelledAt($0) }) }
         case .report(let tenant, let task, let kind):
             submit(ReportOutcome(tenant: tenant, task: task, outcome: kind.outcome)) { completion($0.answer { .done }) }
-        case .giveBack(let tasks): submit(GiveBack(tasks)) { completion($0.answer { .done }) }
+        case .giveBack(let tasks): submit(Release(tasks)) { completion($0.answer { .done }) }
         case .cancel(let key): submit(Cancel(tenant: key.tenant, id: key.id)) { completion($0.answer { .done }) }
         case .restart(let key): submit(Restart(tenant: key.tenant, id: key.id)) { completion($0.answer { .done }) }
         case .expedite(let key): submit(Expedite(tenant: key.tenant, id: key.id)) { completion($0.answer { .done }) }

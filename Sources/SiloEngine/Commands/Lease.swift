@@ -43,7 +43,7 @@ public struct Leased: Sendable {
     public init() {}
 
     public var isEmpty: Bool { tasks.isEmpty && refreshes.isEmpty }
-    /// What `GiveBack` takes.
+    /// What `Release` takes.
     public var ids: [TaskID] { tasks.map(\.id) + refreshes.map(\.id) }
 }
 

@@ -31,7 +31,7 @@ final class LeaseSweep: Sendable {
                     shards.append((shard, [id]))
                 }
             }
-            for (shard, ids) in shards { shard.submit(GiveBack(ids)) { _ in } }
+            for (shard, ids) in shards { shard.submit(Release(ids)) { _ in } }
         }
 
         fileprivate var answerBytes: Int {
@@ -152,7 +152,7 @@ final class LeaseSweep: Sendable {
         // Never refused while the shard serves. If it stops serving, the leases begin anew and expire unheard.
         if !unwanted.isEmpty {
             Probe.unwantedTasksGivenBack.reached()
-            shard.submit(GiveBack(unwanted.ids)) { _ in }
+            shard.submit(Release(unwanted.ids)) { _ in }
         }
     }
 

@@ -26,7 +26,7 @@ struct WorkerMethods: Sendable {
                     var response = SiloV1.LeaseTaskResponse()
                     response.task = message(task, shard: request.shard)
                     return response
-                }, onUndelivered: { if case .success(let task) = result { shard.submit(GiveBack([task.id])) { _ in } } })
+                }, onUndelivered: { if case .success(let task) = result { shard.submit(Release([task.id])) { _ in } } })
             }
         }
         server.serve(SiloV1.Silo.leaseTasks, for: callers) { request, call in try lease(request, call) }

@@ -2,7 +2,7 @@ public import SiloCore
 package import SiloStore
 
 /// Puts tasks back that a worker was never told of, as if they had not been leased.
-public struct GiveBack: Duty {
+public struct Release: Duty {
     public let tasks: [TaskID]
 
     public init(_ tasks: [TaskID]) {

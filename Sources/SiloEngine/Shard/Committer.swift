@@ -36,7 +36,10 @@ final class Committer: Sendable {
     /// Answers `work` once everything written so far is durable: at once when it is already.
     /// - Parameter wrote: a batch was just written.
     func commit(_ work: [any PendingWork], wrote: Bool) {
-        let (done, sleeper) = state.withLock { state in (state.machine.add(work, wrote: wrote), state.takeSleeper()) }
+        let (done, sleeper) = state.withLock { state in
+            let done = state.machine.add(work, wrote: wrote)
+            return (done, state.machine.isIdle ? nil : state.takeSleeper())
+        }
         sleeper?.resume()
         answer(done)
     }

@@ -42,8 +42,8 @@ struct StoredLines: Part {
         return true
     }
 
-    /// Has a line that was just read wait at the first of its limits; being looked at there, it finds its place. False when there
-    /// was no time for all of it.
+    /// Puts a line that was just read at the first of its limits, where it is looked at next and moves on if need be. False when
+    /// there was no time for all of it.
     private func enter(_ line: Line, _ left: inout Int) async throws(StoreError) -> Bool {
         let demands = try await limits.demands(of: line.limits, line.id.tenant)
         guard let first = demands.first else { return try await dissolve(line, &left) }

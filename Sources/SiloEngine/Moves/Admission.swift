@@ -153,7 +153,7 @@ struct Admission: Part {
 
     // MARK: External limiters
 
-    /// Has the external limiter asked. Meanwhile the job stands at a timer, with the slots it took; when no answer comes, the
+    /// Asks the external limiter, once the batch is written. Meanwhile the job stands at a timer, with the slots it took; when no answer comes, the
     /// timer fires, the slots are given up and everything is asked anew. So an outage delays jobs and loses none.
     func ask(_ rate: StorageV1.RateLimit, _ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) {
         let due = try await delay(job, task, by: settings.rateAnswerMilliseconds)

@@ -1,6 +1,5 @@
 import SiloCore
 import SiloStore
-import Synchronization
 
 /// The loop of one shard: it takes the commands that wait, runs them one after another against one transaction, writes
 /// what they changed as one batch, and goes on; the committer makes the batch durable and answers.
@@ -10,24 +9,12 @@ final class ShardLoop {
     private let mailbox: Mailbox
     private let committer: Committer
     private let clock: any Clock
-    private let executor: (any TaskExecutor)?
     private let transaction: Transaction
     private let gauge: ShardGauge
     private let rateLimiter: (any RateLimiter)?
     private let events: any EngineEvents
     private var absencesSeen: Int
-    private var alarm: (bell: Bell, task: Task<Void, Never>)?
-    /// An alarm that rings at a date or at a steady time. Whether it has rung is noted: the clocks do not tell, for the wall clock may
-    /// have been set back since.
-    private final class Bell: Sendable {
-        let date: Timestamp
-        let delay: Timestamp
-        let hasRung = Atomic(false)
-        init(_ date: Timestamp, _ delay: Timestamp) {
-            self.date = date
-            self.delay = delay
-        }
-    }
+    private let alarm: LoopAlarm
 
     init(
         memory: ShardMemory, store: any KeyValueStore, mailbox: Mailbox, committer: Committer,
@@ -39,17 +26,17 @@ final class ShardLoop {
         self.mailbox = mailbox
         self.committer = committer
         self.clock = clock
-        self.executor = executor
         self.gauge = gauge
         self.rateLimiter = rateLimiter
         self.events = events
         absencesSeen = clock.absences
+        alarm = LoopAlarm(clock: clock, mailbox: mailbox, executor: executor)
         transaction = Transaction(store: store, memory: memory, clock: clock, random: random)
     }
 
     /// Serves until the mailbox is stopped and empty. Throws when the store fails: memory is worth nothing then.
     func run() async throws(StoreError) {
-        defer { alarm?.task.cancel() }
+        defer { alarm.cancel() }
         while !mailbox.isFinished {
             setAlarm()
             await mailbox.waitForWork()
@@ -195,34 +182,6 @@ final class ShardLoop {
         if isBehind { return mailbox.wake() }
         let date = memory.nextDate ?? .distantFuture
         let delay = [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline, memory.nextDelay].compactMap { $0 }.min() ?? .distantFuture
-        guard date != .distantFuture || delay != .distantFuture else { return }
-        let now = clock.moment
-        guard date > now.wall, delay > now.steady else { return mailbox.wake() }
-        if let alarm {
-            guard date < alarm.bell.date || delay < alarm.bell.delay || alarm.bell.hasRung.load(ordering: .acquiring) else { return }
-            alarm.task.cancel()
-        }
-        let bell = Bell(date, delay)
-        // Belongs to the loop, which cancels it when it ends; it only rings.
-        let task = Task(executorPreference: executor) { [clock, mailbox] in
-            do { try await clock.sleep(until: date, or: delay) } catch { return }
-            bell.hasRung.store(true, ordering: .releasing)
-            mailbox.wake()
-        }
-        alarm = (bell, task)
-    }
-}
-
-extension Clock {
-    /// Returns when the wall clock shows a date, or when a steady time has come; at once when that is past. It looks at the clocks
-    /// now and then, for sleeps may be faster than they are, and the wall clock may be set to the date or past it.
-    fileprivate func sleep(until date: Timestamp, or time: Timestamp) async throws {
-        // No sleep is too long for the system.
-        let most: Int64 = date == .distantFuture ? 3_600_000 : 1000
-        while true {
-            let now = moment
-            guard date > now.wall, time > now.steady else { return }
-            try await sleep(milliseconds: min(date - now.wall, time - now.steady, most))
-        }
+        alarm.set(date: date, delay: delay)
     }
 }

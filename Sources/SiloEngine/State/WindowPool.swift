@@ -9,7 +9,7 @@ final class WindowPool {
     private let rowsMax: Int
     private let branches: Branches
 
-    /// Owners of windows in the order of their first load. May name some that hold nothing any more.
+    /// Owners of windows in the order in which they were filled: the first is let go first. May name some that are empty by now.
     private var loadOrder = FIFO<any WindowOwner>()
     private var ownersWithRows = 0
     var ownersInLoadOrder: Int { loadOrder.count }

@@ -11,7 +11,7 @@ private final class Thing: RowOwner, Forgettable {
     init(_ name: Int) { self.name = name }
 }
 
-@Suite struct IdleSweepTests {
+@Suite(.timeLimit(.minutes(10))) struct IdleSweepTests {
     private let things = (0..<6).map { Thing($0) }
 
     private func sweep() -> IdleSweep<Thing> {
@@ -56,7 +56,7 @@ private final class Thing: RowOwner, Forgettable {
     }
 }
 
-@Suite struct DirtyRowsTests {
+@Suite(.timeLimit(.minutes(10))) struct DirtyRowsTests {
     @Test("each owner is written once, in the order in which they were marked, and may be marked again")
     func once() {
         let things = (0..<3).map { Thing($0) }
@@ -72,7 +72,7 @@ private final class Thing: RowOwner, Forgettable {
     }
 }
 
-@Suite struct GroupNewsTests {
+@Suite(.timeLimit(.minutes(10))) struct GroupNewsTests {
     @Test("a group whose workers were cut short is looked at again, with those where work came")
     func lookedAtAgain() {
         var news = GroupNews()

@@ -98,7 +98,7 @@ let package = Package(
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "Protobuf", "TestSupport"]),
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
-            "SiloAPI", "GRPC", "Protobuf", "TestSupport",
+            "SiloAPI", "GRPC", "Protobuf",
         ]),
         tests("SiloServiceTests", [
             "SiloService", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting",

@@ -127,7 +127,8 @@ public struct Arguments: Sendable {
     public func number(_ name: String, default value: Int, in range: ClosedRange<Int>) throws(Mistake) -> Int {
         guard let text = values[name] else { return value }
         guard let number = Int(text), range.contains(number) else {
-            let bound = range.upperBound == .max ? "of \(range.lowerBound) or more" : "from \(range.lowerBound) to \(range.upperBound)"
+            let bound =
+                range.upperBound == .max ? "of \(range.lowerBound) or more" : "from \(range.lowerBound) to \(range.upperBound)"
             throw Mistake("--\(name) must be a whole number \(bound), not \(text)")
         }
         return number

@@ -31,7 +31,8 @@ final class LargeRequests: @unchecked Sendable {
         bell.deallocate()
     }
 
-    /// Runs `body` after what came before it; nothing when it was closed: then its call is over. The thread begins with the first.
+    /// Runs `body` after what came before it; nothing when it was closed: then its call is over. The thread begins with the
+    /// first.
     func run(_ body: @escaping @Sendable () -> Void) {
         let isFirst = state.withLock { state in
             guard !state.isClosed else { return false }

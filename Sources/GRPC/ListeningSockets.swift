@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// The sockets that listen at a server's address: one, or several where its name has several addresses. Nobody else can listen there.
-/// Connections wait in the kernel until a server accepts them.
+/// The sockets that listen at a server's address: one, or several where its name has several addresses. Nobody else can listen
+/// there. Connections wait in the kernel until a server accepts them.
 public final class ListeningSockets: Sendable {
     let descriptors: [Int32]
     /// 1 for a Unix socket.

@@ -33,9 +33,8 @@ public final class Server: Sendable {
 
     /// Serves `path`, such as `/silo.v1.Silo/Enqueue`, with one request and one response or a stream of them.
     ///
-    /// The handler runs on a completion queue's thread and must not block; for a request of 32 KiB or more on another one, where large
-    /// requests are read one after another. Ignored once the server has started, and for
-    /// a path that is already served.
+    /// The handler runs on a completion queue's thread and must not block; for a request of 32 KiB or more on another one, where
+    /// large requests are read one after another. Ignored once the server has started, and for a path that is already served.
     /// - Parameters:
     ///   - isServedWhileClosing: also after `refuseCalls`, as those who ask after the server's health need.
     ///   - limit: counts its calls, instead of `ServerOptions.maxConcurrentCalls`.

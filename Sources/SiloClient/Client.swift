@@ -15,8 +15,8 @@ public final class Client: Sendable {
     /// For the keeper of leases.
     var connections: Router { router }
 
-    /// Does not connect before the first call. Servers that make no sense, or contradict the other options, show in the calls: they end
-    /// with `.invalidArgument`.
+    /// Does not connect before the first call. Servers that make no sense, or contradict the other options, show in the calls:
+    /// they end with `.invalidArgument`.
     public convenience init(_ options: ClientOptions) {
         self.init(options, in: .system, connect: Connections.channels(options))
     }
@@ -52,8 +52,8 @@ public final class Client: Sendable {
 
     /// Stores a job. On return it is durable. A repeated send makes no second job.
     ///
-    /// Jobs that many tasks enqueue at the same time travel together; one that comes alone goes at once. Cancelling the task gives
-    /// the job up: whether it was stored is not known then.
+    /// Jobs that many tasks enqueue at the same time travel together; one that comes alone goes at once. Cancelling the task
+    /// gives the job up: whether it was stored is not known then.
     @discardableResult
     public func enqueue(_ job: NewJob) async throws(ClientError) -> JobHandle {
         let id = job.id ?? UUID.random(from: environment.random).text

@@ -90,7 +90,10 @@ extension Client {
     ) async throws(ClientError) -> [Answer] {
         if case .group = target, tenant == nil { return try await eachShard(send) }
         do throws(Status) {
-            return [try await router.run(.tenant(named: tenant)) { shard, address, _ throws(Status) in try await send(shard, address) }]
+            return [
+                try await router.run(.tenant(named: tenant)) { shard, address, _ throws(Status) in try await send(shard, address)
+                }
+            ]
         } catch {
             throw ClientError(error)
         }
@@ -108,7 +111,8 @@ extension Client {
             }
             var answers: [Answer] = []
             for shard in shards {
-                answers.append(try await router.run(.shard(shard)) { shard, address, _ throws(Status) in try await send(shard, address) })
+                answers.append(
+                    try await router.run(.shard(shard)) { shard, address, _ throws(Status) in try await send(shard, address) })
             }
             return answers
         } catch {
@@ -138,7 +142,8 @@ extension Pause {
             var isForAll = false
             if case .group = name.target { isForAll = name.tenant == nil }
             return Pause(
-                tenant: name.tenant, target: name.target, reason: value.first.reason, since: Date(milliseconds: value.first.sinceMs),
+                tenant: name.tenant, target: name.target, reason: value.first.reason,
+                since: Date(milliseconds: value.first.sinceMs),
                 isPartial: isForAll && value.count < shards.count
             )
         }.sorted { ($0.since, $0.tenant ?? "", "\($0.target)") < ($1.since, $1.tenant ?? "", "\($1.target)") }

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// A rare branch of clients and servers. Reaching it is counted, so that a simulation can say which it never reached: what was not
-/// reached was not tested. Those of the engine are told by its events.
+/// A rare branch of clients and servers. Reaching it is counted, so that a simulation can say which it never reached: what was
+/// not reached was not tested. Those of the engine are told by its events.
 public enum Probe: String, CaseIterable, Sendable {
     case fenced
     case shardReopened

@@ -27,7 +27,8 @@ struct AdvertisedAddress: Equatable {
         guard !given.hasPrefix("unix:") else { return }
         guard let (_, port) = SocketAddress.split(given), port > 0, !given.contains("/") else {
             throw StartError(
-                "--advertise must be host:port with a port from 1 to 65535, such as silo.example:7450 or [2001:db8::1]:7450, not \(given)"
+                "--advertise must be host:port with a port from 1 to 65535, such as silo.example:7450 or [2001:db8::1]:7450, "
+                    + "not \(given)"
             )
         }
     }

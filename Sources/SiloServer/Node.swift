@@ -29,8 +29,8 @@ public final class Node: Sendable {
 
     private static let rateAnswerSlackMilliseconds: Int64 = 5000
 
-    /// Takes the port, reaches the rate limiter, opens every shard, then serves: who calls before waits. Throws what keeps it from
-    /// starting.
+    /// Takes the port, reaches the rate limiter, opens every shard, then serves: who calls before waits. Throws what keeps it
+    /// from starting.
     public static func start(
         _ settings: NodeSettings, in environment: Environment = .server, logger: Logger
     ) async throws -> Node {

@@ -49,7 +49,8 @@ package final class NodeCore: Sendable {
         let hosts = map.entries.map { entry in
             ShardHost(
                 entry, in: storage, settings: settings.engine, environment: environment, rateLimiter: rateLimiter,
-                budgets: budgets, logger: logger.part("shard"), events: events(entry.id), onChange: { health.update(entry.id, serves: $0) }
+                budgets: budgets, logger: logger.part("shard"), events: events(entry.id),
+                onChange: { health.update(entry.id, serves: $0) }
             )
         }
         let shards = ShardSet(hosts, in: environment) { health.forget($0) }

@@ -37,7 +37,8 @@ public final class RunningAudit {
         var metadata: TextMap<String> = [:]
 
         var isEmpty: Bool {
-            job == nil && status == nil && lease == nil && pending.isEmpty && finished.isEmpty && failed.isEmpty && attempts.isEmpty
+            job == nil && status == nil && lease == nil && pending.isEmpty && finished.isEmpty && failed.isEmpty
+                && attempts.isEmpty
                 && metadata.isEmpty
         }
         /// Attempts that ended, with the one that ended the job.
@@ -96,7 +97,9 @@ public final class RunningAudit {
 
     public var total: Int { jobs.values.count { $0.job != nil } }
     public var completed: Int { jobs.values.count { !$0.finished.isEmpty } }
-    public var unfinished: [String] { jobs.filter { $0.value.job != nil && $0.value.finished.isEmpty }.map { "\($0.key)" }.sorted() }
+    public var unfinished: [String] {
+        jobs.filter { $0.value.job != nil && $0.value.finished.isEmpty }.map { "\($0.key)" }.sorted()
+    }
     /// What became of a job: `scheduled`, `running` or how it ended; nil when it is not stored.
     public func state(of id: String, tenant: String) -> StorageV1.JobState? {
         guard let rows = jobs[JobKey(tenant: Bytes(tenant.utf8), id: Bytes(id.utf8))], rows.job != nil else { return nil }
@@ -213,7 +216,9 @@ public final class RunningAudit {
             let arrival = parts.number()
             try change(JobKey(tenant: tenant, id: parts.text())) { rows in
                 rows.pending[write.key] = try write.value.map {
-                    Pending(family: family, place: place, order: order, arrival: arrival, task: try StorageV1.Task(serializedBytes: $0))
+                    Pending(
+                        family: family, place: place, order: order, arrival: arrival,
+                        task: try StorageV1.Task(serializedBytes: $0))
                 }
             }
         }
@@ -253,12 +258,18 @@ public final class RunningAudit {
             let name = text(parts.text())
             let value = text(parts.text())
             change(JobKey(tenant: tenant, id: parts.text())) { rows in
-                if write.value != nil { rows.metadata[name] = value } else if rows.metadata[name] == value { rows.metadata[name] = nil }
+                if write.value != nil {
+                    rows.metadata[name] = value
+                } else if rows.metadata[name] == value {
+                    rows.metadata[name] = nil
+                }
             }
         default:
             let state = parts.byte()
             let changedAt = ~parts.number()
-            change(JobKey(tenant: tenant, id: parts.text())) { $0.finished[write.key] = write.value.map { _ in (state, changedAt) } }
+            change(JobKey(tenant: tenant, id: parts.text())) {
+                $0.finished[write.key] = write.value.map { _ in (state, changedAt) }
+            }
         }
     }
 
@@ -299,7 +310,9 @@ public final class RunningAudit {
             }
         }
         if rows.lease != nil { add(\.leased, 1) }
-        for finished in rows.finished.values { add(finished.state == 2 ? \.succeeded : finished.state == 3 ? \.failed : \.cancelled, 1) }
+        for finished in rows.finished.values {
+            add(finished.state == 2 ? \.succeeded : finished.state == 3 ? \.failed : \.cancelled, 1)
+        }
         counts[queue] = sum == StorageV1.QueueCounts() ? nil : sum
         touched.queues.insert(queue)
         countHolds(key, job, rows, sign)
@@ -350,7 +363,9 @@ public final class RunningAudit {
         if Bytes(job.id.utf8) != key.id { complain("J19: its row names \(job.id)") }
         let places = (rows.lease == nil ? 0 : 1) + rows.pending.count + rows.finished.count
         if places != 1 { complain("J2 J20 J29: stands in \(places) places") }
-        if rows.metadata != job.metadata.mapValues({ TenantKeys.indexed($0) }) { complain("J30: metadata rows \(rows.metadata) are not \(job.metadata)") }
+        if rows.metadata != job.metadata.mapValues({ TenantKeys.indexed($0) }) {
+            complain("J30: metadata rows \(rows.metadata) are not \(job.metadata)")
+        }
 
         let failedAt = rows.finished.values.filter { $0.state == 3 }.map(\.changedAt)
         if Array(rows.failed.values) != failedAt { complain("J29: failed at \(failedAt), the index says \(rows.failed.values)") }
@@ -358,13 +373,19 @@ public final class RunningAudit {
             let period = Period(tenant: key.tenant, state: index.state, number: index.changedAt >> 20)
             if !periods.contains(period) { complain("J29: the index of periods does not name \(period.number)") }
             guard let status = rows.status else { return complain("J29: finished without a status") }
-            if UInt8(truncatingIfNeeded: status.state.rawValue) != index.state || UInt64(max(0, status.changedAtMs)) != index.changedAt {
+            if UInt8(truncatingIfNeeded: status.state.rawValue) != index.state
+                || UInt64(max(0, status.changedAtMs)) != index.changedAt
+            {
                 complain("J29: index row \(index) does not match status \(status.state)")
             }
             if let last = status.lastAttempt {
                 let cancelsFailure = status.state == .cancelled && last.outcome == .failed && status.cancelledAtMs != nil
-                if last.outcome != status.state, !cancelsFailure { complain("J39: \(status.state) after attempt \(last.outcome)") }
-                if last.number != status.attempt { complain("J39: attempt \(last.number) ended it, status says \(status.attempt)") }
+                if last.outcome != status.state, !cancelsFailure {
+                    complain("J39: \(status.state) after attempt \(last.outcome)")
+                }
+                if last.number != status.attempt {
+                    complain("J39: attempt \(last.number) ended it, status says \(status.attempt)")
+                }
             } else if status.state != .cancelled {
                 complain("J7: \(status.state) without an attempt")
             }
@@ -380,20 +401,29 @@ public final class RunningAudit {
         for pending in rows.pending.values {
             let task = pending.task
             let (attempt, start) = rows.status.map { ($0.attempt, $0.startMs) } ?? (1, job.startMs)
-            if task.attempt != attempt || task.startMs != start { complain("J36: the pending task is not the one that its status names") }
-            if pending.family != Self.waiting, pending.place.name != Bytes(job.taskGroup.utf8) { complain("J20: waits in another group") }
+            if task.attempt != attempt || task.startMs != start {
+                complain("J36: the pending task is not the one that its status names")
+            }
+            if pending.family != Self.waiting, pending.place.name != Bytes(job.taskGroup.utf8) {
+                complain("J20: waits in another group")
+            }
             if task.priority != job.priority { complain("J25: waits with priority \(task.priority), not \(job.priority)") }
             if let copy = task.job, copy != job { complain("J20: carries another job") }
             if pending.arrival != job.arrival { complain("J36: stands at arrival \(pending.arrival), not \(job.arrival)") }
             let scheduledAt = rows.status?.changedAtMs ?? job.createdAtMs
-            if task.scheduledAtMs != scheduledAt { complain("J36: its task was scheduled at \(task.scheduledAtMs), not \(scheduledAt)") }
-            let rank = UInt64(max(0, start ?? 0, scheduledAt)).addingReportingOverflow(UInt64(job.priority) * Self.agingMilliseconds)
+            if task.scheduledAtMs != scheduledAt {
+                complain("J36: its task was scheduled at \(task.scheduledAtMs), not \(scheduledAt)")
+            }
+            let rank = UInt64(max(0, start ?? 0, scheduledAt)).addingReportingOverflow(
+                UInt64(job.priority) * Self.agingMilliseconds)
             if [Self.ready, Self.waiting].contains(pending.family), pending.order != (rank.overflow ? .max : rank.partialValue) {
                 complain("J25 J36: has rank \(pending.order), not \(rank.partialValue)")
             }
             guard [Self.delay, Self.date].contains(pending.family) else { continue }
             let delay = rows.status?.dueMs
-            if pending.family != (delay == nil ? Self.date : Self.delay) { complain("J36: its timer waits for \(delay == nil ? "a length of time" : "a date")") }
+            if pending.family != (delay == nil ? Self.date : Self.delay) {
+                complain("J36: its timer waits for \(delay == nil ? "a length of time" : "a date")")
+            }
             let due = delay ?? task.startMs
             if pending.order != UInt64(max(0, due)) { complain("J24 J36: its timer is at \(pending.order), not \(due)") }
         }
@@ -414,7 +444,9 @@ public final class RunningAudit {
             case Self.waiting where task.hold != nil || task.reserved: complain("L4 L14: waits and holds")
             default: break
             }
-            if pending.family == Self.ready, !rateLimits(job.limits).isEmpty, !task.reserved, task.ratesPassed == 0 { complain("L8: ready without its hits") }
+            if pending.family == Self.ready, !rateLimits(job.limits).isEmpty, !task.reserved, task.ratesPassed == 0 {
+                complain("L8: ready without its hits")
+            }
         }
         guard let lease = rows.lease else { return }
         let leased = Set(lease.slots.map { Bytes($0.utf8) })
@@ -428,10 +460,16 @@ public final class RunningAudit {
         let numbers = ended.map(\.number)
         if Set(numbers).count != numbers.count { complain("J26: attempt numbers repeat: \(numbers)") }
         let pending = rows.pending.values.map(\.task.attempt) + (rows.lease.map { [$0.attempt] } ?? [])
-        if let next = pending.first, let highest = numbers.max(), next <= highest { complain("J26: attempt \(next) comes after \(highest)") }
-        for attempt in ended where attempt.outcome == .scheduled || attempt.outcome == .running { complain("J5: attempt \(attempt.number) did not end") }
+        if let next = pending.first, let highest = numbers.max(), next <= highest {
+            complain("J26: attempt \(next) comes after \(highest)")
+        }
+        for attempt in ended where attempt.outcome == .scheduled || attempt.outcome == .running {
+            complain("J5: attempt \(attempt.number) did not end")
+        }
         for id in ended.map(\.taskId) + (rows.lease.map { [$0.taskId] } ?? []) {
-            if let other = taskIDs.updateValue(key, forKey: id), other != key { complain("J1 J19: shares a task id with \(other)") }
+            if let other = taskIDs.updateValue(key, forKey: id), other != key {
+                complain("J1 J19: shares a task id with \(other)")
+            }
         }
     }
 
@@ -453,7 +491,9 @@ public final class RunningAudit {
             if attempt.relativeNumber > allowed { complain("J27: attempt \(attempt.relativeNumber) of its run") }
         }
         if before.status?.state == .succeeded, rows.finished.isEmpty, !now.isEmpty { complain("J6: succeeded, and goes on") }
-        if let lease = before.lease, let next = rows.lease, lease.taskId != next.taskId, lease.attempt == next.attempt, lease.hold != nil || next.hold != nil {
+        if let lease = before.lease, let next = rows.lease, lease.taskId != next.taskId, lease.attempt == next.attempt,
+            lease.hold != nil || next.hold != nil
+        {
             let isGivenBack = now[lease.attempt] == nil
             if !isGivenBack { complain("J23 J28: attempt \(lease.attempt) was leased anew after it ended") }
         }
@@ -468,7 +508,9 @@ public final class RunningAudit {
         stored.delaysFrom = 0
         let recount = counts[queue] ?? StorageV1.QueueCounts()
         if stored != recount { found.append("J31: queue \(queue) counts \(stored), a recount gives \(recount)") }
-        if directory[queue] != nil, recount == StorageV1.QueueCounts() { found.append("J31: queue \(queue) has a row and no jobs") }
+        if directory[queue] != nil, recount == StorageV1.QueueCounts() {
+            found.append("J31: queue \(queue) has a row and no jobs")
+        }
     }
 
     private func checkLimit(_ limit: Name) {
@@ -476,7 +518,9 @@ public final class RunningAudit {
         let drops = drops[limit.tenant] ?? 0
         let stored = row.map { $0.drops == drops ? $0.held : 0 } ?? 0
         let sum = held[limit] ?? Held()
-        if stored != sum.count { found.append("limit \(limit): L2 L3 L12: \(stored) slots are held, a recount gives \(sum.count)") }
+        if stored != sum.count {
+            found.append("limit \(limit): L2 L3 L12: \(stored) slots are held, a recount gives \(sum.count)")
+        }
         // Floating limits may have been lowered since, and dropped holders still run.
         if drops == 0, sum.byMax[nil] == nil, let most = sum.byMax.keys.compactMap({ $0 }).max(), sum.count > most {
             found.append("limit \(limit): L1: \(sum.count) holders of \(most) slots")
@@ -486,12 +530,16 @@ public final class RunningAudit {
     private func checkLine(_ line: Name) {
         let count = waiting[line] ?? 0
         if count == 0 { waiting[line] = nil }
-        if count != lines[line]?.waiting ?? 0 { found.append("a line of \(text(line.tenant)): \(lines[line]?.waiting ?? 0) jobs wait, a recount gives \(count)") }
+        if count != lines[line]?.waiting ?? 0 {
+            found.append("a line of \(text(line.tenant)): \(lines[line]?.waiting ?? 0) jobs wait, a recount gives \(count)")
+        }
         for (key, rows) in touched.jobs.keys.map({ ($0, jobs[$0] ?? JobRows()) }) {
             for pending in rows.pending.values where pending.family == Self.waiting && pending.place == line {
                 guard let stored = lines[line], let job = rows.job else { continue }
                 if pending.order < stored.waitingFrom { found.append("job \(key): waits before waitingFrom") }
-                if slotLimits(stored.limits) != slotLimits(job.limits) { found.append("job \(key): L7: waits in a line of other limits") }
+                if slotLimits(stored.limits) != slotLimits(job.limits) {
+                    found.append("job \(key): L7: waits in a line of other limits")
+                }
             }
         }
     }
@@ -514,7 +562,10 @@ public final class RunningAudit {
                 let capacity = UInt64(max ?? slots[name]?.floating?.currentMax ?? 0)
                 return !pausedLimits.contains(name) && held[name]?.count ?? 0 < capacity
             }
-            return hasRoom ? "L17 L22: \(line.waiting) jobs of \(text(name.tenant)) wait for \(slotLimits(line.limits).keys.map(text).sorted()), which have room" : nil
+            return hasRoom
+                ? "L17 L22: \(line.waiting) jobs of \(text(name.tenant)) wait for "
+                    + "\(slotLimits(line.limits).keys.map(text).sorted()), which have room"
+                : nil
         }.sorted()
     }
 }
@@ -543,7 +594,9 @@ private struct RateAudit {
         var found: [String] = []
         // Calendar windows and hits that reset the bucket have tests of their own.
         for rate in rateLimits(job.limits) where rate.hits > 0 && rate.behavior & (4 | 8) == 0 {
-            let name = tenant + [0] + Bytes("\(rate.algorithm) \(rate.limit) \(rate.durationMs) \(rate.burst) \(rate.name)/\(rate.uniqueKey)".utf8)
+            let name =
+                tenant + [0]
+                + Bytes("\(rate.algorithm) \(rate.limit) \(rate.durationMs) \(rate.burst) \(rate.name)/\(rate.uniqueKey)".utf8)
             var window = windows[name] ?? Window()
             // Given back: it counts no more in the window in which it started.
             if let before, before.used, !ended, rate.algorithm == 1 || before.startedSteadyMs >= window.time - rate.durationMs {
@@ -556,7 +609,8 @@ private struct RateAudit {
                 let rest = Int64(Double(rate.durationMs) * max(1, room / Double(rate.limit)))
                 if window.isUnknown, start >= window.lastStart + rest { window = Window() }
                 if rate.algorithm == 1 {
-                    window.used = max(0, window.used - Double(max(0, start - window.time)) * Double(rate.limit) / Double(rate.durationMs))
+                    window.used = max(
+                        0, window.used - Double(max(0, start - window.time)) * Double(rate.limit) / Double(rate.durationMs))
                     window.time = max(start, window.time)
                 } else if start >= window.time {
                     window.used = 0

@@ -5,8 +5,8 @@ import Foundation
 /// `nonisolated(unsafe)`: set once, before the handler is installed.
 private nonisolated(unsafe) var wordFor: Int32 = -1
 
-/// The signals that end a server. The handler is there from the first moment of the process and leaves word in a pipe, so that none is
-/// lost which comes before somebody reads it.
+/// The signals that end a server. The handler is there from the first moment of the process and leaves word in a pipe, so that
+/// none is lost which comes before somebody reads it.
 enum StopSignals {
     private static let names = [SIGTERM: "SIGTERM", SIGINT: "SIGINT"]
 

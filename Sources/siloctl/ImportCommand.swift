@@ -98,7 +98,8 @@ struct ImportCommand {
         do {
             let response = try await server.owner(of: shard, info).call(SiloV1.Silo.importJobs, request)
             if response.results.count == jobs.count { return response.results }
-            problem = "the answer has \(response.results.count) results for \(jobs.count) jobs; job get shows whether it is stored"
+            problem =
+                "the answer has \(response.results.count) results for \(jobs.count) jobs; job get shows whether it is stored"
         } catch {
             problem = "\(error)"
         }

@@ -104,7 +104,8 @@ struct PauseCommands {
             let whose = home != nil && pause.isForAllTenants ? " of all tenants" : ""
             return [
                 (pause.target?.title(of: pause.tenant) ?? "?") + whose, Words.distance(pause.sinceMs, from: now),
-                (isMissing ? "(only \(shards) of \(info.shardOwners.count) shards) " : "") + (pause.reason.isEmpty ? "-" : pause.reason),
+                (isMissing ? "(only \(shards) of \(info.shardOwners.count) shards) " : "")
+                    + (pause.reason.isEmpty ? "-" : pause.reason),
             ]
         }
         let advice = ["", "A pause that only some shards have was broken off: pause it again, or resume it."]

@@ -71,8 +71,8 @@ import Testing
         #expect(term.nextBeatAt == .distantFuture && term.overdueBeat(at: at(60_000)) == nil)
     }
 
-    /// Its outcome may have been taken, and the answer lost: the heartbeat that finds no lease was answered all the same, so that its
-    /// connection is not to be left.
+    /// Its outcome may have been taken, and the answer lost: the heartbeat that finds no lease was answered all the same, so that
+    /// its connection is not to be left.
     @Test func aSettledTaskWhoseLeaseIsGoneAsksForItNoMore() {
         var task = SiloV1.Task()
         task.id = "t"

@@ -266,7 +266,8 @@ extension ScriptedServer {
     /// Four shards of equal ranges, "s0" at "h0:1" and so on.
     static let fourShards = (0..<4).map { index in
         Owner(
-            id: "s\(index)", address: "h\(index):1", start: index == 0 ? "" : "\("48c".dropFirst(index - 1).prefix(1))000000000000000",
+            id: "s\(index)", address: "h\(index):1",
+            start: index == 0 ? "" : "\("48c".dropFirst(index - 1).prefix(1))000000000000000",
             end: index == 3 ? "" : "\("48c".dropFirst(index).prefix(1))000000000000000"
         )
     }

@@ -40,7 +40,11 @@ private final class TestStorage: NodeStorage {
         }
         let store = FaultyStore(rows)
         state.withLock { $0.current = store }
-        return LaggingStore(store) { self.state.withLock { $0.lag } } closing: { () async throws(StoreError) in try await self.close() }
+        return LaggingStore(store) {
+            self.state.withLock { $0.lag }
+        } closing: { () async throws(StoreError) in
+            try await self.close()
+        }
     }
 
     private func close() async throws(StoreError) {
@@ -181,9 +185,13 @@ private struct OneShard: Shards {
             try await clock.sleep(milliseconds: 1)
             await shards.remove(host.id, movedTo: owner)
             #expect(try await taken == false, "it was not paused before")
-            await #expect(throws: SiloError.notOwner(hint: owner)) { try await shard.run(Pause(.tenant(Tenant("b")), reason: "")) }
+            await #expect(throws: SiloError.notOwner(hint: owner)) {
+                try await shard.run(Pause(.tenant(Tenant("b")), reason: ""))
+            }
             // Who had looked before, and who looks now.
-            #expect(throws: SiloError.notOwner(hint: owner)) { try ShardResolver(OneShard(host: host)).serving(host.id.description) }
+            #expect(throws: SiloError.notOwner(hint: owner)) {
+                try ShardResolver(OneShard(host: host)).serving(host.id.description)
+            }
             #expect(throws: SiloError.notOwner(hint: nil)) { try ShardResolver(shards).serving(host.id.description) }
             #expect(shards.hosts.isEmpty)
         }
@@ -206,7 +214,9 @@ private struct OneShard: Shards {
             async let replaced: Void = shards.replace([host.id], with: new)
             try await clock.sleep(milliseconds: 1000)
             #expect(Set(shards.hosts.map(\.id)) == Set(new.map(\.id)))
-            #expect(throws: SiloError.shardNotReady("acquisition in progress")) { try ShardResolver(shards).serving(new[0].id.description) }
+            #expect(throws: SiloError.shardNotReady("acquisition in progress")) {
+                try ShardResolver(shards).serving(new[0].id.description)
+            }
             await replaced
             #expect(isClosed.matching("closed; opened: 0").count == 1)
             for host in new { #expect(await host.untilServing(clock, milliseconds: 1000)) }
@@ -256,7 +266,9 @@ private struct OneShard: Shards {
             _ = try? await host.shard?.run(Pause(.tenant(Tenant("a")), reason: ""))
             while lines.matching("has format").isEmpty { try? await clock.sleep(milliseconds: 10) }
             let line = try #require(lines.matching("has format").first)
-            for part in ["format \(version)", "format \(ShardKeys.formatVersion) only", way, "place of \(host.id)", "shard=\(host.id)"] {
+            for part in [
+                "format \(version)", "format \(ShardKeys.formatVersion) only", way, "place of \(host.id)", "shard=\(host.id)",
+            ] {
                 #expect(line.contains(part), "\(line)")
             }
         }

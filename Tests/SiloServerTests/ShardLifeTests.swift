@@ -36,17 +36,24 @@ import Testing
             (.close(.shutdown), "answer tries, fail resets, wake, release a for good", "closed"), (.next, "end", "closed"),
             (.close(.shutdown), "", "closed"),
         ]),
-        Conversation(testDescription: "it is opened anew after a failure; the same failure is told once, and pauses grow", steps: [
+        Conversation(
+            testDescription: "it is opened anew after a failure; the same failure is told once, and pauses grow",
+            steps: [
             (.next, "open", "opening: acquisition in progress"),
             (.fails(away, at: 0), "tell, answer tries, fail resets, pause 100", "opening: \(awayText)"),
             (.next, "open", "opening: \(awayText)"),
             (.fails(away, at: 0), "answer tries, fail resets, pause 200", "opening: \(awayText)"),
-            (.fails(.corrupt("x"), at: 0), "tell, answer tries, fail resets, pause 1000", "opening: stored data cannot be read: x"),
+                (
+                    .fails(.corrupt("x"), at: 0), "tell, answer tries, fail resets, pause 1000",
+                    "opening: stored data cannot be read: x"
+                ),
         ]),
-        Conversation(testDescription: "a store that was there has to be there again; who served long enough begins with short pauses",
+        Conversation(
+            testDescription: "a store that was there has to be there again; who served long enough begins with short pauses",
             steps: start + [
                 (.fails(away, at: 10_000), "tell, answer tries, fail resets, pause 100", "opening: \(awayText)"),
-                (.next, "open what was there", "opening: \(awayText)"), (.serves("b", at: 10_100), "answer tries, answer resets", "serving b"),
+                (.next, "open what was there", "opening: \(awayText)"),
+                (.serves("b", at: 10_100), "answer tries, answer resets", "serving b"),
                 (.fails(away, at: 10_200), "tell, answer tries, fail resets, pause 200", "opening: \(awayText)"),
                 (.serves("c", at: 10_400), "answer tries, answer resets", "serving c"),
                 (.fails(away, at: 20_400), "tell, answer tries, fail resets, pause 100", "opening: \(awayText)"),
@@ -62,13 +69,15 @@ import Testing
             (.isBehind, "answer tries, fail resets", "behind"), (.serves("a", at: 0), "answer tries, answer resets", "serving a"),
         ]),
         Conversation(testDescription: "a reset lets go, erases and opens a store that need not be there", steps: start + [
-            (.reset, "release a, wake", "releasing"), (.next, "erase", "releasing"), (.erased, "", "releasing"), (.next, "open", "releasing"),
+                (.reset, "release a, wake", "releasing"), (.next, "erase", "releasing"), (.erased, "", "releasing"),
+                (.next, "open", "releasing"),
             (.serves("b", at: 0), "answer tries, answer resets", "serving b"),
         ]),
         Conversation(testDescription: "a reset overtakes an opening: what was opened is closed again", steps: [
             (.next, "open", "opening: acquisition in progress"), (.opened, "", "opening: acquisition in progress"),
             (.reset, "wake", "releasing"), (.isBehind, "unwanted", "releasing"), (.serves("a", at: 0), "unwanted", "releasing"),
-            (.next, "erase", "releasing"), (.erased, "", "releasing"), (.serves("b", at: 0), "answer tries, answer resets", "serving b"),
+                (.next, "erase", "releasing"), (.erased, "", "releasing"),
+                (.serves("b", at: 0), "answer tries, answer resets", "serving b"),
         ]),
         Conversation(testDescription: "a reset that fails is told, and goes on being tried", steps: start + [
             (.reset, "release a, wake", "releasing"),
@@ -82,8 +91,10 @@ import Testing
         ]),
         Conversation(testDescription: "once closed nothing opens it, whatever was under way", steps: [
             (.next, "open", "opening: acquisition in progress"),
-            (.close(.moved(nil)), "answer tries, fail resets, wake", "moved"), (.opened, "", "moved"), (.isBehind, "unwanted", "moved"),
-            (.serves("a", at: 0), "unwanted", "moved"), (.fails(away, at: 0), "", "moved"), (.isStillUsed, "something else", "moved"),
+                (.close(.moved(nil)), "answer tries, fail resets, wake", "moved"), (.opened, "", "moved"),
+                (.isBehind, "unwanted", "moved"),
+                (.serves("a", at: 0), "unwanted", "moved"), (.fails(away, at: 0), "", "moved"),
+                (.isStillUsed, "something else", "moved"),
             (.reset, "refused", "moved"), (.close(.shutdown), "", "moved"), (.next, "end", "moved"),
         ]),
         Conversation(testDescription: "it may be closed while it is let go of", steps: start + [

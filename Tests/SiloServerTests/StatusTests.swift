@@ -6,7 +6,7 @@ import Testing
 
 /// Clients match on codes and messages: each stays as it is.
 @Suite(.timeLimit(.minutes(10))) struct StatusTests {
-    static let shard = ShardID(UUID("0b5b1f3a-6f3e-4d0e-9f5e-0123456789ab")!)
+    static let shard = ShardID(UUID(high: 0x0b5b_1f3a_6f3e_4d0e, low: 0x9f5e_0123_4567_89ab))
 
     static let table: [(SiloError, Status.Code, String)] = [
         (.outOfBounds(field: "task_group", bound: "is required"), .invalidArgument, "task_group is required"),
@@ -24,9 +24,15 @@ import Testing
         (.jobAlreadyExists(JobID("a")), .alreadyExists, "job already exists with id a"),
         (.jobAlreadyCancelled, .failedPrecondition, "job is already cancelled"),
         (.jobAlreadyTerminal, .failedPrecondition, "job is already in terminal state"),
-        (.jobInProgress(JobID("a")), .failedPrecondition, "cannot delete job a: job is currently running or has pending requests"),
+        (
+            .jobInProgress(JobID("a")), .failedPrecondition,
+            "cannot delete job a: job is currently running or has pending requests"
+        ),
         (.jobNotComplete(.running), .failedPrecondition, "job is not complete: status is Running"),
-        (.jobRefused(.restart, JobID("a"), reason: "no", .succeeded), .failedPrecondition, "cannot restart job a: no (status: Succeeded)"),
+        (
+            .jobRefused(.restart, JobID("a"), reason: "no", .succeeded), .failedPrecondition,
+            "cannot restart job a: no (status: Succeeded)"
+        ),
         (.notOwner(hint: nil), .notFound, "shard not found"),
         (.shardNotReady("acquisition in progress"), .unavailable, "shard not ready: acquisition in progress"),
         (.shardNotOpen("x"), .notFound, "shard x not found on this node"),

@@ -12,7 +12,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (nil, "missing authorization header"), ("Bearer s3cret\u{7f}", "invalid authorization header"), ("Bearer wrong", "invalid auth token"),
+            (nil, "missing authorization header"), ("Bearer s3cret\u{7f}", "invalid authorization header"),
+            ("Bearer wrong", "invalid auth token"),
         ("Bearer s3cre", "invalid auth token"), ("Bearer s3crett", "invalid auth token"), ("s3cret", "invalid auth token"),
         ("Bearer ", "invalid auth token"), ("Bearer s3cret", nil),
     ] as [(String?, String?)])

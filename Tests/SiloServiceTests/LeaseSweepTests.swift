@@ -45,7 +45,8 @@ import Testing
             testDescription: "without work and without waiting the answer is empty", withWork: [],
             steps: [(.begin, ["note a poll of 0", "note a poll of 1", "note a poll of 2", "let go", "answer nothing"])]),
         Conversation(
-            testDescription: "without work a worker waits everywhere, and the first shard to give answers", withWork: [], waits: true,
+            testDescription: "without work a worker waits everywhere, and the first shard to give answers", withWork: [],
+            waits: true,
             steps: [
                 (.begin, ["wait everywhere"]), (.gives(0, by: 1), []), (.gives(1, by: 2), ["let go", "answer 1 of 2"]),
                 (.gives(2, by: 0), ["give 2 back to 0"]),
@@ -79,10 +80,12 @@ import Testing
         Conversation(
             testDescription: "when all shards fail nobody is waited for", shards: 2, withWork: [0, 1], waits: true,
             steps: [
-                (.begin, ["visit 0 for 10, any size"]), (.fails(by: 0), ["visit 1 for 10, any size"]), (.fails(by: 1), ["let go", "fail"]),
+                (.begin, ["visit 0 for 10, any size"]), (.fails(by: 0), ["visit 1 for 10, any size"]),
+                (.fails(by: 1), ["let go", "fail"]),
             ]),
         Conversation(
-            testDescription: "while one shard can still give, those that fail are passed over", shards: 2, withWork: [], waits: true,
+            testDescription: "while one shard can still give, those that fail are passed over", shards: 2, withWork: [],
+            waits: true,
             steps: [(.begin, ["wait everywhere"]), (.fails(by: 0), []), (.gives(1, by: 1), ["let go", "answer 1 of 1"])]),
         Conversation(
             testDescription: "a worker that leaves during the visits loses nothing", shards: 2, withWork: [0, 1],
@@ -137,7 +140,8 @@ extension LeaseSweep.Action {
     fileprivate var text: String {
         switch self {
         case .notePoll(let shard): "note a poll of \(shard)"
-        case .visit(let shard, let count, _, let takesOversized): "visit \(shard) for \(count)\(takesOversized ? ", any size" : "")"
+        case .visit(let shard, let count, _, let takesOversized):
+            "visit \(shard) for \(count)\(takesOversized ? ", any size" : "")"
         case .waitEverywhere: "wait everywhere"
         case .giveBack(let tasks, let shard): "give \(tasks.count) back to \(shard)"
         case .letGo: "let go"

@@ -58,7 +58,9 @@ import Testing
     }
 
     @Test func whoeverAsksTheWrongPlaceIsToldTheRightOne() async throws {
-        let (other, unknown) = (ShardID(UUID("0b5b1f3a-6f3e-4d0e-9f5e-0123456789ab")!), "7d1b1f3a-6f3e-4d0e-9f5e-0123456789ab")
+        let (other, unknown) = (
+            ShardID(UUID(high: 0x0b5b_1f3a_6f3e_4d0e, low: 0x9f5e_0123_4567_89ab)), "7d1b1f3a-6f3e-4d0e-9f5e-0123456789ab"
+        )
         let owner = ShardOwner(node: "n2", address: "10.0.0.2:7450")
         let service = try await Service(shards: 2, tenancy: true, elsewhere: [other: owner])
         let enqueue = service.operations.jobs.enqueue
@@ -81,7 +83,8 @@ import Testing
         var batch = SiloV1.EnqueueBatchRequest()
         batch.shard = service.shard
         batch.jobs = [
-            .job("a", in: ""), .job("b", in: "", priority: 100), .job("a", in: ""), .job("c", in: "elsewhere"), .job("d", in: service.shard),
+            .job("a", in: ""), .job("b", in: "", priority: 100), .job("a", in: ""), .job("c", in: "elsewhere"),
+            .job("d", in: service.shard),
         ]
         let refused = SiloError.outOfBounds(field: "priority", bound: "must be between 0 and 99")
         let answer = try await awaitAnswer(service.operations.jobs.enqueueBatch, batch, service.context)

@@ -18,7 +18,9 @@ final class Service: Sendable {
     /// - Parameters:
     ///   - count: of shards, each of an equal part of the tenants.
     ///   - elsewhere: shards that other nodes have.
-    init(shards count: Int = 1, tenancy: Bool = false, isDevelopment: Bool = false, elsewhere: [ShardID: ShardOwner] = [:]) async throws {
+    init(shards count: Int = 1, tenancy: Bool = false, isDevelopment: Bool = false, elsewhere: [ShardID: ShardOwner] = [:])
+        async throws
+    {
         self.elsewhere = elsewhere
         let random = SeededRandom(seed: 1)
         var hosts: [MemoryHost] = []

@@ -26,7 +26,8 @@ import Testing
         response.tasks = [SiloV1.Task()]
         response.tasks[0].id = "t"
         let heartbeat = SiloV1.Silo.heartbeat.path
-        watch.ended(SiloV1.Silo.leaseTasks.path, [], sentAt: Timestamp(0), .success(response.serializedBytes()), at: Timestamp(100))
+        watch.ended(
+            SiloV1.Silo.leaseTasks.path, [], sentAt: Timestamp(0), .success(response.serializedBytes()), at: Timestamp(100))
         if renewed { watch.ended(heartbeat, beat("t"), sentAt: Timestamp(5000), .success([]), at: Timestamp(5100)) }
         if reported {
             var report = SiloV1.ReportOutcomeRequest()

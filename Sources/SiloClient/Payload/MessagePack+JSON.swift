@@ -11,8 +11,8 @@ extension MessagePack {
         }
     }
 
-    /// The same value for `JSONSerialization`. Binary becomes base 64, a timestamp its ISO 8601 form, JavaScript's `undefined` null as
-    /// JavaScript itself writes it; keys that are no text, their description.
+    /// The same value for `JSONSerialization`. Binary becomes base 64, a timestamp its ISO 8601 form, JavaScript's `undefined`
+    /// null as JavaScript itself writes it; keys that are no text, their description.
     public var jsonValue: Any {
         if let date { return date.text }
         if isUndefined { return NSNull() }

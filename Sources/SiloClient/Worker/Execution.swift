@@ -94,10 +94,12 @@ final class Execution: Sendable {
         return await handler.value
     }
 
-    /// Tells the handler to stop. False when it is done, or was told the same before. A lease that is lost overrides a cancellation.
+    /// Tells the handler to stop. False when it is done, or was told the same before. A lease that is lost overrides a
+    /// cancellation.
     @discardableResult
     func end(_ ending: Ending) -> Bool {
-        let (isNews, cancel, waiter): (Bool, (@Sendable () -> Void)?, CheckedContinuation<Void, Never>?) = state.withLock { state in
+        let (isNews, cancel, waiter): (Bool, (@Sendable () -> Void)?, CheckedContinuation<Void, Never>?) = state.withLock {
+            state in
             // Also of one that is settled, whose outcome alone is still on its way.
             if ending == .leaseLost { state.term.lose() }
             guard !state.isSettled, state.ending == nil || (state.ending == .cancelled && ending == .leaseLost) else {

@@ -64,7 +64,8 @@ extension Query {
 }
 
 extension Transaction {
-    /// Runs a command: all of it, or, when it is refused, nothing. What it freed is given to those who wait, before the next command.
+    /// Runs a command: all of it, or, when it is refused, nothing. What it freed is given to those who wait, before the next
+    /// command.
     func perform<C: Command>(_ command: C) async throws(StoreError) -> Result<C.Answer, SiloError> {
         let found: C.Found
         do throws(Refusal) {
@@ -117,10 +118,13 @@ struct Weight: Sendable, Equatable {
     /// A command without content, with the request that it came from: measured with 400,000 small jobs in hand.
     static let commandBytes = 2048
 
-    /// How often what a command carries is in memory at the worst: in the command, in the batch, and in the store until it is flushed.
+    /// How often what a command carries is in memory at the worst: in the command, in the batch, and in the store until it is
+    /// flushed.
     static let copies = 3
 
     static let zero = Weight(jobs: 0, bytes: 0)
-    static func + (left: Weight, right: Weight) -> Weight { Weight(jobs: left.jobs + right.jobs, bytes: left.bytes + right.bytes) }
+    static func + (left: Weight, right: Weight) -> Weight {
+        Weight(jobs: left.jobs + right.jobs, bytes: left.bytes + right.bytes)
+    }
     static func += (left: inout Weight, right: Weight) { left = left + right }
 }

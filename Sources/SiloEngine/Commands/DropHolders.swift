@@ -36,8 +36,8 @@ public struct DropHolders: Duty {
 }
 
 extension Transaction {
-    /// Slots of a tenant that are held by the rows of limits which memory does not hold. One page at a time: a tenant may have any
-    /// number of limits. Their rows are written at the end of a batch, so that none is in the one that is being made.
+    /// Slots of a tenant that are held by the rows of limits which memory does not hold. One page at a time: a tenant may have
+    /// any number of limits. Their rows are written at the end of a batch, so that none is in the one that is being made.
     fileprivate func storedHolders(of tenant: Tenant, drops: UInt32) async throws(StoreError) -> UInt64 {
         let keys = TenantKeys(tenant)
         var total: UInt64 = 0

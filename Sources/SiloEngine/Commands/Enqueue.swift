@@ -67,7 +67,8 @@ public struct Enqueue: Command {
         for (name, value) in metadata { transaction.rows.put(queue.keys.metadata(name, value, id), []) }
         transaction.memory.totalJobs += 1
         let task = StorageV1.Task(
-            job, attempt: 1, relative: 1, start: Timestamp(job.startMs), scheduledAt: transaction.now, encodedBytes: encoded.count,
+            job, attempt: 1, relative: 1, start: Timestamp(job.startMs), scheduledAt: transaction.now,
+            encodedBytes: encoded.count,
             transaction.settings
         )
         try await transaction.admission.admit(JobReference(id: id, queue: queue), task)

@@ -137,7 +137,8 @@ public struct Import: Command {
     /// Attempts before the last must have failed, for else the job would have ended there.
     private func checkOrder(from first: Int) throws(Refusal) {
         for index in first..<max(first, attempts.count - 1) where attempts[index].outcome != .failed {
-            throw .refused(.invalidArgument("import attempt \(index + 1) must be Failed (only the last attempt may be non-Failed)"))
+            throw .refused(
+                .invalidArgument("import attempt \(index + 1) must be Failed (only the last attempt may be non-Failed)"))
         }
     }
 
@@ -175,7 +176,8 @@ public struct Import: Command {
             )
             try await transaction.admission.admit(job, task)
         } else {
-            try await transaction.attempts.schedule(job, record, recordBytes, attempt: count + 1, relative: count + 1, start: start)
+            try await transaction.attempts.schedule(
+                job, record, recordBytes, attempt: count + 1, relative: count + 1, start: start)
         }
         return .scheduled
     }
@@ -183,7 +185,9 @@ public struct Import: Command {
 
 extension View {
     /// One attempt of a job that ended. They are looked at one by one: all of them may be too much for memory.
-    fileprivate func endedAttempt(_ number: UInt32, of job: JobReference, _ stored: StoredJob) async throws(Refusal) -> StorageV1.Attempt {
+    fileprivate func endedAttempt(_ number: UInt32, of job: JobReference, _ stored: StoredJob) async throws(Refusal)
+        -> StorageV1.Attempt
+    {
         if let last = stored.status?.lastAttempt, last.number == number { return last }
         guard let bytes = try await get(job.keys.attempt(job.id, number)),
             let attempt = try? StorageV1.Attempt(serializedBytes: bytes)

@@ -30,7 +30,8 @@ public struct LeasedTask: Sendable {
 extension LeasedTask {
     init(_ job: StorageV1.Job, _ lease: LiveLease, of tenant: Tenant) {
         self.init(
-            id: lease.taskID, tenant: tenant, job: job, attempt: lease.record.attempt, relativeAttempt: lease.record.relativeAttempt
+            id: lease.taskID, tenant: tenant, job: job, attempt: lease.record.attempt,
+            relativeAttempt: lease.record.relativeAttempt
         )
     }
 }
@@ -103,8 +104,8 @@ public struct Lease: Duty {
         return leased
     }
 
-    /// Takes the first ready task of a queue, with its job. Nil when there is none, or when the job's row is gone or cannot be read: then
-    /// the task is dropped.
+    /// Takes the first ready task of a queue, with its job. Nil when there is none, or when the job's row is gone or cannot be
+    /// read: then the task is dropped.
     private func take(
         from queue: Queue, in transaction: Transaction
     ) async throws(StoreError) -> (JobReference, StorageV1.Job, StorageV1.Task)? {

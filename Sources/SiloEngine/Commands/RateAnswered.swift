@@ -30,7 +30,8 @@ struct RateAnswered: Duty {
             RateCheck(rates[Int(question.index)]) == question.check,
             Timestamp(stored.job.createdAtMs) == question.createdAt, let due = stored.delay, due == question.due,
             let timer = try await transaction.pending.timer(job, stored),
-            let asking = try? StorageV1.Task(serializedBytes: timer.row.value), asking.hold != nil, asking.ratesPassed == question.index
+            let asking = try? StorageV1.Task(serializedBytes: timer.row.value), asking.hold != nil,
+            asking.ratesPassed == question.index
         else { return }
         var task = try await transaction.pending.take(timer, job, stored)
         let rate = rates[Int(question.index)]
@@ -44,7 +45,8 @@ struct RateAnswered: Duty {
             }
             try await transaction.admission.ask(next, job, task)
         case .over(let resetAt):
-            try await transaction.admission.putOff(job, try await transaction.limits.releasing(task, job), rate, roomAt: resetAt.map { .date($0) })
+            try await transaction.admission.putOff(
+                job, try await transaction.limits.releasing(task, job), rate, roomAt: resetAt.map { .date($0) })
         case .failed:
             let wait = max(transaction.settings.rateRetryLeastMilliseconds, rate.initialBackoffMs)
             try await transaction.admission.putOff(job, try await transaction.limits.releasing(task, job), by: wait)

@@ -14,7 +14,9 @@ public struct LeasedRefresh: Sendable {
     public let group: TaskGroup
 
     /// Bytes that it takes in an answer, at most.
-    public var answerBytes: Int { 512 + tenant.name.utf8.count + limit.text.utf8.count + metadata.textBytes + 32 * metadata.count }
+    public var answerBytes: Int {
+        512 + tenant.name.utf8.count + limit.text.utf8.count + metadata.textBytes + 32 * metadata.count
+    }
 }
 
 /// Takes a worker's outcome of a refresh (spec/limits.md 7.4).

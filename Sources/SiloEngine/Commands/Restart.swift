@@ -31,7 +31,8 @@ public struct Restart: Command {
         let attempt = status.lastAttempt == nil ? status.attempt : status.attempt + 1
         let start = max(transaction.now, status.waitsFor(Timestamp(stored.job.enqueueTimeMs)) ?? transaction.now)
         transaction.reached(.restarted)
-        try await transaction.attempts.schedule(job, stored.job, stored.jobBytes, attempt: max(1, attempt), relative: 1, start: start)
+        try await transaction.attempts.schedule(
+            job, stored.job, stored.jobBytes, attempt: max(1, attempt), relative: 1, start: start)
     }
 }
 

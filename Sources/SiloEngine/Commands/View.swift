@@ -39,8 +39,8 @@ package struct View {
         }
     }
 
-    /// The job's rows and its queue. Refuses with `.jobNotFound`, or with `.corrupt` when they cannot be read: one bad row refuses
-    /// the requests for its job and does not stop the shard.
+    /// The job's rows and its queue. Refuses with `.jobNotFound`, or with `.corrupt` when they cannot be read: one bad row
+    /// refuses the requests for its job and does not stop the shard.
     func find(_ tenant: Tenant, _ id: JobID) async throws(Refusal) -> (stored: StoredJob, job: JobReference) {
         let stored: StoredJob?
         do {

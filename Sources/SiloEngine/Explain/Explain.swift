@@ -42,7 +42,8 @@ public struct Explain: Query {
             for key in stored.job.limits.slotKeys {
                 guard let pause = view.pause(.limit(key, of: tenant)) else { continue }
                 findings.limits.append(Findings.Limit(
-                    kind: .paused, key: key.text, blocks: true, max: 0, inUse: 0, pause: pause, releases: Pace(), lines: [], isHeld: true
+                        kind: .paused, key: key.text, blocks: true, max: 0, inUse: 0, pause: pause, releases: Pace(), lines: [],
+                        isHeld: true
                 ))
             }
             return findings

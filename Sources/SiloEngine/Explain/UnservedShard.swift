@@ -82,7 +82,8 @@ public struct UnservedShard: Sendable {
     }
 
     private func enter(_ row: Row, _ transaction: Transaction) async throws(StoreError) {
-        guard case .line(let tenant, let id)? = ShardKeys.parse(row.key), let record = try? StorageV1.Line(serializedBytes: row.value)
+        guard case .line(let tenant, let id)? = ShardKeys.parse(row.key),
+            let record = try? StorageV1.Line(serializedBytes: row.value)
         else { return }
         let line = Line(Line.ID(tenant: tenant, line: id), record, isStored: true)
         transaction.memory.limits.add(line)

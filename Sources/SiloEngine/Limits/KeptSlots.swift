@@ -1,8 +1,8 @@
 import SiloCore
 
-/// Slots that are kept for jobs that need several. Such a job would wait for ever while others take each slot as it comes free. So, when
-/// it has been passed over for long, a free slot of each of its limits is kept for its line: for one line of a tenant at a time, so that
-/// no two wait for what the other keeps.
+/// Slots that are kept for jobs that need several. Such a job would wait for ever while others take each slot as it comes free.
+/// So, when it has been passed over for long, a free slot of each of its limits is kept for its line: for one line of a tenant at
+/// a time, so that no two wait for what the other keeps.
 struct KeptSlots {
     private var kept: [Tenant: (line: Line, limits: [SlotLimit])] = [:]
 

@@ -45,8 +45,8 @@ struct LimitMoves: Part {
 
     // MARK: Asking
 
-    /// What a job's limits ask for, in the job's order. Several limits of one key are one, the strictest. A floating limit that nobody
-    /// has named before begins with this job.
+    /// What a job's limits ask for, in the job's order. Several limits of one key are one, the strictest. A floating limit that
+    /// nobody has named before begins with this job.
     func demands(of limits: [StorageV1.Limit], _ tenant: Tenant) async throws(StoreError) -> [Demand] {
         var demands: [Demand] = []
         demands.reserveCapacity(limits.count)
@@ -168,8 +168,8 @@ struct LimitMoves: Part {
 
     // MARK: When there is no room
 
-    /// Looks at the lines of a bucket again when it will have room. The calendar's windows end by the wall clock; should that be set
-    /// back meanwhile, they are looked at no later than they would have been without, and then find out how things are.
+    /// Looks at the lines of a bucket again when it will have room. The calendar's windows end by the wall clock; should that be
+    /// set back meanwhile, they are looked at no later than they would have been without, and then find out how things are.
     func lookAgain(at limit: BucketLimit, _ due: Due) {
         let wait = max(1, due.wait(from: moment))
         memory.limits.setAlarm(limit, .steady, at: steady + wait)

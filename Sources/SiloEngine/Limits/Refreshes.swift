@@ -21,8 +21,8 @@ struct Refreshes: Part {
         planIfDue(limit, for: group)
     }
 
-    /// Of the groups whose jobs wait for the limit, as far as they are looked at, that whose workers asked for work last; nil when
-    /// nobody waits.
+    /// Of the groups whose jobs wait for the limit, as far as they are looked at, that whose workers asked for work last; nil
+    /// when nobody waits.
     private func group(waitingAt limit: SlotLimit) async throws(StoreError) -> TaskGroup? {
         var groups: Set<TaskGroup> = []
         for line in limit.lines.some(Self.linesLookedAt) {

@@ -26,7 +26,9 @@ struct StoredLines: Part {
     private func enter(_ rows: [Row], _ left: inout Int) async throws(StoreError) -> Bool {
         for row in rows {
             left -= 1
-            guard case .line(let tenant, let id)? = ShardKeys.parse(row.key), let record = try? StorageV1.Line(serializedBytes: row.value) else {
+            guard case .line(let tenant, let id)? = ShardKeys.parse(row.key),
+                let record = try? StorageV1.Line(serializedBytes: row.value)
+            else {
                 transaction.setAside(row)
                 continue
             }
@@ -55,7 +57,11 @@ struct StoredLines: Part {
             memory.limits.park(line, at: demand)
             guard case .hits(let limit, let rate) = demand else { break }
             // Jobs that ask only so often do not wait for a bucket: they are put off when they are looked at.
-            if rate.maxRetries > 0 { memory.limits.markFreed(limit) } else { limits.lookAgain(at: limit, dueAt ?? .delay(until: steady)) }
+            if rate.maxRetries > 0 {
+                memory.limits.markFreed(limit)
+            } else {
+                limits.lookAgain(at: limit, dueAt ?? .delay(until: steady))
+            }
         }
         return true
     }

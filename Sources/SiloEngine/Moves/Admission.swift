@@ -7,7 +7,8 @@ struct Admission: Part {
     let transaction: Transaction
 
     /// Makes the job's pending attempt due: when its time comes, or now.
-    /// - Parameter delay: the end of the length of time that it waits for, as its status says; nil: it waits for the date of its start.
+    /// - Parameter delay: the end of the length of time that it waits for, as its status says; nil: it waits for the date of its
+    ///   start.
     func admit(_ job: JobReference, _ task: StorageV1.Task, after delay: Due? = nil) async throws(StoreError) {
         let due = delay ?? .date(Timestamp(task.startMs))
         guard due.hasCome(by: moment) else { return timers.add(job, task, due) }
@@ -153,8 +154,9 @@ struct Admission: Part {
 
     // MARK: External limiters
 
-    /// Asks the external limiter, once the batch is written. Meanwhile the job stands at a timer, with the slots it took; when no answer comes, the
-    /// timer fires, the slots are given up and everything is asked anew. So an outage delays jobs and loses none.
+    /// Asks the external limiter, once the batch is written. Meanwhile the job stands at a timer, with the slots it took; when no
+    /// answer comes, the timer fires, the slots are given up and everything is asked anew. So an outage delays jobs and loses
+    /// none.
     func ask(_ rate: StorageV1.RateLimit, _ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) {
         let due = try await delay(job, task, by: settings.rateAnswerMilliseconds)
         let pending = PendingCheck(

@@ -7,7 +7,8 @@ struct Attempts: Part {
     let transaction: Transaction
 
     /// Makes the job scheduled for an attempt, and the attempt due.
-    /// - Parameter delay: the end of the length of time that it waits for; nil: it waits for the date of its start, if that is to come.
+    /// - Parameter delay: the end of the length of time that it waits for; nil: it waits for the date of its start, if that is to
+    ///   come.
     func schedule(
         _ job: JobReference, _ stored: StorageV1.Job, _ storedBytes: Int,
         attempt: UInt32, relative: UInt32, start: Timestamp, after delay: Due? = nil

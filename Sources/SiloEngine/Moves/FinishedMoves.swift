@@ -73,7 +73,8 @@ struct FinishedMoves: Part {
 
     /// Rewrites the rows that a job keeps through its life so that they expire together, or never.
     /// - Parameter attempts: those with rows of their own.
-    private func keepRecords(of job: JobReference, attempts: Range<UInt32>, until expiresAt: Timestamp?) async throws(StoreError) {
+    private func keepRecords(of job: JobReference, attempts: Range<UInt32>, until expiresAt: Timestamp?) async throws(StoreError)
+    {
         guard let bytes = try await rows.get(job.keys.job(job.id)) else { return }
         rows.put(job.keys.job(job.id), bytes, expiresAt: expiresAt)
         for (name, value) in (try? StorageV1.Job(serializedBytes: bytes))?.metadata ?? [:] {

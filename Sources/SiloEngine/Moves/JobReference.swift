@@ -12,7 +12,8 @@ package struct JobReference {
 
     /// Where a task of it stands among those that are ready or wait at a limit.
     func position(of task: StorageV1.Task, _ settings: EngineSettings) -> Position {
-        let rank = settings.rank(start: Timestamp(task.startMs), scheduledAt: Timestamp(task.scheduledAtMs), priority: task.priority)
+        let rank = settings.rank(
+            start: Timestamp(task.startMs), scheduledAt: Timestamp(task.scheduledAtMs), priority: task.priority)
         return Position(order: rank, arrival: task.jobArrival, job: id)
     }
 
@@ -24,8 +25,8 @@ package struct JobReference {
 }
 
 extension EngineSettings {
-    /// The order of those who wait: by priority, raised slowly by waiting, then by time. Time that had passed before somebody came
-    /// was not waited: a start in the past is no better than one now.
+    /// The order of those who wait: by priority, raised slowly by waiting, then by time. Time that had passed before somebody
+    /// came was not waited: a start in the past is no better than one now.
     func rank(start: Timestamp, scheduledAt: Timestamp, priority: UInt32) -> UInt64 {
         let waits = UInt64(priority) * agingMillisecondsPerPriority
         let (sum, overflow) = max(start, scheduledAt).sortable.addingReportingOverflow(waits)

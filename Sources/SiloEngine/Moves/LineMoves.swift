@@ -2,7 +2,8 @@ import Protobuf
 import SiloCore
 import SiloStore
 
-/// Waiting: the job stands in the line of those that ask for the same, at the first limit that has no room for it. It holds nothing.
+/// Waiting: the job stands in the line of those that ask for the same, at the first limit that has no room for it. It holds
+/// nothing.
 struct LineMoves: Part {
     let transaction: Transaction
 

@@ -2,7 +2,8 @@ import SiloCore
 import SiloStore
 
 // A job stands in exactly one place: timer, waiting, ready, leased or finished. Every command is a move between two of them, and
-// the parts of a transaction are these moves. Each writes the rows of its place and keeps memory and the counts of the queue in step.
+// the parts of a transaction are these moves. Each writes the rows of its place and keeps memory and the counts of the queue in
+// step.
 
 /// One part of what a transaction can do. Parts hold nothing of their own.
 protocol Part {

@@ -65,8 +65,8 @@ enum PendingRows {
 }
 
 extension Part {
-    /// The first of the rows, which stays; read from the store when the window has run empty. Nil when their count promised one that
-    /// is not stored: then it counts none.
+    /// The first of the rows, which stays; read from the store when the window has run empty. Nil when their count promised one
+    /// that is not stored: then it counts none.
     func first(of pending: PendingRows) async throws(StoreError) -> PendingTask? {
         if pending.window.isEmpty { try await load(pending) }
         if let first = pending.window.first { return first }
@@ -87,8 +87,8 @@ extension Part {
         memory.windows.shrink(keeping: pending.owner)
     }
 
-    /// Reads the first rows from a position on, a page at a time until there are some or the range ends. A row that cannot be read is
-    /// set aside, so that it does not block the rest.
+    /// Reads the first rows from a position on, a page at a time until there are some or the range ends. A row that cannot be
+    /// read is set aside, so that it does not block the rest.
     private func readPage(of pending: PendingRows, from frontier: Position) async throws(StoreError) -> Page {
         var page = Page()
         // One more than there should be shows that the range has ended: a short page costs far less to read.

@@ -6,7 +6,8 @@ import SiloStore
 struct TimerMoves: Part {
     let transaction: Transaction
 
-    /// - Parameter due: when the timer fires: at the date of the task's start, or when the length of time has passed that the job's
+    /// - Parameter due: when the timer fires: at the date of the task's start, or when the length of time has passed that the
+    ///   job's
     ///   status tells of.
     func add(_ job: JobReference, _ task: StorageV1.Task, _ due: Due) {
         let pending = PendingTask(Position(order: due.at.sortable, arrival: task.jobArrival, job: job.id), task)

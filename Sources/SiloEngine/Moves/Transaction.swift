@@ -48,7 +48,8 @@ package final class Transaction {
         let id = Queue.ID(tenant: tenant, group: group)
         if let queue = memory.queues[id] { return queue }
         let row = try await rows.get(ShardKeys.queue(tenant, group))
-        let counts = try row.map { bytes throws(StoreError) in try StorageV1.QueueCounts(stored: bytes) } ?? StorageV1.QueueCounts()
+        let counts =
+            try row.map { bytes throws(StoreError) in try StorageV1.QueueCounts(stored: bytes) } ?? StorageV1.QueueCounts()
         let queue = Queue(id, counts: counts)
         memory.add(queue)
         return queue

@@ -1,6 +1,7 @@
 import SiloCore
 
-/// Decides when a shard's log is flushed and who is answered then: one flush serves everybody whose batch was written before it began.
+/// Decides when a shard's log is flushed and who is answered then: one flush serves everybody whose batch was written before it
+/// began.
 ///
 /// It does nothing itself. Whoever runs it asks for the next step, does that, and says how it ended.
 struct CommitMachine<Work> {
@@ -46,7 +47,9 @@ struct CommitMachine<Work> {
     /// The next step of whoever runs it, who has done the one before.
     mutating func next(at steady: Timestamp) -> Step {
         guard hasUnflushedWrites || !waiting.isEmpty else { return isIdle ? .wait : .end }
-        if flushGap > 0, let lastFlush, steady < lastFlush + flushGap { return .pause(milliseconds: lastFlush + flushGap - steady) }
+        if flushGap > 0, let lastFlush, steady < lastFlush + flushGap {
+            return .pause(milliseconds: lastFlush + flushGap - steady)
+        }
         defer { waiting = [] }
         // What came during the last flush and wrote nothing.
         guard hasUnflushedWrites else { return .answer(waiting) }

@@ -11,7 +11,8 @@ struct ContinuedClock: Clock {
     /// Milliseconds by which the shard's steady time is ahead of the machine's.
     private let ahead: Int64
 
-    /// - Parameter info: of the shard; what the clocks showed there is from its last batch that stored the end of a length of time.
+    /// - Parameter info: of the shard; what the clocks showed there is from its last batch that stored the end of a length of
+    ///   time.
     init(_ clock: any Clock, after info: StorageV1.ShardInfo?) {
         self.clock = clock
         guard let info, info.steadyMs != 0 else {
@@ -34,7 +35,8 @@ extension StorageV1.ShardInfo {
     private static let stepNoted: Int64 = 3000
 
     /// Notes what the clocks show, if that is needed: because the end of a length of time is stored with it, or because the wall
-    /// clock was set since, which whoever opens the shard next would take for time that has passed. False when it says so already.
+    /// clock was set since, which whoever opens the shard next would take for time that has passed. False when it says so
+    /// already.
     mutating func note(_ now: Moment, storesDelays: Bool, _ branches: Branches) -> Bool {
         let hasMoved = steadyMs != 0 && abs((now.wall - Timestamp(wallMs)) - (now.steady - Timestamp(steadyMs))) > Self.stepNoted
         guard hasMoved || storesDelays && steadyMs != now.steady.milliseconds else { return false }

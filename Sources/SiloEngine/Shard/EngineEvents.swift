@@ -1,7 +1,7 @@
 public import SiloStore
 
-/// What a shard tells of its work to whoever measures it. Everything is called on the shard's own tasks, once a turn or a flush at most,
-/// and must return at once.
+/// What a shard tells of its work to whoever measures it. Everything is called on the shard's own tasks, once a turn or a flush
+/// at most, and must return at once.
 ///
 /// What takes time is told as it begins and as it ends, one at a time: whoever wants to know how long it took has a clock.
 public protocol EngineEvents: Sendable {

@@ -8,8 +8,8 @@ final class LoopAlarm {
     private let executor: (any TaskExecutor)?
     private var current: (bell: Bell, task: Task<Void, Never>)?
 
-    /// Rings at a date or at a steady time. Whether it has rung is noted: the clocks do not tell, for the wall clock may have been set
-    /// back since.
+    /// Rings at a date or at a steady time. Whether it has rung is noted: the clocks do not tell, for the wall clock may have
+    /// been set back since.
     private final class Bell: Sendable {
         let date: Timestamp
         let delay: Timestamp
@@ -34,7 +34,9 @@ final class LoopAlarm {
         let now = clock.moment
         guard date > now.wall, delay > now.steady else { return mailbox.wake() }
         if let current {
-            guard date < current.bell.date || delay < current.bell.delay || current.bell.hasRung.load(ordering: .acquiring) else { return }
+            guard date < current.bell.date || delay < current.bell.delay || current.bell.hasRung.load(ordering: .acquiring) else {
+                return
+            }
             current.task.cancel()
         }
         let bell = Bell(date, delay)
@@ -53,8 +55,8 @@ final class LoopAlarm {
 }
 
 extension Clock {
-    /// Returns when the wall clock shows a date, or when a steady time has come; at once when that is past. It looks at the clocks
-    /// now and then, for sleeps may be faster than they are, and the wall clock may be set to the date or past it.
+    /// Returns when the wall clock shows a date, or when a steady time has come; at once when that is past. It looks at the
+    /// clocks now and then, for sleeps may be faster than they are, and the wall clock may be set to the date or past it.
     fileprivate func sleep(until date: Timestamp, or time: Timestamp) async throws {
         // No sleep is too long for the system.
         let most: Int64 = date == .distantFuture ? 3_600_000 : 1000

@@ -6,7 +6,8 @@ extension ShardMemory {
     /// Rebuilds memory from a shard's database: of each slice that holds anything, the indexes, and the leases if it has some.
     /// Ready jobs and timers are read when their turn comes, lines while the shard serves.
     static func recover(
-        from store: any KeyValueStore, _ info: StorageV1.ShardInfo, settings: EngineSettings, windows: MemoryBudget, at now: Moment
+        from store: any KeyValueStore, _ info: StorageV1.ShardInfo, settings: EngineSettings, windows: MemoryBudget,
+        at now: Moment
     ) async throws(StoreError) -> ShardMemory {
         let slices = try await slices(in: store)
         let memory = ShardMemory(settings: settings, windows: windows, info: info, slices: slices)
@@ -73,7 +74,9 @@ extension ShardMemory {
 
     /// As for jobs: the worker of a refresh could not renew its lease meanwhile.
     private func take(_ row: Row, of limit: SlotLimit.Name, at now: Timestamp) {
-        guard var record = try? StorageV1.Refresh(serializedBytes: row.value), let uuid = UUID(bytes: record.taskId) else { return }
+        guard var record = try? StorageV1.Refresh(serializedBytes: row.value), let uuid = UUID(bytes: record.taskId) else {
+            return
+        }
         if record.expiresAtMs != 0 { record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds }
         limits.refreshes.add(LiveRefresh(limit, TaskID(uuid), record))
     }
@@ -83,8 +86,10 @@ extension ShardMemory {
     private func recoverLeases(of slice: Slice, from store: any KeyValueStore, at now: Moment) async throws(StoreError) {
         var unreadable: [Row] = []
         try await store.scanAll(from: slice.leases.start, to: slice.leases.end) { row throws(StoreError) in
-            guard let (tenant, job) = ShardKeys.parseLease(row.key), var record = try? StorageV1.Lease(serializedBytes: row.value),
-                let uuid = UUID(bytes: record.taskId), let queue = queues[Queue.ID(tenant: tenant, group: TaskGroup(record.taskGroup))]
+            guard let (tenant, job) = ShardKeys.parseLease(row.key),
+                var record = try? StorageV1.Lease(serializedBytes: row.value),
+                let uuid = UUID(bytes: record.taskId),
+                let queue = queues[Queue.ID(tenant: tenant, group: TaskGroup(record.taskGroup))]
             else { return unreadable.append(row) }
             record.expiresAtMs = (now.steady + settings.leaseMilliseconds).milliseconds
             let lease = LiveLease(taskID: TaskID(uuid), job: job, queue: queue, record: record)
@@ -117,7 +122,8 @@ extension ShardMemory {
                 let way = info.formatVersion > ShardKeys.formatVersion
                     ? "run the newer program" : "run the older program that wrote it, or begin with an empty place"
                 throw .corrupt(
-                    "the shard has format \(info.formatVersion), this program reads format \(ShardKeys.formatVersion) only: \(way)"
+                    "the shard has format \(info.formatVersion), "
+                        + "this program reads format \(ShardKeys.formatVersion) only: \(way)"
                 )
             }
             return info
@@ -158,7 +164,9 @@ extension StoreReader {
             let read = await withTaskGroup(of: (Slice, Result<[Row], StoreError>).self) { group in
                 for slice in some {
                     group.addTask {
-                        do throws(StoreError) { return (slice, .success(try await rows(of: slice.indexes))) } catch { return (slice, .failure(error)) }
+                        do throws(StoreError) { return (slice, .success(try await rows(of: slice.indexes))) } catch {
+                            return (slice, .failure(error))
+                        }
                     }
                 }
                 var read: [Slice: Result<[Row], StoreError>] = [:]

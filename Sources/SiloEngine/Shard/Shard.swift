@@ -37,7 +37,8 @@ public final class Shard: Sendable {
     ///   - rateLimiter: is asked instead of the shard's own buckets.
     ///   - budgets: memory that it shares with other shards; nil: it has its own, as large as the settings say.
     ///   - events: is told what the shard does.
-    ///   - mayAnswer: whether this process is still the shard's owner; asked before every answer, which fails otherwise. It must not wait.
+    ///   - mayAnswer: whether this process is still the shard's owner; asked before every answer, which fails otherwise. It must
+    ///     not wait.
     ///   - onAudit: is told what each audit of the limits found; see `EngineSettings.auditMilliseconds`.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),

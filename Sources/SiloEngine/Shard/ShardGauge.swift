@@ -32,7 +32,8 @@ final class ShardGauge: Sendable {
     func update(from memory: ShardMemory) {
         let new = ShardCounts(
             total: memory.totalJobs, completed: memory.completedJobs, leases: memory.leases.count,
-            waitingWorkers: memory.waiters.count, waiterEntries: memory.waiters.entries, windowedTasks: memory.windows.rows, queues: memory.queues.count,
+            waitingWorkers: memory.waiters.count, waiterEntries: memory.waiters.entries, windowedTasks: memory.windows.rows,
+            queues: memory.queues.count,
             limits: memory.limits.count, lines: memory.limits.lines.count, healed: memory.healed.counts
         )
         counts.withLock { $0 = new }

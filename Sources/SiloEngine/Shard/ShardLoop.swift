@@ -125,7 +125,9 @@ final class ShardLoop {
         }
     }
 
-    private func serve(_ work: any PendingWork, _ room: inout TurnRoom, _ answers: inout [any PendingWork]) async throws(StoreError) {
+    private func serve(_ work: any PendingWork, _ room: inout TurnRoom, _ answers: inout [any PendingWork])
+        async throws(StoreError)
+    {
         transaction.begin()
         do {
             if work is PendingLease { try await serveWaiters(&room, &answers) }
@@ -135,7 +137,9 @@ final class ShardLoop {
             mailbox.fail([work], SiloError(stopped: error))
             throw error
         }
-        if let lease = work as? PendingLease, let deadline = lease.deadline, lease.waits(at: transaction.steady), lease.beginWaiting() {
+        if let lease = work as? PendingLease, let deadline = lease.deadline, lease.waits(at: transaction.steady),
+            lease.beginWaiting()
+        {
             return memory.waiters.append(lease, until: deadline)
         }
         answers.append(work)
@@ -178,10 +182,13 @@ final class ShardLoop {
 
     /// Wakes the loop when a date comes, or when the next lease expires, length of time has passed or waiting ends.
     private func setAlarm() {
-        let isBehind = memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.news.unserved.isEmpty && !memory.waiters.isEmpty
+        let isBehind =
+            memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.news.unserved.isEmpty && !memory.waiters.isEmpty
         if isBehind { return mailbox.wake() }
         let date = memory.nextDate ?? .distantFuture
-        let delay = [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline, memory.nextDelay].compactMap { $0 }.min() ?? .distantFuture
+        let delay =
+            [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline, memory.nextDelay].compactMap { $0 }.min()
+            ?? .distantFuture
         alarm.set(date: date, delay: delay)
     }
 }

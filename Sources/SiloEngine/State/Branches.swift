@@ -1,5 +1,5 @@
-/// A rare branch of the engine. Reaching it is told, so that a simulation can say which it never reached: what was not reached was not
-/// tested.
+/// A rare branch of the engine. Reaching it is told, so that a simulation can say which it never reached: what was not reached
+/// was not tested.
 public enum Branch: Int, CaseIterable, Sendable {
     // Limits.
     case newcomerGoesBehindLine

@@ -19,8 +19,8 @@ struct InfoRow {
 
     /// Where a new job stands among those that came: behind all of them, whatever the clock says and whoever opened the shard.
     ///
-    /// Numbers are set aside by the block, so that one row is written for very many jobs. When the shard is opened anew, those that
-    /// are left of a block are passed over.
+    /// Numbers are set aside by the block, so that one row is written for very many jobs. When the shard is opened anew, those
+    /// that are left of a block are passed over.
     mutating func nextArrival() -> UInt64 {
         if arrivals >= record.arrivalsFrom {
             record.arrivalsFrom = arrivals + Self.arrivalsBlock

@@ -45,7 +45,8 @@ struct Reflection: Sendable {
     func register(on server: Server) {
         // Of both names the messages are the same, byte by byte.
         for path in [
-            GRPCReflectionV1.ServerReflection.serverReflectionInfo.path, GRPCReflectionV1Alpha.ServerReflection.serverReflectionInfo.path,
+            GRPCReflectionV1.ServerReflection.serverReflectionInfo.path,
+            GRPCReflectionV1Alpha.ServerReflection.serverReflectionInfo.path,
         ] {
             server.registerStream(path, limit: limit) { stream in
                 // Bound to the stream: it ends with it.

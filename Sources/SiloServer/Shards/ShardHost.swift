@@ -247,7 +247,8 @@ final class ShardHost: HostedShard {
         try await store.flush()
         guard let actions = change({ $0.life.isBehind(store, lag) }) else { return }
         Probe.clockBehind.reached()
-        logger.error("shard takes no writes yet", ["shard": .init(id), "error": .init(lag), "behind_ms": .init(Int(lag.milliseconds))])
+        logger.error(
+            "shard takes no writes yet", ["shard": .init(id), "error": .init(lag), "behind_ms": .init(Int(lag.milliseconds))])
         perform(actions)
         while let lag = store.clockLag, !isInterrupted {
             // The clock may be set right at any time.
@@ -260,8 +261,8 @@ final class ShardHost: HostedShard {
 
     private var isInterrupted: Bool { state.withLock { $0.life.isInterrupted } }
 
-    /// Waits as a failure asks for. What another process has taken over is left alone as long as that process uses it: two servers
-    /// that were told to serve the same place must not take it from each other for ever.
+    /// Waits as a failure asks for. What another process has taken over is left alone as long as that process uses it: two
+    /// servers that were told to serve the same place must not take it from each other for ever.
     private func wait(_ actions: [Life.Action]) async {
         for action in actions {
             switch action {

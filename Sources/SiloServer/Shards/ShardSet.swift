@@ -47,7 +47,8 @@ final class ShardSet: Shards {
     /// - Parameter owner: who has it from now on, as far as is known.
     func remove(_ id: ShardID, movedTo owner: ShardOwner? = nil) async { await replace([id], with: [], movedTo: owner) }
 
-    /// Puts some shards in the place of others, in one step for whoever looks. The new ones are opened when the old ones are closed.
+    /// Puts some shards in the place of others, in one step for whoever looks. The new ones are opened when the old ones are
+    /// closed.
     func replace(_ ids: [ShardID], with new: [ShardHost], movedTo owner: ShardOwner? = nil) async {
         let old = state.withLock { state in
             guard !state.isClosed else { return [(host: ShardHost, task: Task<Void, Never>?)]() }

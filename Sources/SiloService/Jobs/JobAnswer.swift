@@ -6,8 +6,8 @@ import SiloStore
 
 /// The answer of GetJob, put together piece by piece and never larger than a message may be.
 ///
-/// A job may have more than that: each of its payload, its result and its attempts fits by itself, not all of them together. Whoever
-/// does not ask for parts gets all of it or a refusal that says how to.
+/// A job may have more than that: each of its payload, its result and its attempts fits by itself, not all of them together.
+/// Whoever does not ask for parts gets all of it or a refusal that says how to.
 struct JobAnswer {
     private(set) var response: SiloV1.GetJobResponse
     private let isInParts: Bool
@@ -20,7 +20,8 @@ struct JobAnswer {
     init(_ stored: StoredJob, _ request: SiloV1.GetJobRequest, at now: Moment) throws(SiloError) {
         response = SiloV1.GetJobResponse(stored, at: now)
         isInParts = request.answerBytesMax ?? 0 > 0
-        bytesMax = isInParts ? Int(clamping: min(request.answerBytesMax ?? 0, UInt64(Bounds.messageBytesMax))) : Bounds.messageBytesMax
+        bytesMax =
+            isInParts ? Int(clamping: min(request.answerBytesMax ?? 0, UInt64(Bounds.messageBytesMax))) : Bounds.messageBytesMax
         let (payload, result) = (response.payload, response.result)
         response.payload = nil
         response.result = nil

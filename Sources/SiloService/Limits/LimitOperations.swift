@@ -18,7 +18,8 @@ package struct LimitOperations: Sendable {
     }
 
     package func dropTenantHolders(
-        _ request: SiloV1.DropTenantHoldersRequest, _ context: RequestContext, _ reply: any Reply<SiloV1.DropTenantHoldersResponse>
+        _ request: SiloV1.DropTenantHoldersRequest, _ context: RequestContext,
+        _ reply: any Reply<SiloV1.DropTenantHoldersResponse>
     ) throws(SiloError) {
         let (host, shard) = try shards.serving(request.shard)
         shard.submit(DropHolders(tenant: try tenancy.tenant(request.tenant, of: host)), for: context) { result in

@@ -31,7 +31,10 @@ struct BadWorker {
             if random.chance(30) { request.answerBytesMax = UInt64(200 + random.below(600)) }
             let asked = world.clock.now
             // Sometimes it is gone before the answer comes.
-            guard let response = try? await caller.call(SiloV1.Silo.leaseTasks, request, timeout: .milliseconds(200 + random.below(4000))) else {
+            guard
+                let response = try? await caller.call(
+                    SiloV1.Silo.leaseTasks, request, timeout: .milliseconds(200 + random.below(4000)))
+            else {
                 if scenario.has(.cancels), random.chance(50) { await cancelSome() }
                 continue
             }

@@ -68,7 +68,8 @@ struct Chaos {
         guard let node = world.node else { return }
         world.trace.note("chaos: \(node.address) is stopped")
         node.freeze()
-        try? await world.clock.sleep(milliseconds: random.chance(50) ? Int64(random.below(3000)) : Int64(8000 + random.below(20_000)))
+        try? await world.clock.sleep(
+            milliseconds: random.chance(50) ? Int64(random.below(3000)) : Int64(8000 + random.below(20_000)))
         let isReplaced = scenario.has(.fencing) && random.chance(20)
         if isReplaced { await world.startNode(at: World.addresses.first { $0 != node.address } ?? "") }
         node.goOn()

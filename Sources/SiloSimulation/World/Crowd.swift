@@ -5,8 +5,8 @@ import SiloServer
 import SiloTesting
 import Synchronization
 
-/// Very many tenants with one job each, and those who work them off: a hundred thousand where the shard may hold as many, a few thousand
-/// where it has little memory or a small mailbox, and takes long for each.
+/// Very many tenants with one job each, and those who work them off: a hundred thousand where the shard may hold as many, a few
+/// thousand where it has little memory or a small mailbox, and takes long for each.
 final class Crowd: Sendable {
     private static let batch = 500
     private static let group = "crowd"
@@ -30,7 +30,9 @@ final class Crowd: Sendable {
         var tenants: [String: [String]] = [:]
         for index in 0..<tenantCount {
             let hash = Tenant("crowd \(index)").hash
-            let shard = shards.first { ShardRange(start: TenantHash(text: $0.rangeStart), end: TenantHash(text: $0.rangeEnd)).contains(hash) }
+            let shard = shards.first {
+                ShardRange(start: TenantHash(text: $0.rangeStart), end: TenantHash(text: $0.rangeEnd)).contains(hash)
+            }
             tenants[shard?.shardId ?? "", default: []].append("crowd \(index)")
         }
         for (shard, all) in tenants.sorted(by: { $0.key < $1.key }) {

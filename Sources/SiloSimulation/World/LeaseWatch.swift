@@ -4,8 +4,8 @@ import SiloAPI
 import SiloCore
 import Synchronization
 
-/// Checks on the wire that a lease which was renewed in time is never lost: whoever asks for it within a lease of the request that
-/// gave it, or of the last heartbeat that was answered, finds it. It knows what callers know, and nothing of servers.
+/// Checks on the wire that a lease which was renewed in time is never lost: whoever asks for it within a lease of the request
+/// that gave it, or of the last heartbeat that was answered, finds it. It knows what callers know, and nothing of servers.
 final class LeaseWatch: Sendable {
     private struct State {
         /// Until when each task is held at least.
@@ -47,7 +47,8 @@ final class LeaseWatch: Sendable {
             let response = try? SiloV1.LeaseTasksResponse(serializedBytes: bytes) {
             for task in response.tasks.map(\.id) + response.refreshTasks.map(\.id) { hold(task, from: sentAt) }
         }
-        guard path == SiloV1.Silo.heartbeat.path, let task = (try? SiloV1.HeartbeatRequest(serializedBytes: request))?.taskId else {
+        guard path == SiloV1.Silo.heartbeat.path, let task = (try? SiloV1.HeartbeatRequest(serializedBytes: request))?.taskId
+        else {
             return
         }
         switch result {

@@ -182,7 +182,9 @@ struct Producer {
         }
         if scenario.has(.calendars), random.chance(25) {
             limits.append(.rate(
-                random.chance(80) ? RateLimit("r", key: "minute", 30, per: .calendar(.minute)) : RateLimit("r", key: "hour", 1000, per: .calendar(.hour))
+                    random.chance(80)
+                        ? RateLimit("r", key: "minute", 30, per: .calendar(.minute))
+                        : RateLimit("r", key: "hour", 1000, per: .calendar(.hour))
             ))
         }
         if limits.count > 1, random.chance(50) { limits.reverse() }

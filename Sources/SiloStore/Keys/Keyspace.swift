@@ -27,9 +27,9 @@
 //                slice 46 period state hash tenant             (empty)   tenants that had a job finish in a period
 //                slice 7f key                                  (as found) rows that could not be read, set aside
 //
-// A slice is the first ten bits of the tenant's routing hash. Everything of a slice is one range of keys, and slices lie in the
-// order of the routing hash: a shard is cut between two slices, or joined to its neighbour, by ranges alone. What is shard-wide is
-// written anew for each part.
+// A slice is the first ten bits of the tenant's routing hash. Everything of a slice is one range of keys, and slices lie in
+// the order of the routing hash: a shard is cut between two slices, or joined to its neighbour, by ranges alone. What is
+// shard-wide is written anew for each part.
 //
 // A job stands in exactly one place: a ready row (20), a lease row (21), a timer row (22 or 23), a waiting row (24) or a finished
 // row (44).
@@ -37,14 +37,14 @@
 // What is asked, and what it costs:
 //
 //   the job, its status, its lease                 one get each
-//   what is ready, or due, in a queue              one short scan; the ready rows of a slice's tenants are neighbours, so that one page
-//                                                  serves many small tenants
+//   what is ready, or due, in a queue              one short scan; ready rows of a slice's tenants are neighbours, so that one
+//                                                  page serves many small tenants
 //   opening                                        one get, then one scan of the indexes of each slice that holds anything;
 //                                                  lines are read afterwards, while the shard serves
 //   live leases                                    one scan in each slice whose directory counts some
 //   jobs of a tenant by how they ended, newest     one scan
 //   the newest failures of all tenants             a scan in each slice, newest slice first (the shard knows each slice's newest)
-//   what ended before a date, for retention        one scan in each slice: of periods that ended before it, tenants; no look at others
+//   what ended before a date, for retention        one scan in each slice, of periods that ended before it: tenants
 //   jobs by metadata                               one scan
 //   counts by tenant, group and state              the directory, which is in memory or one scan
 //   everything of a tenant, to drop or export it   one range in each family: eighteen

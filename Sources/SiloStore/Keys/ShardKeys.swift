@@ -62,7 +62,9 @@ public enum ShardKeys {
     public static func parse(_ key: Bytes) -> Index? {
         guard Slice(of: key) != nil else { return parseShardWide(key) }
         var decoder = KeyDecoder(key, after: 2)
-        guard let family = decoder.byte().flatMap(Family.init), decoder.uint64() != nil, let name = decoder.text() else { return nil }
+        guard let family = decoder.byte().flatMap(Family.init), decoder.uint64() != nil, let name = decoder.text() else {
+            return nil
+        }
         let tenant = Tenant(name)
         switch family {
         case .queue: return decoder.text().map { .queue(tenant, TaskGroup($0)) }

@@ -2,8 +2,8 @@ public import SiloCore
 
 /// A part of the routing space that a shard holds whole or not at all: tenants whose hashes begin with the same ten bits.
 ///
-/// With so many, one shard of everything opens with at most 1,024 short scans, and a split is at most a thousandth of the space off
-/// the hash that was asked for.
+/// With so many, one shard of everything opens with at most 1,024 short scans, and a split is at most a thousandth of the space
+/// off the hash that was asked for.
 public struct Slice: Hashable, Sendable, Comparable {
     /// Below `count`.
     public let number: UInt16

@@ -4,7 +4,8 @@ import Foundation
 struct Results {
     /// The figures of the last line, in its order.
     enum Key: String, CaseIterable {
-        case unary_per_s, batch_per_s, library_per_s, library_lone_p50_ms, default_share, default_tenancy_share, inprocess_share, ack_p50_ms, ack_p99_ms, bare_flush_p50_ms, ready_to_leased_p99_ms
+        case unary_per_s, batch_per_s, library_per_s, library_lone_p50_ms, default_share, default_tenancy_share, inprocess_share,
+            ack_p50_ms, ack_p99_ms, bare_flush_p50_ms, ready_to_leased_p99_ms
         case rss_1m_mib, lease_rate_1m_share, reopen_1_tenant_s, reopen_100k_tenants_s, neighbour_wait_ratio
         case limit_free_share, limit_hot_share, rate_free_share, handover_p99_ms, handover_flush_p99_ms
         case deadlock_unfinished, flood_neighbour_share, simulated_minutes_per_s
@@ -67,7 +68,9 @@ struct Results {
 
     func print(isQuick: Bool) {
         say("")
-        say(Text.left("figure", 24) + Text.right("measured", 10) + "  " + Text.left("target", 9) + Text.left("verdict", 22) + "how")
+        say(
+            Text.left("figure", 24) + Text.right("measured", 10) + "  " + Text.left("target", 9) + Text.left("verdict", 22)
+                + "how")
         for key in Key.allCases {
             guard let value = values[key] else { continue }
             let row = Text.left(key.rawValue, 24) + Text.right(Self.text(value), 10) + "  "

@@ -22,7 +22,9 @@ struct Suite {
         case simulation
 
         /// Those that a run without `--only` measures; the others are about limits.
-        static let standard: [Part] = [.unary, .batch, .library, .defaults, .inprocess, .ack, .ready, .neighbour, .million, .tenants]
+        static let standard: [Part] = [
+            .unary, .batch, .library, .defaults, .inprocess, .ack, .ready, .neighbour, .million, .tenants,
+        ]
     }
 
     private let place: Place

@@ -104,8 +104,8 @@ let package = Package(
             "SiloService", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting",
         ]),
         tests("SiloServerTests", [
-            "SiloServer", "SiloService", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting", "SlateDB",
-            "GRPC", "Protobuf", "TestSupport",
+            "SiloServer", "SiloService", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting",
+            "SlateDB", "GRPC", "Protobuf", "TestSupport",
         ]),
         tests("SiloClientTests", [
             "SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloTesting", "SiloAPI", "SiloCore", "GRPC", "Protobuf",

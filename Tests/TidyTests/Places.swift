@@ -40,7 +40,7 @@ struct Banned: Sendable {
                 "Sources/SiloCore/Clock.swift": "is the sleep of the clock that is passed in",
                 "Sources/SiloCore/Presence.swift": "a pulse, by whose absence the process sees that it was stopped",
                 "Sources/SiloTesting/SimulatedClock.swift": "is simulated",
-                "Sources/SiloEngine/Shard/ShardLoop.swift": "sleeps by the clock that is passed in",
+                "Sources/SiloEngine/Shard/LoopAlarm.swift": "sleeps by the clock that is passed in",
                 "Sources/GRPC/Server.swift": "the core does not say when a connection's last bytes have left",
                 "Sources/SiloServer/Service/Reflection.swift": "ends streams that are idle in real time",
                 "Sources/SiloServer/Shards/FreeSpace.swift": "asks the file system now and then",

@@ -16,7 +16,7 @@ public struct Write: Equatable, Sendable {
     public let key: Bytes
     /// Nil deletes the row.
     public let value: Bytes?
-    /// The row vanishes from reads at this time; nil keeps it.
+    /// From this time on the row may be gone, sooner or later; what it replaced does not come back. Nil keeps it.
     public let expiresAt: Timestamp?
 
     public init(key: Bytes, value: Bytes?, expiresAt: Timestamp? = nil) {

@@ -145,7 +145,7 @@ import Testing
         try await store.write((1...40).map { put([$0], [0]) })
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                for round: UInt8 in 1...200 {
+                for round: UInt8 in 1...60 {
                     // What moves, moves in one batch: forty rows at any time.
                     let moved = round % 2 == 1
                     try await store.write((1...40).flatMap { [put([$0, 1], [round]), delete([$0])] }.map { write in
@@ -156,7 +156,7 @@ import Testing
             }
             for reader in 0..<3 {
                 group.addTask {
-                    for _ in 0..<60 {
+                    for _ in 0..<20 {
                         let from: any StoreReader = if reader == 0 { try await store.snapshot() } else { store }
                         let rows = try await from.scan(from: [1], to: [255], limit: 1000)
                         #expect(rows.count == 40 && Set(rows.map(\.value)).count == 1)

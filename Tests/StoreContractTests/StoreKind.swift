@@ -27,6 +27,10 @@ struct StoreKind: Sendable, CustomTestStringConvertible {
         StoreKind("SlateDB in a folder") { try FolderPlace() },
         StoreKind("simulated") { SimulatedPlace() },
         StoreKind("faulty without faults") { FaultyPlace() },
+        StoreKind("logged over memory") { LoggedPlace(overlayBytes: 1 << 20) },
+        StoreKind("logged over memory, moving down all the time") { LoggedPlace(overlayBytes: 16 << 10) },
+        StoreKind("logged over SlateDB in a folder") { try LoggedFolderPlace(overlayBytes: 1 << 20) },
+        StoreKind("logged over SlateDB in a folder, moving down all the time") { try LoggedFolderPlace(overlayBytes: 16 << 10) },
     ]
 }
 
@@ -86,6 +90,57 @@ private final class FolderPlace: StorePlace {
     }
 
     func crash(_ store: any KeyValueStore) async {}
+}
+
+/// A log on a disk in memory, of which a crash leaves what was synced, over a store of which it leaves what was flushed.
+private final class LoggedPlace: StorePlace, @unchecked Sendable {
+    // Safety: a test uses its place from one task.
+    private var below = MemoryStore(clock: SystemClock())
+    private let disk = SimulatedLogDisk(SeededRandom(seed: 1))
+    private let overlayBytes: Int
+
+    init(overlayBytes: Int) { self.overlayBytes = overlayBytes }
+
+    func open() async throws -> any KeyValueStore {
+        below = below.crash()
+        return try await LoggedStore.open(below, smallPlace(disk.mount()), LogBudget(overlayBytes: overlayBytes, logBytes: 1 << 20))
+    }
+
+    func crash(_ store: any KeyValueStore) async { disk.crash(losesPower: true) }
+}
+
+private final class LoggedFolderPlace: StorePlace, @unchecked Sendable {
+    // Safety: a test uses its place from one task.
+    private let folder: TemporaryFolder
+    private let overlayBytes: Int
+    private var disk: FolderLogDisk?
+
+    init(overlayBytes: Int) throws {
+        folder = try TemporaryFolder()
+        self.overlayBytes = overlayBytes
+    }
+
+    func open() async throws -> any KeyValueStore {
+        var options = OpenOptions()
+        options.settings["wal_enabled"] = "false"
+        let database = try await Database.open("db", in: .local(folder.path), options)
+        let disk = try FolderLogDisk(folder.path + "/log")
+        self.disk = disk
+        return try await LoggedStore.open(
+            SlateStore(database, flushing: .sortedFiles), smallPlace(disk), LogBudget(overlayBytes: overlayBytes, logBytes: 1 << 20)
+        )
+    }
+
+    /// What the dead process still has of the log it does not touch any more.
+    func crash(_ store: any KeyValueStore) async { disk?.close() }
+}
+
+private func smallPlace(_ disk: any LogDisk) throws -> LogPlace {
+    var place = LogPlace("db", disk, try LogThread(), in: .system)
+    place.settings.segmentBytes = 64 << 10
+    place.settings.checkpointRowsMax = 7
+    place.settings.checkpointRestMilliseconds = 0
+    return place
 }
 
 /// A folder of its own for one test, gone afterwards.

@@ -1,0 +1,98 @@
+package import SiloCore
+
+/// Rows that are not below yet, and keys that are deleted there.
+package struct Overlay: Sendable {
+    package struct Change: Sendable {
+        /// Nil: the row is deleted.
+        package let value: Bytes?
+        package let expiresAt: Timestamp
+        /// Neither below nor in an older overlay is there anything of this key.
+        let isNew: Bool
+    }
+    package private(set) var changes = SortedEntries<Change>()
+    /// About what it takes up.
+    package private(set) var bytes = 0
+
+    private static let entryBytes = 120
+
+    package init() {}
+
+    package var isEmpty: Bool { changes.count == 0 }
+
+    /// - Parameter older: what lies between this overlay and the store below.
+    package mutating func apply(_ batch: [Write], above older: Overlay?) {
+        for write in batch {
+            if let value = write.value {
+                put(write, value, above: older)
+            } else if let before = changes[write.key], before.isNew {
+                // It never was anywhere else.
+                changes.remove(write.key)
+                bytes -= size(write.key, before)
+            } else {
+                set(write.key, Change(value: nil, expiresAt: .distantFuture, isNew: false))
+            }
+        }
+    }
+
+    private mutating func put(_ write: Write, _ value: Bytes, above older: Overlay?) {
+        let isNew = if let before = changes[write.key] { before.isNew } else {
+            write.isNew && older?.changes[write.key] == nil
+        }
+        set(write.key, Change(value: value, expiresAt: write.expiresAt ?? .distantFuture, isNew: isNew))
+    }
+
+    private mutating func set(_ key: Bytes, _ change: Change) {
+        bytes += size(key, change)
+        if let before = changes.put(key, change) { bytes -= size(key, before) }
+    }
+
+    private func size(_ key: Bytes, _ change: Change) -> Int { Self.entryBytes + key.count + (change.value?.count ?? 0) }
+}
+
+/// The overlays over the store below, as they were at one moment.
+package struct OverlayView: Sendable {
+    package let active: Overlay
+    /// The one that is on its way below.
+    package let frozen: Overlay?
+
+    package init(active: Overlay, frozen: Overlay?) {
+        self.active = active
+        self.frozen = frozen
+    }
+
+    package enum Finding: Equatable {
+        case value(Bytes)
+        case deleted
+        /// Ask below.
+        case unknown
+    }
+
+    package func find(_ key: Bytes, at now: Timestamp) -> Finding {
+        guard let change = active.changes[key] ?? frozen?.changes[key] else { return .unknown }
+        guard let value = change.value, change.expiresAt > now else { return .deleted }
+        return .value(value)
+    }
+
+    /// Walks over the changes of both, in order; of one key over the newer.
+    struct Cursor {
+        private var active: SortedEntries<Overlay.Change>.Cursor
+        private var frozen: SortedEntries<Overlay.Change>.Cursor?
+
+        init(_ view: OverlayView, from start: Bytes) {
+            active = view.active.changes.cursor(from: start)
+            frozen = view.frozen?.changes.cursor(from: start)
+        }
+
+        var current: SortedEntries<Overlay.Change>.Entry? {
+            guard let older = frozen?.current else { return active.current }
+            guard let newer = active.current else { return older }
+            return older.key.precedes(newer.key) ? older : newer
+        }
+
+        mutating func step() {
+            guard let key = current?.key else { return }
+            if active.current?.key == key { _ = active.next() }
+            if frozen?.current?.key == key { _ = frozen?.next() }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import Foundation
+import SiloStore
+import SiloTesting
+import Testing
+
+@Suite("A log on disks that lose, tear, rot and fill up") struct LogCrashTests {
+    /// `SILO_LOG_SEEDS` runs more.
+    private static let seeds = ProcessInfo.processInfo.environment["SILO_LOG_SEEDS"].flatMap { UInt64($0) } ?? 400
+
+    @Test("what was acknowledged is there after any crash, and nothing in part")
+    func nothingAcknowledgedIsLost() throws {
+        var total = LogCrashRun.Tally()
+        for seed in 1...Self.seeds {
+            do {
+                let tally = try LogCrashRun(seed: seed).run()
+                total.lives += tally.lives
+                total.crashes += tally.crashes
+                total.refusals += tally.refusals
+                total.fullDisks += tally.fullDisks
+                total.failedSyncs += tally.failedSyncs
+                total.checkpoints += tally.checkpoints
+                total.lostLogs += tally.lostLogs
+            } catch {
+                Issue.record("seed \(seed): \(error)")
+                return
+            }
+        }
+        // What never happened was not tested.
+        #expect(total.crashes > 100 && total.refusals > 0 && total.fullDisks > 0 && total.failedSyncs > 0 && total.lostLogs > 0)
+        #expect(total.checkpoints > 100)
+        print("\(Self.seeds) seeds: \(total)")
+    }
+
+    @Test("a fault that is planted is found", arguments: PlantedFault.allCases)
+    func plantedFaultsAreFound(fault: PlantedFault) {
+        for seed in 1...UInt64(2000) {
+            do { _ = try LogCrashRun(seed: seed, planted: [fault]).run() } catch {
+                print("\(fault) is found by seed \(seed): \("\(error)".prefix(120))")
+                return
+            }
+        }
+        Issue.record("\(fault) is not found")
+    }
+}

@@ -15,6 +15,8 @@ package final class SimulatedLogDisk: Sendable {
         /// Sectors that differ, or may.
         var dirty: Set<Int> = []
         var isNameOnDisk = false
+        /// But for its first block.
+        var lastWrite = 0..<0
     }
     fileprivate struct State {
         var files: [String: File] = [:]
@@ -22,9 +24,6 @@ package final class SimulatedLogDisk: Sendable {
         var removed: [String: File] = [:]
         var steps = 0
         var mount: Mount?
-        /// The last write that was synced: damage there looks like a tail that was never written.
-        var lastSynced: (name: String, range: Range<Int>)?
-        var lastWritten: (name: String, range: Range<Int>)?
         var bytesMax = Int.max
         var failsNextSync = false
         var crashAtStep = Int.max
@@ -120,7 +119,7 @@ package final class SimulatedLogDisk: Sendable {
         return start..<min(start + sectorBytes, content.count)
     }
 
-    /// A bit of what is on the disk turns, but not in the last record.
+    /// A bit of what is on the disk turns, but not in what was last written to a file.
     /// - Returns: whether there was one.
     package func rot() -> Bool {
         state.withLock { state in
@@ -128,7 +127,8 @@ package final class SimulatedLogDisk: Sendable {
             guard !names.isEmpty else { return false }
             let name = names[random.below(names.count)]
             let place = random.below(state.files[name]?.content.count ?? 0)
-            if let last = state.lastSynced, last.name == name, last.range.contains(place) { return false }
+            // Damage there looks like a tail that was never written.
+            guard state.files[name]?.lastWrite.contains(place) == false else { return false }
             let bit = UInt8(1) << UInt8(random.below(8))
             state.files[name]?.content[place] ^= bit
             if place < state.files[name]?.onDisk.count ?? 0 { state.files[name]?.onDisk[place] ^= bit }
@@ -137,7 +137,7 @@ package final class SimulatedLogDisk: Sendable {
     }
 
     /// Somebody removes every file.
-    package func lose() { state.withLock { ($0.files, $0.removed, $0.lastSynced) = ([:], [:], nil) } }
+    package func lose() { state.withLock { ($0.files, $0.removed) = ([:], [:]) } }
 
     // MARK: As a process sees it
 
@@ -228,7 +228,7 @@ package final class SimulatedLogDisk: Sendable {
                 file.content += Bytes(repeating: 0, count: growth)
                 file.content.replaceSubrange(offset..<end, with: bytes)
                 file.dirty.formUnion(offset / sectorBytes...max(offset, end - 1) / sectorBytes)
-                state.lastWritten = (name, offset..<end)
+                if offset > 0 { file.lastWrite = offset..<end }
                 return .success(())
             }
         }
@@ -251,7 +251,6 @@ package final class SimulatedLogDisk: Sendable {
                     file.onDisk.replaceSubrange(range, with: file.content[range])
                 }
                 file.dirty = []
-                if state.lastWritten?.name == name { state.lastSynced = state.lastWritten }
                 return .success(())
             }
         }

@@ -43,6 +43,7 @@ public final class LogBudget: Sendable {
         var members: [Int: Member] = [:]
         var lastMember = 0
         var total = Use()
+        var wakes = 0
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
     private let state = Mutex(State())
@@ -107,21 +108,25 @@ public final class LogBudget: Sendable {
         }
     }
 
-    /// Returns when there may be room, or `wake` was called.
-    func wait() async {
+    /// Moves with each `wake`.
+    var wakes: Int { state.withLock { $0.wakes } }
+
+    /// Returns when there may be room, or `wake` was called since `wakes` was looked at.
+    func wait(since wakes: Int) async {
         await withCheckedContinuation { continuation in
-            let isFull = state.withLock { state in
-                let isFull = state.total.reaches(bound, part: 1)
-                if isFull { state.waiting.append(continuation) }
-                return isFull
+            let waits = state.withLock { state in
+                let waits = state.wakes == wakes && state.total.reaches(bound, part: 1)
+                if waits { state.waiting.append(continuation) }
+                return waits
             }
-            if !isFull { continuation.resume() }
+            if !waits { continuation.resume() }
         }
     }
 
     /// Lets those that wait look again.
     func wake() {
         let waiting = state.withLock { state in
+            state.wakes += 1
             defer { state.waiting = [] }
             return state.waiting
         }

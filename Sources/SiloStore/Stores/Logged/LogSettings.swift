@@ -41,8 +41,6 @@ package enum PlantedFault: CaseIterable, Sendable {
     case takesRecycledRecords
     /// Deletes of the overlay do not get below.
     case dropsTombstones
-    /// A row marked as new is taken for that though the overlay before knows its key.
-    case forgetsFrozenKeys
     /// Says below that all is there before it is.
     case positionFirst
     /// Rows get below before the log has them.

@@ -59,8 +59,8 @@ struct LoggedState {
 
     // MARK: Writing
 
-    mutating func apply(_ batch: [Write], _ encoded: Bytes, _ settings: LogSettings) {
-        active.apply(batch, above: settings.plants(.forgetsFrozenKeys) ? nil : frozen?.overlay)
+    mutating func apply(_ batch: [Write], _ encoded: Bytes) {
+        active.apply(batch, above: frozen?.overlay)
         lastSequence += 1
         pending.append(encoded)
         pendingBytes += encoded.count

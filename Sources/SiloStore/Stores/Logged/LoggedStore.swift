@@ -91,7 +91,7 @@ public final class LoggedStore: KeyValueStore {
         let result: Result<(change: Int, wakes: Bool), StoreError> = state.withLock { state in
             if let refusal = state.writeRefusal { return .failure(refusal) }
             let before = state.overlayBytes
-            state.apply(batch, encoded, place.settings)
+            state.apply(batch, encoded)
             return .success((state.overlayBytes - before, state.startsWriting(atLeast: place.settings.bufferBytesMax)))
         }
         let (change, wakes) = try result.get()
@@ -105,13 +105,14 @@ public final class LoggedStore: KeyValueStore {
     /// Waits while everything that all logs may take up is taken.
     private func waitForRoom() async throws(StoreError) {
         while true {
+            let wakes = budget.wakes
             let (refusal, lag, isStalled) = state.withLock { ($0.writeRefusal, $0.clockLag, $0.stalled != nil) }
             if let refusal { throw refusal }
             if isStalled { try await flush() }
             guard budget.isFull else { return }
             if let lag { throw .behind(lag) }
             bell.ring()
-            await budget.wait()
+            await budget.wait(since: wakes)
         }
     }
 

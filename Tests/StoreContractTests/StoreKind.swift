@@ -122,7 +122,7 @@ private final class LoggedFolderPlace: StorePlace, @unchecked Sendable {
 
     func open() async throws -> any KeyValueStore {
         var options = OpenOptions()
-        options.settings["wal_enabled"] = "false"
+        options.hasLog = false
         let database = try await Database.open("db", in: .local(folder.path), options)
         let disk = try FolderLogDisk(folder.path + "/log")
         self.disk = disk
@@ -138,7 +138,7 @@ private final class LoggedFolderPlace: StorePlace, @unchecked Sendable {
 private func smallPlace(_ disk: any LogDisk) throws -> LogPlace {
     var place = LogPlace("db", disk, try LogThread(), in: .system)
     place.settings.segmentBytes = 64 << 10
-    place.settings.checkpointRowsMax = 7
+    place.settings.checkpointRowsMax = 32
     place.settings.checkpointRestMilliseconds = 0
     return place
 }

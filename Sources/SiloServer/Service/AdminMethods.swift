@@ -34,9 +34,14 @@ struct AdminMethods: Sendable {
         }
         methods.serve(SiloV1.Silo.flushShard, for: callers) { (request: SiloV1.FlushShardRequest) in
             let (_, store) = try shards.open(request.shard)
-            guard let store = store as? SlateStore else { throw Self.noSlateDB }
             do {
-                try await store.database.flush(.sortedFiles)
+                switch store {
+                case let store as LoggedStore: try await store.checkpoint()
+                case let store as SlateStore: try await store.database.flush(.sortedFiles)
+                default: throw Self.noSlateDB
+                }
+            } catch let status as Status {
+                throw status
             } catch {
                 throw Status(.internalError, "flush failed: \(error)")
             }

@@ -11,7 +11,7 @@ struct ShardMap: Sendable {
     /// In order of their ranges, which cover every hash once.
     let entries: [Entry]
 
-    private static let database = "map"
+    static let database = "map"
     private static let key: Bytes = [0x01]
 
     /// Reads the map, or makes one of `count` shards where there is none.

@@ -48,8 +48,7 @@ extension LoggedStore {
         let position = LogPosition(logID: log.id, sequence: frozen.sequence, isWhole: isLast || place.settings.plants(.wholeTooEarly))
         guard try await write(frozen.overlay, position, isLast) else { return false }
         if place.settings.plants(.freesBeforeFlush) { try await free(through: frozen.sequence) }
-        guard try await waitForClock(isLast) else { return false }
-        try await below.flush()
+        guard try await patiently(isLast, { () throws(StoreError) in try await self.below.flush() }) else { return false }
         state.withLock { $0.thaw() }
         budget.change(member, overlayBytes: -frozen.overlay.bytes)
         try await free(through: frozen.sequence)
@@ -85,17 +84,20 @@ extension LoggedStore {
     }
 
     private func writeBelow(_ batch: [Write], _ isLast: Bool) async throws(StoreError) -> Bool {
-        while true {
+        try await patiently(isLast) { () throws(StoreError) in try await self.below.write(batch) }
+    }
+
+    /// Makes a call of the store below, and again as often as the clock is behind.
+    private func patiently(_ isLast: Bool, _ call: () async throws(StoreError) -> Void) async throws(StoreError) -> Bool {
+        while try await waitForClock(isLast) {
             do throws(StoreError) {
-                try await below.write(batch)
+                try await call()
                 return true
             } catch {
-                guard case .behind = error, try await waitForClock(isLast) else {
-                    if case .behind = error { return false }
-                    throw error
-                }
+                guard case .behind = error else { throw error }
             }
         }
+        return false
     }
 
     /// Lets the shard's loop have the processor.

@@ -2,6 +2,7 @@ public import SiloCore
 
 // The whole keyspace of a shard's database. Reading this file is knowing the database.
 //
+//   00                                              (LogPosition) of the store itself, where its log is on a local disk
 //   01                                              ShardInfo    what the database says of itself
 //   02 hash tenant group                            QueueCounts  the directory: every queue that has jobs
 //   03 key                                          (as found)   rows that could not be read, set aside

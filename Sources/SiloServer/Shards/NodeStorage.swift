@@ -57,7 +57,16 @@ struct SlateStorage: NodeStorage {
     func open(_ name: String, mustExist: Bool) async throws -> any KeyValueStore {
         var options = options
         options.mustExist = mustExist
-        guard let logs else { return SlateStore(try await location.open(name, options)) }
+        guard let logs else {
+            let store = SlateStore(try await location.open(name, options))
+            do {
+                try await store.requireWhole(name)
+                return store
+            } catch {
+                try? await store.close()
+                throw error
+            }
+        }
         // The map is written once or twice in its life: sorted files will do.
         guard name != ShardMap.database else { return SlateStore(try await location.open(name, options), flushing: .sortedFiles) }
         if logs.isErasing(name) { try await endErasing(name, logs) }

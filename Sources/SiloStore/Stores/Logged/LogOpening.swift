@@ -21,6 +21,14 @@ extension LoggedStore {
     }
 }
 
+extension KeyValueStore {
+    /// Makes sure that nothing of the store is in a log above it, for whoever opens it without one.
+    package func requireWhole(_ name: String) async throws(StoreError) {
+        guard let bytes = try await get(LogPosition.key), LogPosition(bytes)?.isWhole != true else { return }
+        throw .corrupt("the log of \(name) is on the local disk of the machine that served it last, and was not closed there")
+    }
+}
+
 /// The steps from a log's folder to a store.
 private struct LogOpening {
     let below: any KeyValueStore

@@ -24,7 +24,12 @@ extension LoggedStore {
     }
 
     /// On return everything written before the call is below, and the log that held it is free.
+    /// - Throws: `.behind` while the clock is; later it is done all the same.
     public func checkpoint() async throws(StoreError) {
+        if let lag = below.clockLag {
+            bell.ring()
+            throw .behind(lag)
+        }
         do { try await bell.request() } catch let error as StoreError { throw error } catch { throw .unavailable("\(error)") }
     }
 

@@ -84,10 +84,11 @@ class TestStart:
             first = client.enqueue(payload="first")
             client.call("FlushShard", shard=client.shard)
             second = client.enqueue(payload="second")
-        for _ in range(5):
+        for n in range(5):
             server.kill()
             server.start()
-            assert any(line["message"] == "replayed the log" for line in server.log())
+            # What was replayed goes to sorted files before segments pile up.
+            assert n > 0 or any(line["message"] == "replayed the log" for line in server.log())
             with Client(server.address) as client:
                 assert client.job(first).payload == packed("first")
                 assert client.job(second).payload == packed("second")
@@ -114,7 +115,7 @@ class TestDamage:
         server.start()
         with Client(server.address) as client:
             assert client.job(again).payload == packed("again")
-            assert client.counts().total >= 10
+            assert client.counts()[0] == 10
 
     def test_damage_in_the_middle_is_refused_with_its_place_and_loses_nothing(self, killed):
         server, log, ids = killed

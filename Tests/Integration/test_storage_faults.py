@@ -174,7 +174,7 @@ class TestReadOnlyFolder:
                     if id := try_to(client.enqueue, payload=n, timeout=60):
                         ids[id] = n
                 with pytest.raises(grpc.RpcError):
-                    client.call("FlushShard", shard=client.shard)
+                    client.call("FlushShard", shard=client.shard, timeout=15)
                 for n in range(20, 30):
                     if id := try_to(client.enqueue, payload=n, timeout=60):
                         ids[id] = n

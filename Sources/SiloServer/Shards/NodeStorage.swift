@@ -95,7 +95,9 @@ struct SlateStorage: NodeStorage {
     func tend(_ name: String, _ store: any KeyValueStore) async {
         let sorted = (store as? LoggedStore)?.below ?? store
         guard let sorted = sorted as? SlateStore, let admin = try? location.admin(name) else { return }
+        async let watching: Void? = (store as? LoggedStore)?.watchBelow { sorted.database.isOpen }
         await FreeSpace(store: sorted, admin: admin, logger: logger, shard: name).run()
+        _ = await watching
     }
 
     /// What SlateDB is told unless the operator says otherwise.

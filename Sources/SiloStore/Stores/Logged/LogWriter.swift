@@ -30,6 +30,8 @@ package final class LogWriter: @unchecked Sendable {
     private var lastName: Int
     private(set) var lastSequence: UInt64
     private var freeMax = LogWriter.freeMin
+    /// Was found when the next segment was prepared.
+    private var hasNoSpace = false
     private static let freeMin = 2
 
     /// - Parameters:
@@ -132,6 +134,7 @@ package final class LogWriter: @unchecked Sendable {
         }
         if !settings.plants(.headerUnsynced) { try slot.file.sync() }
         lastNumber += 1
+        hasNoSpace = false
         live.append(Segment(slot: slot, header: header, end: LogFormat.blockBytes))
         tellFullBytes()
     }
@@ -143,9 +146,12 @@ package final class LogWriter: @unchecked Sendable {
 
     /// Whether the next segment should be made ready, as there is none and this one is half full.
     var wantsPreparing: Bool {
-        guard free.isEmpty, let segment = live.last else { return false }
+        guard free.isEmpty, !hasNoSpace, let segment = live.last else { return false }
         return segment.end >= segment.slot.bytes / 2
     }
+
+    /// There is no space for the next segment: it is tried again when it is needed.
+    func preparesNothing() { hasNoSpace = true }
 
     /// Writes a further piece of the next segment's file, so that later syncs need change no more than its content.
     func prepare() throws(LogDiskError) {

@@ -157,10 +157,23 @@ public final class LoggedStore: KeyValueStore {
         }
     }
 
-    /// When there is no space for it, whoever needs it will say so.
+    /// When there is no space for the next segment, those before this one are freed while this one still has room.
     private func prepare() throws(LogDiskError) {
-        do throws(LogDiskError) { try writer.prepare() } catch .noSpace { return }
+        do throws(LogDiskError) { try writer.prepare() } catch .noSpace {
+            writer.preparesNothing()
+            bell.ring()
+        }
     }
+
+    /// Looks whether the store below still is this store's own: between checkpoints nothing else would tell.
+    package func watchBelow(_ isOpen: @Sendable () -> Bool) async {
+        while (try? await place.surroundings.clock.sleep(milliseconds: Self.watchMilliseconds)) != nil {
+            // Its next call says why.
+            if !isOpen() { try? await checkpoint() }
+        }
+    }
+
+    private static let watchMilliseconds: Int64 = 2000
 
     // MARK: The end
 

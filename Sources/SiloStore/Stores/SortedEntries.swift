@@ -19,32 +19,34 @@ package struct SortedEntries<Value: Sendable>: Sendable {
         return pieces[place.piece][place.index].value
     }
 
-    /// - Returns: what `key` had before.
-    @discardableResult
-    package mutating func put(_ key: Bytes, _ value: Value) -> Value? {
-        guard let place = place(of: key) else {
-            count += 1
-            pieces.append([Entry(key: key, value: value)])
-            return nil
+    /// Changes what `key` has, with one search: nil is nothing, before and after.
+    package mutating func change(_ key: Bytes, _ body: (inout Value?) -> Void) {
+        let place = place(of: key)
+        var value: Value?
+        if let place, place.isThere {
+            value = pieces[place.piece][place.index].value
+            body(&value)
+            if let value { pieces[place.piece][place.index].value = value } else { remove(at: place.piece, place.index) }
+        } else {
+            body(&value)
+            if let value { insert(Entry(key: key, value: value), at: place?.piece, place?.index ?? 0) }
         }
-        if place.isThere {
-            defer { pieces[place.piece][place.index].value = value }
-            return pieces[place.piece][place.index].value
-        }
-        count += 1
-        pieces[place.piece].insert(Entry(key: key, value: value), at: place.index)
-        if pieces[place.piece].count > Self.pieceMax { split(place.piece) }
-        return nil
     }
 
-    /// - Returns: what `key` had; nil when it was not there.
-    @discardableResult
-    package mutating func remove(_ key: Bytes) -> Value? {
-        guard let place = place(of: key), place.isThere else { return nil }
+    package mutating func put(_ key: Bytes, _ value: Value) { change(key) { $0 = value } }
+    package mutating func remove(_ key: Bytes) { change(key) { $0 = nil } }
+
+    private mutating func insert(_ entry: Entry, at piece: Int?, _ index: Int) {
+        count += 1
+        guard let piece else { return pieces.append([entry]) }
+        pieces[piece].insert(entry, at: index)
+        if pieces[piece].count > Self.pieceMax { split(piece) }
+    }
+
+    private mutating func remove(at piece: Int, _ index: Int) {
         count -= 1
-        let entry = pieces[place.piece].remove(at: place.index)
-        if pieces[place.piece].isEmpty { pieces.remove(at: place.piece) }
-        return entry.value
+        pieces[piece].remove(at: index)
+        if pieces[piece].isEmpty { pieces.remove(at: piece) }
     }
 
     private mutating func split(_ piece: Int) {
@@ -57,21 +59,12 @@ package struct SortedEntries<Value: Sendable>: Sendable {
     /// Where `key` stands, or would; nil when there are no entries at all.
     private func place(of key: Bytes) -> (piece: Int, index: Int, isThere: Bool)? {
         guard !pieces.isEmpty else { return nil }
-        let piece = Swift.max(0, Self.first(0, pieces.count) { key.precedes(pieces[$0][0].key) } - 1)
-        let entries = pieces[piece]
-        let index = Self.first(0, entries.count) { !entries[$0].key.precedes(key) }
-        return (piece, index, index < entries.count && entries[index].key == key)
-    }
-
-    /// The first number for which `isSo`, which then holds for all after it; `end` when there is none.
-    private static func first(_ start: Int, _ end: Int, _ isSo: (Int) -> Bool) -> Int {
-        var low = start
-        var high = end
-        while low < high {
-            let middle = (low + high) / 2
-            if isSo(middle) { high = middle } else { low = middle + 1 }
+        return key.withUnsafeBytes { key in
+            let piece = Swift.max(0, pieces.first { Bytes.compare(key, $0[0].key) < 0 } - 1)
+            let entries = pieces[piece]
+            let index = entries.first { Bytes.compare(key, $0.key) <= 0 }
+            return (piece, index, index < entries.count && Bytes.compare(key, entries[index].key) == 0)
         }
-        return low
     }
 
     /// Walks from the first key that is not before `start`.
@@ -115,15 +108,34 @@ extension SortedEntries: Sequence {
     package var underestimatedCount: Int { count }
 }
 
+extension Array {
+    /// The first place for which `isSo` holds, which then holds for all after it; the end when there is none.
+    @inline(__always)
+    fileprivate func first(_ isSo: (borrowing Element) -> Bool) -> Int {
+        withUnsafeBufferPointer { elements in
+            var low = 0
+            var high = elements.count
+            while low < high {
+                let middle = (low + high) / 2
+                if isSo(elements[middle]) { high = middle } else { low = middle + 1 }
+            }
+            return low
+        }
+    }
+}
+
 extension Bytes {
     /// In the order of stores: byte by byte, and what begins another comes first.
     package func precedes(_ other: Bytes) -> Bool {
-        withUnsafeBytes { left in
-            other.withUnsafeBytes { right in
-                guard let start = left.baseAddress, let other = right.baseAddress else { return left.count < right.count }
-                let difference = memcmp(start, other, Swift.min(left.count, right.count))
-                return difference != 0 ? difference < 0 : left.count < right.count
-            }
+        withUnsafeBytes { Self.compare($0, other) < 0 }
+    }
+
+    @inline(__always)
+    fileprivate static func compare(_ left: UnsafeRawBufferPointer, _ right: borrowing Bytes) -> Int {
+        right.withUnsafeBytes { right in
+            guard let start = left.baseAddress, let other = right.baseAddress else { return left.count - right.count }
+            let difference = memcmp(start, other, Swift.min(left.count, right.count))
+            return difference != 0 ? Int(difference) : left.count - right.count
         }
     }
 }

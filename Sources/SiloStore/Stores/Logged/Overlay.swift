@@ -22,31 +22,27 @@ package struct Overlay: Sendable {
     /// - Parameter older: what lies between this overlay and the store below.
     package mutating func apply(_ batch: [Write], above older: Overlay?) {
         for write in batch {
-            if let value = write.value {
-                put(write, value, above: older)
-            } else if let before = changes[write.key], before.isNew {
-                // It never was anywhere else.
-                changes.remove(write.key)
-                bytes -= size(write.key, before)
-            } else {
-                set(write.key, Change(value: nil, expiresAt: .distantFuture, isNew: false))
+            var grown = 0
+            changes.change(write.key) { change in
+                let before = change
+                if let before { grown -= Self.size(write.key, before) }
+                change = Self.next(write, before, above: older)
+                if let change { grown += Self.size(write.key, change) }
             }
+            bytes += grown
         }
     }
 
-    private mutating func put(_ write: Write, _ value: Bytes, above older: Overlay?) {
-        let isNew = if let before = changes[write.key] { before.isNew } else {
-            write.isNew && older?.changes[write.key] == nil
+    /// What a key has after a write; nil: nothing, for it never was anywhere else.
+    private static func next(_ write: Write, _ before: Change?, above older: Overlay?) -> Change? {
+        guard let value = write.value else {
+            return before?.isNew == true ? nil : Change(value: nil, expiresAt: .distantFuture, isNew: false)
         }
-        set(write.key, Change(value: value, expiresAt: write.expiresAt ?? .distantFuture, isNew: isNew))
+        let isNew = before?.isNew ?? (write.isNew && older?.changes[write.key] == nil)
+        return Change(value: value, expiresAt: write.expiresAt ?? .distantFuture, isNew: isNew)
     }
 
-    private mutating func set(_ key: Bytes, _ change: Change) {
-        bytes += size(key, change)
-        if let before = changes.put(key, change) { bytes -= size(key, before) }
-    }
-
-    private func size(_ key: Bytes, _ change: Change) -> Int { Self.entryBytes + key.count + (change.value?.count ?? 0) }
+    private static func size(_ key: Bytes, _ change: Change) -> Int { entryBytes + key.count + (change.value?.count ?? 0) }
 }
 
 /// The overlays over the store below, as they were at one moment.

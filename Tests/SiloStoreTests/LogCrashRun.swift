@@ -102,8 +102,13 @@ final class LogCrashRun: Sendable {
             trace.note("opening: \(error.message)")
         }
         if let store = opened {
-            try await check(store, isFresh: true)
-            try await work(store)
+            do {
+                try await check(store, isFresh: true)
+                try await work(store)
+            } catch let error as StoreError {
+                // The process died while it read.
+                trace.note("reading: \(error.message)")
+            }
             if random.chance(25), try await close(store) { return true }
         }
         try crash(mount)

@@ -43,7 +43,8 @@ struct WorkFolder: Sendable {
 
     /// Opens a store of this folder as a server with one shard does.
     func store(_ name: String) async throws -> any KeyValueStore {
-        let place = LogPlace(name, try FolderLogDisk("\(path)/\(name)-log"), try LogThread(), in: .system)
+        var place = LogPlace(name, try FolderLogDisk("\(path)/\(name)-log"), try LogThread(), in: .system)
+        place.durability = .logSync
         return try await LoggedStore.open(SlateStore(try await database(name, hasLog: false), flushing: .sortedFiles), place, LogBudget())
     }
 

@@ -159,10 +159,11 @@ package final class LogWriter: @unchecked Sendable {
         guard var next = preparing else { return }
         let count = min(settings.preparedBytesMax, next.slot.bytes - next.bytes)
         try next.slot.file.write(Bytes(repeating: 0, count: count), at: next.bytes)
-        try next.slot.file.sync()
         next.bytes += count
         preparing = next.bytes < next.slot.bytes ? next : nil
-        if preparing == nil { free.append(next.slot) }
+        guard preparing == nil else { return }
+        try next.slot.file.sync()
+        free.append(next.slot)
     }
 
     private func create(_ bytes: Int) throws(LogDiskError) -> Slot {

@@ -120,6 +120,7 @@ final class LogCrashRun: Sendable {
         let disk: any LogDisk
         do { disk = try logDisk.mount { mount.crash() } } catch { throw StoreError(error) }
         var place = LogPlace(Self.name, disk, SimulatedLogWorker(in: surroundings, clock, random), in: surroundings)
+        if random.chance(70) { place.helper = SimulatedLogWorker(in: surroundings, clock, random, latency: 50...3000) }
         place.settings = settings
         place.onEvent = { [weak self] event in self?.note(event) }
         let below = try await mount.open(Self.name, mustExist: false)

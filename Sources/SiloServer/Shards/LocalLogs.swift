@@ -10,6 +10,8 @@ struct LocalLogs: Sendable {
     /// The data lies where others may open it without these logs.
     private let isParted: Bool
     private let budget: LogBudget
+    /// Of all shards.
+    private let helper: LogThread
     private let surroundings: Surroundings
     private let logger: Logger
 
@@ -31,6 +33,7 @@ struct LocalLogs: Sendable {
         guard mkdir(root, 0o700) == 0 || errno == EEXIST else {
             throw StartError("cannot make the folder \(root) for logs: \(String(cString: strerror(errno)))")
         }
+        do { helper = try LogThread() } catch { throw StartError(error.text) }
         budget = LogBudget(overlayBytes: overlayBytes, logBytes: Self.logBytes(in: root))
     }
 
@@ -58,6 +61,7 @@ struct LocalLogs: Sendable {
 
     private func place(_ name: String) throws(LogDiskError) -> LogPlace {
         var place = LogPlace(name, try FolderLogDisk("\(root)/\(name)"), try LogThread(), in: surroundings)
+        place.helper = helper
         place.isParted = isParted
         place.durability = .logSync
         place.onEvent = { [logger] event in Self.tell(event, of: name, logger) }

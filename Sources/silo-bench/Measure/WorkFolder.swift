@@ -44,6 +44,7 @@ struct WorkFolder: Sendable {
     /// Opens a store of this folder as a server with one shard does.
     func store(_ name: String) async throws -> any KeyValueStore {
         var place = LogPlace(name, try FolderLogDisk("\(path)/\(name)-log"), try LogThread(), in: .system)
+        place.helper = try LogThread()
         place.durability = .logSync
         return try await LoggedStore.open(SlateStore(try await database(name, hasLog: false), flushing: .sortedFiles), place, LogBudget())
     }

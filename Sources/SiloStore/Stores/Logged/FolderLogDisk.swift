@@ -65,6 +65,7 @@ package final class FolderLogDisk: LogDisk {
 }
 
 private final class LocalLogFile: LogFile {
+    /// Held during each call: whoever closes the file waits for it, so that no call meets another file under the same number.
     private let file: Mutex<Int32>
     private let path: String
 
@@ -75,51 +76,56 @@ private final class LocalLogFile: LogFile {
 
     deinit { close() }
 
-    private var handle: Int32 { file.withLock { $0 } }
-
     func size() throws(LogDiskError) -> Int {
         var status = stat()
-        guard fstat(handle, &status) == 0 else { throw .last("cannot look at \(path)") }
+        let error = file.withLock { fstat($0, &status) == 0 ? nil : LogDiskError.last("cannot look at \(path)") }
+        if let error { throw error }
         return Int(status.st_size)
     }
 
     func read(at offset: Int, _ count: Int) throws(LogDiskError) -> Bytes {
-        let handle = handle
-        var failure: LogDiskError?
-        let bytes = Bytes(unsafeUninitializedCapacity: count) { buffer, filled in
-            while filled < count {
-                let got = pread(handle, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
-                if got < 0, errno == EINTR { continue }
-                if got < 0 { failure = .last("cannot read \(path)") }
-                guard got > 0 else { return }
-                filled += got
+        let result: Result<Bytes, LogDiskError> = file.withLock { file in
+            var failure: LogDiskError?
+            let bytes = Bytes(unsafeUninitializedCapacity: count) { buffer, filled in
+                while filled < count {
+                    let got = pread(file, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
+                    if got < 0, errno == EINTR { continue }
+                    if got < 0 { failure = .last("cannot read \(path)") }
+                    guard got > 0 else { return }
+                    filled += got
+                }
             }
+            return failure.map { .failure($0) } ?? .success(bytes)
         }
-        if let failure { throw failure }
-        return bytes
+        return try result.get()
     }
 
     func write(_ bytes: Bytes, at offset: Int) throws(LogDiskError) {
-        let handle = handle
-        var written = 0
-        while written < bytes.count {
-            let got = bytes.withUnsafeBytes { pwrite(handle, $0.baseAddress.map { $0 + written }, bytes.count - written, off_t(offset + written)) }
-            if got < 0, errno == EINTR { continue }
-            guard got > 0 else { throw .last("cannot write to \(path)") }
-            written += got
+        let error: LogDiskError? = file.withLock { file in
+            bytes.withUnsafeBytes { bytes in
+                var written = 0
+                while written < bytes.count {
+                    let got = pwrite(file, bytes.baseAddress.map { $0 + written }, bytes.count - written, off_t(offset + written))
+                    if got < 0, errno == EINTR { continue }
+                    guard got > 0 else { return .last("cannot write to \(path)") }
+                    written += got
+                }
+                return nil
+            }
         }
+        if let error { throw error }
     }
 
     func sync() throws(LogDiskError) {
-        guard fdatasync(handle) == 0 else { throw .last("cannot sync \(path)", isSync: true) }
+        let error = file.withLock { fdatasync($0) == 0 ? nil : LogDiskError.last("cannot sync \(path)", isSync: true) }
+        if let error { throw error }
     }
 
     func close() {
-        let file = file.withLock { file in
-            defer { file = -1 }
-            return file
+        file.withLock { file in
+            if file >= 0 { Glibc.close(file) }
+            file = -1
         }
-        if file >= 0 { Glibc.close(file) }
     }
 }
 

@@ -7,6 +7,8 @@ package struct LogPlace: Sendable {
     package var name: String
     package var disk: any LogDisk
     package var worker: any LogWorker
+    /// Fills files of segments that come later; nil: the worker does.
+    package var helper: (any LogWorker)?
     package var surroundings: Surroundings
     package var settings = LogSettings()
     /// Whether the data may be opened where the log is not, such as data in a bucket.

@@ -9,8 +9,6 @@ public struct LogSettings: Sendable {
     public var checkpointBytesMax = 256 << 10
     /// What a checkpoint rests between two of its writes while memory and log have room, in milliseconds.
     public var checkpointRestMilliseconds: Int64 = 1
-    /// Bytes of the next segment that are prepared at once.
-    var preparedBytesMax = 256 << 10
     #if DEBUG
         /// Faults that tests plant, to see whether they would be found.
         package var planted: Set<PlantedFault> = []

@@ -4,10 +4,19 @@ import SiloCore
 package final class LogWriter: @unchecked Sendable {
     // Safety: only the log's worker touches it.
 
-    private struct Slot {
-        let name: String
-        let file: any LogFile
-        let bytes: Int
+    struct Slot: Sendable {
+        fileprivate let name: String
+        fileprivate let file: any LogFile
+        fileprivate let bytes: Int
+
+        /// Writes the file once, whole, so that later syncs need change no more than its content. On any thread.
+        func fill() throws(LogDiskError) {
+            let piece = Bytes(repeating: 0, count: min(256 << 10, bytes))
+            for offset in stride(from: 0, to: bytes, by: piece.count) {
+                try file.write(offset + piece.count <= bytes ? piece : Bytes(piece.prefix(bytes - offset)), at: offset)
+            }
+            try file.sync()
+        }
     }
     private struct Segment {
         let slot: Slot
@@ -24,8 +33,8 @@ package final class LogWriter: @unchecked Sendable {
     /// In order; the last one is written to.
     private var live: [Segment] = []
     private var free: [Slot] = []
-    /// The file that becomes free next, and the bytes of it that are written.
-    private var preparing: (slot: Slot, bytes: Int)?
+    /// The file that becomes free next, when it has been filled.
+    private var preparing: Slot?
     private var lastNumber: UInt64
     private var lastName: Int
     private(set) var lastSequence: UInt64
@@ -140,30 +149,41 @@ package final class LogWriter: @unchecked Sendable {
     }
 
     private func takeFree() throws(LogDiskError) -> Slot {
-        while free.isEmpty { try prepare() }
-        return free.removeLast()
+        if let slot = free.popLast() { return slot }
+        let slot = try create(settings.segmentBytes)
+        do { try slot.fill() } catch {
+            try discard(slot)
+            throw error
+        }
+        return slot
     }
 
     /// Whether the next segment should be made ready, as there is none and this one is half full.
     var wantsPreparing: Bool {
-        guard free.isEmpty, !hasNoSpace, let segment = live.last else { return false }
+        guard free.isEmpty, preparing == nil, !hasNoSpace, let segment = live.last else { return false }
         return segment.end >= segment.slot.bytes / 2
     }
 
-    /// There is no space for the next segment: it is tried again when it is needed.
-    func preparesNothing() { hasNoSpace = true }
+    /// Makes the next segment's file, which somebody else fills.
+    func beginPreparing() throws(LogDiskError) -> Slot {
+        let slot = try create(settings.segmentBytes)
+        preparing = slot
+        return slot
+    }
 
-    /// Writes a further piece of the next segment's file, so that later syncs need change no more than its content.
-    func prepare() throws(LogDiskError) {
-        if preparing == nil { preparing = (try create(settings.segmentBytes), 0) }
-        guard var next = preparing else { return }
-        let count = min(settings.preparedBytesMax, next.slot.bytes - next.bytes)
-        try next.slot.file.write(Bytes(repeating: 0, count: count), at: next.bytes)
-        next.bytes += count
-        preparing = next.bytes < next.slot.bytes ? next : nil
-        guard preparing == nil else { return }
-        try next.slot.file.sync()
-        free.append(next.slot)
+    /// - Parameter failure: why it could not be filled.
+    /// - Returns: whether segments should be freed, as there is no space for another.
+    func endPreparing(_ failure: LogDiskError?) throws(LogDiskError) -> Bool {
+        guard let slot = preparing else { return false }
+        preparing = nil
+        guard let failure else {
+            free.append(slot)
+            return false
+        }
+        try discard(slot)
+        guard case .noSpace = failure else { throw failure }
+        hasNoSpace = true
+        return true
     }
 
     private func create(_ bytes: Int) throws(LogDiskError) -> Slot {
@@ -218,5 +238,5 @@ package final class LogWriter: @unchecked Sendable {
         try disk.sync()
     }
 
-    private var slots: [Slot] { live.map(\.slot) + free + [preparing?.slot].compactMap { $0 } }
+    private var slots: [Slot] { live.map(\.slot) + free + [preparing].compactMap { $0 } }
 }

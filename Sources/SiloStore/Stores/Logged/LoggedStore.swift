@@ -157,11 +157,21 @@ public final class LoggedStore: KeyValueStore {
         }
     }
 
-    /// When there is no space for the next segment, those before this one are freed while this one still has room.
+    /// Has the next segment's file filled while the log goes on in this one.
     private func prepare() throws(LogDiskError) {
-        do throws(LogDiskError) { try writer.prepare() } catch .noSpace {
-            writer.preparesNothing()
-            bell.ring()
+        let slot: LogWriter.Slot
+        do throws(LogDiskError) { slot = try writer.beginPreparing() } catch .noSpace { return }
+        (place.helper ?? place.worker).run { [self] in
+            var failure: LogDiskError?
+            do throws(LogDiskError) { try slot.fill() } catch { failure = error }
+            place.worker.run { [self, failure] in
+                do throws(LogDiskError) {
+                    // Those before this one may go while this one still has room.
+                    if try writer.endPreparing(failure) { bell.ring() }
+                } catch {
+                    fail(StoreError(error))
+                }
+            }
         }
     }
 

@@ -272,7 +272,9 @@ package final class SimulatedLogWorker: LogWorker {
     private let latency: ClosedRange<Int64>
 
     /// - Parameter latency: of each piece of work, in microseconds.
-    package init(in surroundings: Surroundings, _ clock: SimulatedClock, _ random: SeededRandom, latency: ClosedRange<Int64> = 50...400) {
+    package init(
+        in surroundings: Surroundings, _ clock: SimulatedClock, _ random: SeededRandom, latency: ClosedRange<Int64> = 50...400
+    ) {
         self.surroundings = surroundings
         self.clock = clock
         self.random = random

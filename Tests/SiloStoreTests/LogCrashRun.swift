@@ -156,7 +156,8 @@ final class LogCrashRun: Sendable {
             let number = try await store.get(Self.counter)
             let (acknowledged, last) = model.withLock { ($0.acknowledged, $0.last) }
             guard Self.number(number) >= acknowledged else {
-                throw Violation("the log was lost with batches \(Self.number(number) + 1) to \(acknowledged) of \(last), and it opens")
+                throw Violation(
+                    "the log was lost with batches \(Self.number(number) + 1) to \(acknowledged) of \(last), and it opens")
             }
         } catch let error as StoreError {
             trace.note("refused: \(error.message)")
@@ -266,8 +267,12 @@ final class LogCrashRun: Sendable {
         let found = try await reader.scan(from: [0], to: [255], limit: 1000)
         let number = Self.number(found.first { $0.key == Self.counter }?.value)
         let (moment, acknowledged, last) = model.withLock { ($0.moments[number], $0.acknowledged, $0.last) }
-        guard number >= acknowledged else { throw Violation("batch \(acknowledged) was acknowledged, and \(number) is the last one there") }
-        guard isFresh || number == last else { throw Violation("\(number) is the last batch that is seen, and \(last) was written") }
+        guard number >= acknowledged else {
+            throw Violation("batch \(acknowledged) was acknowledged, and \(number) is the last one there")
+        }
+        guard isFresh || number == last else {
+            throw Violation("\(number) is the last batch that is seen, and \(last) was written")
+        }
         let expected = (moment ?? [:]).sorted { $0.key.precedes($1.key) }.map { Row(key: $0.key, value: $0.value) }
         guard found == expected else {
             throw Violation("after batch \(number) there are \(found.map(\.key)), and there should be \(expected.map(\.key))")
@@ -283,7 +288,9 @@ final class LogCrashRun: Sendable {
         acknowledge(number)
     }
 
-    private static func bytes(_ number: Int) -> Bytes { [UInt8(number >> 16 & 255), UInt8(number >> 8 & 255), UInt8(number & 255)] }
+    private static func bytes(_ number: Int) -> Bytes {
+        [UInt8(number >> 16 & 255), UInt8(number >> 8 & 255), UInt8(number & 255)]
+    }
 
     private static func number(_ bytes: Bytes?) -> Int { (bytes ?? []).reduce(0) { $0 << 8 | Int($1) } }
 }

@@ -12,7 +12,8 @@ import Testing
         var bytes = header.block()
         for (index, size) in sizes.enumerated() {
             let batch = Bytes(repeating: UInt8(index + 1), count: size)
-            bytes += LogRecord.block([batch], firstSequence: header.firstSequence + UInt64(index), seed: LogSettings().seed(of: header))
+            bytes += LogRecord.block(
+                [batch], firstSequence: header.firstSequence + UInt64(index), seed: LogSettings().seed(of: header))
         }
         return bytes + Bytes(repeating: 0, count: max(0, Int(header.fileBytes) - bytes.count))
     }
@@ -69,8 +70,10 @@ import Testing
     @Test("records of another log, or another segment, do not check")
     func foreignRecords() {
         let bytes = segment([100], header)
-        for other in [SegmentHeader(log: LogIdentity(id: 6, name: "shard"), number: 3, firstSequence: 10, fileBytes: 1 << 16),
-                      SegmentHeader(log: log, number: 4, firstSequence: 10, fileBytes: 1 << 16)] {
+        for other in [
+            SegmentHeader(log: LogIdentity(id: 6, name: "shard"), number: 3, firstSequence: 10, fileBytes: 1 << 16),
+            SegmentHeader(log: log, number: 4, firstSequence: 10, fileBytes: 1 << 16),
+        ] {
             #expect(SegmentContent(of: other, bytes).records.isEmpty)
         }
     }
@@ -82,7 +85,8 @@ import Testing
         let batches = (0..<1 + random.below(4)).map { _ in
             (0..<random.below(6)).map { _ in
                 let expires = random.chance(30) ? Timestamp(random.number(in: .min ... .max)) : nil
-                return random.chance(70) ? Write(key: bytes(300), value: bytes(3000), expiresAt: expires) : Write(key: bytes(300), value: nil)
+                return random.chance(70)
+                    ? Write(key: bytes(300), value: bytes(3000), expiresAt: expires) : Write(key: bytes(300), value: nil)
             }
         }
         let content = batches.flatMap(BatchCoding.encode)

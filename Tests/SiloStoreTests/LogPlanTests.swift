@@ -6,7 +6,9 @@ import Testing
     private static let log = LogIdentity(id: 77, name: "shard")
 
     private func file(_ number: UInt64, from first: UInt64, _ log: LogIdentity = Self.log) -> LogPlan.File {
-        .init(name: "f\(number)", bytes: 1 << 16, header: SegmentHeader(log: log, number: number, firstSequence: first, fileBytes: 1 << 16))
+        .init(
+            name: "f\(number)", bytes: 1 << 16,
+            header: SegmentHeader(log: log, number: number, firstSequence: first, fileBytes: 1 << 16))
     }
 
     private func at(_ sequence: UInt64, isWhole: Bool = false, log: UInt64 = 77) -> LogPosition {
@@ -26,7 +28,9 @@ import Testing
     @Test("a segment is live when it may hold a batch that is not below, and all after it are")
     func liveSegments() throws {
         let files = [file(7, from: 20), file(5, from: 1), file(6, from: 10), file(8, from: 20)]
-        for (sequence, live) in [(0, [5, 6, 7, 8]), (8, [5, 6, 7, 8]), (9, [6, 7, 8]), (18, [6, 7, 8]), (19, [8]), (30, [8])] as [(UInt64, [UInt64])] {
+        for (sequence, live) in [(0, [5, 6, 7, 8]), (8, [5, 6, 7, 8]), (9, [6, 7, 8]), (18, [6, 7, 8]), (19, [8]), (30, [8])]
+            as [(UInt64, [UInt64])]
+        {
             let plan = try LogPlan(files, name: "shard", position: at(sequence))
             #expect(plan.live.map(\.header.number) == live)
             #expect(plan.free.count + live.count == 4)

@@ -39,7 +39,8 @@ import Testing
         for _ in 0..<500 {
             let key = UInt8(random.below(20))
             let value = Bytes(repeating: 0, count: random.below(50))
-            overlay.apply([random.chance(60) ? Write(key: [key], value: value, isNew: random.chance(20)) : delete(key)], above: nil)
+            overlay.apply(
+                [random.chance(60) ? Write(key: [key], value: value, isNew: random.chance(20)) : delete(key)], above: nil)
         }
         var again = Overlay()
         for entry in overlay.changes { again.apply([overlay.write(entry)], above: nil) }
@@ -79,6 +80,8 @@ import Testing
 
 extension Overlay {
     fileprivate func write(_ entry: SortedEntries<Change>.Entry) -> Write {
-        Write(key: entry.key, value: entry.value.value, expiresAt: entry.value.expiresAt == .distantFuture ? nil : entry.value.expiresAt)
+        Write(
+            key: entry.key, value: entry.value.value,
+            expiresAt: entry.value.expiresAt == .distantFuture ? nil : entry.value.expiresAt)
     }
 }

@@ -148,9 +148,10 @@ import Testing
                 for round: UInt8 in 1...60 {
                     // What moves, moves in one batch: forty rows at any time.
                     let moved = round % 2 == 1
-                    try await store.write((1...40).flatMap { [put([$0, 1], [round]), delete([$0])] }.map { write in
-                        moved ? write : Write(key: write.key, value: write.value == nil ? [round] : nil)
-                    })
+                    try await store.write(
+                        (1...40).flatMap { [put([$0, 1], [round]), delete([$0])] }.map { write in
+                            moved ? write : Write(key: write.key, value: write.value == nil ? [round] : nil)
+                        })
                     if round % 16 == 0 { try await store.flush() }
                 }
             }
@@ -180,14 +181,16 @@ import Testing
             try await store.flush()
             await place.crash(store)
             store = try await place.open()
-            #expect(try await store.scan(from: [1], to: [255], limit: 9) == [
-                Row(key: [round], value: [round]), Row(key: [100], value: [round]),
-            ])
+            #expect(
+                try await store.scan(from: [1], to: [255], limit: 9) == [
+                    Row(key: [round], value: [round]), Row(key: [100], value: [round]),
+                ])
         }
         try await store.close()
     }
 
-    @Test("what was not flushed may be gone after a crash, but only from the end, and whole batches only", arguments: StoreKind.all)
+    @Test(
+        "what was not flushed may be gone after a crash, but only from the end, and whole batches only", arguments: StoreKind.all)
     func unflushedIsAPrefix(kind: StoreKind) async throws {
         let place = try kind.place()
         defer { withExtendedLifetime(place) {} }
@@ -232,7 +235,9 @@ import Testing
         await expectUnavailable { _ = try await store.snapshot() }
     }
 
-    @Test("a row is there until its time; from then on it may be gone, but what it replaced does not come back", arguments: StoreKind.all)
+    @Test(
+        "a row is there until its time; from then on it may be gone, but what it replaced does not come back",
+        arguments: StoreKind.all)
     func expiry(kind: StoreKind) async throws {
         let place = try kind.place()
         defer { withExtendedLifetime(place) {} }

@@ -103,7 +103,8 @@ private final class LoggedPlace: StorePlace, @unchecked Sendable {
 
     func open() async throws -> any KeyValueStore {
         below = below.crash()
-        return try await LoggedStore.open(below, smallPlace(disk.mount()), LogBudget(overlayBytes: overlayBytes, logBytes: 1 << 20))
+        return try await LoggedStore.open(
+            below, smallPlace(disk.mount()), LogBudget(overlayBytes: overlayBytes, logBytes: 1 << 20))
     }
 
     func crash(_ store: any KeyValueStore) async { disk.crash(losesPower: true) }
@@ -127,7 +128,8 @@ private final class LoggedFolderPlace: StorePlace, @unchecked Sendable {
         let disk = try FolderLogDisk(folder.path + "/log")
         self.disk = disk
         return try await LoggedStore.open(
-            SlateStore(database, flushing: .sortedFiles), smallPlace(disk), LogBudget(overlayBytes: overlayBytes, logBytes: 1 << 20)
+            SlateStore(database, flushing: .sortedFiles), smallPlace(disk),
+            LogBudget(overlayBytes: overlayBytes, logBytes: 1 << 20)
         )
     }
 

@@ -16,7 +16,8 @@ struct LocalLogs: Sendable {
     private let logger: Logger
 
     /// Nil: SlateDB keeps the logs, beside the data.
-    init?(for location: DataLocation, _ settings: NodeSettings, in surroundings: Surroundings, logger: Logger) throws(StartError) {
+    init?(for location: DataLocation, _ settings: NodeSettings, in surroundings: Surroundings, logger: Logger) throws(StartError)
+    {
         guard let root = settings.logFolder ?? location.folder.map({ $0 + "/log" }) else { return nil }
         guard !location.isMemory else { throw StartError("--log: data in memory has no log") }
         try self.init(root, isParted: !location.isFolder, overlayBytes: settings.overlayBytes, in: surroundings, logger: logger)
@@ -25,7 +26,9 @@ struct LocalLogs: Sendable {
     /// - Parameters:
     ///   - root: made where there is none.
     ///   - overlayBytes: memory for rows that are not in sorted files yet, over all shards.
-    private init(_ root: String, isParted: Bool, overlayBytes: Int, in surroundings: Surroundings, logger: Logger) throws(StartError) {
+    private init(_ root: String, isParted: Bool, overlayBytes: Int, in surroundings: Surroundings, logger: Logger)
+        throws(StartError)
+    {
         self.root = root
         self.isParted = isParted
         self.surroundings = surroundings
@@ -73,16 +76,21 @@ struct LocalLogs: Sendable {
         case .replayed(let batches, let bytes):
             logger.info("replayed the log", ["shard": .init(name), "batches": .init(batches), "bytes": .init(bytes)])
         case .checkpointed(let rows, let milliseconds):
-            logger.debug("moved rows from the log to sorted files", [
-                "shard": .init(name), "rows": .init(rows), "ms": .init(Int(milliseconds)),
-            ])
+            logger.debug(
+                "moved rows from the log to sorted files",
+                [
+                    "shard": .init(name), "rows": .init(rows), "ms": .init(Int(milliseconds)),
+                ])
         case .clockBehind(let lag):
-            logger.warn("rows stay in the log until this machine's clock has passed the last write of the sorted files", [
-                "shard": .init(name), "behind_ms": .init(Int(lag.milliseconds)),
-            ])
+            logger.warn(
+                "rows stay in the log until this machine's clock has passed the last write of the sorted files",
+                [
+                    "shard": .init(name), "behind_ms": .init(Int(lag.milliseconds)),
+                ])
         case .clockPassed: logger.info("the clock has passed the last write of the sorted files", ["shard": .init(name)])
         case .noSpace(let text):
-            logger.error("no space is left for the log: writes are refused until there is", ["shard": .init(name), "error": .init(text)])
+            logger.error(
+                "no space is left for the log: writes are refused until there is", ["shard": .init(name), "error": .init(text)])
         }
     }
 

@@ -33,9 +33,15 @@ struct LogCost {
         }
         try await store.close()
         let (ours, theirs) = (log.summary, bare.summary)
-        say("  log  ms p50 \(Text.number(ours.p50, 3))  p95 \(Text.number(ours.p95, 3))  p99 \(Text.number(ours.p99, 3))  max \(Text.number(ours.max, 1))")
-        say("  bare ms p50 \(Text.number(theirs.p50, 3))  p95 \(Text.number(theirs.p95, 3))  p99 \(Text.number(theirs.p99, 3))  max \(Text.number(theirs.max, 1))")
-        results.set(.log_flush_p50_ms, ours.p50, "p99 \(Text.number(ours.p99, 3)); bare \(Text.number(theirs.p50, 3)) and \(Text.number(theirs.p99, 3))")
+        say(
+            "  log  ms p50 \(Text.number(ours.p50, 3))  p95 \(Text.number(ours.p95, 3))  p99 \(Text.number(ours.p99, 3))  max \(Text.number(ours.max, 1))"
+        )
+        say(
+            "  bare ms p50 \(Text.number(theirs.p50, 3))  p95 \(Text.number(theirs.p95, 3))  p99 \(Text.number(theirs.p99, 3))  max \(Text.number(theirs.max, 1))"
+        )
+        results.set(
+            .log_flush_p50_ms, ours.p50,
+            "p99 \(Text.number(ours.p99, 3)); bare \(Text.number(theirs.p50, 3)) and \(Text.number(theirs.p99, 3))")
         results.set(.log_flush_share, theirs.p50 / ours.p50, "a bare append and fdatasync against the log's")
     }
 
@@ -56,8 +62,9 @@ struct LogCost {
         for round in 1...rounds {
             let ours = try await run(jobs, try await place.folder.store("log-engine-\(round)"))
             let theirs = try await run(jobs, try await place.folder.slateStore("slate-engine-\(round)"))
-            say("  round \(round): log \(Text.number(ours.rate, 0))/s, \(Text.number(ours.microseconds, 0)) us of processor time a job; "
-                + "SlateDB \(Text.number(theirs.rate, 0))/s, \(Text.number(theirs.microseconds, 0)) us")
+            say(
+                "  round \(round): log \(Text.number(ours.rate, 0))/s, \(Text.number(ours.microseconds, 0)) us of processor time a job; "
+                    + "SlateDB \(Text.number(theirs.rate, 0))/s, \(Text.number(theirs.microseconds, 0)) us")
             log.append(ours.rate)
             slate.append(theirs.rate)
             logCost.append(ours.microseconds)

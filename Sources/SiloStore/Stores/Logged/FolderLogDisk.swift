@@ -28,7 +28,9 @@ package final class FolderLogDisk: LogDisk {
     package func names() throws(LogDiskError) -> [String] {
         guard let list = opendir(folder) else { throw .last("cannot list the folder \(folder)") }
         defer { closedir(list) }
-        guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { throw .failed("entries of folders have no names here") }
+        guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else {
+            throw .failed("entries of folders have no names here")
+        }
         var names: [String] = []
         while let entry = readdir(list) {
             // An entry is as long as its name: reading the whole field would run past the end of the last one.

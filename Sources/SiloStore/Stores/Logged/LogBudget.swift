@@ -67,9 +67,13 @@ public final class LogBudget: Sendable {
 
     func leave(_ member: Int) {
         update { state in
-            if let member = state.members.removeValue(forKey: member) { state.total = state.total + Use(
-                overlayBytes: -member.use.overlayBytes, logBytes: -member.use.logBytes
-            ) }
+            if let member = state.members.removeValue(forKey: member) {
+                state.total =
+                    state.total
+                    + Use(
+                        overlayBytes: -member.use.overlayBytes, logBytes: -member.use.logBytes
+                    )
+            }
         }
     }
 

@@ -93,10 +93,11 @@ package struct SegmentHeader: Equatable, Sendable {
             let nameBytes = Int(bytes.integer(at: 12, as: UInt32.self))
             guard nameBytes <= LogFormat.nameBytesMax else { return .none }
             let name = String(decoding: bytes[48..<48 + nameBytes], as: UTF8.self)
-            return .header(SegmentHeader(
-                log: LogIdentity(id: bytes.integer(at: 16), name: name), number: bytes.integer(at: 24),
-                firstSequence: bytes.integer(at: 32), fileBytes: bytes.integer(at: 40)
-            ))
+            return .header(
+                SegmentHeader(
+                    log: LogIdentity(id: bytes.integer(at: 16), name: name), number: bytes.integer(at: 24),
+                    firstSequence: bytes.integer(at: 32), fileBytes: bytes.integer(at: 40)
+                ))
         }
     }
 }
@@ -131,7 +132,9 @@ package struct LogRecord: Equatable, Sendable {
 
     /// The record at `offset`, if one checks there.
     /// - Parameter sequences: those that its first batch may have. Checked first, for it costs nothing.
-    static func read(_ bytes: UnsafeRawBufferPointer, at offset: Int, seed: UInt64, sequences: PartialRangeFrom<UInt64>) -> LogRecord? {
+    static func read(_ bytes: UnsafeRawBufferPointer, at offset: Int, seed: UInt64, sequences: PartialRangeFrom<UInt64>)
+        -> LogRecord?
+    {
         let start = offset + LogFormat.recordHeaderBytes
         guard start <= bytes.count else { return nil }
         let contentBytes = Int(bytes.integer(at: offset + 8, as: UInt32.self))
@@ -139,7 +142,8 @@ package struct LogRecord: Equatable, Sendable {
         let sequence: UInt64 = bytes.integer(at: offset + 16)
         guard batches > 0, contentBytes >= batches, contentBytes <= bytes.count - start, sequences.contains(sequence),
             sequence <= .max - UInt64(batches),
-            bytes.integer(at: offset, as: UInt64.self) == Checksum64.of(.init(rebasing: bytes[offset + 8..<start + contentBytes]), seed: seed)
+            bytes.integer(at: offset, as: UInt64.self)
+                == Checksum64.of(.init(rebasing: bytes[offset + 8..<start + contentBytes]), seed: seed)
         else { return nil }
         return LogRecord(firstSequence: sequence, batches: batches, content: start..<start + contentBytes)
     }

@@ -58,7 +58,9 @@ private struct LogOpening {
 
     private func storedPosition() async throws(StoreError) -> LogPosition? {
         guard let bytes = try await below.get(LogPosition.key) else { return nil }
-        guard let position = LogPosition(bytes) else { throw .corrupt("the data of \(place.name) was written by a newer program") }
+        guard let position = LogPosition(bytes) else {
+            throw .corrupt("the data of \(place.name) was written by a newer program")
+        }
         return position
     }
 
@@ -122,7 +124,8 @@ private struct LogOpening {
         switch SegmentHeader.read(block) {
         case .header(let header): return Found(file: .init(name: name, bytes: bytes, header: header), handle: handle)
         case .none: return Found(file: .init(name: name, bytes: bytes, header: nil), handle: handle)
-        case .newer(let format): throw .corrupt("the log of \(place.name) has format \(format), which this program is too old for")
+        case .newer(let format):
+            throw .corrupt("the log of \(place.name) has format \(format), which this program is too old for")
         }
     }
 

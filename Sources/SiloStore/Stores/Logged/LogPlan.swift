@@ -43,7 +43,8 @@ package struct LogPlan: Equatable {
         let headers = segments.compactMap(\.header)
         guard let last = headers.last else {
             if let position, !position.isWhole {
-                throw .corrupt("the log of \(name) is missing: the data below is complete only up to its batch \(position.sequence)")
+                throw .corrupt(
+                    "the log of \(name) is missing: the data below is complete only up to its batch \(position.sequence)")
             }
             (log, live, free, lastNumber) = (nil, [], [], 0)
             return
@@ -51,7 +52,8 @@ package struct LogPlan: Equatable {
         try Self.check(headers, name: name, position: position)
         let below = position?.sequence ?? 0
         guard let base = headers.lastIndex(where: { $0.firstSequence <= below + 1 }) else {
-            throw .corrupt("the log of \(name) begins with batch \(headers[0].firstSequence), and the data below ends at \(below)")
+            throw .corrupt(
+                "the log of \(name) begins with batch \(headers[0].firstSequence), and the data below ends at \(below)")
         }
         for (header, next) in zip(headers[base...], headers[(base + 1)...]) where next.number != header.number + 1 {
             throw .corrupt("segment \(header.number + 1) of the log of \(name) is missing")
@@ -90,7 +92,9 @@ package struct LogPlan: Equatable {
     ) throws(StoreError) -> UInt64 {
         var last = position?.sequence ?? 0
         for (segment, content) in zip(live, contents) {
-            if let later = content.laterRecord { throw Self.damaged(segment, content.end, "a later record is there, at byte \(later)") }
+            if let later = content.laterRecord {
+                throw Self.damaged(segment, content.end, "a later record is there, at byte \(later)")
+            }
             let end = content.lastSequence ?? segment.header.firstSequence - 1
             if let next = segment.nextSequence, end + 1 != next {
                 throw Self.damaged(segment, content.end, "it ends with batch \(end), and the next segment begins with \(next)")

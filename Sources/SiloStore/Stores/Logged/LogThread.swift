@@ -32,11 +32,13 @@ package final class LogThread: LogWorker {
     package init() throws(LogDiskError) {
         let box = Unmanaged.passRetained(self)
         var thread = pthread_t()
-        let error = pthread_create(&thread, nil, { argument in
-            guard let argument else { return nil }
-            Unmanaged<LogThread>.fromOpaque(argument).takeRetainedValue().loop()
-            return nil
-        }, box.toOpaque())
+        let error = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<LogThread>.fromOpaque(argument).takeRetainedValue().loop()
+                return nil
+            }, box.toOpaque())
         guard error == 0 else {
             box.release()
             throw .failed("cannot start a thread: \(String(cString: strerror(error)))")

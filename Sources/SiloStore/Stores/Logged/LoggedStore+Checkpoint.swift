@@ -50,7 +50,8 @@ extension LoggedStore {
         budget.beginLeaving(member)
         defer { budget.endLeaving(member) }
         if !place.settings.plants(.checkpointsUnsyncedRows) { try await flush() }
-        let position = LogPosition(logID: log.id, sequence: frozen.sequence, isWhole: isLast || place.settings.plants(.wholeTooEarly))
+        let position = LogPosition(
+            logID: log.id, sequence: frozen.sequence, isWhole: isLast || place.settings.plants(.wholeTooEarly))
         guard try await write(frozen.overlay, position, isLast) else { return false }
         if place.settings.plants(.freesBeforeFlush) { try await free(through: frozen.sequence) }
         guard try await patiently(isLast, { () throws(StoreError) in try await self.below.flush() }) else { return false }
@@ -84,7 +85,9 @@ extension LoggedStore {
     private func netWrite(_ entry: SortedEntries<Overlay.Change>.Entry) -> Write {
         let change = entry.value
         // A row that has expired hides what it replaced.
-        guard let value = change.value, change.expiresAt > place.surroundings.clock.now else { return Write(key: entry.key, value: nil) }
+        guard let value = change.value, change.expiresAt > place.surroundings.clock.now else {
+            return Write(key: entry.key, value: nil)
+        }
         return Write(key: entry.key, value: value, expiresAt: change.expiresAt == .distantFuture ? nil : change.expiresAt)
     }
 

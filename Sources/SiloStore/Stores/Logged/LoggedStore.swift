@@ -18,7 +18,8 @@ public final class LoggedStore: KeyValueStore {
     private let closing = Mutex<Task<StoreError?, Never>?>(nil)
 
     init(
-        _ state: LoggedState, over below: any KeyValueStore, _ place: LogPlace, _ writer: LogWriter, _ log: LogIdentity, _ budget: LogBudget,
+        _ state: LoggedState, over below: any KeyValueStore, _ place: LogPlace, _ writer: LogWriter, _ log: LogIdentity,
+        _ budget: LogBudget,
         member: Int, bell: CheckpointBell
     ) {
         self.state = Mutex(state)

@@ -21,7 +21,9 @@ package struct SegmentContent: Equatable, Sendable {
                 end = record.end
                 next = record.lastSequence + 1
             }
-            if !settings.plants(.ignoresLaterRecords) { laterRecord = Self.find(bytes, from: end, seed: seed, sequences: next...) }
+            if !settings.plants(.ignoresLaterRecords) {
+                laterRecord = Self.find(bytes, from: end, seed: seed, sequences: next...)
+            }
         }
     }
 
@@ -29,14 +31,17 @@ package struct SegmentContent: Equatable, Sendable {
     package var lastSequence: UInt64? { records.last?.lastSequence }
 
     /// The first place from `start` on with a record of the segment.
-    static func find(_ bytes: UnsafeRawBufferPointer, from start: Int, seed: UInt64, sequences: PartialRangeFrom<UInt64>) -> Int? {
+    static func find(_ bytes: UnsafeRawBufferPointer, from start: Int, seed: UInt64, sequences: PartialRangeFrom<UInt64>) -> Int?
+    {
         stride(from: start, to: bytes.count, by: LogFormat.blockBytes).first {
             LogRecord.read(bytes, at: $0, seed: seed, sequences: sequences) != nil
         }
     }
 
     /// Whether a file whose header cannot be read holds a record of segment `number`.
-    package static func holdsRecord(of log: LogIdentity, number: UInt64, sequences: PartialRangeFrom<UInt64>, _ bytes: Bytes) -> Bool {
+    package static func holdsRecord(of log: LogIdentity, number: UInt64, sequences: PartialRangeFrom<UInt64>, _ bytes: Bytes)
+        -> Bool
+    {
         let seed = LogFormat.seed(log.id, number)
         return bytes.withUnsafeBytes { find($0, from: LogFormat.blockBytes, seed: seed, sequences: sequences) } != nil
     }

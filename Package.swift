@@ -95,6 +95,8 @@ let package = Package(
         tests("ProtobufTests", ["Protobuf", "SiloAPI", "TestSupport"], exclude: ["roundtrip.py"]),
         program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
         program("silo-test-worker", ["SiloClient", "CommandLineTool"], path: "Tests/Integration/worker"),
+        tests("StoreContractTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB"]),
+        tests("SiloStoreTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB"]),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "Protobuf", "TestSupport"]),
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",

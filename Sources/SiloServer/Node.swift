@@ -82,7 +82,9 @@ public final class Node: Sendable {
         if let command = location.openToOthers {
             logger.warn("other users of this machine can read the data folder", ["close_it_with": .init(command)])
         }
-        var storage = SlateStorage(location, settings.storage, logger: logger.part("storage"))
+        let storageLogger = logger.part("storage")
+        let logs = try LocalLogs(for: location, settings, in: environment, logger: storageLogger)
+        var storage = SlateStorage(location, settings.storage, logs: logs, logger: storageLogger)
         StorageLog.forgetTrouble()
         let waiting = Waiting("the shard map", logger, in: environment) { [settings.data] } trouble: { StorageLog.trouble }
         defer { waiting.end() }

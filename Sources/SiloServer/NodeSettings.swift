@@ -9,6 +9,9 @@ public struct NodeSettings: Sendable {
     public var advertisedAddress: String?
     /// A folder, a bucket or `memory:`; see `DataLocation`.
     public var data: String
+    /// A folder on local disk for the shards' logs; nil: beside the data when that is a folder, else SlateDB keeps them in the
+    /// bucket. Only who has it can open the shards, until they were closed.
+    public var logFolder: String?
     /// Shards of a new data location; nil: 8 with tenancy, and without it 1, since all jobs are in one then. An existing location
     /// keeps what it has.
     public var shardCount: Int?
@@ -26,6 +29,8 @@ public struct NodeSettings: Sendable {
     public var drain = Duration.seconds(5)
     /// Memory for blocks read from storage, over all shards, in bytes.
     public var cacheBytes: UInt64 = 128 << 20
+    /// Memory for rows that are in a log on local disk and not in sorted files yet, over all shards, in bytes.
+    public var overlayBytes = 128 << 20
     /// The external rate limiter; nil: there is none.
     public var gubernator: GubernatorSettings?
     /// Numbers of every shard.

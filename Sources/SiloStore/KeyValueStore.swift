@@ -16,13 +16,16 @@ public struct Write: Equatable, Sendable {
     public let key: Bytes
     /// Nil deletes the row.
     public let value: Bytes?
-    /// The row vanishes from reads at this time; nil keeps it.
+    /// From this time on the row may be gone, sooner or later; what it replaced does not come back. Nil keeps it.
     public let expiresAt: Timestamp?
+    /// The caller knows that the store has no row of this key. Such a row, when it is deleted soon, need never be stored.
+    public let isNew: Bool
 
-    public init(key: Bytes, value: Bytes?, expiresAt: Timestamp? = nil) {
+    public init(key: Bytes, value: Bytes?, expiresAt: Timestamp? = nil, isNew: Bool = false) {
         self.key = key
         self.value = value
         self.expiresAt = expiresAt
+        self.isNew = isNew
     }
 }
 

@@ -8,8 +8,12 @@ public final class SlateStore: KeyValueStore {
     /// What was deleted and is still in the files.
     public let deletedBytes = DeletedBytes()
 
-    public init(_ database: Database) {
+    private let target: Database.FlushTarget
+
+    /// - Parameter target: what a flush writes. A database without a log of its own is durable in sorted files only.
+    public init(_ database: Database, flushing target: Database.FlushTarget = .log) {
         self.database = database
+        self.target = target
     }
 
     public func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
@@ -39,7 +43,7 @@ public final class SlateStore: KeyValueStore {
     }
 
     public func flush() async throws(StoreError) {
-        do { try await database.flush(.log) } catch { throw StoreError(error) }
+        do { try await database.flush(target) } catch { throw StoreError(error) }
     }
 
     /// A view of what is written. One of what is durable would move: what counts as durable is asked anew by each read.

@@ -99,7 +99,11 @@ public final class Database: Sendable {
     }
 
     /// On return everything written before the call is durable.
+    /// - Throws: `.clockBehind` when the clock is behind and sorted files are wanted: nothing was flushed, and the database goes
+    ///   on.
     public func flush(_ target: FlushTarget) async throws(StorageError) {
+        // Sorted files are stamped as writes are, and a refused stamp ends the database.
+        if target == .sortedFiles, let lag = clockLag { throw .clockBehind(lag) }
         try await Self.flush(db, target)
         try await folder?.sync()
     }

@@ -5,11 +5,12 @@ import Synchronization
 
 /// How an acknowledged write is on the disk, and not only in the kernel's memory.
 public enum Durability: String, Sendable {
-    /// Each log flush syncs the log's new files before the answer. Folders of other files are marked synchronous, so that a
-    /// log file is never gone before what replaces it is on the disk.
-    case logFileSync = "log file sync"
-    /// The file system is synced after each log flush, before the answer.
+    /// It was synced to a log on local disk before the answer.
+    case logSync = "log sync"
+    /// The file system was synced before the answer.
     case fileSystemSync = "file system sync"
+    /// Its files lie in folders that are marked synchronous: each was on the disk when SlateDB went on.
+    case synchronousFolders = "synchronous folders"
     /// The object store answers when it has it.
     case objectStore = "object store"
     /// Nothing survives the process.
@@ -29,8 +30,6 @@ func onThread<Value: Sendable>(
 /// The folder of a database on local disk, which SlateDB itself never syncs.
 final class LocalFolder: Sendable {
     private let folder: String
-    /// The newest log file that is known to be on the disk; nil: the whole file system is synced instead.
-    private let lastSynced: Mutex<UInt64?>
     /// Syncing blocks, so not on a thread of the cooperative pool.
     private let queue = DispatchQueue(label: "slatedb.sync")
 
@@ -42,8 +41,12 @@ final class LocalFolder: Sendable {
     private static let synchronous: Int = 0x0000_0008
     private static let synchronousFolders: Int = 0x0001_0000
 
-    /// Makes the folders of the database `path` below `root` and sees to it that writes in them are durable.
-    init(_ root: String, _ path: String, wanted: Durability?) throws(StorageError) {
+    /// Makes the folders of the database `path` below `root` and sees to it that files in them are durable: a file of one kind
+    /// replaces others, which are deleted then, so it must be on the disk first.
+    /// - Parameters:
+    ///   - hasLog: the database keeps a log, which would be slow in a folder that is synchronous; so the file system is synced.
+    ///   - marks: whether folders are marked where they can be.
+    init(_ root: String, _ path: String, hasLog: Bool, marks: Bool) throws(StorageError) {
         var folder = root
         for part in path.split(separator: "/") {
             folder += "/" + part
@@ -51,13 +54,12 @@ final class LocalFolder: Sendable {
         }
         for name in ["wal", "manifest", "compacted", "compactions", "gc"] { try Self.make("\(folder)/\(name)") }
         self.folder = folder
-        var marked = wanted != .fileSystemSync
+        var marked = marks
         for name in ["manifest", "compacted", "compactions", "gc"] where marked {
             marked = try Self.mark("\(folder)/\(name)", true)
         }
         if marked { _ = try Self.mark("\(folder)/wal", false) }
-        durability = marked ? .logFileSync : .fileSystemSync
-        lastSynced = Mutex(marked ? Self.newestLogFile(folder) : nil)
+        durability = marked && !hasLog ? .synchronousFolders : .fileSystemSync
         try Self.syncFileSystem(folder)
     }
 
@@ -81,38 +83,10 @@ final class LocalFolder: Sendable {
         return ioctl(file, setFlags, &wanted) == 0
     }
 
-    /// On return all that the log was given before the call is on the disk.
+    /// On return all that SlateDB wrote before the call is on the disk.
     func sync() async throws(StorageError) {
-        try await onThread(of: queue) { () throws(StorageError) in try self.syncNow() }
-    }
-
-    private func syncNow() throws(StorageError) {
-        guard let last = lastSynced.withLock({ $0 }) else { return try Self.syncFileSystem(folder) }
-        // Log files are numbered without gaps, and the last to come is the last in number.
-        var next = last + 1
-        while try Self.syncFile("\(folder)/wal/\(Self.logFile(next))") { next += 1 }
-        guard next > last + 1 else {
-            // Nothing new under the expected name: whatever the reason, sync what there is.
-            // What comes meanwhile is left to the next call.
-            let newest = Self.newestLogFile(folder)
-            try Self.syncFileSystem(folder)
-            return lastSynced.withLock { $0 = max(last, newest) }
-        }
-        _ = try Self.syncFile("\(folder)/wal")
-        lastSynced.withLock { $0 = next - 1 }
-    }
-
-    /// False when there is no such file.
-    private static func syncFile(_ path: String) throws(StorageError) -> Bool {
-        let file = Glibc.open(path, O_RDONLY)
-        if file < 0, errno == ENOENT { return false }
-        guard file >= 0, fsync(file) == 0 else {
-            let text = String(cString: strerror(errno))
-            if file >= 0 { Glibc.close(file) }
-            throw .unavailable("cannot sync \(path): \(text)")
-        }
-        Glibc.close(file)
-        return true
+        guard durability == .fileSystemSync else { return }
+        try await onThread(of: queue) { () throws(StorageError) in try Self.syncFileSystem(self.folder) }
     }
 
     private static func syncFileSystem(_ folder: String) throws(StorageError) {
@@ -120,29 +94,5 @@ final class LocalFolder: Sendable {
         guard file >= 0 else { throw .unavailable("cannot sync \(folder): \(String(cString: strerror(errno)))") }
         defer { Glibc.close(file) }
         guard syncfs(file) == 0 else { throw .unavailable("cannot sync \(folder): \(String(cString: strerror(errno)))") }
-    }
-
-    /// Twenty decimal digits.
-    private static func logFile(_ number: UInt64) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, 20 - digits.count)) + digits + ".sst"
-    }
-
-    private static func newestLogFile(_ folder: String) -> UInt64 {
-        fileNames("\(folder)/wal").compactMap { UInt64($0.dropLast(4)) }.max() ?? 0
-    }
-
-    /// The names in a folder that end in `.sst`.
-    static func fileNames(_ folder: String) -> [String] {
-        guard let list = opendir(folder) else { return [] }
-        defer { closedir(list) }
-        var names: [String] = []
-        while let entry = readdir(list) {
-            // An entry is as long as its name: reading the whole field would run past the end of the last one.
-            guard let offset = MemoryLayout<dirent>.offset(of: \.d_name) else { return names }
-            let name = String(cString: (UnsafeRawPointer(entry) + offset).assumingMemoryBound(to: CChar.self))
-            if name.hasSuffix(".sst") { names.append(name) }
-        }
-        return names
     }
 }

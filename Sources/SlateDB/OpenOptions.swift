@@ -18,17 +18,19 @@ public struct OpenOptions: Sendable {
     public var metrics: Metrics?
     /// Refuses to make a new database: a wrong path or a lost bucket must not look like an empty one.
     public var mustExist = false
-    /// How local writes become durable; nil: by syncing the log's files where other folders can be marked synchronous, else
-    /// by syncing the file system.
-    public var durability: Durability?
-    /// Is told, before the database opens, which files at the end of its log were set aside because they have no whole end.
-    public var onTornLog: @Sendable (TornLog) -> Void = { _ in }
+    /// Whether the database keeps a log. Without one, what is written is durable after `flush(.sortedFiles)` only; what an
+    /// earlier opening left in a log is kept.
+    public var hasLog = true
+    /// Whether folders on local disk are marked synchronous where that can be; if not, the file system is synced.
+    public var marksFolders = true
 
     public init() {}
 
     /// The library accepts unknown names in silence (spec/storage.md 12, fact 2), so they are checked here.
     func librarySettings() throws(StorageError) -> SlateDBBinding.Settings {
         let result = SlateDBBinding.Settings.default()
+        var settings = settings
+        if !hasLog { settings["wal_enabled"] = "false" }
         let known = try lifting { try JSONSerialization.jsonObject(with: Data(result.toJsonString().utf8)) }
         for (name, value) in settings.sorted(by: { $0.key < $1.key }) {
             var place: Any? = known
@@ -76,14 +78,13 @@ struct Opening {
         if logStore.isMemory {
             durability = .memory
         } else if let root = logStore.localRoot {
-            let local = try LocalFolder(root, path, wanted: options.durability)
+            let local = try LocalFolder(root, path, hasLog: options.hasLog, marks: options.marksFolders)
             durability = local.durability
-            try TornLog.setAside(in: "\(root)/\(path)", options.onTornLog)
             folder = local
         }
         // The log may lie on another disk than the data; both must hold what they were told.
         if let root = store.localRoot, logStore.localRoot != root {
-            _ = try LocalFolder(root, path, wanted: options.durability)
+            _ = try LocalFolder(root, path, hasLog: options.hasLog, marks: options.marksFolders)
         }
         return (folder, durability)
     }

@@ -23,6 +23,12 @@ let usage = Usage(
                 .init(
                     "data", "d", "place",
                     help: "a folder, s3://bucket/prefix, gs://..., az://... or memory:\n(\(DataLocation.standardFolder))"),
+                .init(
+                    "log", nil, "folder",
+                    help:
+                        "a folder on local disk for the log of data in a bucket: answers wait for\nthe disk, and only this "
+                            + "machine can open the shards until they were closed"
+                ),
                 .init("shards", nil, "count", help: "shards of a new data location, 1 to 1024 (1; 8 with --tenancy)"),
                 .init("tenancy", nil, nil, help: "requests name tenants"),
                 .init("dev", nil, nil, help: "allow ResetShards, which erases everything, and LeaseTask, which passes limits"),
@@ -44,6 +50,7 @@ let usage = Usage(
                 .init("gubernator-request-timeout-ms", nil, "ms", help: "how long a call may take (10000)"),
                 .init("flush-gap-ms", nil, "ms", help: "least time between two log flushes (0; 20 on an object store)"),
                 .init("cache-mib", nil, "size", help: "memory for what is read from storage (128)"),
+                .init("log-memory-mib", nil, "size", help: "memory for rows that are only in a log on local disk (128)"),
                 .init("audit-secs", nil, "seconds", help: "time between two audits of what the limits hold; 0: none (60)"),
                 .init("log-format", nil, "text|json", help: "how log lines look (text)"),
                 .init("verbose", "v", nil, help: "also log debug lines"),
@@ -105,7 +112,9 @@ await Program.run(usage) { arguments in
     settings.isDevelopment = arguments.has("dev")
     settings.authToken = try authToken(arguments, environment, logger)
     settings.cacheBytes = UInt64(try arguments.number("cache-mib", default: 128, in: 1...1_048_576)) << 20
-    let gap = settings.data.contains("://") ? 20 : 0
+    settings.logFolder = arguments.text("log")
+    settings.overlayBytes = try arguments.number("log-memory-mib", default: 128, in: 1...1_048_576) << 20
+    let gap = settings.data.contains("://") && settings.logFolder == nil ? 20 : 0
     settings.engine.flushGapMilliseconds = Int64(try arguments.number("flush-gap-ms", default: gap, in: 0...60_000))
     let audit = try arguments.number("audit-secs", default: 60, in: 0...86_400)
     settings.engine.auditMilliseconds = audit == 0 ? nil : Int64(audit) * 1000

@@ -9,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from support.client import Client  # noqa: E402
 from support.programs import Server  # noqa: E402
+from support.seaweed import WEED, Seaweed  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +72,14 @@ def client(server):
 def group(request):
     """A task group of this test alone."""
     return request.node.name[-60:]
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory):
+    if not WEED.exists():
+        pytest.skip("SeaweedFS is not installed: run scripts/setup test")
+    seaweed = Seaweed(tmp_path_factory.mktemp("s3"))
+    try:
+        yield seaweed.start()
+    finally:
+        seaweed.close()

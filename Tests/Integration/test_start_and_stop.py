@@ -198,27 +198,3 @@ class TestOtherUsers:
         [line] = messages(server, "other users of this machine can read the data folder")
         assert line["level"] == "WARN" and line["close_it_with"] == f"chmod -R go= '{server.data}'"
         assert stat.S_IMODE(os.stat(server.data).st_mode) == 0o755
-
-
-class TestPowerLoss:
-    def test_log_files_that_are_set_aside_are_named(self, new_server):
-        server = new_server("--shards", 1)
-        with Client(server.address) as client:
-            shard = client.shard
-            kept = client.enqueue()
-            client.enqueue("lost")
-        server.kill()
-        log = pathlib.Path(server.data) / shard / "wal"
-        last = max(path for path in log.iterdir() if path.stat().st_size)
-        last.write_bytes(last.read_bytes()[:20])
-        server.start()
-        [line] = messages(server, "log files without a whole end")
-        assert line["level"] == "ERROR" and line["files"] == last.name
-        assert (pathlib.Path(line["now_in"]) / last.name).stat().st_size == 20
-        with Client(server.address) as client:
-            assert client.job(kept).id == kept
-        # It is told once, and an idle server that is killed has nothing torn.
-        for _ in range(2):
-            server.kill()
-            server.start()
-            assert not messages(server, "set aside")

@@ -1,4 +1,4 @@
-"""A wall clock that is behind the last write: nothing about time may cost a shard.
+"""A wall clock that is behind the last write to a bucket: nothing about time may cost a shard.
 
 While it is behind, reads are served, writes are refused with how far it is behind and when they will be taken, health says so, and
 the shard serves by itself as soon as the clock has passed.
@@ -27,8 +27,9 @@ def clock(tmp_path):
 
 
 @pytest.fixture
-def server(new_server, clock):
-    return new_server("--shards", 1, extra=clock.environment)
+def server(new_server, clock, s3, request):
+    place = f"s3://{s3.BUCKET}/{re.sub('[^a-z]', '-', request.node.name)}"
+    return new_server("--shards", 1, data=place, extra=s3.environment | clock.environment)
 
 
 def healths(client):

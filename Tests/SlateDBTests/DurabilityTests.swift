@@ -11,22 +11,41 @@ import Testing
     }
 
     @Test(
-        "storage.md 12.13: what was flushed outlives a handle that was dropped without closing",
-        arguments: [nil, Durability.fileSystemSync])
-    func flushedRowsSurvive(durability: Durability?) async throws {
+        "storage.md 12.13: what was flushed outlives a handle that was dropped without closing", arguments: [true, false],
+        [true, false])
+    func flushedRowsSurvive(hasLog: Bool, marksFolders: Bool) async throws {
         let folder = try TemporaryFolder()
         var options = options
-        options.durability = durability
+        options.hasLog = hasLog
+        options.marksFolders = marksFolders
         do {
             let db = try await Database.open("db", in: folder.store(), options)
-            if let durability { #expect(db.durability == durability) }
+            if hasLog || !marksFolders { #expect(db.durability == .fileSystemSync) }
             try await db.put([([1], [1])])
-            try await db.flush(.log)
+            try await db.flush(hasLog ? .log : .sortedFiles)
             try await db.put([([2], [2])])
         }
         let db = try await Database.open("db", in: folder.store(), options)
         #expect(try await db.get([1]) == [1])
+        if !hasLog { #expect(try await db.get([2]) == nil) }
         try await db.close()
+    }
+
+    @Test("what an opening left in its log is there for one without a log")
+    func aLogThatIsGivenUpIsReplayed() async throws {
+        let folder = try TemporaryFolder()
+        var options = options
+        do {
+            let db = try await Database.open("db", in: folder.store(), options)
+            try await db.put([([1], [1])])
+            try await db.flush(.log)
+        }
+        options.hasLog = false
+        for _ in 0..<2 {
+            let db = try await Database.open("db", in: folder.store(), options)
+            #expect(try await db.get([1]) == [1])
+            try await db.close()
+        }
     }
 
     @Test func aSecondWriterFencesTheFirst() async throws {
@@ -44,34 +63,6 @@ import Testing
         }
         #expect(try await second.get([1]) == [1])
         try await second.close()
-    }
-
-    @Test("Log files torn by a power loss are set aside and the rest is read", arguments: [0, 5, 40])
-    func aTornTailIsSetAside(length: Int) async throws {
-        let folder = try TemporaryFolder()
-        do {
-            let db = try await Database.open("db", in: folder.store(), options)
-            for number: UInt8 in 1...3 {
-                try await db.put([([number], [number])])
-                try await db.flush(.log)
-            }
-        }
-        let name = try #require(folder.files("db/wal").filter { $0.hasSuffix(".sst") }.last)
-        let path = "\(folder.path)/db/wal/\(name)"
-        let content = try Data(contentsOf: URL(fileURLWithPath: path))
-        try content.prefix(length).write(to: URL(fileURLWithPath: path))
-
-        let db = try await Database.open("db", in: folder.store(), options)
-        #expect(try await db.get([1]) == [1])
-        #expect(try await db.get([2]) == [2])
-        #expect(try await db.get([3]) == nil)
-        // A file of no bytes is one without rows.
-        #expect(folder.files("db/torn") == (length == 0 ? [] : [name]))
-        try await db.put([([4], [4])])
-        try await db.close()
-        let again = try await Database.open("db", in: folder.store(), options)
-        #expect(try await again.get([4]) == [4])
-        try await again.close()
     }
 
     @Test func theLogMayLieInAStoreOfItsOwn() async throws {

@@ -33,6 +33,7 @@ struct Banned: Sendable {
                 "Sources/siloctl/Output.swift": "is the program's output",
                 "examples/": "show what they do",
                 "Tests/SimulationTests/SubstrateTests.swift": "shows how fast simulated time passes",
+                "Tests/SiloStoreTests/LogCrashTests.swift": "shows what its seeds went through",
             ]),
         Banned(
             what: "a sleep", pattern: #"\bTask\.sleep\(|\busleep\(|\bThread\.sleep\(|\bnanosleep\(|(^|[^.\w])sleep\("#,

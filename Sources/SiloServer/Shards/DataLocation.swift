@@ -81,11 +81,14 @@ public struct DataLocation: Sendable {
     }
 
     var isFolder: Bool { lock != nil }
+    var isMemory: Bool { text == "memory:" }
+
+    /// Its path, when it is a folder.
+    var folder: String? { isFolder ? URL(fileURLWithPath: text).standardizedFileURL.path : nil }
 
     /// The command that keeps other users of the machine out of the folder; nil: they are kept out.
     var openToOthers: String? {
-        guard isFolder else { return nil }
-        let path = URL(fileURLWithPath: text).standardizedFileURL.path
+        guard let path = folder else { return nil }
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & 0o077 != 0 else { return nil }
         return "chmod -R go= '\(path)'"

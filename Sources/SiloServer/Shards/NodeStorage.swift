@@ -1,3 +1,4 @@
+import SiloCore
 package import SiloStore
 import SiloTelemetry
 import SlateDB
@@ -27,23 +28,20 @@ extension NodeStorage {
     package func tend(_ name: String, _ store: any KeyValueStore) async {}
 }
 
-/// Databases of SlateDB in a data location.
+/// Databases of SlateDB in a data location, with logs of our own where those are on a local disk.
 struct SlateStorage: NodeStorage {
     let location: DataLocation
+    /// Nil: SlateDB keeps the logs.
+    private let logs: LocalLogs?
     private let logger: Logger
     private var options = OpenOptions()
 
     /// - Parameter settings: SlateDB's own, as the operator wants them.
-    init(_ location: DataLocation, _ settings: [String: String], logger: Logger) {
+    init(_ location: DataLocation, _ settings: [String: String], logs: LocalLogs?, logger: Logger) {
         self.location = location
+        self.logs = logs
         self.logger = logger
-        options.onTornLog = { torn in
-            logger.error(
-                "log files without a whole end are set aside: if the machine lost power, nothing in them was acknowledged; "
-                    + "if it did not, the disk or somebody damaged them",
-                ["files": .init(torn.files.joined(separator: " ")), "now_in": .init(torn.folder)]
-            )
-        }
+        options.hasLog = logs == nil
         // Looking for garbage lists objects, which a bucket charges for.
         let collection = location.isFolder ? Self.garbageSettings(interval: 30) : Self.garbageSettings(interval: 300)
         options.settings = Self.defaults.merging(collection) { $1 }.merging(settings) { $1 }
@@ -64,20 +62,49 @@ struct SlateStorage: NodeStorage {
     func open(_ name: String, mustExist: Bool) async throws -> any KeyValueStore {
         var options = options
         options.mustExist = mustExist
-        return SlateStore(try await location.open(name, options))
+        guard let logs else {
+            let store = SlateStore(try await location.open(name, options))
+            do {
+                try await store.requireWhole(name)
+                return store
+            } catch {
+                try? await store.close()
+                throw error
+            }
+        }
+        // The map is written once or twice in its life: sorted files will do.
+        guard name != ShardMap.database else { return SlateStore(try await location.open(name, options), flushing: .sortedFiles) }
+        if logs.isErasing(name) { try await endErasing(name, logs) }
+        return try await logs.open(name, above: try await location.open(name, options))
     }
 
     func place(of name: String) -> String { location.text.hasSuffix("/") ? location.text + name : "\(location.text)/\(name)" }
 
-    func erase(_ name: String) async throws { try await location.admin(name).delete() }
+    func erase(_ name: String) async throws {
+        guard let logs else { return _ = try await location.admin(name).delete() }
+        try logs.beginErasing(name)
+        try await endErasing(name, logs)
+    }
+
+    private func endErasing(_ name: String, _ logs: LocalLogs) async throws {
+        try await location.admin(name).delete()
+        try logs.endErasing(name)
+    }
 
     func activity(of name: String) async throws -> StoreActivity? {
-        try await location.admin(name).activity().map { StoreActivity(openings: $0.writerEpoch, flushes: $0.lastLogFile) }
+        let admin = try location.admin(name)
+        guard logs == nil else {
+            return try await admin.manifest().map { StoreActivity(openings: $0.writerEpoch, flushes: $0.id) }
+        }
+        return try await admin.activity().map { StoreActivity(openings: $0.writerEpoch, flushes: $0.lastLogFile) }
     }
 
     func tend(_ name: String, _ store: any KeyValueStore) async {
-        guard let store = store as? SlateStore, let admin = try? location.admin(name) else { return }
-        await FreeSpace(store: store, admin: admin, logger: logger, shard: name).run()
+        let sorted = (store as? LoggedStore)?.below ?? store
+        guard let sorted = sorted as? SlateStore, let admin = try? location.admin(name) else { return }
+        async let watching: Void? = (store as? LoggedStore)?.watchBelow { sorted.database.isOpen }
+        await FreeSpace(store: sorted, admin: admin, logger: logger, shard: name).run()
+        _ = await watching
     }
 
     /// What SlateDB is told unless the operator says otherwise.

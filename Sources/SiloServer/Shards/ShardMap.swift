@@ -13,7 +13,7 @@ struct ShardMap: Sendable {
     /// Whether its jobs are of named tenants; nil when an older program made it, which did not say.
     private var tenancy: Bool?
 
-    private static let database = "map"
+    static let database = "map"
     private static let key: Bytes = [0x01]
 
     /// Reads the map, or makes one as the settings say where there is none.

@@ -52,9 +52,14 @@ package struct AdminOperations: Sendable {
         _ request: SiloV1.FlushShardRequest, _ context: RequestContext
     ) async throws(SiloError) -> SiloV1.FlushShardResponse {
         let (_, store) = try shards.open(request.shard)
-        guard let store = store as? SlateStore else { throw Self.noSlateDB }
         do {
-            try await store.database.flush(.sortedFiles)
+            switch store {
+            case let store as LoggedStore: try await store.checkpoint()
+            case let store as SlateStore: try await store.database.flush(.sortedFiles)
+            default: throw Self.noSlateDB
+            }
+        } catch let error as SiloError {
+            throw error
         } catch {
             throw .failed("flush failed: \(error)", cause: .init(error))
         }

@@ -1,6 +1,7 @@
 // The whole keyspace of a shard's database. Reading this file is knowing the database.
 //
-//   shard-wide   00 01                                ShardInfo    what the database says of itself
+//   shard-wide   00                                   (LogPosition) of the store itself, where its log is on a local disk
+//                00 01                                ShardInfo    what the database says of itself
 //                00 02                                (1,024 bits) the slices that hold anything: those that opening reads
 //                00 05 kind name                      Pause        what is paused for all tenants
 //

@@ -1,5 +1,6 @@
 import CommandLineTool
 import Foundation
+import SiloCore
 import SiloStore
 import SlateDB
 
@@ -46,13 +47,23 @@ struct WorkFolder: Sendable {
         if isOurs { try? FileManager.default.removeItem(atPath: path) }
     }
 
-    /// Opens a database of this folder as a server with one shard does.
-    func database(_ name: String) async throws -> Database {
+    /// Opens a store of this folder as a server with one shard does.
+    func store(_ name: String) async throws -> any KeyValueStore {
+        var place = LogPlace(name, try FolderLogDisk("\(path)/\(name)-log"), try LogThread(), in: .system)
+        place.helper = try LogThread()
+        place.durability = .logSync
+        return try await LoggedStore.open(
+            SlateStore(try await database(name, hasLog: false), flushing: .sortedFiles), place, LogBudget())
+    }
+
+    /// Opens a database of this folder with a log of SlateDB's own, as in a bucket.
+    func slateStore(_ name: String) async throws -> any KeyValueStore { SlateStore(try await database(name, hasLog: true)) }
+
+    private func database(_ name: String, hasLog: Bool) async throws -> Database {
         var options = OpenOptions()
+        options.hasLog = hasLog
         options.blockCacheBytes = 192 << 20
         options.metadataCacheBytes = 64 << 20
         return try await Database.open(name, in: .local(path), options)
     }
-
-    func store(_ name: String) async throws -> SlateStore { SlateStore(try await database(name)) }
 }

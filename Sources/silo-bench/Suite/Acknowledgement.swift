@@ -37,7 +37,7 @@ struct Acknowledgement {
         }
         queue.close()
         try await server.stop()
-        let durability = store.database.durability.rawValue
+        let durability = store.durability?.rawValue ?? "none"
         try await store.close()
 
         let ours = enqueues.summary
@@ -60,7 +60,7 @@ struct Acknowledgement {
             .bare_flush_p50_ms, theirs.p50, "\(rows.count) rows, \(rows.byteCount) bytes, then a log flush (\(durability))")
     }
 
-    private func write(_ rows: [Write], to store: SlateStore) async throws {
+    private func write(_ rows: [Write], to store: any KeyValueStore) async throws {
         try await store.write(rows)
         try await store.flush()
     }

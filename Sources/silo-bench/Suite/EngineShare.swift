@@ -4,7 +4,7 @@ import SiloStore
 struct EngineShare {
     let place: Suite.Place
 
-    private static var plan: LifeCycles.Plan {
+    static var plan: LifeCycles.Plan {
         var plan = LifeCycles.Plan()
         plan.enqueuers = 512
         plan.workers = 512
@@ -16,7 +16,7 @@ struct EngineShare {
         let jobs = place.isQuick ? 20_000 : 100_000
         let rounds = place.isQuick ? 2 : 3
         say(
-            "\nthe engine in this process against a bare SlateDB loop: \(jobs) life cycles a round, "
+            "\nthe engine in this process against a bare loop over the same store: \(jobs) life cycles a round, "
                 + "\(Self.plan.enqueuers)+\(Self.plan.workers) commands in flight"
         )
         var engineRates: [Double] = []
@@ -42,10 +42,13 @@ struct EngineShare {
     }
 
     private func runEngine(_ jobs: Int, name: String) async throws -> (batches: [[Write]], flushes: Int, seconds: Double) {
-        let store = RecordingStore(try await place.folder.store(name))
+        try await Self.run(jobs, over: RecordingStore(try await place.folder.store(name)))
+    }
+
+    static func run(_ jobs: Int, over store: RecordingStore) async throws -> (batches: [[Write]], flushes: Int, seconds: Double) {
         let shard = try await OpenShard(store, payload: Payload(bytes: 200))
         _ = store.takeRecord()
-        var plan = Self.plan
+        var plan = plan
         plan.jobsMax = jobs
         let cycles = LifeCycles(shard, plan)
         let begun = Instant.now

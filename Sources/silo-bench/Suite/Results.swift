@@ -9,6 +9,7 @@ struct Results {
         case rss_1m_mib, lease_rate_1m_share, reopen_1_tenant_s, reopen_100k_tenants_s, neighbour_wait_ratio
         case limit_free_share, limit_hot_share, rate_free_share, handover_p99_ms, handover_flush_p99_ms
         case deadlock_unfinished, flood_neighbour_share, simulated_minutes_per_s
+        case log_flush_p50_ms, log_flush_share, log_engine_ratio
     }
 
     private enum Target {
@@ -63,6 +64,9 @@ struct Results {
         case .deadlock_unfinished: .atMost(0)
         case .flood_neighbour_share: .atLeast(0.95)
         case .simulated_minutes_per_s: .atLeast(50)
+        case .log_flush_p50_ms: .none
+        case .log_flush_share: .atLeast(0.5)
+        case .log_engine_ratio: .atLeast(1)
         }
     }
 

@@ -20,6 +20,7 @@ struct Suite {
         case deadlock
         case flood
         case simulation
+        case log
 
         /// Those that a run without `--only` measures; the others are about limits.
         static let standard: [Part] = [
@@ -107,6 +108,7 @@ struct Suite {
         case .deadlock: try await Deadlock(place: place).measure(&results)
         case .flood: try await Flood(place: place).measure(&results)
         case .simulation: try SimulationSpeed(place: place).measure(&results)
+        case .log: try await LogCost(place: place).measure(&results)
         case .tenants: try await Backlog.manyTenants(place).measure(&results)
         }
     }

@@ -1,0 +1,132 @@
+import Foundation
+import SiloCore
+import SiloStore
+import SiloTelemetry
+import SlateDB
+
+/// The logs of a node's shards, in a folder on local disk: each has a folder of its own there.
+struct LocalLogs: Sendable {
+    private let root: String
+    /// The data lies where others may open it without these logs.
+    private let isParted: Bool
+    private let budget: LogBudget
+    /// Of all shards.
+    private let helper: LogThread
+    private let environment: Environment
+    private let logger: Logger
+
+    /// Nil: SlateDB keeps the logs, beside the data.
+    init?(for location: DataLocation, _ settings: NodeSettings, in environment: Environment, logger: Logger) throws(StartError)
+    {
+        guard let root = settings.logFolder ?? location.folder.map({ $0 + "/log" }) else { return nil }
+        guard !location.isMemory else { throw StartError("--log: data in memory has no log") }
+        try self.init(root, isParted: !location.isFolder, overlayBytes: settings.overlayBytes, in: environment, logger: logger)
+    }
+
+    /// - Parameters:
+    ///   - root: made where there is none.
+    ///   - overlayBytes: memory for rows that are not in sorted files yet, over all shards.
+    private init(_ root: String, isParted: Bool, overlayBytes: Int, in environment: Environment, logger: Logger)
+        throws(StartError)
+    {
+        self.root = root
+        self.isParted = isParted
+        self.environment = environment
+        self.logger = logger
+        guard mkdir(root, 0o700) == 0 || errno == EEXIST else {
+            throw StartError("cannot make the folder \(root) for logs: \(String(cString: strerror(errno)))")
+        }
+        do { helper = try LogThread() } catch { throw StartError(error.text) }
+        budget = LogBudget(overlayBytes: overlayBytes, logBytes: Self.logBytes(in: root))
+    }
+
+    private static let logBytesMax = 1 << 30
+
+    /// A quarter of what is free, so that a small disk is not filled by the log alone.
+    private static func logBytes(in folder: String) -> Int {
+        var status = statvfs()
+        guard statvfs(folder, &status) == 0 else { return logBytesMax }
+        return max(LogSettings().segmentBytes, min(logBytesMax, Int(status.f_bavail) * Int(status.f_frsize) / 4))
+    }
+
+    /// Opens the log of `name` above its data.
+    func open(_ name: String, above data: Database) async throws(StoreError) -> LoggedStore {
+        let store = SlateStore(data, flushing: .sortedFiles)
+        let place: LogPlace
+        do throws(LogDiskError) {
+            place = try self.place(name)
+        } catch {
+            try? await store.close()
+            throw StoreError(error)
+        }
+        return try await LoggedStore.open(store, place, budget)
+    }
+
+    private func place(_ name: String) throws(LogDiskError) -> LogPlace {
+        var place = LogPlace(name, try FolderLogDisk("\(root)/\(name)"), try LogThread(), in: environment)
+        place.helper = helper
+        place.isParted = isParted
+        place.durability = .logSync
+        place.onEvent = { [logger] event in Self.tell(event, of: name, logger) }
+        return place
+    }
+
+    private static func tell(_ event: LogEvent, of name: String, _ logger: Logger) {
+        switch event {
+        case .replayed(let batches, let bytes):
+            logger.info("replayed the log", ["shard": .init(name), "batches": .init(batches), "bytes": .init(bytes)])
+        case .checkpointed(let rows, let milliseconds):
+            logger.debug(
+                "moved rows from the log to sorted files",
+                [
+                    "shard": .init(name), "rows": .init(rows), "ms": .init(Int(milliseconds)),
+                ])
+        case .clockBehind(let lag):
+            logger.warn(
+                "rows stay in the log until this machine's clock has passed the last write of the sorted files",
+                [
+                    "shard": .init(name), "behind_ms": .init(Int(lag.milliseconds)),
+                ])
+        case .clockPassed: logger.info("the clock has passed the last write of the sorted files", ["shard": .init(name)])
+        case .noSpace(let text):
+            logger.error(
+                "no space is left for the log: writes are refused until there is", ["shard": .init(name), "error": .init(text)])
+        }
+    }
+
+    // MARK: Erasing
+
+    /// A log is of no use without its data, nor the data without it. So before either is erased the log's folder gets another
+    /// name, and whoever finds that name ends the work.
+    func beginErasing(_ name: String) throws(StoreError) {
+        let (log, erased) = ("\(root)/\(name)", erasedFolder(name))
+        // An erasure that has not ended has the name already.
+        guard access(erased, F_OK) != 0 else { return }
+        if Glibc.rename(log, erased) != 0 {
+            guard errno == ENOENT, mkdir(erased, 0o700) == 0 else { throw failure("cannot rename the folder \(log)") }
+        }
+        try syncRoot()
+    }
+
+    func endErasing(_ name: String) throws(StoreError) {
+        for folder in ["\(root)/\(name)", erasedFolder(name)] {
+            do { try FileManager.default.removeItem(atPath: folder) } catch CocoaError.fileNoSuchFile {} catch {
+                throw .unavailable("cannot remove the folder \(folder)")
+            }
+        }
+        try syncRoot()
+    }
+
+    func isErasing(_ name: String) -> Bool { access(erasedFolder(name), F_OK) == 0 }
+
+    private func erasedFolder(_ name: String) -> String { "\(root)/\(name).erased" }
+
+    private func syncRoot() throws(StoreError) {
+        let handle = Glibc.open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard handle >= 0 else { throw failure("cannot open the folder \(root)") }
+        defer { Glibc.close(handle) }
+        guard fsync(handle) == 0 else { throw failure("cannot sync the folder \(root)") }
+    }
+
+    private func failure(_ what: String) -> StoreError { .unavailable("\(what): \(String(cString: strerror(errno)))") }
+}

@@ -1,0 +1,82 @@
+import SiloCore
+import Synchronization
+
+/// Wakes the one task that moves a store's rows below.
+final class CheckpointBell: Sendable {
+    typealias Request = CheckedContinuation<Void, any Error>
+
+    private struct State {
+        var isRung = false
+        var isStopped = false
+        var requests: [Request] = []
+        var sleeper: CheckedContinuation<Void, Never>?
+    }
+    private let state = Mutex(State())
+
+    var isStopped: Bool { state.withLock { $0.isStopped } }
+
+    func ring() { wake { $0.isRung = true } }
+    func stop() { wake { $0.isStopped = true } }
+
+    /// Rings, and returns when the round that begins then has ended.
+    func request() async throws {
+        try await withCheckedThrowingContinuation { continuation in
+            let isStopped = state.withLock { state in
+                if !state.isStopped { state.requests.append(continuation) }
+                return state.isStopped
+            }
+            if isStopped { return continuation.resume(throwing: Self.closed) }
+            ring()
+        }
+    }
+
+    /// Returns when it was rung, with those who wait for the round; nil when it was stopped.
+    func wait() async -> [Request]? {
+        await sleep { $0.isRung || $0.isStopped }
+        let (requests, isStopped) = state.withLock { state in
+            state.isRung = false
+            defer { state.requests = [] }
+            return (state.requests, state.isStopped)
+        }
+        guard isStopped else { return requests }
+        for request in requests { request.resume(throwing: Self.closed) }
+        return nil
+    }
+
+    /// Returns after a while, or when it was stopped.
+    func pause(milliseconds: Int64, in environment: Environment) async {
+        let isOver = Mutex(false)
+        let timer = environment.start { [self] in
+            try? await environment.clock.sleep(milliseconds: milliseconds)
+            wake { _ in isOver.withLock { $0 = true } }
+        }
+        await sleep { $0.isStopped || isOver.withLock { $0 } }
+        timer.cancel()
+        await timer.value
+    }
+
+    private static let closed = StoreError.unavailable("the store is closed")
+
+    private func wake(_ change: (inout State) -> Void) {
+        let sleeper = state.withLock { state in
+            change(&state)
+            defer { state.sleeper = nil }
+            return state.sleeper
+        }
+        sleeper?.resume()
+    }
+
+    /// For the one task.
+    private func sleep(_ until: @Sendable (State) -> Bool) async {
+        while !state.withLock({ until($0) }) {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    let isOver = until(state)
+                    if !isOver { state.sleeper = continuation }
+                    return isOver
+                }
+                if isOver { continuation.resume() }
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+package import SiloCore
+package import SlateDB
+
+/// Where a log is, and what it is given of the world.
+package struct LogPlace: Sendable {
+    /// Of the shard.
+    package var name: String
+    package var disk: any LogDisk
+    package var worker: any LogWorker
+    /// Fills files of segments that come later; nil: the worker does.
+    package var helper: (any LogWorker)?
+    package var environment: Environment
+    package var settings = LogSettings()
+    /// Whether the data may be opened where the log is not, such as data in a bucket.
+    package var isParted = false
+    package var durability: Durability?
+    package var onEvent: @Sendable (LogEvent) -> Void = { _ in }
+
+    package init(_ name: String, _ disk: any LogDisk, _ worker: any LogWorker, in environment: Environment) {
+        self.name = name
+        self.disk = disk
+        self.worker = worker
+        self.environment = environment
+    }
+}

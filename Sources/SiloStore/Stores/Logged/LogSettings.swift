@@ -1,0 +1,60 @@
+/// Numbers of a log and of the memory above it.
+public struct LogSettings: Sendable {
+    /// Bytes of a segment's file. Each shard has one at least.
+    public var segmentBytes = 4 << 20
+    /// What is buffered before it is written unasked, in bytes.
+    public var bufferBytesMax = 1 << 20
+    /// Rows that a checkpoint writes at once, and their bytes.
+    public var checkpointRowsMax = 256
+    public var checkpointBytesMax = 256 << 10
+    /// What a checkpoint rests between two of its writes while memory and log have room, in milliseconds.
+    public var checkpointRestMilliseconds: Int64 = 1
+    #if DEBUG
+        /// Faults that tests plant, to see whether they would be found.
+        package var planted: Set<PlantedFault> = []
+    #endif
+
+    public init() {}
+
+    /// What a segment's checksums begin with.
+    package func seed(of header: SegmentHeader) -> UInt64 {
+        LogFormat.seed(header.log.id, plants(.takesRecycledRecords) ? 0 : header.number)
+    }
+
+    /// Whether a fault was planted. No program that is built for use has any.
+    func plants(_ fault: PlantedFault) -> Bool {
+        #if DEBUG
+            planted.contains(fault)
+        #else
+            false
+        #endif
+    }
+}
+
+/// What a log must never do.
+package enum PlantedFault: CaseIterable, Sendable {
+    /// Answers before the sync.
+    case answersBeforeSync
+    /// Checksums do not know the number of their segment.
+    case takesRecycledRecords
+    /// Deletes of the overlay do not get below.
+    case dropsTombstones
+    /// Says below that all is there before it is.
+    case positionFirst
+    /// Rows get below before the log has them.
+    case checkpointsUnsyncedRows
+    /// Frees segments before what replaces them is durable.
+    case freesBeforeFlush
+    /// Frees the segment after the last one that is below.
+    case freesTooMuch
+    /// Writes a segment's header together with its first record.
+    case headerUnsynced
+    /// Goes on after a failed sync.
+    case repeatsFailedSync
+    /// Takes what is damaged in the middle for the end.
+    case ignoresLaterRecords
+    /// Leaves the names of new files to chance.
+    case skipsFolderSync
+    /// Says at closing that the data is whole before it is.
+    case wholeTooEarly
+}

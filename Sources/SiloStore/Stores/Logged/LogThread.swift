@@ -1,0 +1,70 @@
+private import Dispatch
+private import Glibc
+import Synchronization
+
+/// Runs what blocks, one piece after another in the order given, and not on one of Swift's few threads.
+package protocol LogWorker: Sendable {
+    func run(_ body: @escaping @Sendable () -> Void)
+    /// Ends when all that was given has run.
+    func end()
+}
+
+extension LogWorker {
+    package func perform<Value: Sendable, Failure: Error>(
+        _ body: @escaping @Sendable () throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
+            run { continuation.resume(returning: Result { () throws(Failure) in try body() }) }
+        }
+        return try result.get()
+    }
+}
+
+/// A thread of its own.
+package final class LogThread: LogWorker {
+    private struct State {
+        var bodies: [@Sendable () -> Void] = []
+        var isEnded = false
+    }
+    private let state = Mutex(State())
+    private let signal = DispatchSemaphore(value: 0)
+
+    package init() throws(LogDiskError) {
+        let box = Unmanaged.passRetained(self)
+        var thread = pthread_t()
+        let error = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<LogThread>.fromOpaque(argument).takeRetainedValue().loop()
+                return nil
+            }, box.toOpaque())
+        guard error == 0 else {
+            box.release()
+            throw .failed("cannot start a thread: \(String(cString: strerror(error)))")
+        }
+        pthread_detach(thread)
+    }
+
+    package func run(_ body: @escaping @Sendable () -> Void) {
+        state.withLock { $0.bodies.append(body) }
+        signal.signal()
+    }
+
+    package func end() {
+        state.withLock { $0.isEnded = true }
+        signal.signal()
+    }
+
+    private func loop() {
+        while true {
+            signal.wait()
+            let (bodies, isEnded) = state.withLock { state in
+                defer { state.bodies = [] }
+                return (state.bodies, state.isEnded)
+            }
+            for body in bodies { body() }
+            if isEnded, bodies.isEmpty { return }
+        }
+    }
+}

@@ -12,8 +12,6 @@ public final class Client: Sendable {
     private let enqueuer: Enqueuer
     /// Of the client's own work.
     var environment: Environment { lanes.own }
-    /// For the keeper of leases.
-    var connections: Router { router }
 
     /// Does not connect before the first call. Servers that make no sense, or contradict the other options, show in the calls:
     /// they end with `.invalidArgument`.

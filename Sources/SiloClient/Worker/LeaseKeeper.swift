@@ -81,7 +81,7 @@ final class LeaseKeeper: Sendable {
             tell(WorkerError(doing: .holding, execution.lease, .leaseLost(text)))
         }
         if let since = due.silentSince {
-            client.connections.suspect(client.connections.address(of: execution.lease.shard), silentSince: since)
+            client.router.suspect(client.router.address(of: execution.lease.shard), silentSince: since)
         }
         // Ends with its call; a late answer to a task that is over does nothing.
         if due.beats { client.environment.start { await self.beat(execution, sent: now) } }
@@ -97,8 +97,8 @@ final class LeaseKeeper: Sendable {
         request.tenantId = lease.tenant
         do throws(Status) {
             // An answer that takes longer than a lease proves nothing.
-            let response = try await client.connections.call(
-                SiloV1.Silo.heartbeat, request, at: client.connections.address(of: lease.shard),
+            let response = try await client.router.call(
+                SiloV1.Silo.heartbeat, request, at: client.router.address(of: lease.shard),
                 timeout: .milliseconds(execution.leaseMilliseconds)
             )
             execution.acknowledge(beatOf: sent)
@@ -118,9 +118,9 @@ final class LeaseKeeper: Sendable {
         }
         if execution.fail(beatOf: sent, at: clock.steady) { tell(WorkerError(doing: .renewing, lease, cause)) }
         if status.isWrongShard, let address = status.trailers["x-silo-shard-owner-addr"] {
-            client.connections.moved(lease.shard, to: address)
+            client.router.moved(lease.shard, to: address)
         } else if status.isWorthAnotherTry {
-            _ = try? await client.connections.refresh()
+            _ = try? await client.router.refresh()
         }
     }
 }

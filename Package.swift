@@ -97,7 +97,7 @@ let package = Package(
         program("silo-test-worker", ["SiloClient", "CommandLineTool"], path: "Tests/Integration/worker"),
         tests("StoreContractTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB"]),
         tests("SiloStoreTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB"]),
-        tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "Protobuf", "TestSupport"]),
+        tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "SlateDB", "Protobuf", "TestSupport"]),
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
             "SiloAPI", "GRPC", "Protobuf",

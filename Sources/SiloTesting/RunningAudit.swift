@@ -140,7 +140,7 @@ public final class RunningAudit {
     // MARK: Reading
 
     private func take(_ write: Write) throws {
-        guard write.key.first != 0 else { return takeShardWide(write) }
+        guard write.key.first != 1 else { return takeShardWide(write) }
         checkSlice(write)
         var parts = KeyParts(write.key, skipping: 2)
         let family = parts.byte()
@@ -158,8 +158,8 @@ public final class RunningAudit {
     }
 
     private func takeShardWide(_ write: Write) {
-        if write.key == [0, 2] { slices = write.value ?? [] }
-        if write.key.starts(with: [0, 0x7f]) { setAside += write.value == nil ? -1 : 1 }
+        if write.key == [1, 2] { slices = write.value ?? [] }
+        if write.key.starts(with: [1, 0x7f]) { setAside += write.value == nil ? -1 : 1 }
     }
 
     /// A row lies in the slice of its tenant, and opening knows of the slice.

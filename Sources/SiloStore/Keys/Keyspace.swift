@@ -1,9 +1,9 @@
 // The whole keyspace of a shard's database. Reading this file is knowing the database.
 //
 //   shard-wide   00                                   (LogPosition) of the store itself, where its log is on a local disk
-//                00 01                                ShardInfo    what the database says of itself
-//                00 02                                (1,024 bits) the slices that hold anything: those that opening reads
-//                00 05 kind name                      Pause        what is paused for all tenants
+//                01 01                                ShardInfo    what the database says of itself
+//                01 02                                (1,024 bits) the slices that hold anything: those that opening reads
+//                01 05 kind name                      Pause        what is paused for all tenants
 //
 //   a slice      slice 02 hash tenant group           QueueCounts  the directory: every queue that has jobs
 //   indexes      slice 03 hash tenant limit           Refresh      the outstanding refresh of a floating limit

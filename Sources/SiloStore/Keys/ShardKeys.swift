@@ -5,15 +5,15 @@ public enum ShardKeys {
     /// The format that this code reads and writes. A database of another one is refused.
     public static let formatVersion: UInt32 = 4
 
-    public static let info: Bytes = [0x00, 0x01]
-    public static let slices: Bytes = [0x00, 0x02]
+    public static let info: Bytes = [0x01, 0x01]
+    public static let slices: Bytes = [0x01, 0x02]
 
     /// What is paused for all tenants.
-    public static let pauses: (start: Bytes, end: Bytes) = ([0x00, Family.pause.rawValue], [0x00, Family.pause.rawValue + 1])
+    public static let pauses: (start: Bytes, end: Bytes) = ([0x01, Family.pause.rawValue], [0x01, Family.pause.rawValue + 1])
 
     /// Where a row that cannot be read is set aside, so that it blocks nobody and is not lost.
     public static func setAside(_ key: Bytes) -> Bytes {
-        (Slice(of: key)?.prefix ?? [0x00]) + [Family.setAside.rawValue] + key
+        (Slice(of: key)?.prefix ?? [0x01]) + [Family.setAside.rawValue] + key
     }
 
     public static func queue(_ tenant: Tenant, _ group: TaskGroup) -> Bytes {

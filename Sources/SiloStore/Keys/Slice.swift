@@ -32,6 +32,11 @@ public struct Slice: Hashable, Sendable, Comparable {
 
     public static func < (left: Slice, right: Slice) -> Bool { left.number < right.number }
 
+    /// The rows of slices that lie side by side.
+    public static func rows(of slices: ClosedRange<Slice>) -> (start: Bytes, end: Bytes) {
+        (slices.lowerBound.rows.start, slices.upperBound.rows.end)
+    }
+
     /// Slices lie behind what is shard-wide.
     private static let firstByte: UInt8 = 0x10
 

@@ -1,0 +1,170 @@
+import Protobuf
+import SiloCore
+import SiloStore
+import SiloTesting
+import SlateDB
+import TestSupport
+import Testing
+
+@testable import SiloEngine
+
+/// A shard on disk that is cut in two by two projected clones, and joined again by one: nothing is copied, nothing cleaned up.
+@Suite(.timeLimit(.minutes(10))) struct SplitTests {
+    private let folder: TemporaryFolder
+    private let clock = ManualClock()
+    private let tenants = (0..<60).map { Tenant("tenant-\($0)") }
+    private let border = Slice.all[Slice.count / 2]
+
+    init() throws { folder = try TemporaryFolder() }
+
+    /// As a server keeps a shard on disk.
+    private func store(_ name: String) async throws -> LoggedStore {
+        var options = OpenOptions()
+        options.hasLog = false
+        let database = try await Database.open(name, in: ObjectStore.local(folder.path), options)
+        let place = LogPlace(name, try FolderLogDisk("\(folder.path)/log/\(name)"), try LogThread(), in: .system)
+        return try await LoggedStore.open(SlateStore(database, flushing: .sortedFiles), place, LogBudget())
+    }
+
+    private func open(_ store: any KeyValueStore, seed: UInt64) async throws -> Shard {
+        var settings = EngineSettings()
+        settings.unheardLeasesMax = 0
+        settings.auditMilliseconds = nil
+        return try await Shard.open(store, settings: settings, clock: clock, random: SeededRandom(seed: seed))
+    }
+
+    /// The lower and the upper slices.
+    private var halves: [(name: String, slices: ClosedRange<Slice>)] {
+        [("left", Slice.all[0]...Slice.all[Int(border.number) - 1]), ("right", border...Slice.all[Slice.count - 1])]
+    }
+
+    /// Makes a shard of parts of closed ones, as their owner would.
+    private func make(_ name: String, of parts: [(name: String, slices: ClosedRange<Slice>)]) async throws {
+        var stores: [LoggedStore] = []
+        var read: [ShardPart] = []
+        for part in parts {
+            let store = try await store(part.name)
+            stores.append(store)
+            read.append(ShardPart(store, part.slices))
+        }
+        let rows = try await ShardPart.shardWideRows(of: read)
+        for store in stores { try await store.close() }
+        try await Admin(name, in: ObjectStore.local(folder.path)).clone(
+            from: parts.map { part in
+                let range = Slice.rows(of: part.slices)
+                return Admin.Source(path: part.name, start: range.start, end: range.end)
+            })
+        let made = try await store(name)
+        try await made.write(rows)
+        try await made.flush()
+        try await made.close()
+    }
+
+    private func audit(_ store: any StoreReader) async throws -> ShardAudit {
+        var rows: [Row] = []
+        try await store.scanAll(from: [0], to: [0xff]) { row throws(StoreError) in rows.append(row) }
+        let audit = ShardAudit(rows)
+        #expect(audit.violations == [])
+        #expect(audit.stuckLines == [])
+        return audit
+    }
+
+    /// Jobs of every kind for each tenant: ready, scheduled, in a line, leased, finished, failed, with metadata. Returns what is
+    /// leased.
+    private func fill(_ shard: Shard) async throws -> [LeasedTask] {
+        let one = [slots("one", 1)]
+        for tenant in tenants {
+            for (id, limits) in [("done", []), ("broken", []), ("runs", one), ("waits 1", one), ("waits 2", one), ("ready", [])] {
+                _ = try await shard.run(
+                    Enqueue(
+                        tenant: tenant, id: JobID(id), limits: limits, metadata: ["k": "v"],
+                        taskGroup: id == "ready" ? "later" : "g"))
+            }
+            let start = clock.now.milliseconds + 60_000
+            _ = try await shard.run(Enqueue(tenant: tenant, id: JobID("dated"), startAtMs: start, taskGroup: "later"))
+        }
+        var running: [LeasedTask] = []
+        while true {
+            let tasks = try await shard.lease(Lease(worker: "w", group: "g", taskCountMax: 50)).tasks
+            guard !tasks.isEmpty else { return running }
+            for task in tasks {
+                switch task.job.id {
+                case "done":
+                    try await shard.run(ReportOutcome(tenant: task.tenant, task: task.id, outcome: .success(result: [1])))
+                case "broken":
+                    try await shard.run(ReportOutcome(tenant: task.tenant, task: task.id, outcome: .failure(code: "X", data: [])))
+                default: running.append(task)
+                }
+            }
+        }
+    }
+
+    /// Reports what runs and works until nothing is left. Returns how many jobs were worked on.
+    private func drain(_ shard: Shard, _ running: [LeasedTask]) async throws -> Int {
+        var count = running.count
+        for task in running {
+            try await shard.run(ReportOutcome(tenant: task.tenant, task: task.id, outcome: .success(result: [])))
+        }
+        for group in ["g", "later"] {
+            while true {
+                let tasks = try await shard.lease(Lease(worker: "w", group: group, taskCountMax: 50)).tasks
+                guard !tasks.isEmpty else { break }
+                count += tasks.count
+                for task in tasks {
+                    try await shard.run(ReportOutcome(tenant: task.tenant, task: task.id, outcome: .success(result: [])))
+                }
+            }
+        }
+        return count
+    }
+
+    @Test(
+        "S9: a cut at a slice's border takes limits, lines, leases, timers, pauses and counters along; joined, all is as before")
+    func cutAndJoined() async throws {
+        let parent = try await store("parent")
+        let shard = try await open(parent, seed: 1)
+        let running = try await fill(shard)
+        #expect(running.count == tenants.count)
+        _ = try await shard.run(Pause(.group("paused", of: nil), reason: "for all"))
+        let total = try await audit(parent).total
+        try await shard.close()
+        try await parent.close()
+
+        for half in halves { try await make(half.name, of: [("parent", half.slices)]) }
+
+        var found = 0
+        for (number, half) in halves.enumerated() {
+            let store = try await store(half.name)
+            let shard = try await open(store, seed: UInt64(10 + number))
+            let audit = try await audit(store)
+            found += audit.total
+            #expect(shard.counts.total == Int64(audit.total) && shard.counts.completed == Int64(audit.completed))
+            let own = running.filter { half.slices.contains(Slice(of: $0.tenant.hash)) }
+            #expect(shard.counts.leases == own.count && own.count > 10)
+            #expect(try await shard.run(ListPauses()).keys.map { $0 } == [.group("paused", of: nil)])
+            // A job that runs is reported to its child; the slot it held lets the next of its line in.
+            try await shard.run(ReportOutcome(tenant: own[0].tenant, task: own[0].id, outcome: .success(result: [])))
+            let next = try await shard.lease(Lease(worker: "w", group: "g", taskCountMax: 50)).tasks
+            #expect(next.map(\.job.id) == ["waits 1"] && next.first?.tenant == own[0].tenant)
+            _ = try await self.audit(store)
+            try await shard.close()
+            try await store.close()
+        }
+        #expect(found == total, "each job is in one of the two")
+
+        try await make("joined", of: halves)
+        let store = try await store("joined")
+        let joined = try await open(store, seed: 20)
+        #expect(try await audit(store).total == total)
+        let firsts = Set(halves.compactMap { half in running.first { half.slices.contains(Slice(of: $0.tenant.hash)) }?.id })
+        let left = running.filter { !firsts.contains($0.id) }
+        #expect(joined.counts.leases == tenants.count, "those that ran on, and the two that came after")
+        clock.advance(milliseconds: 5000)
+        #expect(
+            try await drain(joined, left) == 4 * tenants.count - 6,
+            "all but what is dated, was reported, or stands behind the two that run")
+        try await joined.close()
+        _ = try await audit(store)
+        try await store.close()
+    }
+}

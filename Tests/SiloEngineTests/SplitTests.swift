@@ -22,7 +22,7 @@ import Testing
         var options = OpenOptions()
         options.hasLog = false
         let database = try await Database.open(name, in: ObjectStore.local(folder.path), options)
-        let place = LogPlace(name, try FolderLogDisk("\(folder.path)/log/\(name)"), try LogThread(), in: .system)
+        let place = LogPlace(name, try FolderLogDisk("\(folder.path)/\(name)-log"), try LogThread(), in: .system)
         return try await LoggedStore.open(SlateStore(database, flushing: .sortedFiles), place, LogBudget())
     }
 
@@ -128,7 +128,6 @@ import Testing
         _ = try await shard.run(Pause(.group("paused", of: nil), reason: "for all"))
         let total = try await audit(parent).total
         try await shard.close()
-        try await parent.close()
 
         for half in halves { try await make(half.name, of: [("parent", half.slices)]) }
 
@@ -148,7 +147,6 @@ import Testing
             #expect(next.map(\.job.id) == ["waits 1"] && next.first?.tenant == own[0].tenant)
             _ = try await self.audit(store)
             try await shard.close()
-            try await store.close()
         }
         #expect(found == total, "each job is in one of the two")
 
@@ -163,8 +161,7 @@ import Testing
         #expect(
             try await drain(joined, left) == 4 * tenants.count - 6,
             "all but what is dated, was reported, or stands behind the two that run")
-        try await joined.close()
         _ = try await audit(store)
-        try await store.close()
+        try await joined.close()
     }
 }

@@ -109,10 +109,15 @@ final class CallState: @unchecked Sendable {
         }
         let call = ServerCall(self)
         guard grpc_byte_buffer_length(request) >= LargeRequests.bytesMin else { return handler(call) }
-        server.largeRequests.run {
-            if call.isOpen { handler(call) }
+        // Asking begins the watch: whoever leaves meanwhile is not read for.
+        guard !isCancelled else { return answer(Self.left) }
+        server.largeRequests.run { [self] in
+            guard call.isOpen else { return }
+            if isCancelled { answer(Self.left) } else { handler(call) }
         }
     }
+
+    private static let left = Answer(status: Status(.cancelled, "the caller has left"))
 
     /// Reads the request of a call whose headers were looked at first.
     private func readRequest() {

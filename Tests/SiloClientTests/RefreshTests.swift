@@ -114,7 +114,11 @@ import Testing
         let server = try await TestServer()
         let started = Box<String>()
         let release = Gate()
-        let (worker, task) = server.worker("g") { _ in .succeeded(.empty) } refresh: { limit in
+        // The first job runs until then, so that the others wait: a refresh is due when somebody does.
+        let (worker, task) = server.worker("g") { _ in
+            await release.wait()
+            return .succeeded(.empty)
+        } refresh: { limit in
             started.add(limit.key)
             await release.wait()
             return 7

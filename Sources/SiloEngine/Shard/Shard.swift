@@ -154,8 +154,10 @@ public final class Shard: Sendable {
         let pending = PendingLease(
             lease, context, deadline: deadline,
             abandoned: { [mailbox] pending, wasWaiting in
+                // One that the loop has not seen yet keeps its place in the mailbox until then: it is there.
+                guard wasWaiting else { return }
                 mailbox.answered([pending])
-                if wasWaiting { mailbox.noteAbandoned() }
+                mailbox.noteAbandoned()
             },
             completion
         )

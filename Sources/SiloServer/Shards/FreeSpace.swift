@@ -9,6 +9,8 @@ import SlateDB
 /// what is written for it is bounded by what was written before.
 struct FreeSpace {
     let store: SlateStore
+    /// Above it, where the log is our own.
+    let log: LoggedStore?
     let admin: Admin
     let logger: Logger
     let shard: String
@@ -35,7 +37,7 @@ struct FreeSpace {
             return
         }
         // What is in memory and in the log says what was deleted.
-        try await store.database.flush(.sortedFiles)
+        if let log { try await log.checkpoint() } else { try await store.database.flush(.sortedFiles) }
         guard let merge = try await admin.submitFullCompaction() else { return }
         for _ in 0..<Self.looksMax {
             try await Task.sleep(for: Self.interval)

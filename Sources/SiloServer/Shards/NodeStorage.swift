@@ -100,11 +100,12 @@ struct SlateStorage: NodeStorage {
     }
 
     func tend(_ name: String, _ store: any KeyValueStore) async {
-        let sorted = (store as? LoggedStore)?.below ?? store
-        guard let sorted = sorted as? SlateStore, let admin = try? location.admin(name) else { return }
-        async let watching: Void? = (store as? LoggedStore)?.watchBelow { sorted.database.isOpen }
-        await FreeSpace(store: sorted, admin: admin, logger: logger, shard: name).run()
-        _ = await watching
+        let logged = store as? LoggedStore
+        guard let sorted = (logged?.below ?? store) as? SlateStore, let admin = try? location.admin(name) else { return }
+        async let watching: Void? = logged?.watchBelow { sorted.database.isOpen }
+        async let moving: Void? = logged?.moveRegularly()
+        await FreeSpace(store: sorted, log: logged, admin: admin, logger: logger, shard: name).run()
+        _ = await (watching, moving)
     }
 
     /// What SlateDB is told unless the operator says otherwise.

@@ -20,7 +20,9 @@ struct LocalLogs: Sendable {
     {
         guard let root = settings.logFolder ?? location.folder.map({ $0 + "/log" }) else { return nil }
         guard !location.isMemory else { throw StartError("--log: data in memory has no log") }
-        try self.init(root, isParted: settings.logFolder != nil || !location.isFolder, overlayBytes: settings.overlayBytes, in: environment, logger: logger)
+        try self.init(
+            root, isParted: settings.logFolder != nil || !location.isFolder, overlayBytes: settings.overlayBytes, in: environment,
+            logger: logger)
     }
 
     /// - Parameters:

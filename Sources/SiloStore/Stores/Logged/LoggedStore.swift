@@ -187,8 +187,8 @@ public final class LoggedStore: KeyValueStore {
 
     private static let watchMilliseconds: Int64 = 2000
 
-    /// Moves what is in the log below now and then, until the task is cancelled: a shard with little to do gives memory and log back
-    /// too, and what was deleted reaches the files that hold it.
+    /// Moves what is in the log below now and then, until the task is cancelled: a shard with little to do gives memory and log
+    /// back too, and what was deleted reaches the files that hold it.
     package func moveRegularly() async {
         while (try? await place.environment.clock.sleep(milliseconds: Self.moveMilliseconds)) != nil {
             if state.withLock({ $0.overlayBytes > 0 }) { bell.ring() }

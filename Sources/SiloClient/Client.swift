@@ -77,13 +77,18 @@ public final class Client: Sendable {
 
     // MARK: For the handle
 
-    func send<Request: Message, Response: Message>(
-        _ method: Method<Request, Response>, job: String, tenant: String?, _ request: @Sendable (_ shard: String) -> Request
+    /// - Parameter request: as far as it is more than the job's name.
+    func send<Request: JobRequest, Response: Message>(
+        _ method: Method<Request, Response>, _ job: JobHandle, _ request: Request = Request()
     ) async throws(ClientError) -> Response {
         do throws(Status) {
-            return try await router.call(method, to: .tenant(named: tenant)) { request($0) }
+            return try await router.call(method, to: .tenant(named: job.tenant)) { shard in
+                var request = request
+                (request.shard, request.id, request.tenant) = (shard, job.id, job.tenant)
+                return request
+            }
         } catch {
-            throw ClientError(error, job: job)
+            throw ClientError(error, job: job.id)
         }
     }
 }

@@ -84,13 +84,7 @@ public struct JobExplanation: Sendable, Equatable {
 extension JobHandle {
     /// Why the job is not running now. It reads a bounded part of what stands before it. Throws `.jobNotFound`.
     public func explain() async throws(ClientError) -> JobExplanation {
-        JobExplanation(try await client.send(SiloV1.Silo.explainJob, job: id, tenant: tenant) { shard in
-            var request = SiloV1.ExplainJobRequest()
-            request.shard = shard
-            request.id = id
-            request.tenant = tenant
-            return request
-        })
+        JobExplanation(try await client.send(SiloV1.Silo.explainJob, self))
     }
 }
 

@@ -36,27 +36,15 @@ public struct JobHandle: Sendable {
     /// As much of the job as fits into an answer. Its result is among its attempts, or asked for by itself.
     private func read(_ ask: (inout SiloV1.GetJobRequest) -> Void) async throws(ClientError) -> SiloV1.GetJobResponse {
         var request = SiloV1.GetJobRequest()
-        request.id = id
-        request.tenant = tenant
         request.omitResult = true
         request.answerBytesMax = .max
         ask(&request)
-        return try await client.send(SiloV1.Silo.getJob, job: id, tenant: tenant) { [request] shard in
-            var request = request
-            request.shard = shard
-            return request
-        }
+        return try await client.send(SiloV1.Silo.getJob, self, request)
     }
 
     /// How the job ended. Throws `.jobNotFinished`.
     public func result() async throws(ClientError) -> JobResult {
-        JobResult(try await client.send(SiloV1.Silo.getJobResult, job: id, tenant: tenant) { shard in
-            var request = SiloV1.GetJobResultRequest()
-            request.shard = shard
-            request.id = id
-            request.tenant = tenant
-            return request
-        })
+        JobResult(try await client.send(SiloV1.Silo.getJobResult, self))
     }
 
     /// Waits until the job has ended, looking every `interval`. Throws `.timedOut` after `timeout`; nil waits for ever.
@@ -83,45 +71,21 @@ public struct JobHandle: Sendable {
     /// Ends the job for good: no attempt starts after it. A running one is told to stop. Throws `.refused` when it is cancelled
     /// or finished already.
     public func cancel() async throws(ClientError) {
-        _ = try await client.send(SiloV1.Silo.cancelJob, job: id, tenant: tenant) { shard in
-            var request = SiloV1.CancelJobRequest()
-            request.shard = shard
-            request.id = id
-            request.tenant = tenant
-            return request
-        }
+        _ = try await client.send(SiloV1.Silo.cancelJob, self)
     }
 
     /// Runs a failed or cancelled job again, with all its retries.
     public func restart() async throws(ClientError) {
-        _ = try await client.send(SiloV1.Silo.restartJob, job: id, tenant: tenant) { shard in
-            var request = SiloV1.RestartJobRequest()
-            request.shard = shard
-            request.id = id
-            request.tenant = tenant
-            return request
-        }
+        _ = try await client.send(SiloV1.Silo.restartJob, self)
     }
 
     /// Starts now what waits for a later time.
     public func expedite() async throws(ClientError) {
-        _ = try await client.send(SiloV1.Silo.expediteJob, job: id, tenant: tenant) { shard in
-            var request = SiloV1.ExpediteJobRequest()
-            request.shard = shard
-            request.id = id
-            request.tenant = tenant
-            return request
-        }
+        _ = try await client.send(SiloV1.Silo.expediteJob, self)
     }
 
     /// Erases a finished job. One that is not there is erased already.
     public func delete() async throws(ClientError) {
-        _ = try await client.send(SiloV1.Silo.deleteJob, job: id, tenant: tenant) { shard in
-            var request = SiloV1.DeleteJobRequest()
-            request.shard = shard
-            request.id = id
-            request.tenant = tenant
-            return request
-        }
+        _ = try await client.send(SiloV1.Silo.deleteJob, self)
     }
 }

@@ -21,14 +21,15 @@ extension Reply {
 package typealias Operation<Request, Answer> =
     @Sendable (Request, RequestContext, any Reply<Answer>) throws(SiloError) -> Void
 
-/// Runs an operation for a caller that waits. When the caller's task is cancelled the operation is told, and still answers.
+/// Runs an operation for a caller that waits. When the caller's task is cancelled it gets `.unavailable` at once, the operation
+/// is told, and an answer that comes later counts as undelivered.
 package func awaitAnswer<Request, Answer: Sendable>(
     _ operation: Operation<Request, Answer>, _ request: Request, _ context: RequestContext
 ) async throws(SiloError) -> Answer {
     let reply = AwaitedReply<Answer>()
     let result = await withTaskCancellationHandler {
         await withCheckedContinuation { continuation in
-            reply.wait(continuation)
+            guard reply.wait(continuation) else { return }
             do throws(SiloError) {
                 try operation(request, context, reply)
             } catch {
@@ -47,22 +48,29 @@ private final class AwaitedReply<Answer: Sendable>: Reply {
         var waiting: CheckedContinuation<Result<Answer, SiloError>, Never>?
         var isCancelled = false
         var onCancel: [@Sendable () -> Void] = []
+
+        mutating func end() -> CheckedContinuation<Result<Answer, SiloError>, Never>? {
+            onCancel = []
+            defer { waiting = nil }
+            return waiting
+        }
     }
     private let state = Mutex(State())
+    private static var left: Result<Answer, SiloError> { .failure(.unavailable("the caller has left")) }
 
-    func wait(_ continuation: CheckedContinuation<Result<Answer, SiloError>, Never>) {
-        state.withLock { $0.waiting = continuation }
+    /// - Returns: false when the caller left before it waited; then it is answered already.
+    func wait(_ continuation: CheckedContinuation<Result<Answer, SiloError>, Never>) -> Bool {
+        let isCancelled = state.withLock { state in
+            if !state.isCancelled { state.waiting = continuation }
+            return state.isCancelled
+        }
+        if isCancelled { continuation.resume(returning: Self.left) }
+        return !isCancelled
     }
 
     func send(_ result: Result<Answer, SiloError>, onUndelivered: (@Sendable () -> Void)?) {
-        let waiting = state.withLock { state in
-            defer {
-                state.waiting = nil
-                state.onCancel = []
-            }
-            return state.waiting
-        }
-        waiting?.resume(returning: result)
+        let (waiting, isCancelled) = state.withLock { ($0.end(), $0.isCancelled) }
+        if let waiting { waiting.resume(returning: result) } else if isCancelled { onUndelivered?() }
     }
 
     func onCancel(_ body: @escaping @Sendable () -> Void) {
@@ -74,11 +82,12 @@ private final class AwaitedReply<Answer: Sendable>: Reply {
     }
 
     func cancel() {
-        let bodies = state.withLock { state in
+        let (waiting, bodies) = state.withLock { state in
             state.isCancelled = true
-            defer { state.onCancel = [] }
-            return state.onCancel
+            let bodies = state.onCancel
+            return (state.end(), bodies)
         }
         for body in bodies { body() }
+        waiting?.resume(returning: Self.left)
     }
 }

@@ -1,3 +1,4 @@
+import SiloAPI
 import SiloCore
 import Testing
 
@@ -29,12 +30,45 @@ import Testing
         #expect(try await awaitAnswer(hasty, 1, context) == "first")
     }
 
-    @Test("a caller that is cancelled tells the operation, whichever comes first") func cancellation() async throws {
-        // The operation answers only when it is told, so this would never end otherwise.
-        let wait: Operation<Int, String> = { _, _, reply throws(SiloError) in reply.onCancel { reply.send("told") } }
+    @Test("a caller that is cancelled goes at once; the operation is told, and its answer counts as undelivered")
+    func cancellation() async throws {
+        let told = AsyncStream.makeStream(of: String.self)
+        let wait: Operation<Int, String> = { _, _, reply throws(SiloError) in
+            reply.onCancel {
+                told.continuation.yield("told")
+                reply.send(.success("late"), onUndelivered: { told.continuation.finish() })
+            }
+            told.continuation.yield("waits")
+        }
         let context = context
         let running = Task { try await awaitAnswer(wait, 1, context) }
+        var words = told.stream.makeAsyncIterator()
+        #expect(await words.next() == "waits")
         running.cancel()
-        #expect(try await running.value == "told")
+        await #expect(throws: SiloError.unavailable("the caller has left")) { try await running.value }
+        #expect(await words.next() == "told")
+        #expect(await words.next() == nil, "it was undelivered")
+    }
+
+    @Test func whoIsCancelledBeforeAskingAsksNothing() async throws {
+        let unasked: Operation<Int, String> = { _, _, _ throws(SiloError) in Issue.record("it was asked") }
+        let context = context
+        let running = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return try await awaitAnswer(unasked, 1, context)
+        }
+        await #expect(throws: SiloError.unavailable("the caller has left")) { try await running.value }
+    }
+
+    @Test func aLeaseThatWaitsEndsWithItsCaller() async throws {
+        let service = try await Service()
+        var request = SiloV1.LeaseTasksRequest()
+        (request.taskGroup, request.workerId, request.maxTasks, request.waitMs) = ("g", "w", 1, 60_000)
+        let running = Task { [request] in
+            try await awaitAnswer(service.operations.workers.leaseTasks, request, service.context)
+        }
+        running.cancel()
+        await #expect(throws: SiloError.unavailable("the caller has left")) { try await running.value }
+        try await service.close()
     }
 }

@@ -106,8 +106,12 @@ class TestDamage:
     def test_a_record_that_power_loss_tore_at_the_end_is_as_if_never_written(self, killed):
         server, log, ids = killed
         path = log.last()
-        change(path, log.blocks(path)[-1] + 30, b"\xaa" * 200)
+        at = log.blocks(path)[-1]
+        change(path, at + 30, b"\xaa" * 200)
         server.start()
+        # Damage to the very last record looks the same: so it is told.
+        [line] = [line for line in server.log() if "a record that is not whole" in line["message"]]
+        assert (line["level"], line["file"], line["offset"]) == ("WARN", path.name, at)
         with Client(server.address) as client:
             assert [client.job(id).payload for id in ids[:-1]] == [packed(n) for n in range(9)]
             again = client.enqueue(payload="again")
@@ -116,6 +120,7 @@ class TestDamage:
         with Client(server.address) as client:
             assert client.job(again).payload == packed("again")
             assert client.counts()[0] == 10
+        assert not any("a record that is not whole" in line["message"] for line in server.log()), "it is told once"
 
     def test_damage_in_the_middle_is_refused_with_its_place_and_loses_nothing(self, killed):
         server, log, ids = killed
@@ -127,6 +132,7 @@ class TestDamage:
         with Client(server.address) as client:
             text = refusal(client.job, ids[0])
             assert "is damaged in segment" in text and path.name in text, text
+        assert not any(line["message"] == "replayed the log" for line in server.log())
         server.kill()
         assert {file.name: file.read_bytes() for file in log.files} == kept, "nothing was changed"
         # Somebody has mended it.

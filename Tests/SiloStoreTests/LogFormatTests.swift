@@ -39,7 +39,7 @@ import Testing
         #expect(content.records.map(\.content.count) == [1, 5000, 4072, 4073])
         // One block for the header, then 1, 2, 1 and 2.
         #expect(content.end == 7 * LogFormat.blockBytes)
-        #expect(content.lastSequence == 13 && content.laterRecord == nil)
+        #expect(content.lastSequence == 13 && content.laterRecord == nil && !content.hasUnfinishedRecord)
         #expect(SegmentContent(of: header, segment([], header)).lastSequence == nil)
     }
 
@@ -52,6 +52,8 @@ import Testing
             torn.replaceSubrange(start..<start + 512, with: Bytes(repeating: 0xaa, count: 512))
             let content = SegmentContent(of: header, torn)
             #expect(content.records.count == index)
+            // Its first block says which record it is; without that nobody can tell.
+            #expect(content.hasUnfinishedRecord == (block == 1))
             #expect(content.laterRecord == (index < 3 ? (3 + 2 * index) * LogFormat.blockBytes : nil))
         }
     }
@@ -64,7 +66,7 @@ import Testing
         let bytes = Bytes(now.prefix(3 * LogFormat.blockBytes) + before.dropFirst(3 * LogFormat.blockBytes))
         let content = SegmentContent(of: header, bytes)
         #expect(content.records.map(\.firstSequence) == [10, 11])
-        #expect(content.laterRecord == nil)
+        #expect(content.laterRecord == nil && !content.hasUnfinishedRecord)
     }
 
     @Test("records of another log, or another segment, do not check")

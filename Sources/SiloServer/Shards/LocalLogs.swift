@@ -77,6 +77,11 @@ struct LocalLogs: Sendable {
         switch event {
         case .replayed(let batches, let bytes):
             logger.info("replayed the log", ["shard": .init(name), "batches": .init(batches), "bytes": .init(bytes)])
+        case .passedOver(let file, let offset):
+            logger.warn(
+                "the log ended with a record that is not whole: a process or machine that stopped leaves one that nobody was "
+                    + "answered for; if neither did, the disk damaged it",
+                ["shard": .init(name), "file": .init(file), "offset": .init(offset)])
         case .checkpointed(let rows, let milliseconds):
             logger.debug(
                 "moved rows from the log to sorted files",

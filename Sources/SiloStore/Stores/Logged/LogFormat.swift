@@ -151,6 +151,13 @@ package struct LogRecord: Equatable, Sendable {
     }
 }
 
+extension LogRecord {
+    /// What the place of a record says of its first batch, whether the record checks or not; nil past the end.
+    static func sequence(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> UInt64? {
+        offset + LogFormat.recordHeaderBytes <= bytes.count ? bytes.integer(at: offset + 16) : nil
+    }
+}
+
 extension Bytes {
     mutating func append<T: FixedWidthInteger>(littleEndian number: T) {
         Swift.withUnsafeBytes(of: number.littleEndian) { append(contentsOf: $0) }

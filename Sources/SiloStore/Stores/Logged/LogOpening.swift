@@ -92,7 +92,7 @@ private struct LogOpening {
         var found: [String: Found] = [:]
         for name in names { found[name] = try look(name) }
         let plan = try LogPlan(names.compactMap { found[$0]?.file }, name: place.name, position: position)
-        let (contents, overlay) = try replay(plan, found, position)
+        let (contents, overlay, replayed) = try replay(plan, found, position)
         let last = try plan.verify(contents, position: position) { number, sequences throws(StoreError) in
             guard let log = plan.log else { return false }
             for file in plan.unreadable {
@@ -101,6 +101,10 @@ private struct LogOpening {
                 if SegmentContent.holdsRecord(of: log, number: number, sequences: sequences, bytes) { return true }
             }
             return false
+        }
+        if replayed.batches > 0 { place.onEvent(.replayed(batches: replayed.batches, bytes: replayed.bytes)) }
+        if let segment = plan.live.last, let content = contents.last, content.hasUnfinishedRecord {
+            place.onEvent(.passedOver(file: segment.file, offset: content.end))
         }
         // An empty log beside whole data is begun anew, under a name of its own.
         let isEmpty = overlay.isEmpty && position?.isWhole ?? true && last == position?.sequence ?? 0
@@ -133,7 +137,7 @@ private struct LogOpening {
 
     private func replay(
         _ plan: LogPlan, _ found: [String: Found], _ position: LogPosition?
-    ) throws(StoreError) -> ([SegmentContent], LoggedRows) {
+    ) throws(StoreError) -> ([SegmentContent], LoggedRows, (batches: Int, bytes: Int)) {
         var contents: [SegmentContent] = []
         var overlay = LoggedRows()
         var (count, size) = (0, 0)
@@ -153,8 +157,7 @@ private struct LogOpening {
             }
             contents.append(content)
         }
-        if count > 0 { place.onEvent(.replayed(batches: count, bytes: size)) }
-        return (contents, overlay)
+        return (contents, overlay, (count, size))
     }
 
     private func removeAll(_ found: [String: Found]) throws(LogDiskError) {

@@ -7,6 +7,9 @@ package struct SegmentContent: Equatable, Sendable {
     package private(set) var end = LogFormat.blockBytes
     /// The place of a record that checks, though one before it does not: the segment was damaged at `end`.
     package private(set) var laterRecord: Int?
+    /// At `end` begins the record that comes next, and it does not check: it was never acknowledged, unless the disk damaged it.
+    /// Whether there is one cannot be seen when its first bytes are gone.
+    package private(set) var hasUnfinishedRecord = false
 
     /// - Parameter bytes: the whole file.
     package init(of header: SegmentHeader, _ bytes: Bytes, _ settings: LogSettings = LogSettings()) {
@@ -24,6 +27,7 @@ package struct SegmentContent: Equatable, Sendable {
             if !settings.plants(.ignoresLaterRecords) {
                 laterRecord = Self.find(bytes, from: end, seed: seed, sequences: next...)
             }
+            hasUnfinishedRecord = LogRecord.sequence(bytes, at: end) == next
         }
     }
 

@@ -63,7 +63,7 @@ import Testing
         for id in ["a", "b"] { try await bench.enqueue(id, limits: [floating("f", 1, every: 5000)]) }
         let leased = try await bench.leased(5)
         try await bench.succeed(leased.tasks)
-        try await bench.drain(5)
+        _ = try await bench.drain(5)
         try await bench.report(leased.refreshes[0], fails ? .failure : .success(newMax: 1))
         bench = try await moved(bench)
         for id in ["c", "d"] { try await bench.enqueue(id, limits: [floating("f", 1, every: 5000)]) }

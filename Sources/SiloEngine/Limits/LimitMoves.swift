@@ -124,7 +124,7 @@ struct LimitMoves: Part {
                 memory.limits.noteGhostRelease()
                 continue
             }
-                limit.releases.record(at: steady)
+            limit.releases.record(at: steady)
             memory.limits.markDirty(limit)
             memory.limits.markFreed(limit)
         }

@@ -1,4 +1,4 @@
-public import SiloStore
+import SiloStore
 
 /// What a shard tells of its work to whoever measures it. Everything is called on the shard's own tasks, once a turn or a flush
 /// at most, and must return at once.

@@ -59,6 +59,9 @@ final class SimulatedStore: KeyValueStore {
 
     func write(_ batch: [Write]) async throws(StoreError) {
         guard Set(batch.map(\.key)).count == batch.count else { throw .corrupt("a key occurs twice in one batch") }
+        if let write = state.withLock({ $0.written }).wronglyNew(in: batch, at: clock.now) {
+            throw .corrupt("row \(write.key) is there, and was said to be new")
+        }
         if let lag = clockLag { throw .behind(lag) }
         if !disk.takesOldStamps, lag.milliseconds > 0 { await disk.clock.pause(microseconds: 2000 * lag.milliseconds) }
         let fails = await disk.call(\.writeLatency, \.writeErrors)

@@ -24,11 +24,12 @@ from support.waiting import until
 
 
 @pytest.fixture
-def disk(tmp_path):
-    """A file system of 48 MiB."""
+def disk(tmp_path, request):
+    """A file system of its own, with room for what a test writes and for what is merged of it."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", place], capture_output=True, text=True)
+    size = f"size={getattr(request, 'param', 160)}m"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", place], capture_output=True, text=True)
     if mounted.returncode:
         pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
     yield place
@@ -143,6 +144,29 @@ class TestFullDisk:
             assert load.acknowledged["ReportOutcome"] > 20
         finally:
             server.close()
+
+    @pytest.mark.parametrize("disk", [24], indirect=True)
+    def test_on_a_disk_that_stays_full_everybody_is_answered_and_the_server_ends(self, on_disk, disk):
+        with Client(on_disk.address) as client:
+            stored = {}
+            end = time.monotonic() + 30
+            failures = 0
+            while time.monotonic() < end:
+                id = new_id()
+                # Not DEADLINE_EXCEEDED: whoever calls hears that it cannot be stored.
+                if try_to(client.enqueue, id=id, payload=os.urandom(300_000), timeout=25):
+                    stored[id] = None
+                else:
+                    failures += 1
+                    time.sleep(0.2)
+            assert stored and failures > 0, "the disk was not full"
+            # What cannot be moved to sorted files stays in the log; nobody waits for it.
+            assert on_disk.stop(patience=20) == 0
+        subprocess.run(["mount", "-o", "remount,size=200m", disk], check=True)
+        on_disk.start()
+        with Client(on_disk.address) as client:
+            assert all(client.job(id).status == SCHEDULED for id in stored)
+            client.enqueue(timeout=30)
 
     def test_a_start_on_a_full_disk_says_so(self, disk, new_server):
         fill(disk)

@@ -57,7 +57,7 @@ import Testing
             Write(key: ShardKeys.queue(tenant, "g"), value: counts.serializedBytes()),
         ]
         rows += (0..<100_000).map {
-            Write(key: keys.ready("g", Position(order: UInt64($0), arrival: 0, job: JobID("job"))), value: value)
+            Write(key: keys.ready("g", Position(order: UInt64($0), arrival: 0, job: JobID("job\($0)"))), value: value)
         }
         try await store.write(rows)
         let bench = try await Bench.open(store)

@@ -48,6 +48,23 @@ import Testing
         #expect(stored.rows.map(\.key) == [[1], [3], [5]])
     }
 
+    @Test("a row that came and went in a batch is not in it; one that was there is not new when it comes back")
+    func newRows() async throws {
+        let overlay = try await overlay(storing: [(1, 10), (2, 20)])
+        overlay.insert([5], [50])
+        overlay.insert([6], [60])
+        overlay.put([6], [61])
+        overlay.delete([5])
+        overlay.delete([1])
+        overlay.delete([2])
+        overlay.insert([2], [21])
+        #expect(try await all(overlay) == [2: 21, 6: 61])
+        #expect(
+            overlay.takeBatch() == [
+                Write(key: [6], value: [61], isNew: true), Write(key: [1], value: nil), Write(key: [2], value: [21]),
+            ])
+    }
+
     @Test("a batch names each key once, and the next begins empty")
     func batches() async throws {
         let overlay = try await overlay()

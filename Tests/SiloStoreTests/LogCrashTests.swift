@@ -39,7 +39,7 @@ import Testing
 
     @Test("a fault that is planted is found", arguments: PlantedFault.allCases)
     func plantedFaultsAreFound(fault: PlantedFault) {
-        for seed in 1...UInt64(2000) {
+        for seed in 1...UInt64(6000) {
             do { _ = try LogCrashRun(seed: seed, planted: [fault]).run() } catch {
                 print("\(fault) is found by seed \(seed): \("\(error)".prefix(120))")
                 return

@@ -63,8 +63,8 @@ public struct Enqueue: Command {
         job.payload = payload
 
         let encoded = job.serializedBytes()
-        transaction.rows.put(queue.keys.job(id), encoded)
-        for (name, value) in metadata { transaction.rows.put(queue.keys.metadata(name, value, id), []) }
+        transaction.rows.insert(queue.keys.job(id), encoded)
+        for (name, value) in metadata { transaction.rows.insert(queue.keys.metadata(name, value, id), []) }
         transaction.memory.totalJobs += 1
         let task = StorageV1.Task(
             job, attempt: 1, relative: 1, start: Timestamp(job.startMs), scheduledAt: transaction.now,

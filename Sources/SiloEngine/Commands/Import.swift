@@ -90,8 +90,8 @@ public struct Import: Command {
 
         transaction.reached(attempts.isEmpty ? .importedNew : .importedFinished)
         let encoded = record.serializedBytes()
-        transaction.rows.put(job.keys.job(id), encoded)
-        for (name, value) in metadata { transaction.rows.put(job.keys.metadata(name, value, id), []) }
+        transaction.rows.insert(job.keys.job(id), encoded)
+        for (name, value) in metadata { transaction.rows.insert(job.keys.metadata(name, value, id), []) }
         transaction.memory.totalJobs += 1
         return try await settle(job, record, encoded.count, existing: 0, in: transaction)
     }

@@ -42,8 +42,8 @@ struct FinishedMoves: Part {
 
     private func index(_ job: JobReference, _ state: StorageV1.JobState, at time: Timestamp, expiresAt: Timestamp?) {
         let stored = UInt8(state.rawValue)
-        rows.put(job.keys.finished(stored, time, job.id), [], expiresAt: expiresAt)
-        if state == .failed { rows.put(job.keys.failed(time, job.id), [], expiresAt: expiresAt) }
+        rows.insert(job.keys.finished(stored, time, job.id), [], expiresAt: expiresAt)
+        if state == .failed { rows.insert(job.keys.failed(time, job.id), [], expiresAt: expiresAt) }
         let period = FinishedPeriod(of: time)
         guard job.queue.lastPeriods[stored] != period else { return }
         job.queue.lastPeriods[stored] = period

@@ -26,7 +26,7 @@ struct LeaseMoves: Part {
         record.used = task.reserved
         record.unheard = task.unheard
         let lease = LiveLease(taskID: taskID, job: job.id, queue: job.queue, record: record)
-        rows.put(lease.key, record.serializedBytes())
+        rows.insert(lease.key, record.serializedBytes())
         memory.addLease(lease)
         memory.markDirty(job.queue)
         return lease

@@ -21,7 +21,7 @@ struct LineMoves: Part {
     func add(_ job: JobReference, _ task: StorageV1.Task, at demand: Demand) async throws(StoreError) {
         let line = try await line(of: task.jobLimits, job.tenant)
         let pending = PendingTask(job.position(of: task, settings), task)
-        rows.put(job.keys.waiting(line.id.line, pending.position), task.serializedBytes())
+        rows.insert(job.keys.waiting(line.id.line, pending.position), task.serializedBytes())
         memory.addWaiting(pending, to: line, at: demand)
         job.queue.counts.waiting += 1
         memory.markDirty(job.queue)

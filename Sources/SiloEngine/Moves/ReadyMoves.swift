@@ -8,7 +8,7 @@ struct ReadyMoves: Part {
 
     func add(_ job: JobReference, _ task: StorageV1.Task) {
         let pending = PendingTask(job.position(of: task, settings), task)
-        rows.put(job.keys.ready(job.group, pending.position), task.serializedBytes())
+        rows.insert(job.keys.ready(job.group, pending.position), task.serializedBytes())
         memory.addReady(pending, to: job.queue)
         memory.markDirty(job.queue)
     }

@@ -11,7 +11,7 @@ struct TimerMoves: Part {
     ///   status tells of.
     func add(_ job: JobReference, _ task: StorageV1.Task, _ due: Due) {
         let pending = PendingTask(Position(order: due.at.sortable, arrival: task.jobArrival, job: job.id), task)
-        rows.put(job.keys.timer(due.axis, job.group, pending.position), task.serializedBytes())
+        rows.insert(job.keys.timer(due.axis, job.group, pending.position), task.serializedBytes())
         memory.addTimer(pending, due.axis, to: job.queue)
         memory.markDirty(job.queue)
     }

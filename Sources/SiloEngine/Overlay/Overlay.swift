@@ -48,25 +48,33 @@ final class Overlay {
         add(Write(key: key, value: value, expiresAt: expiresAt))
     }
 
+    /// Puts a row where none is: when it is deleted soon, the store need never have it.
+    func insert(_ key: Bytes, _ value: Bytes, expiresAt: Timestamp? = nil) {
+        add(Write(key: key, value: value, expiresAt: expiresAt, isNew: true))
+    }
+
     func delete(_ key: Bytes) {
         add(Write(key: key, value: nil))
     }
 
     private func add(_ write: Write) {
         if let place = places[write.key] {
-            writes[place] = write
+            // Whether the store has the row was said when its key was first written.
+            writes[place] = Write(
+                key: write.key, value: write.value, expiresAt: write.expiresAt, isNew: writes[place].isNew)
         } else {
             places[write.key] = writes.count
             writes.append(write)
         }
     }
 
-    /// All changes of the batch, in the order in which their keys were first changed. The next batch begins empty.
+    /// All changes of the batch, in the order in which their keys were first changed, without rows that came and went in it. The
+    /// next batch begins empty.
     func takeBatch() -> [Write] {
         defer {
             writes = []
             places.removeAll(keepingCapacity: true)
         }
-        return writes
+        return writes.filter { $0.value != nil || !$0.isNew }
     }
 }

@@ -43,6 +43,8 @@ struct LocalLogs: Sendable {
     }
 
     private static let logBytesMax = 1 << 30
+    /// Milliseconds: a bucket far away takes its time.
+    private static let bucketPatience: Int64 = 60_000
 
     /// A quarter of what is free, so that a small disk is not filled by the log alone.
     private static func logBytes(in folder: String) -> Int {
@@ -68,6 +70,7 @@ struct LocalLogs: Sendable {
         var place = LogPlace(name, try FolderLogDisk("\(root)/\(name)"), try LogThread(), in: environment)
         place.helper = helper
         place.isParted = isParted
+        if isParted { place.settings.patienceMilliseconds = Self.bucketPatience }
         place.durability = .logSync
         place.onEvent = { [logger] event in Self.tell(event, of: name, logger) }
         return place

@@ -28,6 +28,9 @@ public final class MemoryStore: KeyValueStore {
 
     public func write(_ batch: [Write]) async throws(StoreError) {
         guard Set(batch.map(\.key)).count == batch.count else { throw .corrupt("a key occurs twice in one batch") }
+        if let write = try contents().wronglyNew(in: batch, at: now) {
+            throw .corrupt("row \(write.key) is there, and was said to be new")
+        }
         try open { state in
             state.written.apply(batch)
             state.undurable.append(batch)

@@ -30,6 +30,11 @@ package struct SortedRows: Sendable {
         entries.filter { $0.value.expiresAt > now }.map { Row(key: $0.key, value: $0.value.value) }
     }
 
+    /// A write of `batch` that is said to be of a new row, though the row is there; nil: none.
+    package func wronglyNew(in batch: [Write], at now: Timestamp) -> Write? {
+        batch.first { $0.isNew && get($0.key, at: now) != nil }
+    }
+
     package mutating func apply(_ batch: [Write]) {
         for write in batch {
             if let value = write.value {

@@ -44,6 +44,7 @@ public final class LogBudget: Sendable {
         var lastMember = 0
         var total = Use()
         var wakes = 0
+        var steps = 0
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
     private let state = Mutex(State())
@@ -111,6 +112,10 @@ public final class LogBudget: Sendable {
             Use(overlayBytes: state.total.overlayBytes * 4 / 3, logBytes: state.total.logBytes * 4 / 3).reaches(bound, part: 1)
         }
     }
+
+    /// Moves with each step of anybody's rows on their way below.
+    var steps: Int { state.withLock { $0.steps } }
+    func step() { state.withLock { $0.steps += 1 } }
 
     /// Moves with each `wake`.
     var wakes: Int { state.withLock { $0.wakes } }

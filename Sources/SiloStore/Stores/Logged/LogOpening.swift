@@ -117,8 +117,16 @@ private struct LogOpening {
                 settings: place.settings, onFullBytes: { [budget] in budget.change(member, logBytes: $0) }
             )
             if !isEmpty { try hand(over: plan, contents, found, to: writer) }
-            try writer.roll(for: 0)
+            try begin(writer, mustBegin: isEmpty)
             return (writer, log, LoggedState(overlay: overlay, lastSequence: last))
+        }
+    }
+
+    /// What is in a log can be read without space for more.
+    private func begin(_ writer: LogWriter, mustBegin: Bool) throws(LogDiskError) {
+        do throws(LogDiskError) { try writer.roll(for: 0) } catch .noSpace(let text) {
+            guard !mustBegin else { throw .noSpace(text) }
+            place.onEvent(.noSpace(text))
         }
     }
 

@@ -31,8 +31,9 @@ package final class LogWriter: @unchecked Sendable {
     /// Is told by how much the bytes of full segments have changed.
     private let onFullBytes: @Sendable (_ change: Int) -> Void
     private var fullBytes = 0
-    /// In order; the last one is written to.
+    /// In order; the last one is written to, if this process has begun it.
     private var live: [Segment] = []
+    private var hasBegun = false
     private var free: [Slot] = []
     /// The file that becomes free next, when it has been filled.
     private var preparing: Slot?
@@ -90,7 +91,7 @@ package final class LogWriter: @unchecked Sendable {
     ///   used any more.
     func append(_ pending: inout Pending) throws(LogDiskError) {
         while !pending.batches.isEmpty {
-            let count = countThatFits(pending.batches)
+            let count = hasBegun ? countThatFits(pending.batches) : 0
             guard count > 0 else {
                 try roll(for: pending.batches.first?.count ?? 0)
                 continue
@@ -146,6 +147,7 @@ package final class LogWriter: @unchecked Sendable {
         if !settings.plants(.headerUnsynced) { try slot.file.sync() }
         lastNumber += 1
         hasNoSpace = false
+        hasBegun = true
         live.append(Segment(slot: slot, header: header, end: LogFormat.blockBytes))
         tellFullBytes()
     }
@@ -162,7 +164,7 @@ package final class LogWriter: @unchecked Sendable {
 
     /// Whether the next segment should be made ready, as there is none and this one is half full.
     var wantsPreparing: Bool {
-        guard free.isEmpty, preparing == nil, !hasNoSpace, let segment = live.last else { return false }
+        guard hasBegun, free.isEmpty, preparing == nil, !hasNoSpace, let segment = live.last else { return false }
         return segment.end >= segment.slot.bytes / 2
     }
 
@@ -220,7 +222,7 @@ package final class LogWriter: @unchecked Sendable {
     var liveCount: Int { live.count }
 
     private func tellFullBytes() {
-        let bytes = live.dropLast().reduce(0) { $0 + $1.slot.bytes }
+        let bytes = live.dropLast(hasBegun ? 1 : 0).reduce(0) { $0 + $1.slot.bytes }
         defer { fullBytes = bytes }
         if bytes != fullBytes { onFullBytes(bytes - fullBytes) }
     }

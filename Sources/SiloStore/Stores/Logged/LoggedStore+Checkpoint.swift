@@ -100,6 +100,7 @@ extension LoggedStore {
         while try await waitForClock(isLast) {
             do throws(StoreError) {
                 try await call()
+                budget.step()
                 return true
             } catch {
                 guard case .behind = error else { throw error }
@@ -136,6 +137,8 @@ extension LoggedStore {
     }
 
     private func free(through sequence: UInt64) async throws(StoreError) {
+        // It may have been closed without waiting for this.
+        if let refusal = state.withLock({ $0.refusal }) { throw refusal }
         do {
             try await place.worker.perform { [writer] () throws(LogDiskError) in try writer.free(through: sequence) }
         } catch {

@@ -114,8 +114,17 @@ public final class LoggedStore: KeyValueStore {
             guard budget.isFull else { return }
             if let lag { throw .behind(lag) }
             bell.ring()
-            await budget.wait(since: wakes)
+            guard await getsOn({ await self.budget.wait(since: wakes) }) else {
+                throw .unavailable("there is no room in the log: its rows cannot be moved to sorted files")
+            }
         }
+    }
+
+    /// Waits for `body` as long as anything is moved below by any store that shares the budget.
+    /// - Returns: whether it ended.
+    private func getsOn(_ body: @escaping @Sendable () async -> Void) async -> Bool {
+        await place.environment.ends(
+            gettingOn: { [budget] in budget.steps }, patience: place.settings.patienceMilliseconds, body)
     }
 
     public func flush() async throws(StoreError) {
@@ -222,18 +231,34 @@ public final class LoggedStore: KeyValueStore {
         let isSound = state.withLock { $0.beginClosing() }
         budget.wake()
         bell.stop()
-        await checkpoints.withLock { $0 }?.value
-        var result = state.withLock { $0.refusal }
-        var isWhole = false
-        if isSound, result == nil {
-            do throws(StoreError) { isWhole = try await moveEverythingBelow() } catch { result = error }
-        }
-        do throws(StoreError) { try await below.close() } catch { result = result ?? error }
-        let letsGo = isWhole && result == nil
-        do throws(StoreError) { try await releaseLog(removing: letsGo) } catch { result = result ?? error }
+        let ending = await closeBelow(moving: isSound)
+        // What is still under way below, because it stands still, finds the log closed.
         state.withLock { $0.close() }
+        var failure = ending.failure
+        do throws(StoreError) { try await releaseLog(removing: ending.isWhole) } catch { failure = failure ?? error }
         budget.leave(member)
-        return result
+        return failure
+    }
+
+    private struct Ending {
+        /// Everything is below.
+        var isWhole = false
+        var failure: StoreError?
+    }
+
+    private func closeBelow(moving: Bool) async -> Ending {
+        let ending = Mutex(Ending(failure: .unavailable("the store below stands still; what it lacks is in the log")))
+        _ = await getsOn { [self] in
+            await checkpoints.withLock { $0 }?.value
+            var found = Ending(failure: state.withLock { $0.refusal })
+            if moving, found.failure == nil {
+                do throws(StoreError) { found.isWhole = try await moveEverythingBelow() } catch { found.failure = error }
+            }
+            do throws(StoreError) { try await below.close() } catch { found.failure = found.failure ?? error }
+            found.isWhole = found.isWhole && found.failure == nil
+            ending.withLock { $0 = found }
+        }
+        return ending.withLock { $0 }
     }
 
     private func releaseLog(removing: Bool) async throws(StoreError) {

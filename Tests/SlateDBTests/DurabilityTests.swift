@@ -109,6 +109,47 @@ import Testing
         try await half.close()
     }
 
+    @Test func siblingsAreJoinedOnlyWhenTheyShareNoFile() async throws {
+        let folder = try TemporaryFolder()
+        var options = options
+        options.hasLog = false
+        let parent = try await Database.open("parent", in: folder.store(), options)
+        try await parent.put((0..<20).map { (key($0), [UInt8($0)]) })
+        try await parent.flush(.sortedFiles)
+        try await parent.close()
+        let halves = [
+            Admin.Source(path: "left", start: key(0), end: key(10)), Admin.Source(path: "right", start: key(10), end: nil),
+        ]
+        for half in halves {
+            let source = Admin.Source(path: "parent", start: half.start, end: half.end)
+            try await Admin(half.path, in: folder.store()).clone(from: [source])
+        }
+        await #expect {
+            try await Admin("both", in: folder.store()).clone(from: halves)
+        } throws: { error in
+            "\(error)".contains("left and right share a file")
+        }
+        try await compact("right", in: folder)
+        try await Admin("both", in: folder.store()).clone(from: halves)
+        try await compact("both", in: folder)
+        let both = try await Database.open("both", in: folder.store(), options)
+        #expect(try await both.scan(from: nil, to: nil, limit: 100).map(\.key) == (0..<20).map(key))
+        try await both.close()
+    }
+
+    /// Merges a database into files of its own.
+    private func compact(_ path: String, in folder: TemporaryFolder) async throws {
+        var options = options
+        options.hasLog = false
+        options.settings["compactor_options.poll_interval"] = "\"20ms\""
+        options.settings["compactor_options.worker.compactions_poll_interval"] = "\"20ms\""
+        let database = try await Database.open(path, in: folder.store(), options)
+        let admin = try Admin(path, in: folder.store())
+        let merge = try #require(try await admin.submitFullCompaction(always: true))
+        try await eventually("the merge of \(path) to end") { try await admin.progress(of: merge) == .done }
+        try await database.close()
+    }
+
     @Test func checkpointsAreMadeListedAndDeleted() async throws {
         let folder = try TemporaryFolder()
         let db = try await Database.open("db", in: folder.store(), options)

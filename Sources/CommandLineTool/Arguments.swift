@@ -4,7 +4,7 @@ public struct Arguments: Sendable {
     public let command: String
     /// What follows the command, in order; as many as its usage names.
     public let operands: [String]
-    private let values: [String: String]
+    private let values: [String: [String]]
 
     /// A command line that cannot be followed. Ends the program with code 2.
     public struct Mistake: Error, CustomStringConvertible, Equatable {
@@ -96,22 +96,22 @@ public struct Arguments: Sendable {
 
     private static func values(
         of given: [GivenOption], _ command: Usage.Command, _ usage: Usage
-    ) throws(Mistake) -> [String: String] {
+    ) throws(Mistake) -> [String: [String]] {
         let allowed = Set((command.options + usage.options).map(\.name))
-        var values: [String: String] = [:]
+        var values: [String: [String]] = [:]
         for option in given {
             guard allowed.contains(option.name) else {
                 let name = command.name.isEmpty ? usage.program : command.name
                 throw Mistake("--\(option.name) does not belong to \(name)", in: command.name)
             }
             guard let before = values[option.name] else {
-                values[option.name] = option.value ?? ""
+                values[option.name] = [option.value ?? ""]
                 continue
             }
             guard option.isList, let value = option.value else {
                 throw Mistake("--\(option.name) is given twice", in: command.name)
             }
-            values[option.name] = before + "," + value
+            values[option.name] = before + [value]
         }
         return values
     }
@@ -120,12 +120,15 @@ public struct Arguments: Sendable {
     public func has(_ name: String) -> Bool { values[name] != nil }
 
     /// The value of an option; of a list, which may be given several times, all of them with commas between.
-    public func text(_ name: String) -> String? { values[name] }
-    public func text(_ name: String, default value: String) -> String { values[name] ?? value }
+    public func text(_ name: String) -> String? { values[name]?.joined(separator: ",") }
+    public func text(_ name: String, default value: String) -> String { text(name) ?? value }
+
+    /// Each value of an option that may be given several times, as it was given.
+    public func texts(_ name: String) -> [String] { values[name] ?? [] }
 
     /// A whole number in `range`.
     public func number(_ name: String, default value: Int, in range: ClosedRange<Int>) throws(Mistake) -> Int {
-        guard let text = values[name] else { return value }
+        guard let text = text(name) else { return value }
         guard let number = Int(text), range.contains(number) else {
             let bound =
                 range.upperBound == .max ? "of \(range.lowerBound) or more" : "from \(range.lowerBound) to \(range.upperBound)"
@@ -136,7 +139,7 @@ public struct Arguments: Sendable {
 
     /// A decimal number in `range`.
     public func fraction(_ name: String, default value: Double, in range: ClosedRange<Double>) throws(Mistake) -> Double {
-        guard let text = values[name] else { return value }
+        guard let text = text(name) else { return value }
         guard let number = Double(text), range.contains(number) else {
             throw Mistake("--\(name) must be a number from \(range.lowerBound) to \(range.upperBound), not \(text)")
         }

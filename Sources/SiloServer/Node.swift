@@ -50,7 +50,7 @@ public final class Node: Sendable {
         let core = try await openCore(settings, at: place, in: environment, limiter: limiter, logger: logger)
 
         let server = Server(ServerOptions(
-            settings, shards: core.shards.hosts.count, memoryBytes: MachineMemory.bytes, logger: logger.part("grpc")
+            settings, shards: core.shards.hosts.count, memoryBytes: MachineMemory.bytes, logger: logger.part(.grpc)
         ))
         core.methods.register(on: server)
         Reflection().register(on: server)
@@ -82,7 +82,7 @@ public final class Node: Sendable {
         if let command = location.openToOthers {
             logger.warn("other users of this machine can read the data folder", ["close_it_with": .init(command)])
         }
-        let storageLogger = logger.part("storage")
+        let storageLogger = logger.part(.storage)
         let logs = try LocalLogs(for: location, settings, in: environment, logger: storageLogger)
         var storage = SlateStorage(location, settings.storage, logs: logs, logger: storageLogger)
         StorageLog.forgetTrouble()
@@ -114,7 +114,7 @@ public final class Node: Sendable {
         _ settings: GubernatorSettings?, clock: any Clock, logger: Logger
     ) async throws -> GubernatorLimiter? {
         guard let settings else { return nil }
-        let limiter = try GubernatorLimiter(settings, clock: clock, logger: logger.part("limits"))
+        let limiter = try GubernatorLimiter(settings, clock: clock, logger: logger.part(.limits))
         try await limiter.connect()
         return limiter
     }

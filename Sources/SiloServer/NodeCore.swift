@@ -26,7 +26,7 @@ package final class NodeCore: Sendable {
         let operations = Operations(
             shards: shards, node: identity, storage: location, tenancy: Tenancy(isEnabled: settings.tenancy),
             leaseMilliseconds: settings.engine.leaseMilliseconds, isDevelopment: settings.isDevelopment,
-            random: environment.random, logger: logger.part("admin")
+            random: environment.random, logger: logger.part(.admin)
         )
         var methods = MethodTable(in: environment)
         methods.serve(operations, for: Callers(token: settings.authToken))
@@ -49,7 +49,7 @@ package final class NodeCore: Sendable {
         let hosts = map.entries.map { entry in
             ShardHost(
                 entry, in: storage, settings: settings.engine, environment: environment, rateLimiter: rateLimiter,
-                budgets: budgets, logger: logger.part("shard"), events: events(entry.id),
+                budgets: budgets, logger: logger.part(.shard), events: events(entry.id),
                 onChange: { health.update(entry.id, serves: $0) }
             )
         }

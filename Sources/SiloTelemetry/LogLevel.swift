@@ -12,15 +12,24 @@ public enum LogLevel: Int, Comparable, Sendable, CaseIterable {
     public static func < (left: LogLevel, right: LogLevel) -> Bool { left.rawValue < right.rawValue }
 }
 
+/// The parts of a server that speak in its log.
+public enum LogPart: String, CaseIterable, Sendable {
+    case silo, shard, admin, storage, grpc, limits
+}
+
 /// Which lines are written: a level for all, and others for single parts, as in `info,storage=debug`.
 public struct LogFilter: Sendable, Equatable {
     var everywhere = LogLevel.info
     var parts: [String: LogLevel] = [:]
 
-    /// What a filter says that is no level.
+    /// What a filter says that is no rule.
     public struct Mistake: Error, Equatable, CustomStringConvertible {
         public let rule: String
+        /// It names a part that there is not, and else a level.
+        public var isOfNoPart = false
         public var description: String {
+            let parts = LogPart.allCases.map(\.rawValue).joined(separator: ", ")
+            guard !isOfNoPart else { return "\(rule) is of no part of the log: those are \(parts)" }
             let names = LogLevel.allCases.map(\.name).joined(separator: ", ")
             return "\(rule) is no level of the log: write one of \(names), or several rules such as info,storage=debug"
         }
@@ -33,7 +42,12 @@ public struct LogFilter: Sendable, Equatable {
         for rule in text.split(separator: ",") {
             let sides = rule.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard let level = LogLevel(sides.last ?? ""), sides.first?.isEmpty == false else { throw Mistake(rule: String(rule)) }
-            if sides.count == 2 { parts[String(sides[0])] = level } else { everywhere = level }
+            guard sides.count == 2 else {
+                everywhere = level
+                continue
+            }
+            guard let part = LogPart(rawValue: String(sides[0])) else { throw Mistake(rule: String(rule), isOfNoPart: true) }
+            parts[part.rawValue] = level
         }
     }
 

@@ -44,7 +44,7 @@ public struct Logger: Sendable {
     public static let silent = Logger("", write: { _ in })
 
     /// The same logger for another part.
-    public func part(_ name: String) -> Logger { Logger(name, format: format, filter: filter, write: write) }
+    public func part(_ part: LogPart) -> Logger { Logger(part.rawValue, format: format, filter: filter, write: write) }
 
     public func error(_ message: String, _ fields: Fields = [:]) { log(.error, message, fields) }
     public func warn(_ message: String, _ fields: Fields = [:]) { log(.warn, message, fields) }

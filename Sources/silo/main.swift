@@ -85,7 +85,7 @@ await Program.run(usage) { arguments in
     } catch {
         throw Arguments.Mistake("SILO_LOG: \(error)")
     }
-    let storageLogger = logger.part("storage")
+    let storageLogger = logger.part(.storage)
     try? StorageLog.forward(.info) { message in
         let level: LogLevel = switch message.level {
         case .error: .error
@@ -95,7 +95,7 @@ await Program.run(usage) { arguments in
         storageLogger.log(level, "storage engine", ["text": .init(message.text), "source": .init(message.target)])
     }
 
-    let networkLogger = logger.part("grpc")
+    let networkLogger = logger.part(.grpc)
     let networkThrottle = LogThrottle(networkLogger)
     // What the library calls an error is a peer that misbehaved; it is no error of this server.
     CoreLog.setHandler { line in

@@ -27,7 +27,7 @@ func enqueue(_ arguments: Arguments, _ output: Output) async throws {
         policy.retryCount = UInt32(retries)
         request.retryPolicy = policy
     }
-    for label in arguments.text("label", default: "").split(separator: ",") {
+    for label in arguments.texts("label") {
         let sides = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         guard sides.count == 2 else { throw Arguments.Mistake("--label wants key=value, not \(label)") }
         request.metadata[String(sides[0])] = String(sides[1])

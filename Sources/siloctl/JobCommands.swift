@@ -55,10 +55,15 @@ struct JobCommands {
         }
         if arguments.has("attempts") {
             object["attempts"] = job.attempts.map { attempt -> [String: Any] in
-                [
+                var object: [String: Any] = [
                     "attempt_number": Int(attempt.attemptNumber), "task_id": attempt.taskId, "status": attempt.status.word,
                     "started_at_ms": attempt.startedAtMs, "finished_at_ms": attempt.finishedAtMs ?? NSNull(),
                 ]
+                if let code = attempt.errorCode {
+                    object["error_code"] = code
+                    object["error"] = readable(attempt.errorData)
+                }
+                return object
             }
             lines += job.attempts.isEmpty ? ["Attempts:       none"] : ["Attempts:"] + table(job.attempts)
         }
@@ -73,12 +78,26 @@ struct JobCommands {
 
     private func table(_ attempts: [SiloV1.JobAttempt]) -> [String] {
         let rows = attempts.map { attempt in
-            ["\(attempt.attemptNumber)", attempt.taskId, attempt.status.word, attempt.finishedAtMs.map(Output.time) ?? "-"]
+            let error = attempt.errorCode.map { "\($0): \(readable(attempt.errorData))" } ?? "-"
+            return [
+                "\(attempt.attemptNumber)", attempt.taskId, attempt.status.word, attempt.finishedAtMs.map(Output.time) ?? "-",
+                error,
+            ]
         }
-        return ([["Attempt", "Task ID", "Status", "Finished"]] + rows).map { cells in
-            "  " + Output.pad(cells[0], 9) + Output.pad(cells[1], 38) + Output.pad(cells[2], 11) + cells[3]
-        }
+        return Output.rows([["Attempt", "Task ID", "Status", "Finished", "Error"]] + rows, indent: 2)
     }
+
+    /// The beginning of an attempt's error: as JSON, or in hexadecimal when it is no MessagePack.
+    private func readable(_ error: SiloV1.SerializedBytes?) -> String {
+        guard case .msgpack(let bytes) = error?.encoding, !bytes.isEmpty else { return "-" }
+        guard bytes.count <= Self.errorBytesMax else { return "\(bytes.count) bytes" }
+        let text = (try? show(error, "msgpack")) ?? (try? show(error, "hex")) ?? "-"
+        return text.count > Self.errorMax ? text.prefix(Self.errorMax) + "…" : text
+    }
+
+    private static let errorMax = 200
+    /// Larger ones are not looked into.
+    private static let errorBytesMax = 64 << 10
 
     func result() async throws {
         let format = arguments.text("format", default: "hex")

@@ -381,6 +381,16 @@ class TestProgram:
         assert ended.returncode == 2 and text in ended.stderr and ended.stdout == "", ended.stderr
         assert not (tmp_path / "data").exists()
 
+    def test_a_filter_of_no_part_is_refused(self, tmp_path):
+        ended = run("silo", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", extra={"SILO_LOG": "info,bogus=debug"})
+        assert ended.returncode == 2 and "bogus=debug is of no part of the log: those are silo, shard" in ended.stderr
+        assert not (tmp_path / "data").exists()
+
+    def test_data_that_is_a_file_is_refused(self, tmp_path):
+        (tmp_path / "data").write_text("mine")
+        ended = run("silo", "--data", tmp_path / "data", "--listen", "127.0.0.1:0")
+        assert ended.returncode == 1 and f"--data {tmp_path / 'data'} is a file, where a folder is wanted" in ended.stdout + ended.stderr
+
     @pytest.mark.parametrize("filter", ["bogus", "info,storage=loud", "=info", "shard="])
     def test_a_log_level_that_is_none(self, tmp_path, filter):
         ended = run("silo", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", extra={"SILO_LOG": filter})

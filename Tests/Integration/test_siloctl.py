@@ -69,20 +69,20 @@ class TestJobGet:
 
     def test_its_attempts(self, ctl, client):
         id = client.enqueue(retry_policy=policy(1))
-        client.fail(client.lease_one(id))
+        client.fail(client.lease_one(id), value="boom")
         task = client.lease_one(id)
         lines = ctl("job", "get", client.shard, id, "--attempts").splitlines()
         table = lines[lines.index("Attempts:") + 1:]
-        assert table[0].split() == ["Attempt", "Task", "ID", "Status", "Finished"]
+        assert table[0].split() == ["Attempt", "Task", "ID", "Status", "Finished", "Error"]
         first, second = client.job(id, attempts=True).attempts
         done = first.finished_at_ms
-        assert table[1].split() == ["1", first.task_id, "failed", str(done // 1000), f"({done}ms)"]
-        assert table[2].split() == ["2", second.task_id, "running", "-"]
+        assert table[1].split() == ["1", first.task_id, "failed", str(done // 1000), f"({done}ms)", f"{first.error_code}:", '"boom"']
+        assert table[2].split() == ["2", second.task_id, "running", "-", "-"]
         document = pretty(ctl("job", "get", client.shard, id, "--attempts", "--json"))
         assert document["status"] == "running" and document["status_code"] == 1
         assert document["attempts"] == [
             {"attempt_number": 1, "task_id": first.task_id, "status": "failed", "started_at_ms": first.started_at_ms,
-             "finished_at_ms": done},
+             "finished_at_ms": done, "error_code": first.error_code, "error": '"boom"'},
             {"attempt_number": 2, "task_id": task.id, "status": "running", "started_at_ms": second.started_at_ms,
              "finished_at_ms": None},
         ]
@@ -245,13 +245,13 @@ class TestEnqueue:
         before = milliseconds()
         text = ctl(
             "enqueue", "ctl-group", '{"a": [1, 2.5, null, true, "ü"]}', "--id", id, "-p", "5", "--start-in", "100",
-            "--retries", "3", "--label", "k=v,empty=,eq=a=b",
+            "--retries", "3", "--label", "k=v,w", "--label", "empty=", "--label", "eq=a=b",
         )
         assert id in text and client.shard in text
         job = client.job(id)
         assert msgpack.unpackb(job.payload.msgpack) == {"a": [1, 2.5, None, True, "ü"]}
         assert (job.task_group, job.priority, job.retry_policy.retry_count) == ("ctl-group", 5, 3)
-        assert dict(job.metadata) == {"k": "v", "empty": "", "eq": "a=b"}
+        assert dict(job.metadata) == {"k": "v,w", "empty": "", "eq": "a=b"}
         assert before + 99_000 < job.enqueue_time_ms < milliseconds() + 101_000
 
     def test_defaults_and_standard_input(self, ctl, client):

@@ -90,7 +90,7 @@ class TestTimes:
             status=pb.ATTEMPT_STATUS_FAILED, started_at_ms=INT64_MIN, finished_at_ms=INT64_MAX, error_code="E",
         )]})
         assert result.success
-        assert ctl("job", "get", client.shard, id, "--attempts").splitlines()[-1].endswith("never")
+        assert "never" in ctl("job", "get", client.shard, id, "--attempts").splitlines()[-1]
         ctl("job", "explain", client.shard, id)
 
 

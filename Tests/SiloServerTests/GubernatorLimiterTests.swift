@@ -106,7 +106,7 @@ import Testing
         let gubernator = try FakeGubernator { request in
             request.requests[0].uniqueKey == "slow" ? .hold : .answers(FakeGubernator.under(request))
         }
-        let limiter = try limiter(gubernator.address) { $0.batchMax = 1; $0.requestTimeoutMilliseconds = 60_000 }
+        let limiter = try limiter(gubernator.address) { $0.batchMax = 1; $0.requestTimeoutMilliseconds = 600_000 }
         let slow = Box<RateAnswer>()
         limiter.check(.of("slow")) { slow.add($0) }
         try await gubernator.untilHeld(1)
@@ -183,7 +183,7 @@ import Testing
         let gubernator = try FakeGubernator { _ in .hold }
         let limiter = try limiter(gubernator.address, clock: ManualClock()) {
             $0.batchMax = 2
-            $0.requestTimeoutMilliseconds = 60_000
+            $0.requestTimeoutMilliseconds = 600_000
         }
         let answers = Box<RateAnswer>()
         // Two are sent, one waits in a window that does not end.

@@ -8,7 +8,10 @@ import Testing
 @Suite(.timeLimit(.minutes(10))) struct ReflectionTests {
     /// Anybody may open one, and there are few.
     @Test func anIdleStreamIsEnded() async throws {
-        let server = Server(ServerOptions(address: "127.0.0.1:0"))
+        var options = ServerOptions(address: "127.0.0.1:0")
+        // The peer here answers no pings.
+        options.keepaliveInterval = .seconds(3600)
+        let server = Server(options)
         Reflection(idleMax: .milliseconds(300)).register(on: server)
         let port = try server.start()
         let begun = ContinuousClock.now

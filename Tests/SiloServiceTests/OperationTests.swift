@@ -7,7 +7,7 @@ import Testing
 @testable import SiloService
 
 /// Operations as a transport calls them, with none there.
-@Suite(.timeLimit(.minutes(1))) struct OperationTests {
+@Suite(.timeLimit(.minutes(10))) struct OperationTests {
     @Test func aJobGoesThroughItsLife() async throws {
         let service = try await Service()
         let (jobs, workers) = (service.operations.jobs, service.operations.workers)

@@ -1,7 +1,7 @@
 /// Asks again and again, for what gives no signal: a process or a library of somebody else. The only place where a test sleeps.
 /// - Throws: `NeverHappened` after `limit`.
 public func eventually(
-    _ what: @autoclosure () -> String, within limit: Duration = .seconds(60), isolation: isolated (any Actor)? = #isolation,
+    _ what: @autoclosure () -> String, within limit: Duration = .seconds(300), isolation: isolated (any Actor)? = #isolation,
     _ condition: () async throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + limit

@@ -67,6 +67,10 @@ public struct DataLocation: Sendable {
             store = try .bucket(url, Self.credentials())
             lock = nil
         case .folder(let path):
+            var status = stat()
+            guard stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFDIR else {
+                throw StartError("--data \(path) is a file, where a folder is wanted")
+            }
             do {
                 try FileManager.default.createDirectory(
                     atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]

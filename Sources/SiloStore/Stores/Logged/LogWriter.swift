@@ -43,7 +43,7 @@ package final class LogWriter: @unchecked Sendable {
     private var freeMax = LogWriter.freeMin
     /// Was found when the next segment was prepared.
     private var hasNoSpace = false
-    private static let freeMin = 2
+    private static let freeMin = 1
 
     /// - Parameters:
     ///   - names: of all files in the folder.
@@ -210,8 +210,18 @@ package final class LogWriter: @unchecked Sendable {
         // As many as were filled between two checkpoints are filled again.
         freeMax = max(Self.freeMin, freed.count)
         for segment in freed { try adoptFree(segment.slot.name, segment.slot.file, bytes: segment.slot.bytes) }
-        while free.count > freeMax { try discard(free.removeLast()) }
+        try discardSurplus()
         tellFullBytes()
+    }
+
+    /// A while has passed: what a peak needed is given back, half of it at a time.
+    func trim() throws(LogDiskError) {
+        freeMax = max(Self.freeMin, freeMax / 2)
+        try discardSurplus()
+    }
+
+    private func discardSurplus() throws(LogDiskError) {
+        while free.count > freeMax { try discard(free.removeLast()) }
     }
 
     private func discard(_ slot: Slot) throws(LogDiskError) {

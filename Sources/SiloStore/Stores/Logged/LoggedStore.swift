@@ -201,7 +201,13 @@ public final class LoggedStore: KeyValueStore {
     package func moveRegularly() async {
         while (try? await place.environment.clock.sleep(milliseconds: Self.moveMilliseconds)) != nil {
             if state.withLock({ $0.overlayBytes > 0 }) { bell.ring() }
+            place.worker.run { self.trim() }
         }
+    }
+
+    private func trim() {
+        guard state.withLock({ $0.refusal == nil }) else { return }
+        do throws(LogDiskError) { try writer.trim() } catch { fail(StoreError(error)) }
     }
 
     private static let moveMilliseconds: Int64 = 60_000

@@ -1,5 +1,5 @@
-/// The words of a command: its name, then names and `key=value` options in any order. Each is taken once; `finish` refuses what is
-/// left.
+/// The words of a command: its name, then names and `key=value` options in any order. Each is taken once; `finish` refuses what
+/// is left.
 struct ScenarioArguments {
     let line: Int
     let command: String
@@ -50,9 +50,9 @@ struct ScenarioArguments {
         guard let dots = word.firstRange(of: "..") else { return [word] }
         let first = NumberedName(String(word[..<dots.lowerBound]))
         let last = NumberedName(String(word[dots.upperBound...]))
-        guard let from = first.number, let to = last.number, first.prefix == last.prefix, from <= to, to - from < Self.rangeMax else {
-            throw error("\(word) is no range of names")
-        }
+        guard let from = first.number, let to = last.number, first.prefix == last.prefix, from <= to,
+            to - from < Self.rangeMax
+        else { throw error("\(word) is no range of names") }
         return (from...to).map { "\(first.prefix)\($0)" }
     }
 

@@ -110,7 +110,9 @@ extension ScenarioCommands {
                 case "restart": try await shard.run(Restart(tenant: tenant, id: id))
                 case "expedite": try await shard.run(Expedite(tenant: tenant, id: id))
                 case "delete": try await shard.run(Delete(tenant: tenant, id: id))
-                case "lease-job": answers.append(world.note(try await shard.run(LeaseJob(tenant: tenant, id: id, worker: worker))))
+                case "lease-job":
+                    let task = try await shard.run(LeaseJob(tenant: tenant, id: id, worker: worker))
+                    answers.append(world.note(task))
                 case "explain": answers += try await world.explanation(tenant, id)
                 default: answers += try await world.attempts(id)
                 }

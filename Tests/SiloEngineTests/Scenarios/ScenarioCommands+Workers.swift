@@ -23,8 +23,8 @@ extension ScenarioCommands {
         }
     }
 
-    /// Asks, and reports success, until nothing is ready. A line for each round; one for rounds of a single task each, of jobs that
-    /// follow on one another.
+    /// Asks, and reports success, until nothing is ready. A line for each round; one for rounds of a single task each, of jobs
+    /// that follow on one another.
     static func run(_ arguments: inout ScenarioArguments) throws(ScenarioError) -> ScenarioStep {
         let ask = try ask(&arguments)
         return { world in

@@ -16,7 +16,9 @@ enum ScenarioCommands {
         return step
     }
 
-    private static func step(_ arguments: inout ScenarioArguments, _ block: Scenario.Block) throws(ScenarioError) -> ScenarioStep {
+    private static func step(
+        _ arguments: inout ScenarioArguments, _ block: Scenario.Block
+    ) throws(ScenarioError) -> ScenarioStep {
         switch arguments.command {
         case "enqueue": try enqueue(&arguments)
         case "enqueue-all", "enqueue-each": try enqueueSeveral(arguments, block)

@@ -20,7 +20,8 @@ struct ScenarioRun {
         end = scenario.end
     }
 
-    /// What the commands print, up to one that fails. What an audit finds, or a command that makes no sense, is an issue of the test.
+    /// What the commands print, up to one that fails. What an audit finds, or a command that makes no sense, is an issue of the
+    /// test.
     func outputs(_ file: String) async -> [[String]] {
         var outputs: [[String]] = []
         var line = 1

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// Behaviours of the engine as texts, in `Tests/EngineScenarios`: see `Scenario`. `SILO_REWRITE=1` writes what is printed into them.
+/// Behaviours of the engine as texts, in `Tests/EngineScenarios`: see `Scenario`. `SILO_REWRITE=1` writes what is printed into
+/// them.
 @Suite(.timeLimit(.minutes(10))) struct ScenarioTests {
     private static let folder = URL(filePath: #filePath).appending(path: "../../../EngineScenarios").standardized
     private static let files: [String] = {

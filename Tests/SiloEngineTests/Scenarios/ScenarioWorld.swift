@@ -94,7 +94,8 @@ final class ScenarioWorld {
         let limit = StoredView.name(refresh.limit.text, of: refresh.tenant.name)
         let name = named(refresh.id) { "\(limit)#\($0)" }
         refreshes[name] = refresh
-        let last = refresh.lastRefreshedAt.milliseconds == 0 ? "never refreshed" : "refreshed \(sinceStart(refresh.lastRefreshedAt))"
+        let date = refresh.lastRefreshedAt
+        let last = date.milliseconds == 0 ? "never refreshed" : "refreshed \(sinceStart(date))"
         return "refresh \(name): of \(refresh.currentMax), \(last), for group \(refresh.group)\(RowWords.text(refresh.metadata))"
     }
 

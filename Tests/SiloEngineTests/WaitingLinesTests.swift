@@ -239,11 +239,13 @@ extension Line {
         try await bench.settle(100)
         #expect(ShardAudit(bench.memory.rows).stuckLines == [])
         var count = 0
-        while case let more = try await bench.lease(5), !more.isEmpty {
+        try await untilNothingIsLeft {
+            let more = try await bench.lease(5)
             try await bench.succeed(more)
             try await bench.settle(70)
             #expect(ShardAudit(bench.memory.rows).stuckLines == [])
             count += more.count
+            return !more.isEmpty
         }
         #expect(count > 0)
         #expect(try await bench.waitingCount() == 0)

@@ -1,6 +1,6 @@
 /// A text file of commands, each followed by what it should print:
 ///
-///     # L17: comments name the invariants.
+///     # L17: a comment says what is shown, and names the invariants.
 ///     open
 ///
 ///     enqueue a limits=x:1
@@ -49,7 +49,13 @@ struct Scenario {
                 blocks.append(Self.block(lines, &index))
             }
         }
-        guard !openings.isEmpty else { throw ScenarioError(line: 1, "a scenario begins with `open`") }
+        guard lines[0].hasPrefix("# ") else {
+            throw ScenarioError(line: 1, "a scenario begins with a comment that says what it shows")
+        }
+        guard !openings.isEmpty else {
+            throw ScenarioError(line: blocks.first?.line ?? end, "`open` comes before the first command")
+        }
+        guard !blocks.isEmpty else { throw ScenarioError(line: end, "there are no commands") }
     }
 
     private static func block(_ lines: [Substring], _ index: inout Int) -> Block {

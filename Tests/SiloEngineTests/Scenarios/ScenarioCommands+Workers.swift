@@ -29,12 +29,15 @@ extension ScenarioCommands {
         let ask = try ask(&arguments)
         return { world in
             var rounds: [[String]] = []
-            while case let leased = try await ask(world), !leased.isEmpty {
+            try await untilNothingIsLeft {
+                let leased = try await ask(world)
+                guard !leased.isEmpty else { return false }
                 rounds.append(world.note(leased))
                 try world.look()
                 try await world.bench.succeed(leased.tasks)
                 try await world.bench.settle(4)
                 try world.look()
+                return true
             }
             let lines = rounds.runs(by: follows).flatMap { run in
                 run.count > 3 ? ["\(run[0][0]) to \(run[run.count - 1][0]), one after another"] : run.flatMap { $0 }

@@ -32,7 +32,7 @@ struct ScenarioRun {
                 outputs.append(try await world.output(of: step))
             }
             line = end
-            try await world.bench.finish(ScenarioTests.location(file, line))
+            try await world.finish(ScenarioTests.location(file, line))
         } catch {
             Issue.record("\(file):\(line), after `\(opening)`: \(error)", sourceLocation: ScenarioTests.location(file, line))
         }

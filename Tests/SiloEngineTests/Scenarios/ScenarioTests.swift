@@ -5,15 +5,16 @@ import Testing
 /// them.
 @Suite(.timeLimit(.minutes(10))) struct ScenarioTests {
     private static let folder = URL(filePath: #filePath).appending(path: "../../../EngineScenarios").standardized
-    private static let files: [String] = {
-        let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path(percentEncoded: false))
-        return (names ?? []).filter { $0.hasSuffix(".txt") }.sorted()
-    }()
+    /// Everything in it, whatever its name: what is no scenario fails as one.
+    private static let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path(percentEncoded: false))) ?? []
     private static let isRewriting = ProcessInfo.processInfo.environment["SILO_REWRITE"] == "1"
 
-    @Test("the folder of scenarios is found") func isFound() { #expect(!Self.files.isEmpty) }
+    @Test("the folder of scenarios is found, and holds nothing else") func isFound() {
+        #expect(!Self.files.isEmpty)
+        #expect(Self.files.filter { !$0.hasSuffix(".txt") } == [])
+    }
 
-    @Test("scenario", arguments: files)
+    @Test("scenario", arguments: files.sorted())
     func scenario(file: String) async throws {
         let url = Self.folder.appending(path: file)
         let scenario: Scenario

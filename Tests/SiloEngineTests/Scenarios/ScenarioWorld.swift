@@ -1,6 +1,7 @@
 import SiloCore
 import SiloStore
 import SiloTesting
+import Testing
 
 @testable import SiloEngine
 
@@ -38,6 +39,7 @@ final class ScenarioWorld {
         do {
             answers = try await step(self)
         } catch let error as SiloError {
+            if case .unavailable(let why, _) = error { throw stopped(why) }
             answers = ["refused: \(Self.text(error))"]
             isRefused = true
         }
@@ -51,8 +53,18 @@ final class ScenarioWorld {
         return output.isEmpty ? ["ok"] : output
     }
 
+    /// Checks what holds when all is done, and ends.
+    func finish(_ location: SourceLocation) async throws {
+        do { try await bench.finish(location) } catch let error as StoreError { throw stopped(error.message) }
+    }
+
     /// Audits what was written since the last look. Commands that write in several steps look after each.
     func look() throws {
+        // A shard that finds no rest would go on for ever.
+        bench.store.set { faults in
+            faults.callsLeft = Self.callsMax
+            faults.error = .unavailable("the shard found no rest in \(Self.callsMax) calls of its store")
+        }
         let now = bench.memory.rows
         let before = Dictionary(rows.map { ($0.key, $0.value) }) { first, _ in first }
         let keys = Set(now.map(\.key))
@@ -63,6 +75,15 @@ final class ScenarioWorld {
         let violations = audit.apply(written + deleted)
         if !violations.isEmpty { throw ScenarioMistake(violations.joined(separator: "\n")) }
     }
+
+    /// The shard has stopped: its rows show with what it was busy.
+    private func stopped(_ why: String) -> ScenarioMistake {
+        let view = try? StoredView(bench.memory.rows, since: start)
+        return ScenarioMistake(([why, "---- its rows"] + (view?.all ?? [])).joined(separator: "\n"))
+    }
+
+    /// Reads, writes and flushes between two looks: no scenario comes near.
+    private static let callsMax = 1000
 
     /// The audit counts hits by itself, and does not know of buckets that a job sets back.
     func forgetBuckets() { audit.clockWasSet() }

@@ -13,6 +13,7 @@ struct StoredView {
     private struct Label: Hashable, Comparable {
         let kind: Kind
         let name: NumberedName
+        static func job(_ name: String) -> Label { Label(kind: .job, name: NumberedName(name)) }
         static func < (left: Label, right: Label) -> Bool { (left.kind.rawValue, left.name) < (right.kind.rawValue, right.name) }
     }
     private struct JobRows {
@@ -22,7 +23,13 @@ struct StoredView {
         var pending: [(family: Family, order: UInt64, task: StorageV1.Task)] = []
     }
 
-    private var texts: [Label: String] = [:]
+    /// What is said of something, and the rows that it is said of.
+    private struct Entry: Equatable {
+        var text = ""
+        var rows: [Row] = []
+    }
+
+    private var entries: [Label: Entry] = [:]
     private let words: RowWords
     private var jobs: [String: JobRows] = [:]
     /// How often the holders of tenants have been dropped.
@@ -32,16 +39,16 @@ struct StoredView {
     init(_ rows: [Row] = [], since start: Timestamp) throws {
         words = RowWords(start: start)
         for row in rows where Slice(of: row.key) != nil { try take(row) }
-        for (name, rows) in jobs { texts[Label(kind: .job, name: NumberedName(name))] = text(rows, of: name) }
+        for (name, rows) in jobs { entries[.job(name), default: Entry()].text = text(rows, of: name) }
     }
 
     /// All of it.
-    var all: [String] { Self.lines(texts.map { ($0, $1) }) }
+    var all: [String] { Self.lines(entries.map { ($0, $1.text) }) }
 
-    /// What differs from an earlier view.
+    /// What was written since an earlier view, even where the same is said of it.
     func changes(from before: StoredView) -> [String] {
-        let changed = texts.filter { before.texts[$0] != $1 }.map { ($0, $1) }
-        return Self.lines(changed + before.texts.keys.filter { texts[$0] == nil }.map { ($0, "gone") })
+        let changed = entries.filter { before.entries[$0] != $1 }.map { ($0, $1.text) }
+        return Self.lines(changed + before.entries.keys.filter { entries[$0] == nil }.map { ($0, "gone") })
     }
 
     /// One line for neighbouring jobs of which the same is to be said.
@@ -60,49 +67,54 @@ struct StoredView {
     // MARK: Rows
 
     private mutating func take(_ row: Row) throws {
-        if let index = ShardKeys.parse(row.key) { return try take(index, row.value) }
+        if let index = ShardKeys.parse(row.key) { return try take(index, row) }
         var key = KeyDecoder(row.key, after: 3)
         guard let family = Family(rawValue: row.key[2]), key.uint64() != nil, let tenant = key.text() else { return }
         func name(_ text: String?) -> String { Self.name(text ?? "?", of: tenant) }
         switch family {
-        case .job: jobs[name(key.text()), default: JobRows()].job = try StorageV1.Job(serializedBytes: row.value)
-        case .status: jobs[name(key.text()), default: JobRows()].status = try StorageV1.Status(serializedBytes: row.value)
-        case .lease: jobs[name(key.text()), default: JobRows()].lease = try StorageV1.Lease(serializedBytes: row.value)
+        case .job: try take(row, of: name(key.text())) { $0.job = try StorageV1.Job(serializedBytes: row.value) }
+        case .status: try take(row, of: name(key.text())) { $0.status = try StorageV1.Status(serializedBytes: row.value) }
+        case .lease: try take(row, of: name(key.text())) { $0.lease = try StorageV1.Lease(serializedBytes: row.value) }
         case .ready, .date, .delay, .waiting:
             if family == .waiting { _ = key.line() } else { _ = key.text() }
             guard let order = key.uint64(), key.uint64() != nil else { return }
             let task = try StorageV1.Task(serializedBytes: row.value)
-            jobs[name(key.text()), default: JobRows()].pending.append((family, order, task))
+            take(row, of: name(key.text())) { $0.pending.append((family, order, task)) }
         case .slots:
             let slots = try StorageV1.Slots(serializedBytes: row.value)
-            set(.limit, name(key.text()), words.text(slots, drops: drops[tenant] ?? 0))
+            set(.limit, name(key.text()), words.text(slots, drops: drops[tenant] ?? 0), row)
         case .bucket:
             _ = key.text()
-            set(.rate, name(key.text()), words.text(try StorageV1.Bucket(serializedBytes: row.value)))
+            set(.rate, name(key.text()), words.text(try StorageV1.Bucket(serializedBytes: row.value)), row)
         default: break
         }
     }
 
-    private mutating func take(_ index: ShardKeys.Index, _ value: Bytes) throws {
+    private mutating func take(_ row: Row, of job: String, _ change: (inout JobRows) throws -> Void) rethrows {
+        try change(&jobs[job, default: JobRows()])
+        entries[.job(job), default: Entry()].rows.append(row)
+    }
+
+    private mutating func take(_ index: ShardKeys.Index, _ row: Row) throws {
         switch index {
         case .queue: break
         case .line(let tenant, _):
-            let line = try StorageV1.Line(serializedBytes: value)
-            set(.line, Self.name(ScenarioLimits.name(line.limits), of: tenant.name), "\(line.waiting) waiting")
+            let line = try StorageV1.Line(serializedBytes: row.value)
+            set(.line, Self.name(ScenarioLimits.name(line.limits), of: tenant.name), "\(line.waiting) waiting", row)
         case .refresh(let tenant, let limit):
-            set(.refresh, Self.name(limit.text, of: tenant.name), words.text(try StorageV1.Refresh(serializedBytes: value)))
+            set(.refresh, Self.name(limit.text, of: tenant.name), words.text(try StorageV1.Refresh(serializedBytes: row.value)), row)
         case .tenantState(let tenant):
             // It lies before what the tenant's jobs hold.
-            let count = try StorageV1.TenantState(serializedBytes: value).drops
+            let count = try StorageV1.TenantState(serializedBytes: row.value).drops
             drops[tenant.name] = count
-            if count > 0 { set(.drops, tenant.name, "\(count)") }
+            if count > 0 { set(.drops, tenant.name, "\(count)", row) }
         case .pause(let target):
-            set(.pause, words.text(target), "since \(words.time(try StorageV1.Pause(serializedBytes: value).sinceMs))")
+            set(.pause, words.text(target), "since \(words.time(try StorageV1.Pause(serializedBytes: row.value).sinceMs))", row)
         }
     }
 
-    private mutating func set(_ kind: Kind, _ name: String, _ text: String) {
-        texts[Label(kind: kind, name: NumberedName(name))] = text
+    private mutating func set(_ kind: Kind, _ name: String, _ text: String, _ row: Row) {
+        entries[Label(kind: kind, name: NumberedName(name))] = Entry(text: text, rows: [row])
     }
 
     private func text(_ rows: JobRows, of name: String) -> String {

@@ -102,7 +102,8 @@ struct StoredView {
             let line = try StorageV1.Line(serializedBytes: row.value)
             set(.line, Self.name(ScenarioLimits.name(line.limits), of: tenant.name), "\(line.waiting) waiting", row)
         case .refresh(let tenant, let limit):
-            set(.refresh, Self.name(limit.text, of: tenant.name), words.text(try StorageV1.Refresh(serializedBytes: row.value)), row)
+            let refresh = try StorageV1.Refresh(serializedBytes: row.value)
+            set(.refresh, Self.name(limit.text, of: tenant.name), words.text(refresh), row)
         case .tenantState(let tenant):
             // It lies before what the tenant's jobs hold.
             let count = try StorageV1.TenantState(serializedBytes: row.value).drops

@@ -83,16 +83,18 @@ import Testing
         try await ended.until(1)
     }
 
-    @Test("what a piece gives is run too, though the thread was ended meanwhile")
+    @Test("what a piece gives is run too, though the thread was told to end before")
     func fromItself() async throws {
         let thread = try LogThread()
         let ended = Tally()
         noteEnd(of: thread, in: ended)
+        try await holdUp(thread)
         thread.run { [done] in
-            thread.end()
             thread.run { done.add(2) }
             done.add(1)
         }
+        thread.end()
+        hold.signal()
         try await ended.until(1)
         #expect(done.all == [1, 2])
     }

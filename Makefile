@@ -25,7 +25,7 @@ test-swift: setup-test ## the tests in Swift: units, the model, the storage engi
 
 .PHONY: test-threads
 # The suites that have threads of their own, or share values between them.
-THREADS := GRPCTests|SiloClientTests|SiloServerTests|SlateDBTests|ConcurrencyTests|SiloEngineTests
+THREADS := GRPCTests|SiloClientTests|SiloServerTests|SiloServiceTests|SiloStoreTests|SlateDBTests|ConcurrencyTests|SiloEngineTests
 test-threads: setup-test ## the suites that have threads, under the thread sanitizer (a build of its own)
 	swift build --build-tests --sanitize=thread --scratch-path .build/threads
 	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/threads-suppressions.txt halt_on_error=0 exitcode=66" \

@@ -96,7 +96,7 @@ let package = Package(
         program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
         program("silo-test-worker", ["SiloClient", "CommandLineTool"], path: "Tests/Integration/worker"),
         tests("StoreContractTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB"]),
-        tests("SiloStoreTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB"]),
+        tests("SiloStoreTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB", "TestSupport"]),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "SlateDB", "Protobuf", "TestSupport"]),
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",

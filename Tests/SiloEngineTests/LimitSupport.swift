@@ -181,12 +181,14 @@ extension Bench {
     @discardableResult
     func runAll(_ count: Int = 1, group: String = "g") async throws -> [String] {
         var ids: [String] = []
-        while true {
+        try await untilNothingIsLeft {
             let tasks = try await lease(count, group: group)
-            if tasks.isEmpty { return ids }
+            if tasks.isEmpty { return false }
             ids += tasks.map(\.job.id)
             try await succeed(tasks)
             try await settle(4)
+            return true
         }
+        return ids
     }
 }

@@ -147,10 +147,12 @@ enum Reported: CaseIterable, Sendable {
         let bench = try await Bench.open()
         try await bench.enqueue("a", retries: retries)
         var count: UInt32 = 0
-        while let task = try await bench.lease().first {
+        try await untilNothingIsLeft {
+            guard let task = try await bench.lease().first else { return false }
             count += 1
             try await bench.fail(task)
             try await bench.pass(1 << 40)
+            return true
         }
         #expect(count == retries + 1)
         #expect(try await bench.state("a") == .failed)

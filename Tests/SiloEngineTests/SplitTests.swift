@@ -100,9 +100,8 @@ import Testing
             _ = try await shard.run(Enqueue(tenant: tenant, id: JobID("dated"), startAtMs: start, taskGroup: "later"))
         }
         var running: [LeasedTask] = []
-        while true {
+        try await untilNothingIsLeft {
             let tasks = try await shard.lease(Lease(worker: "w", group: "g", taskCountMax: 50)).tasks
-            guard !tasks.isEmpty else { return running }
             for task in tasks {
                 switch task.job.id {
                 case "done":
@@ -112,7 +111,9 @@ import Testing
                 default: running.append(task)
                 }
             }
+            return !tasks.isEmpty
         }
+        return running
     }
 
     /// Reports what runs and works until nothing is left. Returns how many jobs were worked on.
@@ -122,13 +123,13 @@ import Testing
             try await shard.run(ReportOutcome(tenant: task.tenant, task: task.id, outcome: .success(result: [])))
         }
         for group in ["g", "later"] {
-            while true {
+            try await untilNothingIsLeft {
                 let tasks = try await shard.lease(Lease(worker: "w", group: group, taskCountMax: 50)).tasks
-                guard !tasks.isEmpty else { break }
                 count += tasks.count
                 for task in tasks {
                     try await shard.run(ReportOutcome(tenant: task.tenant, task: task.id, outcome: .success(result: [])))
                 }
+                return !tasks.isEmpty
             }
         }
         return count

@@ -199,6 +199,19 @@ func policy(
     return policy
 }
 
+/// Does `round` again and again until it finds nothing to do.
+/// - Throws: `NoEnd` when it finds something in as many rounds as no test needs.
+func untilNothingIsLeft(
+    isolation: isolated (any Actor)? = #isolation, _ round: () async throws -> Bool
+) async throws {
+    for _ in 0..<1000 where try await !round() { return }
+    throw NoEnd()
+}
+
+struct NoEnd: Error, CustomStringConvertible {
+    var description: String { "there is always more to do, even after 1000 rounds" }
+}
+
 /// Runs `body` and says with which `SiloError` it was refused; nil when it was not.
 func refusal(_ body: () async throws -> Void) async throws -> SiloError? {
     do {

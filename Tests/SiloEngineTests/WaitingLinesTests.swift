@@ -222,23 +222,6 @@ extension Line {
         try await bench.finish()
     }
 
-    @Test("L15: the last row of a page does not stand for the rank of the next, which is not known yet")
-    func pageEnd() async throws {
-        let bench = try await Bench.open { settings in
-            settings.windowMax = 1
-            settings.pageRows = 1
-        }
-        try await bench.enqueue("holder", limits: limits(1))
-        let holder = try await bench.leaseOne()
-        for (id, priority) in [("a1", 1), ("a2", 2), ("a3", 3), ("a4", 30)] {
-            try await bench.enqueue(id, priority: UInt32(priority), limits: limits(1))
-        }
-        try await bench.enqueue("b", priority: 20, limits: limits(2))
-        try await bench.succeed(holder)
-        #expect(try await bench.runAll() == ["a1", "a2", "a3", "b", "a4"])
-        try await bench.finish()
-    }
-
     @Test("L17: one look a turn forgets nobody: lines that move and lines that are let in", arguments: [1, 2, 3] as [UInt64])
     func oneLook(seed: UInt64) async throws {
         let random = SeededRandom(seed: seed)
@@ -256,46 +239,16 @@ extension Line {
         try await bench.settle(100)
         #expect(ShardAudit(bench.memory.rows).stuckLines == [])
         var count = 0
-        while case let more = try await bench.lease(5), !more.isEmpty {
+        try await untilNothingIsLeft {
+            let more = try await bench.lease(5)
             try await bench.succeed(more)
             try await bench.settle(70)
             #expect(ShardAudit(bench.memory.rows).stuckLines == [])
             count += more.count
+            return !more.isEmpty
         }
         #expect(count > 0)
         #expect(try await bench.waitingCount() == 0)
-        try await bench.finish()
-    }
-
-    @Test("a line that ends and begins again in one batch is one line")
-    func endsAndBegins() async throws {
-        let bench = try await Bench.open()
-        for id in ["a", "b"] { try await bench.enqueue(id, limits: limits(1)) }
-        let rows = bench.memory.rows
-        try await bench.together {
-            bench.shard.submit(Cancel(tenant: Bench.tenant, id: JobID("b"))) { _ in }
-            bench.shard.submit(newJob("c", limits: limits(1))) { _ in }
-            bench.shard.submit(Cancel(tenant: Bench.tenant, id: JobID("c"))) { _ in }
-            bench.shard.submit(newJob("d", limits: limits(1))) { _ in }
-        }
-        try await bench.poke()
-        #expect(bench.memory.rows != rows)
-        #expect(try await bench.waitingCount() == 1)
-        #expect(try await bench.runAll() == ["a", "d"])
-        try await bench.finish()
-    }
-
-    @Test("a line that begins and ends in one batch leaves no row")
-    func beginsAndEnds() async throws {
-        let bench = try await Bench.open()
-        try await bench.enqueue("a", limits: limits(1))
-        try await bench.together {
-            bench.shard.submit(newJob("b", limits: limits(1))) { _ in }
-            bench.shard.submit(Cancel(tenant: Bench.tenant, id: JobID("b"))) { _ in }
-        }
-        try await bench.poke()
-        #expect(try await bench.state("b") == .cancelled)
-        #expect(bench.memory.lines.isEmpty)
         try await bench.finish()
     }
 
@@ -338,28 +291,6 @@ extension Line {
         #expect(try await bench.waitingCount() == 0)
         #expect(ShardAudit(bench.memory.rows).setAside == 2)
         try await bench.shard.close()
-    }
-
-    @Test("a job of several limits finds its place wherever its line moves, and only in memory")
-    func moves() async throws {
-        let bench = try await Bench.open()
-        for key in ["A", "B", "C"] { try await bench.enqueue("has \(key)", limits: [slots(key, 1)]) }
-        let tasks = try await bench.lease(5)
-        try await bench.enqueue("all", limits: ["A", "B", "C"].map { slots($0, 1) })
-        func lines() async throws -> [Row] {
-            bench.memory.lines
-        }
-        let before = try await lines()
-        try await bench.succeed(tasks[0])
-        try await bench.succeed(tasks[1])
-        #expect(try await lines() == before)
-        // It holds neither meanwhile.
-        try await bench.enqueue("A again", limits: [slots("A", 1)])
-        #expect(try await bench.place("A again") == .ready)
-        try await bench.succeed(tasks[2])
-        #expect(try await bench.place("all") == .waiting)
-        #expect(try await bench.runAll() == ["A again", "all"])
-        try await bench.finish()
     }
 }
 

@@ -21,7 +21,11 @@ import Testing
         for index in 0..<100 { try await bench.enqueue("job \(index + 100)", priority: UInt32(index * 37 % 10)) }
         #expect(bench.shard.counts.windowedTasks <= 6)
         var got: [LeasedTask] = []
-        while case let tasks = try await bench.lease(step), !tasks.isEmpty { got += tasks }
+        try await untilNothingIsLeft {
+            let tasks = try await bench.lease(step)
+            got += tasks
+            return !tasks.isEmpty
+        }
         #expect(got.count == 100)
         let ranked = got.map { "\($0.job.priority) \($0.job.id)" }
         #expect(ranked == ranked.sorted())

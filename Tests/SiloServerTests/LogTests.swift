@@ -13,8 +13,8 @@ import Testing
     @Test(arguments: [Logger.Format.text, .json])
     func foreignTextStaysInItsPlace(_ format: Logger.Format) throws {
         let lines = Box<String>()
-        let logger = Logger("grpc", format: format, write: { lines.add($0) })
-        logger.part(Self.forged).warn(Self.forged, ["text": .text(Self.forged), "é": "größe🙂"])
+        let logger = Logger(Self.forged, format: format, write: { lines.add($0) })
+        logger.warn(Self.forged, ["text": .text(Self.forged), "é": "größe🙂"])
         let line = try #require(lines.all.first)
         #expect(lines.all.count == 1)
         #expect(!line.unicodeScalars.contains { $0.isEscapedInLog })

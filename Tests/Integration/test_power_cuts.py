@@ -9,6 +9,7 @@ import collections
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -26,7 +27,8 @@ from support.waiting import until
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "PowerCut"))
 
 import disk as disks  # noqa: E402
-from disk import FILE_SYNCS, FILE_SYSTEM_SYNCS, FOLDER_SYNCS, MARKS, Disk, Weather  # noqa: E402
+from disk import FILE_SYNCS, FILE_SYSTEM_SYNCS, FOLDER_SYNCS, MARKS, MARKS_ALL, MARKS_CONTENT, MARKS_NONE  # noqa: E402
+from disk import Disk, Weather  # noqa: E402
 
 CUTS = int(os.environ.get("SILO_CUTS", 15))
 #: On one disk; then the load is driven to its end and judged, and the next begins on another.
@@ -106,8 +108,8 @@ class CutLoad(Load):
 class Trial:
     """A server under load on a disk whose power is cut."""
 
-    def __init__(self, disk, folder, chance, marks=True, without=()):
-        self.disk, self.chance, self.marks, self.without = disk, chance, marks, without
+    def __init__(self, disk, folder, chance, without=()):
+        self.disk, self.chance, self.without = disk, chance, without
         self.server = Server(
             folder / "server", "--tenancy", "--shards", 1, "--log-memory-mib", 1, data=disk.folder / "data",
             listen=fixed_address(chance),
@@ -166,7 +168,7 @@ class Trial:
 
     def start(self, at):
         """Starts the server, waits until its shard is open, and looks at what it has. False: the power was cut before."""
-        self.server.extra = self.disk.environment(at, self.chance.choice([0, 100, 1000]), self.marks)
+        self.server.extra = self.disk.environment(at, self.chance.choice([0, 100, 1000]))
         self.server.spawn()
         server = self.server
         until(lambda: self._opened() or self._refused() or not server.is_running, 90, "the shard to open", server.tail)
@@ -209,24 +211,24 @@ class Broken(Exception):
     """A server that does not come up on what the cut has left."""
 
 
-def cut_again_and_again(folder, library, seed, cuts, **options):
+def cut_again_and_again(folder, library, seed, cuts, cuts_per_disk=CUTS_PER_DISK, marks=MARKS_ALL, without=()):
     """Gives what does not hold, and tells what was done."""
-    done = 0
-    while done < cuts:
-        disk_seed, count = f"{seed}-{done}", min(CUTS_PER_DISK, cuts - done)
-        place = folder / f"disk-{done}"
-        trial = Trial(Disk(place / "disk", library), place, random.Random(disk_seed), **options)
+    for first in range(0, cuts, cuts_per_disk):
+        place = folder / f"disk-{first}"
+        trial = Trial(Disk(place / "disk", library, marks), place, random.Random(f"{seed}-{first}"), without)
         begun = time.monotonic()
-        problems = trial.run(count)
-        done += count
-        print(f"{done} cuts, seed {disk_seed}, {time.monotonic() - begun:.0f} s: {trial.story()}", flush=True)
+        problems = trial.run(min(cuts_per_disk, cuts - first))
+        print(f"from cut {first}, {time.monotonic() - begun:.0f} s: {trial.story()}", flush=True)
         if problems:
             return problems
+        shutil.rmtree(place)
     return []
 
 
-def test_nothing_acknowledged_is_lost_and_the_shard_always_opens(tmp_path, library, seed):
-    problems = cut_again_and_again(tmp_path, library, seed, CUTS)
+@pytest.mark.parametrize("marks", [MARKS_ALL, MARKS_CONTENT])
+def test_nothing_acknowledged_is_lost_and_the_shard_always_opens(tmp_path, library, seed, marks):
+    cuts = CUTS if marks == MARKS_ALL else max(1, CUTS // 3)
+    problems = cut_again_and_again(tmp_path, library, seed, cuts, marks=marks)
     assert problems == [], f"seed {seed}\n" + "\n".join(problems[:20])
 
 
@@ -260,13 +262,13 @@ class TestAName:
 class TestPlantedFaults:
     """Syncs that never reach the disk are found: so they are needed, and this would find one that is missing."""
 
-    @pytest.mark.parametrize("without", [FILE_SYNCS, FOLDER_SYNCS, MARKS])
-    def test_they_are_found(self, tmp_path, library, seed, without):
-        assert cut_again_and_again(tmp_path, library, seed, 40, without=[without]) != []
-
-    @pytest.mark.parametrize("without", [FILE_SYSTEM_SYNCS])
-    def test_they_are_found_where_there_are_no_marks(self, tmp_path, library, seed, without):
-        assert cut_again_and_again(tmp_path, library, seed, 40, without=[without], marks=False) != []
+    @pytest.mark.parametrize("without, marks", [
+        (FILE_SYNCS, MARKS_ALL), (FOLDER_SYNCS, MARKS_ALL), (MARKS, MARKS_ALL), (MARKS, MARKS_CONTENT),
+        (FILE_SYSTEM_SYNCS, MARKS_CONTENT),
+    ])
+    def test_they_are_found(self, tmp_path, library, seed, without, marks):
+        # Disks that are new: names of folders are made in their first lives.
+        assert cut_again_and_again(tmp_path, library, seed, 60, 4, marks, [without]) != []
 
 
 class TestTheShim:
@@ -274,9 +276,9 @@ class TestTheShim:
 
     @pytest.fixture
     def after(self, tmp_path, library):
-        def after(program, weather="nothing", **options):
+        def after(program, weather="nothing", marks=MARKS_ALL, **options):
             """The files that the program leaves, when nothing survives that was not synced."""
-            disk = Disk(tmp_path / "disk", library)
+            disk = Disk(tmp_path / "disk", library, marks)
             text = "import os, fcntl, struct\n" + textwrap.dedent(program)
             environment = os.environ | disk.environment(**options)
             ended = subprocess.run([sys.executable, "-c", text], cwd=disk.folder, env=environment, timeout=60)
@@ -368,7 +370,17 @@ class TestTheShim:
             os.rename("x/b", "x/a")
         """
         assert after(program) == {"x/a": b"1"}
-        assert after(program, marks=False) == {}
+        assert after(program, marks=MARKS_NONE) == {}
+
+    def test_content_comes_first_where_only_that_is_marked(self, after):
+        program = """
+            os.mkdir("x")
+            os.fsync(os.open(".", os.O_RDONLY))
+            fcntl.ioctl(os.open("x", os.O_RDONLY), 0x40086602, struct.pack("q", 0x8))
+            os.write(os.open("x/a", os.O_CREAT | os.O_RDWR), b"1")
+        """
+        assert after(program, marks=MARKS_CONTENT) == {}
+        assert after(program, "names", MARKS_CONTENT) == {"x/a": b"1"}
 
     def test_an_operation_that_the_cut_falls_into_is_not_durable(self, after):
         program = """

@@ -3,9 +3,12 @@
 The model of the disk is harsher than ext4. A sync makes durable what had returned before it was called: of a file its content and
 length (`fsync`, `fdatasync`), of a folder the names in it (`fsync`), of everything both (`syncfs`). A name says nothing of the
 content, nor the content of the name, and folders are no exception: one whose own name is lost is gone with all that is in it. Of what
-was not synced any part may survive, in any order: sectors of a write, lengths, names; a rename is one step. Folders marked synchronous
-(FS_SYNC_FL, FS_DIRSYNC_FL) hand the mark on to what is made in them, as ext4 does, and a call that changes what is marked returns when
-it is durable. Where nothing survived below a file's length it holds zeros.
+was not synced any part may survive, in any order: sectors of a write, lengths, names; a rename is one step. Where nothing survived
+below a file's length it holds zeros.
+
+Folders hand marks on to what is made in them. A write to a file that is marked FS_SYNC_FL returns when it is durable. As on ext4, names
+of a folder that is marked FS_DIRSYNC_FL are durable when the call returns that changed them (MARKS_ALL). Other file systems with a
+journal know the first mark only, and keep names in order: of what was done to them a cut takes the end (MARKS_CONTENT).
 """
 
 import os
@@ -18,7 +21,9 @@ import time
 SOURCE = pathlib.Path(__file__).with_name("powercut.c")
 SECTOR = 512
 LINE = struct.Struct("<cB6xQQQII")
-SYNCHRONOUS = 0x10008
+SYNC_FLAG, DIRSYNC_FLAG = 0x8, 0x10000
+#: Which marks the file system knows.
+MARKS_ALL, MARKS_CONTENT, MARKS_NONE = "all", "content", "none"
 #: Syncs that a test may take from the program without its knowing.
 FILE_SYNCS, FOLDER_SYNCS, FILE_SYSTEM_SYNCS, MARKS = "file syncs", "folder syncs", "file system syncs", "marks"
 
@@ -45,6 +50,18 @@ class Weather:
             "nothing": (0, 0, 0), "names": (1, chance.choice([0, 1]), 0), "everything": (1, 1, 1),
             "some": (chance.choice(some), chance.choice(some), chance.choice(some)),
         }[self.kind]
+        #: The place in the journal from which on no name survives, where names are kept in order.
+        self.names_end = None
+
+    def order_names(self, places):
+        """Names survive in the order in which they were made. `places`: of all changes of names that may."""
+        if self.kind == "some":
+            self.names_end = self.chance.choice([*places, float("inf")])
+        else:
+            self.names_end = 0 if self.names == 0 else float("inf")
+
+    def keeps_name(self, place):
+        return self.keeps(self.names) if self.names_end is None else place < self.names_end
 
     def keeps(self, likelihood):
         return self.chance.random() < likelihood
@@ -56,8 +73,8 @@ class Weather:
 class Node:
     """A file or a folder: what of it is durable, and what was done to it since, as (place in the journal, change)."""
 
-    def __init__(self, is_synchronous):
-        self.is_synchronous = is_synchronous
+    def __init__(self, marks):
+        self.marks = marks
         self.durable = self.empty()
         self.pending = []
 
@@ -79,7 +96,7 @@ class Node:
 class File(Node):
     """Its changes are (offset, bytes), (offset, number of zeros) and (None, new length)."""
 
-    empty = bytearray
+    empty, synchronous = bytearray, SYNC_FLAG
 
     @staticmethod
     def apply(content, change):
@@ -124,7 +141,7 @@ class File(Node):
 class Folder(Node):
     """Its changes are names with what they stand for from then on, or nothing."""
 
-    empty = dict
+    empty, synchronous = dict, DIRSYNC_FLAG
 
     @staticmethod
     def apply(names, change):
@@ -136,8 +153,8 @@ class Folder(Node):
 
     def remains(self, weather):
         names = self.durable.copy()
-        for _, change in self.pending:
-            if weather.keeps(weather.names):
+        for place, change in self.pending:
+            if weather.keeps_name(place):
                 self.apply(names, change)
         return names
 
@@ -145,24 +162,28 @@ class Folder(Node):
 class Disk:
     """A folder on a disk, through the lives of a program that was started on it again and again."""
 
-    def __init__(self, folder, library):
-        self.folder, self.library = pathlib.Path(folder).resolve(), library
+    def __init__(self, folder, library, marks=MARKS_ALL):
+        self.folder, self.library, self.marks = pathlib.Path(folder).resolve(), library, marks
         self.journal = self.folder.with_name(self.folder.name + ".journal")
-        self.root = Folder(False)
+        self.root = Folder(0)
         self.weather = None
         self.operations = 0
         self._write()
 
-    def environment(self, at=0, sync_microseconds=0, marks=True):
+    def environment(self, at=0, sync_microseconds=0):
         """For the program's next life. `at`: the operation in the middle of which it ends."""
         return {
             "LD_PRELOAD": str(self.library), "POWERCUT_FOLDER": str(self.folder), "POWERCUT_JOURNAL": str(self.journal),
             "POWERCUT_AT": str(at), "POWERCUT_SYNC_US": str(sync_microseconds),
-        } | ({} if marks else {"POWERCUT_NO_MARKS": "1"})
+            "POWERCUT_MARKS": self.marks,
+        }
 
     def cut(self, weather):
         """The power is cut after a life that was followed: the files become what it left of them."""
         self.weather = weather
+        if self.marks == MARKS_CONTENT:
+            folders = [node for node in self._all(self.root, {}).values() if isinstance(node, Folder)]
+            weather.order_names(sorted(place for folder in folders for place, _ in folder.pending))
         self.root = self._remains(self.root, {})
         self._write()
 
@@ -202,16 +223,18 @@ class Disk:
         elif kind == b"O":
             if flag & 1:
                 parent, name = self._place(paths[0])
-                self._change(place, parent, {name: File(parent.is_synchronous)}, had_returned)
+                self._change(place, parent, {name: File(parent.marks)}, had_returned)
             self.numbers[number] = node = self._find(paths[0])
-            node.is_synchronous |= bool(flag & 2)
+            if flag & 2:
+                node.marks |= SYNC_FLAG
         elif kind in b"WTE":
             file = self.numbers[number]
             if kind != b"W":
                 at, data = None, max(at, len(file.now())) if kind == b"E" else at
             self._change(place, file, (at, data), had_returned)
         elif kind == b"A":
-            self.numbers[number].is_synchronous = at & SYNCHRONOUS == SYNCHRONOUS and MARKS not in without
+            if MARKS not in without:
+                self.numbers[number].marks = at
         else:
             self._rename(place, kind, paths, had_returned)
 
@@ -219,7 +242,7 @@ class Disk:
         parent, name = self._place(paths[-1])
         change = {name: None}
         if kind == b"M":
-            change = {name: Folder(parent.is_synchronous)}
+            change = {name: Folder(parent.marks)}
         elif kind in b"NR":
             old, old_name = self._place(paths[0])
             change = {name: self._find(paths[0])}
@@ -232,7 +255,7 @@ class Disk:
     @staticmethod
     def _change(place, node, change, had_returned):
         node.pending.append((place, change))
-        if node.is_synchronous and had_returned:
+        if node.marks & node.synchronous and had_returned:
             node.settle(place + 1)
 
     def _sync(self, kind, number, before, without):
@@ -272,7 +295,7 @@ class Disk:
         """What a cut leaves of a file, or of a folder and all below. Names of one file stay names of one file."""
         if id(node) in made:
             return made[id(node)]
-        copy = made[id(node)] = type(node)(False)
+        copy = made[id(node)] = type(node)(0)
         remains = node.remains(self.weather)
         if isinstance(node, Folder):
             remains = {name: self._remains(below, made) for name, below in remains.items()}

@@ -5,7 +5,7 @@
      POWERCUT_JOURNAL   where to write it down: a file outside the folder, made anew
      POWERCUT_AT        ends the process in the middle of so manieth operation; without it, or when it is 0, somebody else does
      POWERCUT_SYNC_US   how long a sync takes, in microseconds
-     POWERCUT_NO_MARKS  a file system without synchronous marks
+     POWERCUT_MARKS     which synchronous marks the file system knows: all (as ext4), content (as xfs: not that for names) or none
 
    The files themselves are written as ever; what is synced is only written down, and so are the marks that make files and folders
    synchronous: the file system beneath need not know them. An operation and its line in the journal are one step for all threads.
@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,7 +39,7 @@
         found;                                                    \
     })
 
-enum { DESCRIPTORS = 65536, SYNC_FLAG = 0x8, DIRSYNC_FLAG = 0x10000 };
+enum { DESCRIPTORS = 65536, DIRSYNC_FLAG = 0x10000 };
 static const unsigned long GET_FLAGS = 0x80086601, SET_FLAGS = 0x40086602; /* linux/fs.h */
 
 /* One line of the journal; names and data follow it. disk.py reads the same. */
@@ -55,8 +57,9 @@ static uint64_t written, operations, last_operation;
 static long sync_nanoseconds;
 /* By descriptor: the number of the file below the folder; 0 for all others. */
 static uint64_t files[DESCRIPTORS];
-static uint64_t marks_of[4096]; /* numbers of marked folders */
-static int marks_count;
+static struct { uint64_t file; int marks; } marked[4096];
+static int marked_count;
+static enum { ALL = 'a', CONTENT = 'c', NONE = 'n' } marks_known = ALL;
 
 static void *system_function(const char *name) {
     void *found = dlsym(RTLD_NEXT, name);
@@ -77,6 +80,7 @@ __attribute__((constructor)) static void begin(void) {
     folder_length = (size_t)snprintf(folder, sizeof folder, "%s", root);
     if (getenv("POWERCUT_AT")) last_operation = strtoull(getenv("POWERCUT_AT"), NULL, 10);
     if (getenv("POWERCUT_SYNC_US")) sync_nanoseconds = strtol(getenv("POWERCUT_SYNC_US"), NULL, 10) * 1000;
+    if (getenv("POWERCUT_MARKS")) marks_known = getenv("POWERCUT_MARKS")[0];
     journal = file;
 }
 
@@ -304,14 +308,18 @@ int sync_file_range(int fd, off_t at, off_t count, unsigned flags) {
 }
 
 static int change_marks(int fd, int *flags, int is_reading) {
+    if (marks_known == NONE) return errno = ENOTTY, -1;
+    if (!is_reading && *flags & DIRSYNC_FLAG && marks_known == CONTENT) return errno = EOPNOTSUPP, -1;
     pthread_mutex_lock(&lock);
     int index = 0;
-    while (index < marks_count && marks_of[index] != files[fd]) index++;
+    while (index < marked_count && marked[index].file != files[fd]) index++;
     if (is_reading) {
-        *flags = index < marks_count ? SYNC_FLAG | DIRSYNC_FLAG : 0;
+        *flags = index < marked_count ? marked[index].marks : 0;
     } else {
-        if (index == marks_count && ++marks_count > 4096) fail("too many marked folders");
-        marks_of[index] = *flags & DIRSYNC_FLAG ? files[fd] : 0;
+        if (index == 4096) fail("too many marked folders");
+        if (index == marked_count) marked_count++;
+        marked[index].file = files[fd];
+        marked[index].marks = *flags;
         note((struct line){.kind = 'A', .file = files[fd], .at = (uint64_t)*flags}, NULL, NULL);
     }
     pthread_mutex_unlock(&lock);
@@ -323,12 +331,16 @@ int ioctl(int fd, unsigned long request, ...) {
     va_start(rest, request);
     void *argument = va_arg(rest, void *);
     va_end(rest);
-    if (is_file(fd) && (request == GET_FLAGS || request == SET_FLAGS)) {
-        if (getenv("POWERCUT_NO_MARKS")) return errno = ENOTTY, -1;
-        return change_marks(fd, argument, request == GET_FLAGS);
-    }
+    if (is_file(fd) && (request == GET_FLAGS || request == SET_FLAGS)) return change_marks(fd, argument, request == GET_FLAGS);
     return SYSTEM(ioctl)(fd, request, argument);
 }
+
+int fstatfs(int fd, struct statfs *status) {
+    int result = SYSTEM(fstatfs)(fd, status);
+    if (result == 0 && is_file(fd)) status->f_type = marks_known == ALL ? EXT4_SUPER_MAGIC : XFS_SUPER_MAGIC;
+    return result;
+}
+int fstatfs64(int fd, struct statfs64 *status) { return fstatfs(fd, (struct statfs *)status); }
 
 /* Names */
 

@@ -23,6 +23,7 @@ from support.load import Load
 from support.ports import fixed_address
 from support.programs import Server
 from support.waiting import until
+from support.wallclock import WallClock
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "PowerCut"))
 
@@ -114,8 +115,11 @@ class Trial:
             folder / "server", "--tenancy", "--shards", 1, "--log-memory-mib", 1, data=disk.folder / "data",
             listen=fixed_address(chance),
         )
-        self.load = CutLoad(self.server.address or self.server.listen, chance.random())
+        self.load = CutLoad(self.server.listen, chance.random())
+        self.clock = WallClock(folder)
+        self.lives = 0
         self.counts = collections.Counter()
+        #: About how many operations opening takes.
         self.opening = 300
 
     def run(self, cuts):
@@ -130,6 +134,8 @@ class Trial:
             else:
                 self.start(0)
                 self.load.drain()
+                # Eager clients give up a connection that a busy machine is slow to make.
+                self.load.options = []
                 return self.load.judge()
         except Broken as error:
             self.load.complain(str(error))
@@ -168,7 +174,12 @@ class Trial:
 
     def start(self, at):
         """Starts the server, waits until its shard is open, and looks at what it has. False: the power was cut before."""
-        self.server.extra = self.disk.environment(at, self.chance.choice([0, 100, 1000]))
+        # The machine was off for a while: files that were replaced are old enough to be deleted.
+        self.lives += 1
+        self.clock.set(600 * self.lives)
+        extra = self.disk.environment(at, self.chance.choice([0, 100, 1000]))
+        preload = f"{extra['LD_PRELOAD']}:{self.clock.environment['LD_PRELOAD']}"
+        self.server.extra = extra | self.clock.environment | {"LD_PRELOAD": preload}
         self.server.spawn()
         server = self.server
         until(lambda: self._opened() or self._refused() or not server.is_running, 90, "the shard to open", server.tail)

@@ -63,7 +63,8 @@ final class LocalFolder: Sendable {
         }
         for name in ["wal", "manifest", "compacted", "compactions", "gc"] { try Self.make("\(folder)/\(name)") }
         self.folder = folder
-        let marked = marks ? try Self.mark(["manifest", "compacted", "compactions", "gc"].map { "\(folder)/\($0)" }) : .none
+        let sorted = ["manifest", "compacted", "compactions", "gc"].map { "\(folder)/\($0)" }
+        let marked = marks ? try Self.mark(sorted) : .none
         if marked != .none { try Self.unmark("\(folder)/wal") }
         durability = marked == .contentAndNames && !hasLog ? .synchronousFolders : .fileSystemSync
         try Self.syncFileSystem(folder)
@@ -78,8 +79,9 @@ final class LocalFolder: Sendable {
         var least = Marks.contentAndNames
         for folder in folders {
             let marks = try open(folder) { file in
-                // Others take the mark for names and do not heed it, or refuse both for its sake.
-                if cslatedb_file_system(file) == ext4, set(file, synchronous | synchronousFolders) { return Marks.contentAndNames }
+                // Others take the mark for names and do not heed it, or refuse both because of it.
+                let isExt4 = cslatedb_file_system(file) == ext4
+                if isExt4, set(file, synchronous | synchronousFolders) { return Marks.contentAndNames }
                 return set(file, synchronous) ? .content : .none
             }
             if marks.rawValue < least.rawValue { least = marks }

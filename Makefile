@@ -46,6 +46,12 @@ test-simulation: build ## 300 seeds, and that one seed gives one trace
 	@$(SIMULATE) --seeds 300
 	@bash -c 'cmp <($(SIMULATE) --seed 7) <($(SIMULATE) --seed 7)' && echo "seed 7 gives the same trace twice"
 
+CUTS ?= 1000
+.PHONY: power-cuts
+power-cuts: setup-test build ## cut the power under the server again and again (CUTS=1000; SEED=7 repeats the chance of a run)
+	SILO_CUTS=$(CUTS) $(if $(SEED),SILO_SEED=$(SEED)) GRPC_VERBOSITY=ERROR .deps/python/bin/python -m pytest \
+		Tests/Integration/test_power_cuts.py -q -s -o faulthandler_timeout=0
+
 .PHONY: flood
 flood: setup-test build ## the worst of each kind at a server with little memory, for a minute
 	SILO_FLOOD_SECONDS=60 .deps/python/bin/python -m pytest Tests/Integration/test_flood.py -q -s

@@ -35,11 +35,20 @@ final class LocalFolder: Sendable {
 
     let durability: Durability
 
-    // linux/fs.h
+    /// How much of what is done in marked folders the file system makes durable by itself.
+    private enum Marks: Int {
+        case none
+        /// The content of files. Names follow later, in the order in which they were made.
+        case content
+        case contentAndNames
+    }
+
+    // linux/fs.h, linux/magic.h
     private static let getFlags: UInt = 0x8008_6601
     private static let setFlags: UInt = 0x4008_6602
     private static let synchronous: Int = 0x0000_0008
     private static let synchronousFolders: Int = 0x0001_0000
+    private static let ext4 = 0xef53
 
     /// Makes the folders of the database `path` below `root` and sees to it that files in them are durable: a file of one kind
     /// replaces others, which are deleted then, so it must be on the disk first.
@@ -54,12 +63,10 @@ final class LocalFolder: Sendable {
         }
         for name in ["wal", "manifest", "compacted", "compactions", "gc"] { try Self.make("\(folder)/\(name)") }
         self.folder = folder
-        var marked = marks
-        for name in ["manifest", "compacted", "compactions", "gc"] where marked {
-            marked = try Self.mark("\(folder)/\(name)", true)
-        }
-        if marked { _ = try Self.mark("\(folder)/wal", false) }
-        durability = marked && !hasLog ? .synchronousFolders : .fileSystemSync
+        let sorted = ["manifest", "compacted", "compactions", "gc"].map { "\(folder)/\($0)" }
+        let marked = marks ? try Self.mark(sorted) : .none
+        if marked != .none { try Self.unmark("\(folder)/wal") }
+        durability = marked == .contentAndNames && !hasLog ? .synchronousFolders : .fileSystemSync
         try Self.syncFileSystem(folder)
     }
 
@@ -68,19 +75,40 @@ final class LocalFolder: Sendable {
         throw .unavailable("cannot make the folder \(folder): \(String(cString: strerror(errno)))")
     }
 
-    /// Sets or clears a folder's mark. False when the file system has no such marks.
-    private static func mark(_ folder: String, _ isSynchronous: Bool) throws(StorageError) -> Bool {
+    private static func mark(_ folders: [String]) throws(StorageError) -> Marks {
+        var least = Marks.contentAndNames
+        for folder in folders {
+            let marks = try open(folder) { file in
+                // Others take the mark for names and do not heed it, or refuse both because of it.
+                let isExt4 = cslatedb_file_system(file) == ext4
+                if isExt4, set(file, synchronous | synchronousFolders) { return Marks.contentAndNames }
+                return set(file, synchronous) ? .content : .none
+            }
+            if marks.rawValue < least.rawValue { least = marks }
+        }
+        return least
+    }
+
+    private static func unmark(_ folder: String) throws(StorageError) {
+        _ = try open(folder) { file in set(file, 0) }
+    }
+
+    private static func open<Value>(_ folder: String, _ body: (Int32) -> Value) throws(StorageError) -> Value {
         let file = Glibc.open(folder, O_RDONLY | O_DIRECTORY)
         guard file >= 0 else {
             throw .unavailable("cannot open the folder \(folder): \(String(cString: strerror(errno)))")
         }
         defer { Glibc.close(file) }
+        return body(file)
+    }
+
+    /// Gives a folder these marks and no other. False when the file system has no such marks.
+    private static func set(_ file: Int32, _ marks: Int) -> Bool {
         var flags = 0
         guard ioctl(file, getFlags, &flags) == 0 else { return false }
-        let bits = synchronous | synchronousFolders
-        var wanted = isSynchronous ? flags | bits : flags & ~bits
+        var wanted = flags & ~(synchronous | synchronousFolders) | marks
         guard wanted != flags else { return true }
-        return ioctl(file, setFlags, &wanted) == 0
+        return ioctl(file, setFlags, &wanted) == 0 && ioctl(file, getFlags, &flags) == 0 && flags == wanted
     }
 
     /// On return all that SlateDB wrote before the call is on the disk.
@@ -90,9 +118,7 @@ final class LocalFolder: Sendable {
     }
 
     private static func syncFileSystem(_ folder: String) throws(StorageError) {
-        let file = Glibc.open(folder, O_RDONLY | O_DIRECTORY)
-        guard file >= 0 else { throw .unavailable("cannot sync \(folder): \(String(cString: strerror(errno)))") }
-        defer { Glibc.close(file) }
-        guard syncfs(file) == 0 else { throw .unavailable("cannot sync \(folder): \(String(cString: strerror(errno)))") }
+        let error = try open(folder) { file in syncfs(file) == 0 ? nil : errno }
+        if let error { throw .unavailable("cannot sync \(folder): \(String(cString: strerror(error)))") }
     }
 }

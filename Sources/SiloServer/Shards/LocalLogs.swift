@@ -38,7 +38,10 @@ struct LocalLogs: Sendable {
         guard mkdir(root, 0o700) == 0 || errno == EEXIST else {
             throw StartError("cannot make the folder \(root) for logs: \(String(cString: strerror(errno)))")
         }
-        do { helper = try LogThread() } catch { throw StartError(error.text) }
+        do {
+            try FolderLogDisk.syncName(of: root)
+            helper = try LogThread()
+        } catch { throw StartError(error.text) }
         budget = LogBudget(overlayBytes: overlayBytes, logBytes: Self.logBytes(in: root))
     }
 

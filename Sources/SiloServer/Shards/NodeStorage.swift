@@ -118,8 +118,12 @@ struct SlateStorage: NodeStorage {
         "l0_flush_parallelism": "2",
         // Writers wait when as many files stand before the compactor; it looks often, so that they seldom do.
         "l0_max_ssts": "16",
+        "l0_max_ssts_per_key": "16",
         "compactor_options.poll_interval": "\"1s\"",
         "compactor_options.worker.compactions_poll_interval": "\"1s\"",
+        // A merge that a killed process had begun is begun again after so long. No other process could be at it.
+        "compactor_options.worker_heartbeat_timeout": "\"4s\"",
+        "compactor_options.worker.heartbeat_interval": "\"1s\"",
         "compactor_options.worker.max_sst_size": "67108864",
         "compactor_options.worker.max_fetch_tasks": "2",
         "compactor_options.worker.max_subcompactions": "1",

@@ -61,6 +61,8 @@ class Load:
 
     #: How often in a hundred a worker forgets a task.
     forgets = 0.4
+    #: Bytes of a payload.
+    sizes = (0, 10, 200, 5000)
 
     def __init__(self, address, seed, producers=2, workers=4, tenants=("a", "b", "c", "d", "e"), backlog=600, extra_options=()):
         self.address, self.seed, self.backlog = address, seed, backlog
@@ -170,7 +172,7 @@ class Load:
             for _ in range(chance.choice([1, 1, 1, 5, 40])):
                 count += 1
                 id = f"p{number}-{count}"
-                size = chance.choice([0, 10, 200, 5000])
+                size = chance.choice(self.sizes)
                 payload = [tenant, id, chance.randbytes(size)]
                 record = JobRecord(tenant, id, payload, chance.choice([0, 100, 100, 100]))
                 jobs.append(record)

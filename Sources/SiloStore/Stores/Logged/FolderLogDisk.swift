@@ -8,7 +8,7 @@ package final class FolderLogDisk: LogDisk {
     /// The folder, open: its lock, and its sync. Nil once it is closed.
     private let handle: Mutex<Int32?>
 
-    /// Makes the folder where there is none, and locks it.
+    /// Makes the folder where there is none, and locks it. On return its name is on the disk.
     package init(_ folder: String) throws(LogDiskError) {
         self.folder = folder
         if mkdir(folder, 0o700) != 0, errno != EEXIST { throw .last("cannot make the folder \(folder)") }
@@ -21,9 +21,20 @@ package final class FolderLogDisk: LogDisk {
             throw isTaken ? .locked("another store has the log in \(folder)") : error
         }
         self.handle = Mutex(handle)
+        // Whoever made it may have been stopped before this.
+        try Self.syncName(of: folder)
     }
 
     deinit { close() }
+
+    /// On return the name of a folder, or that it is gone, is on the disk.
+    package static func syncName(of folder: String) throws(LogDiskError) {
+        let parent = "\(folder)/.."
+        let handle = Glibc.open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard handle >= 0 else { throw .last("cannot open the folder \(parent)") }
+        defer { Glibc.close(handle) }
+        guard fsync(handle) == 0 else { throw .last("cannot sync the folder \(parent)", isSync: true) }
+    }
 
     package func names() throws(LogDiskError) -> [String] {
         guard let list = opendir(folder) else { throw .last("cannot list the folder \(folder)") }

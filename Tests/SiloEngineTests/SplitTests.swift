@@ -22,7 +22,7 @@ import Testing
         var options = OpenOptions()
         options.hasLog = false
         for part in ["poll_interval", "worker.compactions_poll_interval"] {
-            options.settings["compactor_options.\(part)"] = "\"50ms\""
+            options.settings["compactor_options.\(part)"] = "\"250ms\""
         }
         let database = try await Database.open(name, in: ObjectStore.local(folder.path), options)
         let place = LogPlace(name, try FolderLogDisk("\(folder.path)/\(name)-log"), try LogThread(), in: .system)

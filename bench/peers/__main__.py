@@ -27,11 +27,13 @@ def arguments():
     parser.add_argument("--rate", type=int, default=50, help="jobs a second of the light load (50)")
     parser.add_argument("--jobs", type=int, default=600_000, help="the most jobs of one full load (600,000)")
     parser.add_argument("--payload", type=int, default=200, help="bytes of a payload (200)")
-    parser.add_argument("--clients", type=int, default=2, help="processes that enqueue, and as many that work, for clients in Python (2)")
+    parser.add_argument("--clients", type=int, default=2,
+                        help="processes that enqueue, and as many that work, for clients in Python (2)")
     parser.add_argument("--settle", type=float, default=3, help="seconds of rest after each row (3)")
     parser.add_argument("--data", metavar="FOLDER", help="where to make the queues' folders; on a disk (.build here)")
     parser.add_argument("--keep", action="store_true", help="keep those folders, with the servers' output")
-    parser.add_argument("--out", metavar="FOLDER", help="where RESULTS.md and peers.svg go (bench; with --quick or --peers .build/peers)")
+    parser.add_argument("--out", metavar="FOLDER",
+                        help="where RESULTS.md and peers.svg go (bench; with --quick or --peers .build/peers)")
     options = parser.parse_args()
     options.rows = options.peers.split(",") if options.peers else list(ROWS)
     if unknown := [name for name in options.rows if name not in ROWS]:
@@ -86,10 +88,8 @@ def write(options, about, results):
     (options.out / "peers.svg").write_text(chart.svg(summaries))
     print(f"\n{text}\nwritten to {options.out}/RESULTS.md and peers.svg")
     print("BENCH " + json.dumps({
-        "rows": {row.name: {key: round(figure.median, 3) for key, figure in row.figures.items()} | ({"error": row.errors[0]} if row.errors else {})
-                 for row in summaries},
-        "targets": [{"what": each.what, "value": each.value and round(each.value, 3), "bound": each.bound, "verdict": each.word}
-                    for each in judged],
+        "rows": {row.name: row.medians() for row in summaries},
+        "targets": {each.what: {"measured": each.value, "bound": each.bound, "verdict": each.word} for each in judged},
     }))
 
 

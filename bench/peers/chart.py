@@ -20,7 +20,8 @@ def svg(summaries):
     panels = [
         ("Life cycles a second, one job a call", "more is better; the line spans the runs", one, "rate", None),
         ("Life cycles a second, many jobs a call", "more is better", many, "rate", None),
-        ("Enqueue acknowledged, milliseconds at a light load", "less is better; p50, pale to p99", one, "ack_p50_ms", "ack_p99_ms"),
+        ("Enqueue acknowledged, milliseconds at a light load", "less is better; p50, pale to p99", one, "ack_p50_ms",
+         "ack_p99_ms"),
         ("Job done, milliseconds after enqueue at a light load", "less is better; p50, pale to p99", one, "done_p50_ms",
          "done_p99_ms"),
         ("Server CPU, microseconds a job", "less is better", rows, "server_us", None),

@@ -5,15 +5,15 @@ import datetime
 from .rows import ROWS
 
 NOTES = """\
-A *life cycle* is one job enqueued and acknowledged, handed to a worker, and its completion acknowledged. The full load is a closed
-loop: as many jobs as come back acknowledged, with a bounded number between. The light load is {rate} jobs a second, one job a call,
-whatever the row's batch is; latencies count from sending the enqueue to its acknowledgement (*ack*), to the job being in the
-worker's hands (*picked up*), and to the acknowledgement of its completion (*done*). *Server CPU* is user and system time of the
-server's whole tree of processes under full load, over the jobs done; *client CPU* the same of the load generators.
+A *life cycle* is one job enqueued and acknowledged, handed to a worker, and its completion acknowledged. The full load is a
+closed loop: the next job goes out when one came back acknowledged, with a bounded number between. The light load is {rate} jobs a
+second, one job a call, whatever the row's batch is; latencies count from sending the enqueue to its acknowledgement (*ack*), to
+the job being in the worker's hands (*picked up*), and to the acknowledgement of its completion (*done*). *Server CPU* is user and
+system time of the server's whole tree of processes under full load, over the jobs done; *client CPU* the same of the clients.
 
-Compare rows of one kind. Those with a compiled client measure the server; those in Python share two cores or more with clients
-that take several times what the server takes, so their life cycles a second say what a program in Python gets, not what the server
-can do. A dash: the tool cannot tell, or the library acknowledges out of the handler's sight.
+Compare rows of one kind. Those with compiled clients measure the server. Those in Python share the machine with clients that take
+more of it than the server does, so they say what a program in Python gets, not what the server can do. A dash: the tool cannot
+tell, or the library acknowledges out of the handler's sight.
 """
 
 
@@ -46,14 +46,12 @@ def targets(verdicts):
 
 
 def kinds(summaries):
-    def is_compiled(summary):
-        return summary.told("client") == "compiled"
-
-    for title, rows in (
-        ("Compiled clients", [each for each in summaries if is_compiled(each)]),
-        ("Clients in Python, one job a call", [each for each in summaries if not is_compiled(each) and ROWS[each.name].batch == 1]),
-        ("Clients in Python, many jobs a call", [each for each in summaries if not is_compiled(each) and ROWS[each.name].batch > 1]),
+    for title, compiled, single in (
+        ("Compiled clients, one job a call", True, True), ("Compiled clients, many jobs a call", True, False),
+        ("Clients in Python, one job a call", False, True), ("Clients in Python, many jobs a call", False, False),
     ):
+        rows = [each for each in summaries
+                if (each.told("client") == "compiled") is compiled and (ROWS[each.name].batch == 1) is single]
         if rows:
             yield from [f"### {title}", "", *figures(rows), ""]
 
@@ -66,11 +64,14 @@ def figures(summaries):
         if row.runs == 0:
             yield f"| {row.name} | {ROWS[row.name].batch} | {cell(row.errors[0])} | | | | | | | |"
             continue
-        rate = row.figures["rate"]
-        pairs = " | ".join(f"{number(row[f'{key}_p50_ms'], 2)} / {number(row[f'{key}_p99_ms'], 2)}" for key in ("ack", "pick", "done"))
         failed = f"; {len(row.errors)} of {len(row.results)} runs failed: {cell(row.errors[0])}" if row.errors else ""
-        yield (f"| {row.name} | {ROWS[row.name].batch} | {rate.median:,.0f} ({rate.least:,.0f}–{rate.most:,.0f}){failed} | {pairs} "
-               f"| {number(row['server_us'])} | {number(row['client_us'])} | {number(row['memory_mib'])} | {row.lost} / {row.doubled} |")
+        rate = row.figures["rate"]
+        yield " ".join([
+            f"| {row.name} | {ROWS[row.name].batch} | {rate.median:,.0f} ({rate.least:,.0f}–{rate.most:,.0f}){failed}",
+            *(f"| {number(row[f'{key}_p50_ms'], 2)} / {number(row[f'{key}_p99_ms'], 2)}" for key in ("ack", "pick", "done")),
+            *(f"| {number(row[key])}" for key in ("server_us", "client_us", "memory_mib")),
+            f"| {row.lost} / {row.doubled} |",
+        ])
 
 
 def acknowledgements(summaries):

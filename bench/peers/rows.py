@@ -21,6 +21,7 @@ ROWS = {
     # compiled clients
     "silobench": Row("silo", "Bench", 1, 64),
     "pgbench": Row("postgres", "PgBench", 1, 32),
+    "rabbitmqbench": Row("rabbitmq", "Bench", 1, 64),
     "silobench-100": Row("silo", "Bench", 100, 4),
     "pgbench-100": Row("postgres", "PgBench", 100, 8),
     # clients in Python, one job a call

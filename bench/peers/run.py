@@ -1,8 +1,10 @@
 """One run of one row: a fresh folder, a server, light load, full load, and whether the queue was empty in the end."""
 
+import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import time
 
 from .client import Load
@@ -30,15 +32,26 @@ def run(name, options, folder):
     except Exception as error:  # whatever a peer does, the others are measured
         result["error"] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     finally:
-        if driver:
-            driver.stop()
-        if options.keep:
-            folder.rename(folder.with_name(f"{name}-{time.time_ns()}"))
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        with undisturbed():
+            if driver:
+                driver.stop()
+            if options.keep:
+                folder.rename(folder.with_name(f"{name}-{time.time_ns()}"))
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
         os.sync()
         time.sleep(options.settle)  # deleting thousands of files slows syncs down for a while
     return result
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """Puts off the signals that end this program: no server and no folder is left behind."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def with_tool(driver, options):

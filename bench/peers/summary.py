@@ -3,8 +3,8 @@
 import statistics
 from dataclasses import dataclass
 
-FIGURES = ("rate", "ack_p50_ms", "ack_p99_ms", "pick_p50_ms", "pick_p99_ms", "done_p50_ms", "done_p99_ms", "server_us", "client_us",
-           "memory_mib")
+FIGURES = ("rate", "ack_p50_ms", "ack_p99_ms", "pick_p50_ms", "pick_p99_ms", "done_p50_ms", "done_p99_ms", "server_us",
+           "client_us", "memory_mib")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Summary:
     def __getitem__(self, key):
         """The median, or None."""
         return self.figures[key].median if key in self.figures else None
+
+    def medians(self):
+        medians = {key: round(figure.median, 3) for key, figure in self.figures.items()}
+        return medians | ({"error": self.errors[0]} if self.errors else {})
 
     def told(self, key):
         """What its driver said of itself, in any run."""
@@ -79,9 +83,11 @@ def verdicts(rows):
         note = f"`{peer}`: {theirs:.0f} µs" if theirs else ""
         return Verdict(f"server CPU a job, `{row}`", median(row, "server_us"), bound, False, "µs", note)
 
+    # Clients of one kind are compared: compiled ones, or those in Python.
     peers = [name for name in rows if not name.startswith("silo")]
     result = [
-        ratio("life cycles/s, `silobench` over `rabbitmq`", "rate", "silobench", "rabbitmq", 1.3, True),
+        ratio("life cycles/s, `silobench` over `rabbitmqbench`", "rate", "silobench", "rabbitmqbench", 1.3, True),
+        ratio("life cycles/s, `silo` over `rabbitmq`", "rate", "silo", "rabbitmq", 1.3, True),
         ratio("life cycles/s, `silobench` over `pgbench`", "rate", "silobench", "pgbench", 1.6, True),
         ratio("life cycles/s, `silobench-100` over `pgbench-100`", "rate", "silobench-100", "pgbench-100", 1.3, True),
     ]

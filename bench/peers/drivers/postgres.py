@@ -1,4 +1,4 @@
-"""PostgreSQL in a cluster of its own, and a queue made by hand on it: one table, FOR UPDATE SKIP LOCKED, a commit for each step."""
+"""PostgreSQL in a cluster of its own, and a queue made by hand on it: a table, FOR UPDATE SKIP LOCKED, a commit for each step."""
 
 import asyncio
 import os
@@ -137,7 +137,8 @@ class PgBench(ToolDriver, SkipLocked):
 
     def latencies(self, body):
         """Microseconds of single inserts, 50 a second."""
-        self.pgbench(f"insert into jobs (payload) values ({body});\n", "-c", 1, "-R", 50, "-T", 6, "-l", "--log-prefix", "latency")
+        insert = f"insert into jobs (payload) values ({body});\n"
+        self.pgbench(insert, "-c", 1, "-R", 50, "-T", 6, "-l", "--log-prefix", "latency")
         (log,) = self.folder.glob("latency.*")
         # Fields 2 and 6: the whole latency, and what of it was being late to start.
         fields = [line.split() for line in log.read_text().splitlines()]

@@ -1,10 +1,13 @@
 """RabbitMQ's quorum queue on one node: publisher confirms, manual acknowledgements."""
 
 import asyncio
+import json
 import os
+import pathlib
+import subprocess
 from importlib.metadata import version
 
-from ..driver import Driver
+from ..driver import Driver, ToolDriver
 from ..processes import HOST, UNPACKED, tool_environment
 from ..shared import free_port
 
@@ -79,3 +82,29 @@ class RabbitMQ(Driver):
         await self.queue.consume(handle)
         await client.ready()
         await client.until_stopped()
+
+
+class Bench(ToolDriver, RabbitMQ):
+    """The same from Erlang, with the client library that comes with the server."""
+
+    WARM_UP_CALLS = 50
+
+    def versions(self):
+        version = self.home().name.rsplit("-", 1)[1]
+        return {"RabbitMQ": version, "amqp_client": version}
+
+    def run_tool(self, seconds, payload_bytes, meter):
+        confirms = json.loads(self.load("light", payload_bytes))[self.WARM_UP_CALLS:]
+        with meter:
+            figures = self.load("full", payload_bytes, int(seconds), self.inflight)
+        rate, jobs, left = map(float, figures.split())
+        return {"rate": rate, "jobs": jobs, "lost": max(0, int(left)), "doubled": max(0, -int(left)), "ack": confirms}
+
+    def load(self, kind, *numbers):
+        script = pathlib.Path(__file__).with_name("rabbitmqbench.escript")
+        environment = tool_environment(PATH=f"{ERLANG}/bin:{os.environ['PATH']}", ERL_LIBS=str(self.home() / "plugins"))
+        command = map(str, [ERLANG / "bin/escript", script, kind, self.port, *numbers])
+        answer = subprocess.run(list(command), capture_output=True, text=True, env=environment)
+        if answer.returncode:
+            raise RuntimeError(f"the load failed: {(answer.stderr or answer.stdout).strip()[-300:]}")
+        return answer.stdout

@@ -23,13 +23,6 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="one run with short windows, to see that every row works")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10, help="how long the full load enqueues (10)")
-    parser.add_argument("--light", type=float, default=8, help="seconds of light load, the first of which warms up (8)")
-    parser.add_argument("--rate", type=int, default=50, help="jobs a second of the light load (50)")
-    parser.add_argument("--jobs", type=int, default=600_000, help="the most jobs of one full load (600,000)")
-    parser.add_argument("--payload", type=int, default=200, help="bytes of a payload (200)")
-    parser.add_argument("--clients", type=int, default=2,
-                        help="processes that enqueue, and as many that work, for clients in Python (2)")
-    parser.add_argument("--settle", type=float, default=3, help="seconds of rest after each row (3)")
     parser.add_argument("--data", metavar="FOLDER", help="where to make the queues' folders; on a disk (.build here)")
     parser.add_argument("--keep", action="store_true", help="keep those folders, with the servers' output")
     parser.add_argument("--out", metavar="FOLDER",
@@ -39,7 +32,7 @@ def arguments():
     if unknown := [name for name in options.rows if name not in ROWS]:
         parser.error(f"no row is called {unknown[0]}; there are {', '.join(ROWS)}")
     if options.quick:
-        options.runs, options.seconds, options.light, options.settle = 1, 3, 3, 1
+        options.runs, options.seconds = 1, 3
     options.out = pathlib.Path(options.out or (ROOT / ".build/peers" if options.quick or options.peers else ROOT / "bench"))
     options.data = pathlib.Path(options.data or ROOT / ".build")
     return options
@@ -82,7 +75,7 @@ def write(options, about, results):
     summaries = [Summary(name, [result for result in results if result["row"] == name]) for name in options.rows]
     judged = verdicts({summary.name: summary for summary in summaries})
     runs = f"medians of {options.runs} runs in turn, {options.seconds:g} s of full load" if options.runs > 1 else "one run"
-    text = report.document(summaries, judged, about, options, runs)
+    text = report.document(summaries, judged, about, runs)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "RESULTS.md").write_text(text)
     (options.out / "peers.svg").write_text(chart.svg(summaries))

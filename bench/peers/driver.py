@@ -1,6 +1,5 @@
 """What a queue must be able to do to be measured."""
 
-import asyncio
 import os
 import pathlib
 import signal
@@ -96,25 +95,5 @@ class ToolDriver:
     client = "compiled"
 
     def run_tool(self, seconds, payload_bytes, meter):
-        """Runs the load within `with meter:`. Returns `rate` (life cycles a second), `jobs`, `lost` and `doubled`, and where the
-        tool can tell, latencies as `ack`, a list of microseconds."""
+        """Runs the load within `with meter:`. Returns `rate` (life cycles a second), `jobs`, `lost` and `doubled`."""
         raise NotImplementedError
-
-
-class Poll:
-    """When a poll finds nothing, one lane of a process keeps polling; the others wait behind it."""
-
-    EVERY_SECONDS = 0.005
-
-    def __init__(self, client):
-        self.client, self.turn = client, asyncio.Lock()
-
-    async def __call__(self, fetch):
-        if jobs := await fetch():
-            return jobs
-        async with self.turn:
-            while not self.client.stopping:
-                await asyncio.sleep(self.EVERY_SECONDS)
-                if jobs := await fetch():
-                    return jobs
-        return []

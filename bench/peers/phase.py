@@ -1,19 +1,13 @@
 """One phase of load on a queue that runs: starts the client processes, lets them go together, waits until all jobs are done."""
 
-import json
-import multiprocessing
 import os
-import pathlib
 import time
-from dataclasses import replace
 
-from . import board as places
-from .board import Board
-from .client import now, run_client
+from .board import SPAWN, Board
+from .client import FULL_JOBS_MAX, LIGHT_RATE, WORKERS, Load, now, run_client
 from .processes import cpu_seconds, memory_mib
 from .shared import until
 
-SPAWN = multiprocessing.get_context("spawn")
 #: Seconds for the clients to start, and for jobs to make no progress before a phase is given up.
 START_SECONDS, STALL_SECONDS = 40, 15
 
@@ -37,18 +31,20 @@ class Meter:
 
 
 class Phase:
-    def __init__(self, row, driver, load):
+    def __init__(self, row, driver, light, seconds):
         self.row, self.driver = row, driver
-        self.load = replace(load, board=str(driver.folder / f"board-{'light' if load.light else 'full'}"))
-        self.board = Board(self.load.board, load.jobs, load.workers)
-        self.board[places.BACKLOG_MAX] = max(500, 4 * driver.batch * driver.inflight * load.producers)
-        self.roles = [("worker", n) for n in range(load.workers)] + [("producer", n) for n in range(load.producers)]
+        self.producers = 1 if light else WORKERS
+        jobs = int(LIGHT_RATE * seconds) if light else FULL_JOBS_MAX
+        self.board = Board(jobs, WORKERS, backlog_max=max(500, 4 * driver.batch * driver.inflight * self.producers))
+        self.load = Load(self.board, light, seconds, jobs, self.producers)
 
     def run(self):
         """What was measured, by name; latencies as lists of microseconds."""
+        roles = [("worker", number) for number in range(WORKERS)] + [("producer", number) for number in range(self.producers)]
+        pipes = [SPAWN.Pipe(duplex=False) for _ in roles]
         clients = [
-            SPAWN.Process(target=run_client, args=(role, number, self.row, self.driver.folder, self.driver.port, self.load))
-            for role, number in self.roles
+            SPAWN.Process(target=run_client, args=(*role, self.row, self.driver.folder, self.driver.port, self.load, report))
+            for role, (_, report) in zip(roles, pipes)
         ]
         try:
             for client in clients:
@@ -60,11 +56,12 @@ class Phase:
             memory = memory_mib(self.driver.server_pids())
         finally:
             self._stop(clients)
-        return self._figures(seconds, meter.server, memory)
+        reports = [answers.recv() for answers, _ in pipes if answers.poll()]
+        return self._figures(seconds, meter.server, memory, reports)
 
     def _ready(self, clients):
         self._check(clients)
-        return self.board.sum(places.READY_WORKERS) + self.board.sum(places.READY_PRODUCERS) == len(clients)
+        return sum(self.board.ready) == len(clients)
 
     @staticmethod
     def _check(clients):
@@ -74,21 +71,19 @@ class Phase:
     def _drive(self, clients):
         """Seconds from go until every enqueued job was done."""
         start = now()
-        self.board[places.GO] = start
+        self.board.go.value = start
         done, progress = 0, time.monotonic()
-        while True:
-            finished = self.board.sum(places.FINISHED) == self.load.producers
-            if finished and self.board.backlog <= 0:
-                return (now() - start) / 1e9
+        while sum(self.board.finished) < self.producers or self.board.backlog > 0:
             self._check(clients)
-            if self.board.sum(places.DONE) != done:
-                done, progress = self.board.sum(places.DONE), time.monotonic()
+            if sum(self.board.done) != done:
+                done, progress = sum(self.board.done), time.monotonic()
             if time.monotonic() - progress > STALL_SECONDS:
                 raise RuntimeError(f"no job was done for {STALL_SECONDS} s; {done} before, {self.board.backlog} waited")
             time.sleep(0.005)
+        return (now() - start) / 1e9
 
     def _stop(self, clients):
-        self.board[places.STOP] = 1
+        self.board.stop.value = 1
         for client in clients:
             if client.pid is None:
                 continue
@@ -97,10 +92,8 @@ class Phase:
                 client.kill()
                 client.join()
 
-    def _figures(self, seconds, server_cpu, memory):
-        done = self.board.sum(places.DONE)
-        reports = [json.loads(path.read_text()) for role, number in self.roles
-                   if (path := pathlib.Path(f"{self.load.board}.{role}{number}.json")).exists()]
+    def _figures(self, seconds, server_cpu, memory, reports):
+        done = sum(self.board.done)
         latencies = {name: [value for report in reports for value in report[name]] for name in ("ack", "pick", "done")}
         return {
             "rate": done / seconds, "memory_mib": memory, **self.board.audit(), **latencies,

@@ -2,6 +2,7 @@
 
 import datetime
 
+from .client import LIGHT_RATE
 from .rows import ROWS
 
 NOTES = """\
@@ -17,13 +18,13 @@ tell, or the library acknowledges out of the handler's sight.
 """
 
 
-def document(summaries, verdicts, machine, options, runs_title):
+def document(summaries, verdicts, machine, runs_title):
     return "\n".join([
         "# Silo beside other queues", "",
         f"Written by `make bench-peers` ({runs_title}). [README.md](README.md) says how it is measured.", "",
         "![The same as a chart](peers.svg)", "",
         "## Targets", "", *targets(verdicts), "",
-        "## Figures", "", NOTES.format(rate=options.rate), *kinds(summaries),
+        "## Figures", "", NOTES.format(rate=LIGHT_RATE), *kinds(summaries),
         "## Versions, and what an acknowledgement means", "", *acknowledgements(summaries), "",
         "## Machine", "", *(f"- {name}: {text}" for name, text in machine.items()), "",
     ])

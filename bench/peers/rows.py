@@ -31,13 +31,10 @@ ROWS = {
     "nats": Row("nats_", "Nats", 1, 64),
     "redis": Row("redis_", "Redis", 1, 16),
     "postgres": Row("postgres", "SkipLocked", 1, 16),
-    "awa": Row("awa_", "Awa", 1, 16),
     # clients in Python, many jobs a call
     "silo-100": Row("silo", "Silo", 100, 4),
     "beanstalkd-100": Row("beanstalkd", "Beanstalkd", 100, 4),
     "redis-100": Row("redis_", "Redis", 100, 4),
     "postgres-100": Row("postgres", "SkipLocked", 100, 4),
     "pgqueuer-100": Row("pgqueuer_", "PgQueuer", 100, 4),
-    "awa-100": Row("awa_", "Awa", 100, 4),
-    "procrastinate-20": Row("procrastinate_", "Procrastinate", 20, 2),
 }

@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 
-from .client import Load
+from .client import LIGHT_RATE, PAYLOAD_BYTES
 from .driver import ToolDriver
 from .machine import sync_times
 from .phase import Meter, Phase
@@ -15,13 +15,16 @@ from .processes import memory_mib
 from .rows import ROWS
 from .shared import free_port, until
 
+#: Rest after a row: deleting thousands of files slows syncs down for a while.
+SETTLE_SECONDS = 3
+
 
 def run(name, options, folder):
     """What was measured, by name; or `error`. Beside it what else a report tells of the row."""
     folder = pathlib.Path(folder) / name
     folder.mkdir()
     folder.chmod(0o755)
-    result = {"row": name, "sync": sync_times(folder, 1 / options.rate)}
+    result = {"row": name, "sync": sync_times(folder, 1 / LIGHT_RATE)}
     driver = None
     try:
         driver = ROWS[name].driver(folder, free_port())
@@ -40,7 +43,7 @@ def run(name, options, folder):
             else:
                 shutil.rmtree(folder, ignore_errors=True)
         os.sync()
-        time.sleep(options.settle)  # deleting thousands of files slows syncs down for a while
+        time.sleep(SETTLE_SECONDS)
     return result
 
 
@@ -56,20 +59,17 @@ def undisturbed():
 
 def with_tool(driver, options):
     meter = Meter(driver)
-    figures = driver.run_tool(options.seconds, options.payload, meter)
+    figures = driver.run_tool(options.seconds, PAYLOAD_BYTES, meter)
     jobs = figures.pop("jobs")
-    latencies = percentiles("ack", figures.pop("ack"))
-    return figures | latencies | {
+    return figures | {
         "memory_mib": memory_mib(driver.server_pids()),
         "server_us": meter.server / jobs * 1e6, "client_us": meter.clients / jobs * 1e6,
     }
 
 
 def with_clients(name, driver, options):
-    light = Phase(name, driver, Load(
-        "", True, int(options.rate * options.light), options.light, options.rate, options.payload, 1, options.clients)).run()
-    full = Phase(name, driver, Load(
-        "", False, options.jobs, options.seconds, options.rate, options.payload, options.clients, options.clients)).run()
+    light = Phase(name, driver, light=True, seconds=max(3, options.seconds * 0.8)).run()
+    full = Phase(name, driver, light=False, seconds=options.seconds).run()
     # Libraries write completions after our handler has run.
     until(lambda: driver.remaining() == 0, 30, "an empty queue", lambda: f"{driver.remaining()} jobs are left")
     result = {key: full[key] for key in ("rate", "memory_mib", "server_us", "client_us")}

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 
-from ..driver import Driver, Poll, ToolDriver
+from ..driver import Driver, ToolDriver
 from ..processes import HOST, UNPACKED, tool_environment
 
 SETTINGS = {
@@ -65,6 +65,8 @@ class Postgres(Driver):
 
 
 class SkipLocked(Postgres):
+    POLL_SECONDS = 0.005
+
     def versions(self):
         import asyncpg
 
@@ -90,15 +92,24 @@ class SkipLocked(Postgres):
 
     async def work(self, client):
         await self.open_producer()
-        poll = Poll(client)
+        turn = asyncio.Lock()
         await client.ready()
+
+        async def poll(lease):
+            """When there is nothing, one lane keeps asking and the others wait behind it."""
+            if rows := await lease.fetch():
+                return rows
+            async with turn:
+                while not client.stopping and not (rows := await lease.fetch()):
+                    await asyncio.sleep(self.POLL_SECONDS)
+                return rows
 
         async def lane():
             async with self.pool.acquire() as connection:
                 lease = await connection.prepare(LEASE.format(n=self.batch))
                 delete = await connection.prepare("delete from jobs where id = any($1::bigint[])")
                 while not client.stopping:
-                    if rows := await poll(lease.fetch):
+                    if rows := await poll(lease):
                         client.got(*(row["payload"] for row in rows))
                         await delete.fetch([row["id"] for row in rows])
                         client.done(*(row["payload"] for row in rows))
@@ -109,22 +120,19 @@ class SkipLocked(Postgres):
 class PgBench(ToolDriver, SkipLocked):
     """The same three statements from pgbench."""
 
-    WARM_UP_CALLS = 50
-
     def versions(self):
         return Postgres.versions(self)
 
     def run_tool(self, seconds, payload_bytes, meter):
         body = f"repeat('x', {payload_bytes})"
-        latencies = self.latencies(body)
         self.sql(f"insert into jobs (payload) select {body} from generate_series(1, {self.batch * 50})")
         before = self.remaining()
         with meter:
-            text = self.pgbench(self.life_cycle(body), "-c", self.inflight, "-j", 2, "-T", int(seconds))
+            text = self.pgbench(self.life_cycle(body), int(seconds))
         jobs = self.batch * int(re.search(r"actually processed: (\d+)", text).group(1))
         change = self.remaining() - before
         rate = self.batch * float(re.search(r"tps = ([\d.]+)", text).group(1))
-        return {"rate": rate, "jobs": jobs, "lost": max(0, -change), "doubled": max(0, change), "ack": latencies}
+        return {"rate": rate, "jobs": jobs, "lost": max(0, -change), "doubled": max(0, change)}
 
     def life_cycle(self, body):
         lease = LEASE.format(n=self.batch)
@@ -135,18 +143,10 @@ class PgBench(ToolDriver, SkipLocked):
             f"with u as ({lease}) select array_agg(id)::text as ids, string_agg(payload, '') as p from u \\gset\n"
             "delete from jobs where id = any(:ids::bigint[]);\n")
 
-    def latencies(self, body):
-        """Microseconds of single inserts, 50 a second."""
-        insert = f"insert into jobs (payload) values ({body});\n"
-        self.pgbench(insert, "-c", 1, "-R", 50, "-T", 6, "-l", "--log-prefix", "latency")
-        (log,) = self.folder.glob("latency.*")
-        # Fields 2 and 6: the whole latency, and what of it was being late to start.
-        fields = [line.split() for line in log.read_text().splitlines()]
-        return [int(each[2]) - int(each[6]) for each in fields[self.WARM_UP_CALLS:]]
-
-    def pgbench(self, script, *options):
+    def pgbench(self, script, seconds):
         (self.folder / "script.sql").write_text(script)
-        command = [self.program("pgbench"), "-n", "-h", HOST, "-p", self.port, "-U", "postgres", "-M", "prepared", *options,
-                   "-f", "script.sql", "postgres"]
+        command = map(str, [
+            self.program("pgbench"), "-n", "-h", HOST, "-p", self.port, "-U", "postgres", "-M", "prepared", "-c", self.inflight,
+            "-j", 2, "-T", seconds, "-f", "script.sql", "postgres"])
         return subprocess.run(
-            list(map(str, command)), check=True, capture_output=True, text=True, cwd=self.folder, env=tool_environment()).stdout
+            list(command), check=True, capture_output=True, text=True, cwd=self.folder, env=tool_environment()).stdout

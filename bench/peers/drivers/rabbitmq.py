@@ -1,7 +1,6 @@
 """RabbitMQ's quorum queue on one node: publisher confirms, manual acknowledgements."""
 
 import asyncio
-import json
 import os
 import pathlib
 import subprocess
@@ -87,24 +86,17 @@ class RabbitMQ(Driver):
 class Bench(ToolDriver, RabbitMQ):
     """The same from Erlang, with the client library that comes with the server."""
 
-    WARM_UP_CALLS = 50
-
     def versions(self):
         version = self.home().name.rsplit("-", 1)[1]
         return {"RabbitMQ": version, "amqp_client": version}
 
     def run_tool(self, seconds, payload_bytes, meter):
-        confirms = json.loads(self.load("light", payload_bytes))[self.WARM_UP_CALLS:]
-        with meter:
-            figures = self.load("full", payload_bytes, int(seconds), self.inflight)
-        rate, jobs, left = map(float, figures.split())
-        return {"rate": rate, "jobs": jobs, "lost": max(0, int(left)), "doubled": max(0, -int(left)), "ack": confirms}
-
-    def load(self, kind, *numbers):
         script = pathlib.Path(__file__).with_name("rabbitmqbench.escript")
         environment = tool_environment(PATH=f"{ERLANG}/bin:{os.environ['PATH']}", ERL_LIBS=str(self.home() / "plugins"))
-        command = map(str, [ERLANG / "bin/escript", script, kind, self.port, *numbers])
-        answer = subprocess.run(list(command), capture_output=True, text=True, env=environment)
+        command = map(str, [ERLANG / "bin/escript", script, self.port, payload_bytes, int(seconds), self.inflight])
+        with meter:
+            answer = subprocess.run(list(command), capture_output=True, text=True, env=environment)
         if answer.returncode:
             raise RuntimeError(f"the load failed: {(answer.stderr or answer.stdout).strip()[-300:]}")
-        return answer.stdout
+        rate, jobs, left = map(float, answer.stdout.split())
+        return {"rate": rate, "jobs": jobs, "lost": max(0, int(left)), "doubled": max(0, -int(left))}

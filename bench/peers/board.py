@@ -20,9 +20,9 @@ class Board:
         return sum(self.enqueued) - sum(self.done)
 
     def audit(self):
-        """Jobs that were acknowledged and never handed out, and those handed out more than once."""
+        """Jobs that were acknowledged and not done, and those that were done more than once."""
         times = list(map(sum, zip(*self.seen)))
         return {
-            "lost": sum(1 for acknowledged, seen in zip(self.acknowledged, times) if acknowledged and not seen),
+            "left": sum(1 for acknowledged, seen in zip(self.acknowledged, times) if acknowledged and not seen),
             "doubled": sum(1 for seen in times if seen > 1),
         }

@@ -16,16 +16,17 @@ STYLE = """
 def svg(summaries):
     """`summaries`: of rows that ran at least once; others are left out."""
     rows = [row for row in summaries if row.runs]
-    one, many = ([row for row in rows if (ROWS[row.name].batch == 1) is single] for single in (True, False))
-    panels = [
-        ("Life cycles a second, one job a call", "more is better; the line spans the runs", one, "rate", None),
-        ("Life cycles a second, many jobs a call", "more is better", many, "rate", None),
-        ("Enqueue acknowledged, milliseconds at a light load", "less is better; p50, pale to p99", one, "ack_p50_ms",
-         "ack_p99_ms"),
-        ("Job done, milliseconds after enqueue at a light load", "less is better; p50, pale to p99", one, "done_p50_ms",
-         "done_p99_ms"),
-        ("Server CPU, microseconds a job", "less is better", rows, "server_us", None),
-    ]
+    panels = []
+    for batch, single in (("one job a call", True), ("many jobs a call", False)):
+        for kind, client in (("compiled clients", "compiled"), ("clients in Python", "Python")):
+            chosen = [row for row in rows if (ROWS[row.name].batch == 1) is single and row.told("client") == client]
+            title = f"Life cycles a second, {batch}, {kind}"
+            panels.append((title, "more is better; the line spans the runs", chosen, "rate", None))
+    light = [row for row in rows if ROWS[row.name].batch == 1]
+    for key, title in (("ack", "Enqueue acknowledged"), ("pick", "Job picked up"), ("done", "Job done")):
+        panels.append((f"{title}, milliseconds after sending the enqueue, light load", "less is better; p50, pale to p99", light,
+                       f"{key}_p50_ms", f"{key}_p99_ms"))
+    panels.append(("Server CPU, microseconds a job", "less is better", rows, "server_us", None))
     body, top = [], 10
     for panel in panels:
         lines, height = draw(*panel, top)
@@ -50,18 +51,16 @@ def draw(title, note, rows, key, tail, top):
 
 
 def bar(row, key, tail, scale, y):
-    compiled = ", compiled client" if row.told("client") == "compiled" else ""
     kind = "silo" if row.name.startswith("silo") else "peer"
-    text = f"{row[key]:,.0f}" if row[key] >= 20 else f"{row[key]:.2f}"
+    text = f"{row[key]:.2f} / {row[tail]:.2f}" if tail else f"{row[key]:,.0f}"
     end = length = row[key] * scale
     if tail:
         end = row[tail] * scale
-        text += f" / {row[tail]:.2f}"
         yield f'<rect class="{kind} tail" x="{LABELS}" y="{y}" width="{end:.1f}" height="{ROW - 6}"/>'
     yield f'<text x="{LABELS - 8}" y="{y + 11}" text-anchor="end">{escape(row.name)}</text>'
     yield f'<rect class="{kind}" x="{LABELS}" y="{y}" width="{length:.1f}" height="{ROW - 6}"/>'
     if key == "rate":
         figure = row.figures[key]
         end = max(end, figure.most * scale)
-        yield (f'<path class="spread" d="M{LABELS + figure.least * scale:.1f} {y + 7}H{LABELS + figure.most * scale:.1f}"/>')
-    yield f'<text x="{LABELS + end + 8:.1f}" y="{y + 11}">{text}<tspan class="note">{compiled}</tspan></text>'
+        yield f'<path class="spread" d="M{LABELS + figure.least * scale:.1f} {y + 7}H{LABELS + figure.most * scale:.1f}"/>'
+    yield f'<text x="{LABELS + end + 8:.1f}" y="{y + 11}">{text}</text>'

@@ -95,5 +95,5 @@ class ToolDriver:
     client = "compiled"
 
     def run_tool(self, seconds, payload_bytes, meter):
-        """Runs the load within `with meter:`. Returns `rate` (life cycles a second), `jobs`, `lost` and `doubled`."""
+        """Runs the load within `with meter:`. Returns `rate` (life cycles a second), `jobs`, `left` and `doubled`."""
         raise NotImplementedError

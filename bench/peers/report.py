@@ -59,7 +59,7 @@ def kinds(summaries):
 
 def figures(summaries):
     yield ("| row | jobs a call | life cycles/s (least–most) | ack p50 / p99 ms | picked up p50 / p99 ms | done p50 / p99 ms "
-           "| server CPU µs a job | client CPU µs a job | server MiB | lost / twice |")
+           "| server CPU µs a job | client CPU µs a job | server MiB | left / twice |")
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for row in sorted(summaries, key=lambda each: -(each["rate"] or 0)):
         if row.runs == 0:
@@ -71,7 +71,7 @@ def figures(summaries):
             f"| {row.name} | {ROWS[row.name].batch} | {rate.median:,.0f} ({rate.least:,.0f}–{rate.most:,.0f}){failed}",
             *(f"| {number(row[f'{key}_p50_ms'], 2)} / {number(row[f'{key}_p99_ms'], 2)}" for key in ("ack", "pick", "done")),
             *(f"| {number(row[key])}" for key in ("server_us", "client_us", "memory_mib")),
-            f"| {row.lost} / {row.doubled} |",
+            f"| {row.left} / {row.doubled} |",
         ])
 
 

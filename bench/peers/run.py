@@ -73,7 +73,7 @@ def with_clients(name, driver, options):
     # Libraries write completions after our handler has run.
     until(lambda: driver.remaining() == 0, 30, "an empty queue", lambda: f"{driver.remaining()} jobs are left")
     result = {key: full[key] for key in ("rate", "memory_mib", "server_us", "client_us")}
-    for key in ("lost", "doubled"):
+    for key in ("left", "doubled"):
         result[key] = light[key] + full[key]
     for key in ("ack", "pick", "done"):
         result |= percentiles(key, light[key])

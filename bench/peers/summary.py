@@ -30,7 +30,7 @@ class Summary:
         self.runs = len(whole)
         self.figures = {key: Figure.of([result[key] for result in whole]) for key in FIGURES
                         if whole and all(key in result for result in whole)}
-        self.lost, self.doubled = (sum(result[key] for result in whole) for key in ("lost", "doubled"))
+        self.left, self.doubled = (sum(result[key] for result in whole) for key in ("left", "doubled"))
 
     def __getitem__(self, key):
         """The median, or None."""

@@ -132,7 +132,7 @@ class PgBench(ToolDriver, SkipLocked):
         jobs = self.batch * int(re.search(r"actually processed: (\d+)", text).group(1))
         change = self.remaining() - before
         rate = self.batch * float(re.search(r"tps = ([\d.]+)", text).group(1))
-        return {"rate": rate, "jobs": jobs, "lost": max(0, -change), "doubled": max(0, change)}
+        return {"rate": rate, "jobs": jobs, "left": max(0, change), "doubled": max(0, -change)}
 
     def life_cycle(self, body):
         lease = LEASE.format(n=self.batch)

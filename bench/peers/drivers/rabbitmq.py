@@ -99,4 +99,4 @@ class Bench(ToolDriver, RabbitMQ):
         if answer.returncode:
             raise RuntimeError(f"the load failed: {(answer.stderr or answer.stdout).strip()[-300:]}")
         rate, jobs, left = map(float, answer.stdout.split())
-        return {"rate": rate, "jobs": jobs, "lost": max(0, int(left)), "doubled": max(0, -int(left))}
+        return {"rate": rate, "jobs": jobs, "left": max(0, int(left)), "doubled": max(0, -int(left))}

@@ -6,7 +6,7 @@ import subprocess
 
 from ..driver import Driver, ToolDriver
 from ..processes import HOST
-from ..shared import ROOT, messages, programs
+from ..shared import ROOT, messages, programs, until
 
 
 class Server(Driver):
@@ -21,6 +21,8 @@ class Server(Driver):
         self.spawn(
             [programs.program("silo"), "--data", self.folder / "data", "--listen", f"{HOST}:{self.port}"],
             env=programs.environment())
+        # The port is taken before the shards are opened.
+        until(lambda: "server started" in (self.folder / "server.log").read_text(), 60, "the server to start")
 
     def remaining(self):
         pb, rpc = messages()
@@ -112,4 +114,4 @@ class Bench(ToolDriver, Server):
             raise RuntimeError(f"silo-bench failed: {answer.stderr.strip()[-300:]}")
         figures = json.loads(answer.stdout.splitlines()[-1])
         jobs = figures["enqueued"] - figures["backlog"]
-        return {"rate": figures["completed_per_s"], "jobs": jobs, "lost": figures["backlog"], "doubled": 0}
+        return {"rate": figures["completed_per_s"], "jobs": jobs, "left": figures["backlog"], "doubled": 0}

@@ -9,6 +9,7 @@ import subprocess
 
 from ..driver import Driver, ToolDriver
 from ..processes import HOST, UNPACKED, tool_environment
+from ..shared import until
 
 SETTINGS = {
     "listen_addresses": HOST, "unix_socket_directories": "", "max_connections": 200, "shared_buffers": "512MB",
@@ -54,6 +55,9 @@ class Postgres(Driver):
             check=True, stdout=subprocess.DEVNULL, cwd=self.folder, env=tool_environment())
         settings = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
         self.spawn([*user, self.program("postgres"), "-D", data, "-p", self.port, *settings], cwd=self.folder)
+        # Its port is open before it serves.
+        asks = [self.program("pg_isready"), "-q", "-h", HOST, "-p", str(self.port)]
+        until(lambda: subprocess.run(asks, env=tool_environment()).returncode == 0, 60, "PostgreSQL to serve")
 
     def stop(self):
         super().stop(signal.SIGINT)  # ends connections instead of waiting for them
@@ -125,7 +129,8 @@ class PgBench(ToolDriver, SkipLocked):
 
     def run_tool(self, seconds, payload_bytes, meter):
         body = f"repeat('x', {payload_bytes})"
-        self.sql(f"insert into jobs (payload) select {body} from generate_series(1, {self.batch * 50})")
+        # Enough that wait: pgbench gives up a connection that finds none, and a snapshot may be older than the last hundreds.
+        self.sql(f"insert into jobs (payload) select {body} from generate_series(1, {max(2000, self.batch * 50)})")
         before = self.remaining()
         with meter:
             text = self.pgbench(self.life_cycle(body), int(seconds))
@@ -148,5 +153,7 @@ class PgBench(ToolDriver, SkipLocked):
         command = map(str, [
             self.program("pgbench"), "-n", "-h", HOST, "-p", self.port, "-U", "postgres", "-M", "prepared", "-c", self.inflight,
             "-j", 2, "-T", seconds, "-f", "script.sql", "postgres"])
-        return subprocess.run(
-            list(command), check=True, capture_output=True, text=True, cwd=self.folder, env=tool_environment()).stdout
+        answer = subprocess.run(list(command), capture_output=True, text=True, cwd=self.folder, env=tool_environment())
+        if answer.returncode:
+            raise RuntimeError(f"pgbench failed: {answer.stderr.strip()[-300:]}")
+        return answer.stdout

@@ -66,6 +66,11 @@ bench: build ## measure; prints a table and one line BENCH {json}
 bench-limits: build ## measure limits and the simulation; prints a table and one line BENCH {json}
 	$(BUILD)/silo-bench suite --only limits,handover,deadlock,flood,simulation $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: build ## measure other queues beside Silo, half an hour; writes bench/RESULTS.md and bench/peers.svg (ARGS=--quick)
+	@scripts/setup peers
+	.deps/peers/python/bin/python -m bench.peers $(ARGS)
+
 format: ## lay the Swift sources out
 	swift format format --in-place --recursive --parallel Sources Tests examples Package.swift
 

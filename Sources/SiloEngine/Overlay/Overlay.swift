@@ -8,7 +8,7 @@ final class Overlay {
     private let store: any StoreReader
     private var writes: [Write] = []
     /// Where in `writes` a key stands.
-    private var places: [Bytes: Int] = [:]
+    private var places: [RowKey: Int] = [:]
 
     init(over store: any StoreReader) {
         self.store = store
@@ -17,7 +17,7 @@ final class Overlay {
     // MARK: Reading
 
     func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
-        if let place = places[key] { return writes[place].value }
+        if let place = places[RowKey(bytes: key)] { return writes[place].value }
         return try await store.get(key)
     }
 
@@ -58,12 +58,12 @@ final class Overlay {
     }
 
     private func add(_ write: Write) {
-        if let place = places[write.key] {
+        if let place = places[RowKey(bytes: write.key)] {
             // Whether the store has the row was said when its key was first written.
             writes[place] = Write(
                 key: write.key, value: write.value, expiresAt: write.expiresAt, isNew: writes[place].isNew)
         } else {
-            places[write.key] = writes.count
+            places[RowKey(bytes: write.key)] = writes.count
             writes.append(write)
         }
     }
@@ -76,5 +76,14 @@ final class Overlay {
             places.removeAll(keepingCapacity: true)
         }
         return writes.filter { $0.value != nil || !$0.isNew }
+    }
+}
+
+/// A key, hashed and compared at once and not byte by byte.
+private struct RowKey: Hashable {
+    let bytes: Bytes
+
+    func hash(into hasher: inout Hasher) {
+        bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
     }
 }

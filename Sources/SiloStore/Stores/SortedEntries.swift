@@ -10,6 +10,8 @@ package struct SortedEntries<Value: Sendable>: Sendable {
     }
     /// In key order, none empty.
     fileprivate var pieces: [[Entry]] = []
+    /// The first key of each, side by side: most of a search is among them.
+    private var firsts: [Bytes] = []
     package private(set) var count = 0
     private static var pieceMax: Int { 64 }
 
@@ -39,15 +41,24 @@ package struct SortedEntries<Value: Sendable>: Sendable {
 
     private mutating func insert(_ entry: Entry, at piece: Int?, _ index: Int) {
         count += 1
-        guard let piece else { return pieces.append([entry]) }
+        guard let piece else {
+            pieces.append([entry])
+            return firsts.append(entry.key)
+        }
         pieces[piece].insert(entry, at: index)
+        if index == 0 { firsts[piece] = entry.key }
         if pieces[piece].count > Self.pieceMax { split(piece) }
     }
 
     private mutating func remove(at piece: Int, _ index: Int) {
         count -= 1
         pieces[piece].remove(at: index)
-        if pieces[piece].isEmpty { pieces.remove(at: piece) }
+        if let first = pieces[piece].first {
+            if index == 0 { firsts[piece] = first.key }
+        } else {
+            pieces.remove(at: piece)
+            firsts.remove(at: piece)
+        }
     }
 
     private mutating func split(_ piece: Int) {
@@ -55,16 +66,25 @@ package struct SortedEntries<Value: Sendable>: Sendable {
         let tail = Array(pieces[piece][half...])
         pieces[piece].removeSubrange(half...)
         pieces.insert(tail, at: piece + 1)
+        firsts.insert(tail[0].key, at: piece + 1)
     }
 
     /// Where `key` stands, or would; nil when there are no entries at all.
     private func place(of key: Bytes) -> (piece: Int, index: Int, isThere: Bool)? {
         guard !pieces.isEmpty else { return nil }
         return key.withUnsafeBytes { key in
-            let piece = Swift.max(0, pieces.first { Bytes.compare(key, $0[0].key) < 0 } - 1)
-            let entries = pieces[piece]
-            let index = entries.first { Bytes.compare(key, $0.key) <= 0 }
-            return (piece, index, index < entries.count && Bytes.compare(key, entries[index].key) == 0)
+            let piece = Swift.max(0, firsts.first { Bytes.compare(key, $0) < 0 } - 1)
+            return pieces[piece].withUnsafeBufferPointer { entries in
+                var low = 0
+                var high = entries.count
+                while low < high {
+                    let middle = (low + high) / 2
+                    let difference = Bytes.compare(key, entries[middle].key)
+                    if difference == 0 { return (piece, middle, true) }
+                    if difference < 0 { high = middle } else { low = middle + 1 }
+                }
+                return (piece, low, false)
+            }
         }
     }
 

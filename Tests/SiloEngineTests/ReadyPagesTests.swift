@@ -95,6 +95,16 @@ private final class CountingStore: KeyValueStore {
         try await shard.close()
     }
 
+    @Test("a newcomer goes before all who had work when the shard was opened, and before those who were read ahead")
+    func newcomer() async throws {
+        let store = try await fill(Self.neighbours(60), 4)
+        let shard = try await open(store, EngineSettings())
+        #expect(try await lease(shard, 1).count == 1)
+        _ = try await shard.run(Enqueue(tenant: Tenant("new"), id: JobID("a"), taskGroup: "g"))
+        #expect(try await lease(shard, 1).map(\.tenant.name) == ["new"])
+        try await shard.close()
+    }
+
     @Test("what a batch adds and takes away is neither passed over nor given twice", arguments: [1, 2, 3, 4] as [UInt64])
     func unwritten(seed: UInt64) async throws {
         let random = SeededRandom(seed: seed)

@@ -81,11 +81,13 @@ private struct NaiveTurns {
         let quantum = 1 + random.below(4)
         var group = ReadyGroup(quantum: quantum)
         var naive = NaiveTurns(quantum: quantum)
-        var queues = (0..<(2 + random.below(40))).map { queue("\($0)", ready: 0) }
-        for _ in 0..<4000 {
-            let index = random.below(queues.count)
+        var queues = (0..<(2 + random.below(200))).map { queue("\($0)", ready: 0) }
+        // Now and then many leave at once, so that what they leave is cleared away.
+        for step in 0..<8000 {
+            let leaves = step % 2000 < 200
+            let index = leaves ? step % queues.count : random.below(queues.count)
             let (chosen, name) = (queues[index], queues[index].id.tenant.name)
-            switch random.below(100) {
+            switch leaves ? 24 : random.below(100) {
             case 0..<20:
                 chosen.counts.ready += UInt64(1 + random.below(6))
                 group.activate(chosen)

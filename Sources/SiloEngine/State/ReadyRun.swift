@@ -13,13 +13,13 @@ struct ReadyRun {
 
     /// - Parameter first: its window is empty.
     init(from first: Queue, in memory: ShardMemory) {
-        var queues = [first]
-        var rows = Int(clamping: first.counts.ready)
-        var gap = (rows: 0, walked: 0)
         let rowsMax = memory.settings.pageRows
+        var queues = [first]
+        var rows = min(rowsMax, Int(clamping: first.counts.ready))
+        var gap = (rows: 0, walked: 0)
         memory.queuesByKey.forEach(after: QueueByKey(first)) { next in
             let queue = next.queue
-            let ready = Int(clamping: queue.counts.ready)
+            let ready = min(rowsMax, Int(clamping: queue.counts.ready))
             gap.walked += queue.taken.count(after: memory.windows.taken) + 1
             guard queue.keys.slice == first.keys.slice, rows + gap.rows < rowsMax, gap.walked <= Self.gapMax else { return false }
             if memory.mayComeForward(queue) {
@@ -28,11 +28,11 @@ struct ReadyRun {
                 gap = (0, 0)
             } else {
                 gap.rows += ready
-                gap.walked += min(ready, Self.gapMax)
+                gap.walked += ready
             }
             return true
         }
         self.queues = queues
-        limit = max(2, min(rowsMax, rows &+ 1))
+        limit = max(2, min(rowsMax, rows + 1))
     }
 }

@@ -62,7 +62,7 @@ struct SortedSet<Element: Comparable> {
 }
 
 extension RandomAccessCollection where Index == Int {
-    /// The index of the first element that is not in the first part; `endIndex` when all are. Those in it stand before the others.
+    /// The index of the first element that is not in the first part; `endIndex` when all are. That part stands before the rest.
     func partition(_ isInFirstPart: (Element) -> Bool) -> Int {
         var low = startIndex
         var high = endIndex

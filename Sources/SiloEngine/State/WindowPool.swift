@@ -3,8 +3,9 @@ import SiloCore
 /// What all windows of a shard hold together. Past a bound, which the shards of a server share, windows are let go: first the
 /// one whose next turn is farthest.
 ///
-/// That is the one of the queue whose turn ended last, for all others of its group come before it. Only rows that have lain unused
-/// for longer than that queue takes to come round are farther yet: timers that are far off, or what a group without workers has.
+/// That is the one of the queue whose turn ended last, for all others of its group come before it. Only rows that have lain
+/// unused for longer than that queue takes to come round are farther yet: timers that are far off, or what a group without
+/// workers has.
 final class WindowPool {
     /// Rows held, and their bytes.
     private(set) var rows = 0

@@ -147,6 +147,6 @@ import Testing
             memory.addReady(PendingTask(Position(order: UInt64(index), arrival: 0, job: JobID("a")), StorageV1.Task()), to: queue)
             memory.popFirst(of: .ready(queue))
         }
-        #expect(memory.windows.ownersInLoadOrder == 1)
+        #expect(memory.windows.ownersInOrder == 1)
     }
 }

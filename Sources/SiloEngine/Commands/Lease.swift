@@ -92,7 +92,7 @@ public struct Lease: Duty {
                 transaction.ready.add(reference, task)
                 break
             }
-            queue.deficit -= 1
+            memory.pay(queue)
             // What was read before may have taken long: the lease begins now.
             transaction.begin()
             try await transaction.limits.useHits(task, reference)
@@ -141,7 +141,7 @@ public struct Lease: Duty {
     ) async throws(StoreError) {
         transaction.reached(.pausedLimitTurnsReadyJobBack)
         try await transaction.lines.add(job, try await transaction.limits.releasing(task, job), at: paused)
-        job.queue.deficit -= 1
+        transaction.memory.pay(job.queue)
     }
 }
 

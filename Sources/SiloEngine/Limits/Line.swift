@@ -26,7 +26,7 @@ final class Line: WindowOwner, RowOwner {
 
     var isDirty = false
     var isStored: Bool
-    var isInLoadOrder = false
+    var heldSince = 0
     /// The batch that is being made adds or takes away rows that the window may not hold.
     var hasUnwrittenRows = false
 

@@ -15,6 +15,7 @@ struct ReadyMoves: Part {
 
     /// Takes the first ready task of a queue. Nil when its count promised one that is not stored.
     func takeFirst(of queue: Queue) async throws(StoreError) -> PendingTask? {
+        if queue.ready.isEmpty { try await readAhead(from: queue) }
         guard let first = try await first(of: .ready(queue)) else { return nil }
         rows.delete(queue.keys.ready(queue.id.group, first.position))
         memory.popFirst(of: .ready(queue))

@@ -68,7 +68,7 @@ extension ShardMemory {
         completedJobs += Int64(clamping: queue.completed)
         guard !queue.isIdle else { return }
         add(queue)
-        activate(queue)
+        resume(queue)
         for axis in Axis.allCases { armTimers(of: queue, axis) }
     }
 

@@ -64,6 +64,7 @@ public enum Branch: Int, CaseIterable, Sendable {
     case unheardLeaseGivenBack
     case leasesBegunAnew
     case readyPageLoaded
+    case neighboursLoaded
     case timerPageLoaded
     case jobReadBesideTask
 }

@@ -6,6 +6,7 @@ struct FIFO<Element> {
     var count: Int { items.count - head }
     var isEmpty: Bool { head == items.count }
     var first: Element? { isEmpty ? nil : items[head] }
+    var last: Element? { isEmpty ? nil : items[items.count - 1] }
 
     func count(where matches: (Element) -> Bool) -> Int {
         items[head...].lazy.compactMap { $0 }.count { matches($0) }
@@ -37,6 +38,10 @@ struct FIFO<Element> {
             head = 0
         }
         return element
+    }
+
+    mutating func popLast() -> Element? {
+        isEmpty ? nil : items.removeLast()
     }
 
     mutating func removeAll(where matches: (Element) -> Bool) {

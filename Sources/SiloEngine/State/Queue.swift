@@ -24,7 +24,7 @@ package final class Queue: WindowOwner, RowOwner, Forgettable {
     /// The directory row no longer says what `counts` says.
     var isDirty = false
 
-    var isInLoadOrder = false
+    var heldSince = 0
     /// Nothing of it starts: its tenant or its group is paused.
     var isPaused = false
 
@@ -33,8 +33,14 @@ package final class Queue: WindowOwner, RowOwner, Forgettable {
 
     /// Where the queue stands in its group's turns.
     var turn = Turn.none
+    var place = 0
     var deficit = 0
-    enum Turn { case none, fresh, settled }
+    /// When its last turn ended; see `WindowPool`.
+    var lastTurn = 0
+    enum Turn { case none, fresh, settled, forward }
+
+    /// Ready rows that were taken lately, which the store may still have to walk over.
+    var taken = TakenRows()
 
     /// Pending attempts that wait for a date, or for a length of time to pass.
     struct Timers {
@@ -60,6 +66,11 @@ package final class Queue: WindowOwner, RowOwner, Forgettable {
 
     /// It has a job that may start.
     var isServable: Bool { counts.ready > 0 && !isPaused }
+
+    /// A turn would read the store: memory holds less of what is ready than a turn takes. What is stored is all there is.
+    func runsDry(after quantum: Int) -> Bool {
+        isServable && !hasUnwrittenRows && ready.frontier != nil && ready.count < min(quantum, Int(clamping: counts.ready))
+    }
 
     var heldRows: Int { ready.count + timers.wall.window.count + timers.steady.window.count }
     var heldBytes: Int { ready.bytes + timers.wall.window.bytes + timers.steady.window.bytes }

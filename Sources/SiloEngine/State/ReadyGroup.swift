@@ -6,11 +6,16 @@ import SiloStore
 /// another tenant's backlog. An emptied queue passes through the line of the others before it counts as new again, so that
 /// nobody wins by trickling. Where only one tenant has work it gets every turn.
 ///
-/// Each queue stands here once; `Queue.turn` says where. One that was forgotten has no turn, and its place is passed over.
+/// Queues whose rows were read together come forward, so that their turns come while memory holds the rows: each in its own
+/// line, and only who did not have its turn in this round. So each has one turn a round, wherever its rows lie.
 struct ReadyGroup {
-    private var fresh = FIFO<Queue>()
-    private var settled = FIFO<Queue>()
-    private var forgotten = 0
+    private var fresh = TurnLine()
+    private var settled = TurnLine()
+    private var lastPlace = 0
+    /// Of the settled, those with places up to here have their turn in this round.
+    private var roundEnd = 0
+    /// Places that their queues have left, which are passed over.
+    private var left = 0
     let quantum: Int
 
     init(quantum: Int) {
@@ -22,51 +27,108 @@ struct ReadyGroup {
     /// The queue has a ready job.
     mutating func activate(_ queue: Queue) {
         guard queue.turn == .none else { return }
-        queue.turn = .fresh
         queue.deficit = quantum
-        fresh.append(queue)
+        fresh.last.append(newPlace(for: queue, .fresh))
+    }
+
+    /// The same of a queue that is not new: it has work since before the shard was opened.
+    mutating func resume(_ queue: Queue) {
+        guard queue.turn == .none else { return }
+        queue.deficit = 0
+        settle(queue)
     }
 
     /// The queue whose turn it is, or nil when nobody has a ready job. The caller takes one job and pays with `deficit`.
     mutating func next() -> Queue? {
-        while let queue = fresh.first {
-            if queue.turn == .fresh, queue.isServable, queue.deficit > 0 { return queue }
-            _ = fresh.popFirst()
-            if queue.turn == .fresh { settle(queue) } else { forgotten -= 1 }
+        while let place = fresh.first(&left) {
+            let queue = place.queue
+            if queue.isServable, queue.deficit > 0 { return queue }
+            fresh.popFirst()
+            settle(queue)
         }
-        while let queue = settled.first {
-            guard queue.turn == .settled else {
-                _ = settled.popFirst()
-                forgotten -= 1
-                continue
-            }
-            if !queue.isServable {
-                _ = settled.popFirst()
-                queue.turn = .none
-            } else if queue.deficit > 0 {
-                return queue
-            } else {
-                _ = settled.popFirst()
-                settle(queue)
-            }
+        while let place = settled.first(&left) {
+            let queue = place.queue
+            if queue.turn == .settled, place.number > roundEnd { roundEnd = lastPlace }
+            if queue.isServable, queue.deficit > 0 { return queue }
+            settled.popFirst()
+            if queue.isServable { settle(queue) } else { queue.turn = .none }
         }
         return nil
+    }
+
+    /// The queue has yet to have its turn in this round, and no place nearer than the one where it came to stand.
+    func mayComeForward(_ queue: Queue) -> Bool {
+        queue.turn == .fresh || queue.turn == .settled && queue.place <= roundEnd
+    }
+
+    /// Its turn comes before those of all in its line who did not come forward.
+    mutating func comeForward(_ queue: Queue) {
+        guard mayComeForward(queue) else { return }
+        left += 1
+        if queue.turn == .fresh {
+            fresh.forward.append(newPlace(for: queue, .forward))
+        } else {
+            settled.forward.append(newPlace(for: queue, .forward))
+        }
     }
 
     /// The queue is gone from memory; another of its name may come.
     mutating func forget(_ queue: Queue) {
         guard queue.turn != .none else { return }
         queue.turn = .none
-        forgotten += 1
-        guard forgotten > 64, forgotten * 2 > fresh.count + settled.count else { return }
-        fresh.removeAll { $0.turn == .none }
-        settled.removeAll { $0.turn == .none }
-        forgotten = 0
+        queue.place = 0
+        left += 1
+        // Those who come forward leave fewer than stand in line.
+        guard left > 64, left * 3 > 2 * (fresh.count + settled.count) else { return }
+        fresh.removeLeft()
+        settled.removeLeft()
+        left = 0
     }
 
     private mutating func settle(_ queue: Queue) {
-        queue.turn = .settled
         queue.deficit += quantum
-        settled.append(queue)
+        settled.last.append(newPlace(for: queue, .settled))
+    }
+
+    private mutating func newPlace(for queue: Queue, _ turn: Queue.Turn) -> Place {
+        lastPlace += 1
+        queue.turn = turn
+        queue.place = lastPlace
+        return Place(queue: queue, number: lastPlace)
+    }
+}
+
+/// Where a queue came to stand. It stands there no more when it has another number.
+private struct Place {
+    let queue: Queue
+    let number: Int
+    var isLeft: Bool { queue.place != number || queue.turn == .none }
+}
+
+/// Queues in the order of their turns: those that came forward, then the others.
+private struct TurnLine {
+    var forward = FIFO<Place>()
+    var last = FIFO<Place>()
+
+    var count: Int { forward.count + last.count }
+    var isEmpty: Bool { count == 0 }
+
+    /// The first place that is not left. Those before it go, and are counted off.
+    mutating func first(_ left: inout Int) -> Place? {
+        while let place = forward.first ?? last.first {
+            guard place.isLeft else { return place }
+            popFirst()
+            left -= 1
+        }
+        return nil
+    }
+
+    mutating func popFirst() {
+        if forward.isEmpty { _ = last.popFirst() } else { _ = forward.popFirst() }
+    }
+
+    mutating func removeLeft() {
+        forward.removeAll(where: \.isLeft)
+        last.removeAll(where: \.isLeft)
     }
 }

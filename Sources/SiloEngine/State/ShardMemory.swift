@@ -6,7 +6,9 @@ import SiloStore
 /// Only the shard's loop touches it.
 final class ShardMemory {
     let settings: EngineSettings
-    var queues: [Queue.ID: Queue] = [:]
+    private(set) var queues: [Queue.ID: Queue] = [:]
+    /// The same queues in the order of their keys.
+    private(set) var queuesByKey = SortedSet<QueueByKey>()
     var groups: [TaskGroup: ReadyGroup] = [:]
     var leases: [TaskID: LiveLease] = [:]
     var leaseAlarms = Heap<LeaseAlarm>()
@@ -56,6 +58,7 @@ final class ShardMemory {
     func add(_ queue: Queue) {
         queue.isPaused = limits.pauses.isPaused(queue.id)
         queues[queue.id] = queue
+        queuesByKey.insert(QueueByKey(queue))
         noteIdle(queue)
     }
 
@@ -65,12 +68,32 @@ final class ShardMemory {
         news.workChanged(for: queue.id.group)
     }
 
+    /// The same of a queue that had work when the shard was opened.
+    func resume(_ queue: Queue) {
+        guard queue.turn == .none, queue.isServable else { return }
+        groups[queue.id.group, default: ReadyGroup(quantum: settings.quantum)].resume(queue)
+        news.workChanged(for: queue.id.group)
+    }
+
     func nextQueue(in group: TaskGroup) -> Queue? {
         guard let queue = groups[group]?.next() else {
             groups[group] = nil
             return nil
         }
         return queue
+    }
+
+    /// Whether the next turn of the queue, which memory may prepare, reads the store, and comes in this round.
+    func mayComeForward(_ queue: Queue) -> Bool {
+        queue.runsDry(after: settings.quantum) && groups[queue.id.group]?.mayComeForward(queue) ?? false
+    }
+
+    func comeForward(_ queue: Queue) { groups[queue.id.group]?.comeForward(queue) }
+
+    /// The queue whose turn it is pays for a job.
+    func pay(_ queue: Queue) {
+        queue.deficit -= 1
+        if queue.deficit <= 0 { windows.turnEnded(of: queue) }
     }
 
     func markDirty(_ queue: Queue) { dirtyQueues.mark(queue) }
@@ -165,6 +188,7 @@ final class ShardMemory {
     /// The first of the rows was taken.
     func popFirst(of pending: PendingRows) {
         windows.change(pending) { _ = $0.popFirst() }
+        if case .ready(let queue) = pending { windows.noteTaken(from: queue) }
         countOut(1, of: pending)
         // A line may be read anew in the same batch.
         if case .waiting(let line) = pending { line.hasUnwrittenRows = true }
@@ -173,6 +197,7 @@ final class ShardMemory {
     /// A row was taken that may be any of them.
     func remove(_ position: Position, from pending: PendingRows) {
         windows.change(pending) { $0.remove(position) }
+        if case .ready(let queue) = pending { windows.noteTaken(from: queue) }
         countOut(1, of: pending)
         pending.owner.hasUnwrittenRows = true
     }
@@ -255,6 +280,7 @@ final class ShardMemory {
             guard queue.isIdle, !queue.isDirty else { return .busy }
             branches.reached(.queueForgotten)
             queues[queue.id] = nil
+            queuesByKey.remove(QueueByKey(queue))
             groups[queue.id.group]?.forget(queue)
             if groups[queue.id.group]?.isEmpty ?? false { groups[queue.id.group] = nil }
             return .forgotten

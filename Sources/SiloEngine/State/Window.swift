@@ -23,8 +23,8 @@ protocol WindowOwner: AnyObject {
     /// Rows that its windows hold.
     var heldRows: Int { get }
     var heldBytes: Int { get }
-    /// It stands in the line of those whose windows may be let go.
-    var isInLoadOrder: Bool { get set }
+    /// Its place among those whose windows may be let go; 0 when it has none.
+    var heldSince: Int { get set }
     /// The batch that is being made adds or takes away rows that the windows may not hold.
     var hasUnwrittenRows: Bool { get set }
     func letRowsGo()
@@ -114,12 +114,6 @@ struct Window {
     /// The index of the first task that is not before `position`.
     private func index(of position: Position) -> Int {
         if let last, last.position < position { return tasks.count }
-        var low = head
-        var high = tasks.count
-        while low < high {
-            let middle = (low + high) / 2
-            if tasks[middle].position < position { low = middle + 1 } else { high = middle }
-        }
-        return low
+        return tasks[head...].partition { $0.position < position }
     }
 }

@@ -1,6 +1,11 @@
 import SiloCore
 
-/// What all windows of a shard hold together. Past a bound, which the shards of a server share, windows are let go.
+/// What all windows of a shard hold together. Past a bound, which the shards of a server share, windows are let go: first the
+/// one whose next turn is farthest.
+///
+/// That is the one of the queue whose turn ended last, for all others of its group come before it. Only rows that have lain
+/// unused for longer than that queue takes to come round are farther yet: timers that are far off, or what a group without
+/// workers has.
 final class WindowPool {
     /// Rows held, and their bytes.
     private(set) var rows = 0
@@ -9,10 +14,16 @@ final class WindowPool {
     private let rowsMax: Int
     private let branches: Branches
 
-    /// Owners of windows in the order in which they were filled: the first is let go first. May name some that are empty by now.
-    private var loadOrder = FIFO<any WindowOwner>()
+    /// Owners of windows, each in one of the two: queues in the order in which their turns ended, and all others in the order in
+    /// which they got rows. May name some that are empty by now, or stand elsewhere.
+    private var served = FIFO<Held>()
+    private var filled = FIFO<Held>()
+    /// Counts what moves an owner, so that what is smaller was earlier.
+    private var time = 0
     private var ownersWithRows = 0
-    var ownersInLoadOrder: Int { loadOrder.count }
+    /// Ready rows taken.
+    private(set) var taken = 0
+    var ownersInOrder: Int { served.count + filled.count }
 
     /// - Parameter rowsMax: of one window.
     init(budget: MemoryBudget, rowsMax: Int, branches: Branches) {
@@ -46,37 +57,79 @@ final class WindowPool {
         rows += rowsAfter - rowsBefore
         bytes += bytesAfter - bytesBefore
         budget.change(by: bytesAfter - bytesBefore)
-        if rowsBefore == 0, rowsAfter > 0 { ownersWithRows += 1 }
         if rowsBefore > 0, rowsAfter == 0 { ownersWithRows -= 1 }
-        if rowsAfter > 0, !owner.isInLoadOrder {
-            owner.isInLoadOrder = true
-            loadOrder.append(owner)
-        }
+        guard rowsBefore == 0, rowsAfter > 0 else { return }
+        ownersWithRows += 1
+        // One that fills and empties by itself stays where it is.
+        guard let last = filled.last, last.owner === owner, !last.isOver else { return filled.append(hold(owner)) }
     }
 
-    /// Lets windows go, longest held first, until what is held fits or only `kept` holds some.
+    /// All others in its group have their turns before it.
+    func turnEnded(of queue: Queue) {
+        let turnBefore = queue.lastTurn
+        if queue.heldRows > 0 { served.append(hold(queue, turnBefore: turnBefore)) } else { time += 1 }
+        queue.lastTurn = time
+    }
+
+    func noteTaken(from queue: Queue) {
+        queue.taken.add(after: taken)
+        taken += 1
+    }
+
+    /// Lets windows go until what is held fits or only `kept` holds some.
     func shrink(keeping kept: any WindowOwner) {
-        var left = loadOrder.count
-        while left > 0, holdsTooMuch, let owner = loadOrder.popFirst() {
+        var left = ownersInOrder
+        while left > 0, holdsTooMuch, let owner = popFarthest() {
             left -= 1
             guard owner !== kept else {
-                loadOrder.append(owner)
+                filled.append(hold(owner))
                 continue
             }
-            owner.isInLoadOrder = false
+            owner.heldSince = 0
             branches.reached(.windowLetGo)
             change(owner) { owner.letRowsGo() }
         }
         forgetEmptyOwners()
     }
 
-    /// Owners that hold nothing are taken out of the load order when they are more than the others.
+    private func popFarthest() -> (any WindowOwner)? {
+        while let held = filled.first, held.isOver { _ = filled.popFirst() }
+        while let held = served.first, held.isOver { _ = served.popFirst() }
+        while let held = served.last, held.isOver { _ = served.popLast() }
+        guard let last = served.last else { return filled.popFirst()?.owner }
+        let firstServed = served.first?.since ?? .max
+        let firstFilled = filled.first?.since ?? .max
+        guard min(firstServed, firstFilled) < last.turnBefore else { return served.popLast()?.owner }
+        return firstServed < firstFilled ? served.popFirst()?.owner : filled.popFirst()?.owner
+    }
+
+    /// Owners that hold nothing are taken out of the order when they are more than the others.
     func forgetEmptyOwners() {
-        guard loadOrder.count > 2 * ownersWithRows + 64 else { return }
-        loadOrder.removeAll { owner in
-            guard owner.heldRows == 0 else { return false }
-            owner.isInLoadOrder = false
-            return true
-        }
+        guard ownersInOrder > 2 * ownersWithRows + 64 else { return }
+        served.removeAll(where: \.isForgotten)
+        filled.removeAll(where: \.isForgotten)
+    }
+
+    private func hold(_ owner: any WindowOwner, turnBefore: Int = 0) -> Held {
+        time += 1
+        owner.heldSince = time
+        return Held(owner: owner, since: time, turnBefore: turnBefore)
+    }
+}
+
+/// Since when an owner stands where it does.
+private struct Held {
+    let owner: any WindowOwner
+    let since: Int
+    /// When the turn before ended; 0 when there was none.
+    let turnBefore: Int
+
+    /// The owner stands elsewhere.
+    var isOver: Bool { owner.heldSince != since }
+
+    /// The same, or it stands here without rows; then it does no more.
+    var isForgotten: Bool {
+        if !isOver, owner.heldRows == 0 { owner.heldSince = 0 }
+        return isOver
     }
 }

@@ -146,7 +146,9 @@ class TestFullDisk:
             server.close()
 
     @pytest.mark.parametrize("disk", [24], indirect=True)
-    def test_on_a_disk_that_stays_full_everybody_is_answered_and_the_server_ends(self, on_disk, disk):
+    @pytest.mark.parametrize("shards", [1, 2])
+    def test_on_a_disk_that_stays_full_everybody_is_answered_and_the_server_ends(self, disk, tmp_path, shards):
+        on_disk = Server(tmp_path / "server", "--shards", shards, data=disk / "data").start()
         with Client(on_disk.address) as client:
             stored = {}
             end = time.monotonic() + 30
@@ -160,13 +162,14 @@ class TestFullDisk:
                     failures += 1
                     time.sleep(0.2)
             assert stored and failures > 0, "the disk was not full"
-            # What cannot be moved to sorted files stays in the log; nobody waits for it.
-            assert on_disk.stop(patience=20) == 0
+            # What cannot be moved to sorted files stays in the log.
+            assert on_disk.stop(patience=90) == 0
         subprocess.run(["mount", "-o", "remount,size=200m", disk], check=True)
         on_disk.start()
         with Client(on_disk.address) as client:
             assert all(client.job(id).status == SCHEDULED for id in stored)
             client.enqueue(timeout=30)
+        on_disk.close()
 
     def test_a_start_on_a_full_disk_says_so(self, disk, new_server):
         fill(disk)

@@ -15,18 +15,19 @@ private func queue(_ name: String, ready: UInt64 = 1000) -> Queue {
 private struct NaiveTurns {
     let quantum: Int
     var fresh: [String] = []
+    var freshNext: [String] = []
     var freshForward: [String] = []
     var forward: [String] = []
     var round: [String] = []
     var next: [String] = []
     var deficits: [String: Int] = [:]
 
-    private var all: [String] { freshForward + fresh + forward + round + next }
+    private var all: [String] { freshForward + fresh + freshNext + forward + round + next }
 
     mutating func activate(_ name: String) {
         guard !all.contains(name) else { return }
         deficits[name] = quantum
-        fresh.append(name)
+        freshNext.append(name)
     }
 
     mutating func resume(_ name: String) {
@@ -38,6 +39,7 @@ private struct NaiveTurns {
     mutating func forget(_ name: String) {
         freshForward.removeAll { $0 == name }
         fresh.removeAll { $0 == name }
+        freshNext.removeAll { $0 == name }
         forward.removeAll { $0 == name }
         round.removeAll { $0 == name }
         next.removeAll { $0 == name }
@@ -54,7 +56,9 @@ private struct NaiveTurns {
     }
 
     mutating func first(_ isServable: (String) -> Bool) -> String? {
-        while let name = freshForward.first ?? fresh.first {
+        while true {
+            if freshForward.isEmpty, fresh.isEmpty { (fresh, freshNext) = (freshNext, []) }
+            guard let name = freshForward.first ?? fresh.first else { break }
             if isServable(name), deficits[name, default: 0] > 0 { return name }
             forget(name)
             settle(name)
@@ -132,6 +136,23 @@ private struct NaiveTurns {
             }
             #expect(queues.allSatisfy { $0.counts.ready == 1000 - UInt64(round * quantum) }, "round \(round)")
         }
+    }
+
+    @Test("those who keep coming do not go before who came earlier, though their rows lie near")
+    func newcomersInARow() throws {
+        var group = ReadyGroup(quantum: 1)
+        let waiting = queue("waiting")
+        for first in [queue("first"), waiting] { group.activate(first) }
+        for number in 0..<100 {
+            let whose = group.next()
+            let next = try #require(whose)
+            if next === waiting { return }
+            next.deficit -= 1
+            let newcomer = queue("\(number)")
+            group.activate(newcomer)
+            group.comeForward(newcomer)
+        }
+        Issue.record("it never had its turn")
     }
 
     @Test("a newcomer goes before 100,000 queues that had work before the shard was opened, read ahead or not")

@@ -71,7 +71,7 @@ def figures(summaries):
             f"| {row.name} | {ROWS[row.name].batch} | {rate.median:,.0f} ({rate.least:,.0f}–{rate.most:,.0f}){failed}",
             *(f"| {number(row[f'{key}_p50_ms'], 2)} / {number(row[f'{key}_p99_ms'], 2)}" for key in ("ack", "pick", "done")),
             *(f"| {number(row[key])}" for key in ("server_us", "client_us", "memory_mib")),
-            f"| {row.left} / {row.doubled} |",
+            f"| {number(row.left)} / {number(row.doubled)} |",
         ])
 
 

@@ -20,6 +20,12 @@ class Figure:
         return Figure(statistics.median(values), min(values), max(values))
 
 
+def total(counts):
+    """Their sum; None when nobody counted."""
+    counts = list(counts)
+    return None if None in counts else sum(counts)
+
+
 class Summary:
     """One row over all of its runs."""
 
@@ -30,7 +36,7 @@ class Summary:
         self.runs = len(whole)
         self.figures = {key: Figure.of([result[key] for result in whole]) for key in FIGURES
                         if whole and all(key in result for result in whole)}
-        self.left, self.doubled = (sum(result[key] for result in whole) for key in ("left", "doubled"))
+        self.left, self.doubled = (total(result[key] for result in whole) for key in ("left", "doubled"))
 
     def __getitem__(self, key):
         """The median, or None."""

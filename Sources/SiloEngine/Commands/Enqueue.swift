@@ -64,7 +64,8 @@ public struct Enqueue: Command {
 
         let encoded = job.serializedBytes()
         transaction.rows.insert(queue.keys.job(id), encoded)
-        for (name, value) in metadata { transaction.rows.insert(queue.keys.metadata(name, value, id), []) }
+        // A job whose row could not be read left its own behind.
+        for (name, value) in metadata { transaction.rows.put(queue.keys.metadata(name, value, id), []) }
         transaction.memory.totalJobs += 1
         let task = StorageV1.Task(
             job, attempt: 1, relative: 1, start: Timestamp(job.startMs), scheduledAt: transaction.now,

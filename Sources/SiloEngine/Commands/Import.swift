@@ -91,7 +91,7 @@ public struct Import: Command {
         transaction.reached(attempts.isEmpty ? .importedNew : .importedFinished)
         let encoded = record.serializedBytes()
         transaction.rows.insert(job.keys.job(id), encoded)
-        for (name, value) in metadata { transaction.rows.insert(job.keys.metadata(name, value, id), []) }
+        for (name, value) in metadata { transaction.rows.put(job.keys.metadata(name, value, id), []) }
         transaction.memory.totalJobs += 1
         return try await settle(job, record, encoded.count, existing: 0, in: transaction)
     }
@@ -158,7 +158,7 @@ public struct Import: Command {
             numbered.last.map { $0.outcome == .failed && record.retryPolicy.map { count <= $0.retryCount } ?? false } ?? true
         let ended = isPending ? nil : numbered.popLast()
         for attempt in numbered.dropFirst(existing) {
-            transaction.rows.put(job.keys.attempt(id, attempt.number), attempt.serializedBytes())
+            transaction.rows.insert(job.keys.attempt(id, attempt.number), attempt.serializedBytes())
         }
         if let last = ended {
             let end = JobEnd(

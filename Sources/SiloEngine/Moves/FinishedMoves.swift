@@ -62,7 +62,7 @@ struct FinishedMoves: Part {
     /// The same for one that is to run again: the attempt that ended it gets a row of its own.
     func takeBack(_ job: JobReference, _ status: StorageV1.Status) {
         remove(job, status)
-        if let last = status.lastAttempt { rows.put(job.keys.attempt(job.id, last.number), last.serializedBytes()) }
+        if let last = status.lastAttempt { rows.insert(job.keys.attempt(job.id, last.number), last.serializedBytes()) }
     }
 
     /// The records of a job that goes on do not expire.

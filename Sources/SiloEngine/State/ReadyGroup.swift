@@ -12,8 +12,9 @@ struct ReadyGroup {
     private var fresh = TurnLine()
     private var settled = TurnLine()
     private var lastPlace = 0
-    /// Of the settled, those with places up to here have their turn in this round.
+    /// Of the settled, and of the fresh, those with places up to here have their turn in this round.
     private var roundEnd = 0
+    private var freshEnd = 0
     /// Places that their queues have left, which are passed over.
     private var left = 0
     let quantum: Int
@@ -42,6 +43,7 @@ struct ReadyGroup {
     mutating func next() -> Queue? {
         while let place = fresh.first(&left) {
             let queue = place.queue
+            if queue.turn == .fresh, place.number > freshEnd { freshEnd = lastPlace }
             if queue.isServable, queue.deficit > 0 { return queue }
             fresh.popFirst()
             settle(queue)
@@ -58,7 +60,11 @@ struct ReadyGroup {
 
     /// The queue has yet to have its turn in this round, and no place nearer than the one where it came to stand.
     func mayComeForward(_ queue: Queue) -> Bool {
-        queue.turn == .fresh || queue.turn == .settled && queue.place <= roundEnd
+        switch queue.turn {
+        case .fresh: queue.place <= freshEnd
+        case .settled: queue.place <= roundEnd
+        case .none, .forward: false
+        }
     }
 
     /// Its turn comes before those of all in its line who did not come forward.

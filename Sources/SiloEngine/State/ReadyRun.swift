@@ -17,11 +17,14 @@ struct ReadyRun {
         var queues = [first]
         var rows = min(rowsMax, Int(clamping: first.counts.ready))
         var gap = (rows: 0, walked: 0)
+        var looks = 0
         memory.queuesByKey.forEach(after: QueueByKey(first)) { next in
             let queue = next.queue
             let ready = min(rowsMax, Int(clamping: queue.counts.ready))
             gap.walked += queue.taken.count(after: memory.windows.taken) + 1
-            guard queue.keys.slice == first.keys.slice, rows + gap.rows < rowsMax, gap.walked <= Self.gapMax else { return false }
+            looks += 1
+            let isNear = looks <= rowsMax && gap.walked <= Self.gapMax && queue.keys.slice == first.keys.slice
+            guard isNear, rows + gap.rows < rowsMax else { return false }
             if memory.mayComeForward(queue) {
                 queues.append(queue)
                 rows += gap.rows + ready

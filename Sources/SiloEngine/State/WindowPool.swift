@@ -106,8 +106,8 @@ final class WindowPool {
     /// Owners that hold nothing are taken out of the order when they are more than the others.
     func forgetEmptyOwners() {
         guard ownersInOrder > 2 * ownersWithRows + 64 else { return }
-        served.removeAll(where: \.isForgotten)
-        filled.removeAll(where: \.isForgotten)
+        served.removeAll { $0.lapses() }
+        filled.removeAll { $0.lapses() }
     }
 
     private func hold(_ owner: any WindowOwner, turnBefore: Int = 0) -> Held {
@@ -127,8 +127,8 @@ private struct Held {
     /// The owner stands elsewhere.
     var isOver: Bool { owner.heldSince != since }
 
-    /// The same, or it stands here without rows; then it does no more.
-    var isForgotten: Bool {
+    /// Whether the owner stands here no more. One without rows leaves.
+    func lapses() -> Bool {
         if !isOver, owner.heldRows == 0 { owner.heldSince = 0 }
         return isOver
     }

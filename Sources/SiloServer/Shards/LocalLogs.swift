@@ -7,6 +7,7 @@ import SlateDB
 /// The logs of a node's shards, in a folder on local disk: each has a folder of its own there.
 struct LocalLogs: Sendable {
     private let root: String
+    private let data: String?
     /// The data lies where others may open it without these logs.
     private let isParted: Bool
     private let budget: LogBudget
@@ -21,17 +22,19 @@ struct LocalLogs: Sendable {
         guard let root = settings.logFolder ?? location.folder.map({ $0 + "/log" }) else { return nil }
         guard !location.isMemory else { throw StartError("--log: data in memory has no log") }
         try self.init(
-            root, isParted: settings.logFolder != nil || !location.isFolder, overlayBytes: settings.overlayBytes, in: environment,
-            logger: logger)
+            root, data: location.folder, isParted: settings.logFolder != nil || !location.isFolder,
+            overlayBytes: settings.overlayBytes, in: environment, logger: logger)
     }
 
     /// - Parameters:
     ///   - root: made where there is none.
+    ///   - data: the folder of the data; nil: a bucket.
     ///   - overlayBytes: memory for rows that are not in sorted files yet, over all shards.
-    private init(_ root: String, isParted: Bool, overlayBytes: Int, in environment: Environment, logger: Logger)
-        throws(StartError)
-    {
+    private init(
+        _ root: String, data: String?, isParted: Bool, overlayBytes: Int, in environment: Environment, logger: Logger
+    ) throws(StartError) {
         self.root = root
+        self.data = data
         self.isParted = isParted
         self.environment = environment
         self.logger = logger
@@ -46,14 +49,19 @@ struct LocalLogs: Sendable {
     }
 
     private static let logBytesMax = 1 << 30
-    /// Milliseconds: a bucket far away takes its time.
-    private static let bucketPatience: Int64 = 60_000
+    /// Files that are merged need as much for a while.
+    private static let spaceMin = 64 << 20
 
     /// A quarter of what is free, so that a small disk is not filled by the log alone.
     private static func logBytes(in folder: String) -> Int {
+        max(LogSettings().segmentBytes, min(logBytesMax, freeBytes(in: folder) / 4))
+    }
+
+    /// As many as there could be when nobody can tell.
+    private static func freeBytes(in folder: String) -> Int {
         var status = statvfs()
-        guard statvfs(folder, &status) == 0 else { return logBytesMax }
-        return max(LogSettings().segmentBytes, min(logBytesMax, Int(status.f_bavail) * Int(status.f_frsize) / 4))
+        guard statvfs(folder, &status) == 0 else { return .max }
+        return Int(status.f_bavail) * Int(status.f_frsize)
     }
 
     /// Opens the log of `name` above its data.
@@ -73,7 +81,7 @@ struct LocalLogs: Sendable {
         var place = LogPlace(name, try FolderLogDisk("\(root)/\(name)"), try LogThread(), in: environment)
         place.helper = helper
         place.isParted = isParted
-        if isParted { place.settings.patienceMilliseconds = Self.bucketPatience }
+        place.hasSpace = { [data] in data.map { Self.freeBytes(in: $0) >= Self.spaceMin } ?? true }
         place.durability = .logSync
         place.onEvent = { [logger] event in Self.tell(event, of: name, logger) }
         return place

@@ -114,4 +114,4 @@ class Bench(ToolDriver, Server):
             raise RuntimeError(f"silo-bench failed: {answer.stderr.strip()[-300:]}")
         figures = json.loads(answer.stdout.splitlines()[-1])
         jobs = figures["enqueued"] - figures["backlog"]
-        return {"rate": figures["completed_per_s"], "jobs": jobs, "left": figures["backlog"], "doubled": 0}
+        return {"rate": figures["completed_per_s"], "jobs": jobs, "left": figures["backlog"], "doubled": None}

@@ -14,6 +14,8 @@ package struct LogPlace: Sendable {
     /// Whether the data may be opened where the log is not, such as data in a bucket.
     package var isParted = false
     package var durability: Durability?
+    /// Whether there is space for what is moved below. Asked now and then, on any thread.
+    package var hasSpace: @Sendable () -> Bool = { true }
     package var onEvent: @Sendable (LogEvent) -> Void = { _ in }
 
     package init(_ name: String, _ disk: any LogDisk, _ worker: any LogWorker, in environment: Environment) {

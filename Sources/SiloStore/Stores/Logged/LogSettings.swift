@@ -9,9 +9,10 @@ public struct LogSettings: Sendable {
     public var checkpointBytesMax = 256 << 10
     /// What a checkpoint rests between two of its writes while memory and log have room, in milliseconds.
     public var checkpointRestMilliseconds: Int64 = 1
-    /// Milliseconds without a step after which what is on its way below is thought to stand still, as on a full disk: then writes
-    /// do not wait for room any more, nor does closing.
-    public var patienceMilliseconds: Int64 = 10_000
+    /// Milliseconds without a step after which what is on its way below is thought to stand still, so that writes do not wait for
+    /// room any more; and the same where there is no space for it.
+    public var patienceMilliseconds: Int64 = 300_000
+    public var fullDiskMilliseconds: Int64 = 10_000
     #if DEBUG
         /// Faults that tests plant, to see whether they would be found.
         package var planted: Set<PlantedFault> = []

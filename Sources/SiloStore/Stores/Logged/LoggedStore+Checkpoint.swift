@@ -72,7 +72,8 @@ extension LoggedStore {
         var bytes = 0
         for entry in overlay.changes {
             if entry.value.value == nil, place.settings.plants(.dropsTombstones) { continue }
-            batch.append(netWrite(entry))
+            guard let write = netWrite(entry) else { continue }
+            batch.append(write)
             bytes += entry.key.count + (entry.value.value?.count ?? 0)
             guard batch.count >= place.settings.checkpointRowsMax || bytes >= place.settings.checkpointBytesMax else { continue }
             guard try await writeBelow(batch, isLast) else { return false }
@@ -82,11 +83,12 @@ extension LoggedStore {
         return try await writeBelow(batch + [positionWrite], isLast)
     }
 
-    private func netWrite(_ entry: SortedEntries<LoggedRows.Change>.Entry) -> Write {
+    /// Nil: nothing of the row need be below.
+    private func netWrite(_ entry: SortedEntries<LoggedRows.Change>.Entry) -> Write? {
         let change = entry.value
-        // A row that has expired hides what it replaced.
         guard let value = change.value, change.expiresAt > place.environment.clock.now else {
-            return Write(key: entry.key, value: nil)
+            // One that has expired hides what it replaced.
+            return change.isNew ? nil : Write(key: entry.key, value: nil)
         }
         return Write(key: entry.key, value: value, expiresAt: change.expiresAt == .distantFuture ? nil : change.expiresAt)
     }
@@ -137,8 +139,6 @@ extension LoggedStore {
     }
 
     private func free(through sequence: UInt64) async throws(StoreError) {
-        // It may have been closed without waiting for this.
-        if let refusal = state.withLock({ $0.refusal }) { throw refusal }
         do {
             try await place.worker.perform { [writer] () throws(LogDiskError) in try writer.free(through: sequence) }
         } catch {

@@ -107,24 +107,30 @@ public final class LoggedStore: KeyValueStore {
     /// Waits while everything that all logs may take up is taken.
     private func waitForRoom() async throws(StoreError) {
         while true {
-            let wakes = budget.wakes
             let (refusal, lag, isStalled) = state.withLock { ($0.writeRefusal, $0.clockLag, $0.stalled != nil) }
             if let refusal { throw refusal }
             if isStalled { try await flush() }
             guard budget.isFull else { return }
             if let lag { throw .behind(lag) }
-            bell.ring()
-            guard await getsOn({ await self.budget.wait(since: wakes) }) else {
-                throw .unavailable("there is no room in the log: its rows cannot be moved to sorted files")
+            let isGivenUp = Atomic(false)
+            let patience = Patience(place, budget)
+            guard await patience.lasts({ await self.untilThereIsRoom { isGivenUp.load(ordering: .relaxed) } }) else {
+                isGivenUp.store(true, ordering: .relaxed)
+                budget.wake()
+                throw .unavailable("there is no room in the log, whose rows cannot be moved to sorted files: is the disk full?")
             }
         }
     }
 
-    /// Waits for `body` as long as anything is moved below by any store that shares the budget.
-    /// - Returns: whether it ended.
-    private func getsOn(_ body: @escaping @Sendable () async -> Void) async -> Bool {
-        await place.environment.ends(
-            gettingOn: { [budget] in budget.steps }, patience: place.settings.patienceMilliseconds, body)
+    /// Returns also when there is something else to be said to who waits.
+    private func untilThereIsRoom(orElse isGivenUp: () -> Bool) async {
+        while true {
+            let wakes = budget.wakes
+            let isWanted = state.withLock { $0.writeRefusal == nil && $0.clockLag == nil && $0.stalled == nil }
+            guard isWanted, budget.isFull, !isGivenUp() else { return }
+            bell.ring()
+            await budget.wait(since: wakes)
+        }
     }
 
     public func flush() async throws(StoreError) {
@@ -237,34 +243,18 @@ public final class LoggedStore: KeyValueStore {
         let isSound = state.withLock { $0.beginClosing() }
         budget.wake()
         bell.stop()
-        let ending = await closeBelow(moving: isSound)
-        // What is still under way below, because it stands still, finds the log closed.
-        state.withLock { $0.close() }
-        var failure = ending.failure
-        do throws(StoreError) { try await releaseLog(removing: ending.isWhole) } catch { failure = failure ?? error }
-        budget.leave(member)
-        return failure
-    }
-
-    private struct Ending {
-        /// Everything is below.
+        await checkpoints.withLock { $0 }?.value
+        var result = state.withLock { $0.refusal }
         var isWhole = false
-        var failure: StoreError?
-    }
-
-    private func closeBelow(moving: Bool) async -> Ending {
-        let ending = Mutex(Ending(failure: .unavailable("the store below stands still; what it lacks is in the log")))
-        _ = await getsOn { [self] in
-            await checkpoints.withLock { $0 }?.value
-            var found = Ending(failure: state.withLock { $0.refusal })
-            if moving, found.failure == nil {
-                do throws(StoreError) { found.isWhole = try await moveEverythingBelow() } catch { found.failure = error }
-            }
-            do throws(StoreError) { try await below.close() } catch { found.failure = found.failure ?? error }
-            found.isWhole = found.isWhole && found.failure == nil
-            ending.withLock { $0 = found }
+        if isSound, result == nil {
+            do throws(StoreError) { isWhole = try await moveEverythingBelow() } catch { result = error }
         }
-        return ending.withLock { $0 }
+        do throws(StoreError) { try await below.close() } catch { result = result ?? error }
+        let letsGo = isWhole && result == nil
+        do throws(StoreError) { try await releaseLog(removing: letsGo) } catch { result = result ?? error }
+        state.withLock { $0.close() }
+        budget.leave(member)
+        return result
     }
 
     private func releaseLog(removing: Bool) async throws(StoreError) {

@@ -1,32 +1,49 @@
 import SiloCore
 import Synchronization
 
-extension Environment {
-    /// Waits for `body` as long as it gets on.
-    /// - Parameters:
-    ///   - progress: moves with each step.
-    ///   - patience: milliseconds without a step after which it is thought to stand still.
-    /// - Returns: whether it ended. If not, it goes on alone.
-    func ends(
-        gettingOn progress: @escaping @Sendable () -> Int, patience: Int64, _ body: @escaping @Sendable () async -> Void
-    ) async -> Bool {
-        await withCheckedContinuation { continuation in
+/// Judges whether what is on its way below gets on: on a full disk SlateDB tries to store a file for ever, and says nothing.
+final class Patience: Sendable {
+    private let state: Mutex<(steps: Int, since: Timestamp)>
+    private let place: LogPlace
+    private let budget: LogBudget
+
+    init(_ place: LogPlace, _ budget: LogBudget) {
+        self.place = place
+        self.budget = budget
+        state = Mutex((budget.steps, place.environment.clock.steady))
+    }
+
+    /// Nothing has moved for so long that nothing is going to. Where there is space for more, it may only be slow.
+    private var isOver: Bool {
+        let now = place.environment.clock.steady
+        let steps = budget.steps
+        let still = state.withLock { state in
+            if state.steps != steps { state = (steps, now) }
+            return now - state.since
+        }
+        return still >= (place.hasSpace() ? place.settings.patienceMilliseconds : place.settings.fullDiskMilliseconds)
+    }
+
+    /// Waits for `body`.
+    /// - Returns: false when patience was over before it ended. Then it goes on alone.
+    func lasts(_ body: @escaping @Sendable () async -> Void) async -> Bool {
+        let environment = place.environment
+        return await withCheckedContinuation { continuation in
             let answer = Answer(continuation)
-            let watch = start {
-                var seen = progress()
-                while (try? await clock.sleep(milliseconds: patience)) != nil {
-                    let now = progress()
-                    guard now != seen else { return answer.give(false) }
-                    seen = now
+            let watch = environment.start { [self] in
+                while (try? await environment.clock.sleep(milliseconds: Self.lookMilliseconds)) != nil {
+                    if isOver { return answer.give(false) }
                 }
             }
-            start {
+            environment.start {
                 await body()
                 watch.cancel()
                 answer.give(true)
             }
         }
     }
+
+    private static let lookMilliseconds: Int64 = 1000
 }
 
 /// The first answer counts.

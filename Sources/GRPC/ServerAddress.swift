@@ -17,6 +17,7 @@ public struct ServerAddress: Hashable, Sendable {
     /// - Throws: for any other scheme, and for anything behind the port.
     public init(_ text: String) throws(Mistake) {
         guard let end = Self.endOfScheme(text) else {
+            guard Self.names(aPortIn: text) else { throw Self.withoutPort(text) }
             target = text
             isSecure = nil
             return
@@ -34,7 +35,17 @@ public struct ServerAddress: Hashable, Sendable {
             throw Mistake(
                 description: "the address \(text) must have a host and a port and nothing behind them, such as https://host:7450")
         }
+        guard Self.names(aPortIn: rest) else { throw Self.withoutPort(text) }
         target = String(rest)
+    }
+
+    /// Otherwise a port would be made up.
+    private static func names(aPortIn address: some StringProtocol) -> Bool {
+        address.hasPrefix("unix:") || SocketAddress.split(String(address)).map { $0.port > 0 } ?? false
+    }
+
+    private static func withoutPort(_ text: String) -> Mistake {
+        Mistake(description: "the address \(text) must end with a port from 1 to 65535: write host:port, such as localhost:7450")
     }
 
     private static func endOfScheme(_ text: String) -> Range<String.Index>? {

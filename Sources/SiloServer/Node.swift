@@ -54,8 +54,7 @@ public final class Node: Sendable {
         ))
         core.methods.register(on: server)
         Reflection().register(on: server)
-        let host = settings.address.prefix(upTo: settings.address.lastIndex(of: ":") ?? settings.address.endIndex)
-        let address = "\(host):\(sockets.port)"
+        let address = Self.address(settings.address, sockets)
         let advertised = AdvertisedAddress(listening: address, given: settings.advertisedAddress)
         // Before anybody can ask who has the shards.
         core.identity.address = advertised.text
@@ -71,6 +70,12 @@ public final class Node: Sendable {
             await core.close()
             throw error
         }
+    }
+
+    /// What is really listened on: port 0 means any.
+    private static func address(_ given: String, _ sockets: ListeningSockets) -> String {
+        guard !given.hasPrefix("unix:"), let colon = given.lastIndex(of: ":") else { return given }
+        return "\(given[..<colon]):\(sockets.port)"
     }
 
     /// Opens what the settings name: the shard map, then the shards.

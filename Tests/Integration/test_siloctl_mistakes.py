@@ -1,13 +1,17 @@
 """What the programs say of mistakes, and that their help tells all that they take."""
 
+import contextlib
 import os
+import pathlib
 import re
+import signal
 import subprocess
 
 import pytest
 
 from support.ports import fixed_address
 from support.programs import ROOT, environment, program, run
+from support.waiting import until
 
 ABSENT = "No such file or directory"
 FOUNDATION = re.compile("NSCocoa|NSError|Error Domain|CocoaError|UserInfo|Foundation")
@@ -158,3 +162,27 @@ class TestTheMainJob:
             timeout=90,
         )
         assert ended.returncode == 0 and "each accounted for exactly once" in ended.stdout, ended.stderr
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_interrupted_it_leaves_nothing_behind(self, tmp_path, number):
+        extra = {"TMPDIR": str(tmp_path)}
+        demo = subprocess.Popen(
+            # A server of its own, on a port of its own.
+            [program("checksum"), "--chaos"], env=environment(extra), stdout=subprocess.DEVNULL,
+        )
+        # It, a server, and three workers.
+        until(lambda: len(processes(of=tmp_path)) == 5, 60, "all to run")
+        demo.send_signal(number)
+        assert demo.wait(60) == 128 + number
+        assert processes(of=tmp_path) == []
+        assert not any(path.is_dir() for path in tmp_path.iterdir())
+
+
+def processes(of):
+    """What runs with this folder for temporary files."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"TMPDIR={of}".encode() in path.read_bytes().split(b"\0"):
+                found.append(path.parent.name)
+    return found

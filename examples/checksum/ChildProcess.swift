@@ -11,7 +11,10 @@ final class ChildProcess {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = log ?? FileHandle.nullDevice
         process.standardError = log ?? FileHandle.nullDevice
+        process.terminationHandler = { Interruption.shared.ended($0.processIdentifier) }
         try process.run()
+        Interruption.shared.started(process.processIdentifier)
+        if !process.isRunning { Interruption.shared.ended(process.processIdentifier) }
     }
 
     var id: Int32 { process.processIdentifier }

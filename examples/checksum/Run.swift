@@ -33,6 +33,9 @@ final class Run {
     }
 
     func run() async throws {
+        let workerCount = try arguments.number("workers", default: 3, in: 1...64)
+        let signals = Interruption.shared.watch()
+        defer { withExtendedLifetime(signals) {} }
         let files = try find()
         try await startServer()
         var folder: String?
@@ -42,7 +45,6 @@ final class Run {
             server?.stop()
             if let folder { try? FileManager.default.removeItem(atPath: folder) }
         }
-        let workerCount = try arguments.number("workers", default: 3, in: 1...64)
         for _ in 0..<workerCount { workers.append(try startWorker()) }
         print("\(workerCount) worker processes; log: \(logPath)")
 
@@ -91,8 +93,10 @@ final class Run {
         }
         guard !files.isEmpty else { throw RunFailure("there are no files in \(root); name a folder with --directory") }
         let limit = try arguments.number("limit", default: .max, in: 1...Int.max)
-        print("\(files.count) files in \(root)")
-        return Array(files.sorted().prefix(limit))
+        let taken = Array(files.sorted().prefix(limit))
+        let all = taken.count < files.count ? "\(taken.count) of " : ""
+        print("\(all)\(files.count) file\(files.count == 1 ? "" : "s") in \(root)")
+        return taken
     }
 
     private func startServer() async throws {
@@ -105,6 +109,7 @@ final class Run {
         }
         // Data of its own: what an older program left in the usual place does not concern it.
         serverArguments = ["--data", NSTemporaryDirectory() + name]
+        Interruption.shared.owns(NSTemporaryDirectory() + name)
         if isChaos {
             // A server of its own, to be killed.
             address = "127.0.0.1:\(Int.random(in: 20_000...29_999))"

@@ -67,6 +67,7 @@ struct LocalLogs: Sendable {
     /// Opens the log of `name` above its data.
     func open(_ name: String, above data: Database) async throws(StoreError) -> LoggedStore {
         let store = SlateStore(data, flushing: .sortedFiles)
+        try await requireLog(of: name, below: store)
         let place: LogPlace
         do throws(LogDiskError) {
             place = try self.place(name)
@@ -75,6 +76,22 @@ struct LocalLogs: Sendable {
             throw StoreError(error)
         }
         return try await LoggedStore.open(store, place, budget)
+    }
+
+    /// Data that lacks what is in its log is not served without, and no empty log is made in its place.
+    private func requireLog(of name: String, below store: SlateStore) async throws(StoreError) {
+        let folder = "\(root)/\(name)"
+        guard access(folder, F_OK) != 0 else { return }
+        do throws(StoreError) {
+            let bytes = try await store.get(LogPosition.key)
+            guard let position = bytes.flatMap(LogPosition.init), !position.isWhole else { return }
+            throw .corrupt(
+                "the log of \(name) is missing: the data is complete only up to batch \(position.sequence). Bring its folder back "
+                    + "to \(folder), or name with --log the folder that it lies in")
+        } catch {
+            try? await store.close()
+            throw error
+        }
     }
 
     private func place(_ name: String) throws(LogDiskError) -> LogPlace {

@@ -1,0 +1,41 @@
+import Dispatch
+import Foundation
+import Synchronization
+
+/// Ends the processes that this program started, and removes its folder, when it is told to end itself.
+final class Interruption: Sendable {
+    private struct State {
+        var children: Set<Int32> = []
+        var folder: String?
+    }
+    private let state = Mutex(State())
+
+    static let shared = Interruption()
+
+    func started(_ child: Int32) { state.withLock { _ = $0.children.insert(child) } }
+    func ended(_ child: Int32) { state.withLock { _ = $0.children.remove(child) } }
+    func owns(_ folder: String) { state.withLock { $0.folder = folder } }
+
+    /// Ends this program at SIGINT and SIGTERM, after the others. For as long as what it returns lives.
+    func watch() -> [any DispatchSourceSignal] {
+        let queue = DispatchQueue(label: "signals")
+        return [SIGINT, SIGTERM].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+            source.setEventHandler { [self] in
+                end()
+                exit(128 + number)
+            }
+            source.resume()
+            return source
+        }
+    }
+
+    private func end() {
+        let (children, folder) = state.withLock { ($0.children, $0.folder) }
+        for child in children { kill(child, SIGTERM) }
+        // A server drains for some seconds.
+        for _ in 0..<600 where children.contains(where: { kill($0, 0) == 0 }) { usleep(20_000) }
+        if let folder { try? FileManager.default.removeItem(atPath: folder) }
+    }
+}

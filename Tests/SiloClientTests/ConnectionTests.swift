@@ -22,7 +22,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "ftp://h:1", "grpc://h:1", "https://", "https://h:1/path", "http://user@h:1", "https://h:1?x", "h", "h:x", "h:0", "http://h",
+        "ftp://h:1", "grpc://h:1", "https://", "https://h:1/path", "http://user@h:1", "https://h:1?x", "h", "h:x", "h:0",
+        "http://h",
     ])
     func anAddressThatCannotBeFollowedIsRefused(_ text: String) {
         #expect(throws: ServerAddress.Mistake.self) { try ServerAddress(text) }

@@ -7,12 +7,20 @@ final class Interruption: Sendable {
     private struct State {
         var children: Set<Int32> = []
         var folder: String?
+        var isEnding = false
     }
     private let state = Mutex(State())
 
     static let shared = Interruption()
 
-    func started(_ child: Int32) { state.withLock { _ = $0.children.insert(child) } }
+    func started(_ child: Int32) {
+        let isLate = state.withLock { state in
+            state.children.insert(child)
+            return state.isEnding
+        }
+        if isLate { kill(child, SIGTERM) }
+    }
+
     func ended(_ child: Int32) { state.withLock { _ = $0.children.remove(child) } }
     func owns(_ folder: String) { state.withLock { $0.folder = folder } }
 
@@ -32,10 +40,13 @@ final class Interruption: Sendable {
     }
 
     private func end() {
-        let (children, folder) = state.withLock { ($0.children, $0.folder) }
+        let (children, folder) = state.withLock { state in
+            state.isEnding = true
+            return (state.children, state.folder)
+        }
         for child in children { kill(child, SIGTERM) }
         // A server drains for some seconds.
-        for _ in 0..<600 where children.contains(where: { kill($0, 0) == 0 }) { usleep(20_000) }
+        for _ in 0..<600 where state.withLock({ !$0.children.isEmpty }) { usleep(20_000) }
         if let folder { try? FileManager.default.removeItem(atPath: folder) }
     }
 }

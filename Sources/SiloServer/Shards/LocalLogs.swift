@@ -86,8 +86,8 @@ struct LocalLogs: Sendable {
             let bytes = try await store.get(LogPosition.key)
             guard let position = bytes.flatMap(LogPosition.init), !position.isWhole else { return }
             throw .corrupt(
-                "the log of \(name) is missing: the data is complete only up to batch \(position.sequence). Bring its folder back "
-                    + "to \(folder), or name with --log the folder that it lies in")
+                "the log of \(name) is missing: the data is complete only up to batch \(position.sequence). Bring its folder "
+                    + "back to \(folder), or name with --log the folder that it lies in")
         } catch {
             try? await store.close()
             throw error

@@ -18,7 +18,7 @@ final class Interruption: Sendable {
             state.children.insert(child)
             return state.isEnding
         }
-        if isLate { kill(child, SIGTERM) }
+        if isLate { kill(child, SIGKILL) }
     }
 
     func ended(_ child: Int32) { state.withLock { _ = $0.children.remove(child) } }
@@ -40,13 +40,15 @@ final class Interruption: Sendable {
     }
 
     private func end() {
-        let (children, folder) = state.withLock { state in
+        let folder = state.withLock { state in
             state.isEnding = true
-            return (state.children, state.folder)
+            return state.folder
         }
-        for child in children { kill(child, SIGTERM) }
-        // A server drains for some seconds.
-        for _ in 0..<600 where state.withLock({ !$0.children.isEmpty }) { usleep(20_000) }
+        // A worker whose server is gone would repeat for long what it cannot report.
+        for number in [SIGTERM, SIGKILL] {
+            for child in state.withLock({ $0.children }) { kill(child, number) }
+            for _ in 0..<150 where state.withLock({ !$0.children.isEmpty }) { usleep(20_000) }
+        }
         if let folder { try? FileManager.default.removeItem(atPath: folder) }
     }
 }

@@ -93,6 +93,7 @@ def verdicts(rows):
     peers = [name for name in rows if not name.startswith("silo")]
     result = [
         ratio("life cycles/s, `silobench` over `rabbitmqbench`", "rate", "silobench", "rabbitmqbench", 1.3, True),
+        ratio("life cycles/s, `silobench` over `rabbitmq` (unlike clients)", "rate", "silobench", "rabbitmq", 1.3, True),
         ratio("life cycles/s, `silo` over `rabbitmq`", "rate", "silo", "rabbitmq", 1.3, True),
         ratio("life cycles/s, `silobench` over `pgbench`", "rate", "silobench", "pgbench", 1.6, True),
         ratio("life cycles/s, `silobench-100` over `pgbench-100`", "rate", "silobench-100", "pgbench-100", 1.3, True),

@@ -1,6 +1,7 @@
 import SiloStore
 
-/// Life cycles a second of a shard in this process, against a bare loop that writes the very same batches.
+/// Life cycles a second of a shard in this process over the log that a server has on local disk, against a bare loop that writes
+/// the very same batches to SlateDB with a log of its own.
 struct EngineShare {
     let place: Suite.Place
 
@@ -16,7 +17,7 @@ struct EngineShare {
         let jobs = place.isQuick ? 20_000 : 100_000
         let rounds = place.isQuick ? 2 : 3
         say(
-            "\nthe engine in this process against a bare loop over the same store: \(jobs) life cycles a round, "
+            "\nthe engine in this process against a bare loop over SlateDB with a log of its own: \(jobs) life cycles a round, "
                 + "\(Self.plan.enqueuers)+\(Self.plan.workers) commands in flight"
         )
         var engineRates: [Double] = []
@@ -67,7 +68,7 @@ struct EngineShare {
     /// Writes batch after batch while one task flushes the log: as soon as something is written and the flush before has
     /// returned.
     private func runBare(_ batches: [[Write]], name: String) async throws -> (flushes: Int, seconds: Double) {
-        let store = try await place.folder.store(name)
+        let store = try await place.folder.slateStore(name)
         let (written, signal) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let begun = Instant.now
         async let flushes: Int = {

@@ -47,7 +47,7 @@ struct Results {
         case .library_per_s, .library_lone_p50_ms: .none
         case .default_share: .atLeast(0.95)
         case .default_tenancy_share: .none
-        case .inprocess_share: .atLeast(0.5)
+        case .inprocess_share: .atLeast(1)
         case .ack_p50_ms: .below(3)
         case .ack_p99_ms: .below(8)
         case .bare_flush_p50_ms: .none

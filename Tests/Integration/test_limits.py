@@ -1078,7 +1078,8 @@ class TestRates:
         starts = self.run_and_time(client, group, ids)
         windows = collections.Counter(start // 500 for start in starts)
         assert starts[249] < 500 <= starts[250] and starts[749] < 1500 + 1200 and starts[999] < 4000
-        assert all(starts[n + 250] - starts[n] >= 400 for n in range(750)), windows
+        # A caller may hear of a start late, of none early.
+        assert all(starts[n + 250] - starts[n] >= 200 for n in range(750)), windows
 
 
 class TestReadBack:

@@ -1,4 +1,3 @@
-import Dispatch
 import TestSupport
 import Testing
 
@@ -7,21 +6,10 @@ import Testing
 @Suite("The thread for calls with large requests", .timeLimit(.minutes(10))) struct LargeRequestsTests {
     private let ended = Tally()
     private let done = Box<Int>()
-    /// Holds up what `holdUp` runs.
-    private let hold = DispatchSemaphore(value: 0)
+    private let hold = Hold()
 
     private func thread() -> LargeRequests {
         LargeRequests { [ended] in ended.add() }
-    }
-
-    /// Returns when the thread is busy with it.
-    private func holdUp(_ thread: LargeRequests) async throws {
-        let begun = Tally()
-        thread.run { [hold] in
-            begun.add()
-            hold.wait()
-        }
-        try await begun.until(1)
     }
 
     private func give(_ numbers: ClosedRange<Int>, to thread: LargeRequests) {
@@ -31,10 +19,10 @@ import Testing
     @Test("handlers run one after another, in the order in which they came, while who brings them goes on")
     func inOrder() async throws {
         let thread = thread()
-        try await holdUp(thread)
+        try await hold.up { thread.run($0) }
         give(1...100, to: thread)
         #expect(done.count == 0, "the first is not over")
-        hold.signal()
+        hold.release()
         try await done.until(100)
         #expect(done.all == Array(1...100))
         thread.close()
@@ -44,12 +32,12 @@ import Testing
     @Test("what waits when it is closed is still done; what comes later is not")
     func closedWhileBusy() async throws {
         let thread = thread()
-        try await holdUp(thread)
+        try await hold.up { thread.run($0) }
         give(1...3, to: thread)
         thread.close()
         give(4...5, to: thread)
         #expect(ended.value == 0, "it has work still")
-        hold.signal()
+        hold.release()
         try await ended.until(1)
         #expect(done.all == [1, 2, 3])
         #expect(ended.value == 1)

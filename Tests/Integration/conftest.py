@@ -1,6 +1,8 @@
 """Fixtures for driving the built `silo` and `siloctl` from outside."""
 
+import os
 import pathlib
+import random
 import sys
 
 import pytest
@@ -10,6 +12,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support.client import Client  # noqa: E402
 from support.programs import Server  # noqa: E402
 from support.seaweed import WEED, Seaweed  # noqa: E402
+
+
+@pytest.fixture
+def seed():
+    """Of a test's chance; shown when it fails, and set by SILO_SEED."""
+    seed = os.environ.get("SILO_SEED") or str(random.randrange(2**32))
+    print(f"SILO_SEED={seed}")
+    return seed
 
 
 @pytest.fixture(scope="module")

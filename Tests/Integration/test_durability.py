@@ -18,13 +18,6 @@ from support.ports import fixed_address
 KILLS = int(os.environ.get("SILO_KILLS", 15))
 
 
-@pytest.fixture
-def seed():
-    seed = os.environ.get("SILO_SEED") or str(random.randrange(2**32))
-    print(f"SILO_SEED={seed}")
-    return seed
-
-
 def test_nothing_acknowledged_is_lost_by_kills(new_server, seed):
     chance = random.Random(seed)
     server = new_server("--tenancy", "--shards", 2, listen=fixed_address(chance))

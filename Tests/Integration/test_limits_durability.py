@@ -19,13 +19,6 @@ KILLS = int(os.environ.get("SILO_KILLS", 15))
 HOUR = 3_600_000
 
 
-@pytest.fixture
-def seed():
-    seed = os.environ.get("SILO_SEED") or str(random.randrange(2**32))
-    print(f"SILO_SEED={seed}")
-    return seed
-
-
 def errors(server):
     return [line for line in server.log() if line["level"].lower() == "error"]
 

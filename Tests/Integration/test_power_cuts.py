@@ -41,13 +41,6 @@ def library(tmp_path_factory):
     return disks.build(tmp_path_factory.mktemp("powercut"))
 
 
-@pytest.fixture
-def seed():
-    seed = os.environ.get("SILO_SEED") or str(random.randrange(2**32))
-    print(f"SILO_SEED={seed}")
-    return seed
-
-
 class CutLoad(Load):
     """Load that is looked at while it goes on."""
 

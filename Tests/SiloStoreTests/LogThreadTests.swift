@@ -1,4 +1,3 @@
-import Dispatch
 import Glibc
 import SiloStore
 import TestSupport
@@ -6,18 +5,7 @@ import Testing
 
 @Suite("The thread of a log", .timeLimit(.minutes(10))) struct LogThreadTests {
     private let done = Box<Int>()
-    /// Holds up what `holdUp` runs.
-    private let hold = DispatchSemaphore(value: 0)
-
-    /// Returns when the thread is busy with it.
-    private func holdUp(_ thread: LogThread) async throws {
-        let begun = Tally()
-        thread.run { [hold] in
-            begun.add()
-            hold.wait()
-        }
-        try await begun.until(1)
-    }
+    private let hold = Hold()
 
     private func give(_ numbers: ClosedRange<Int>, to thread: LogThread) {
         for number in numbers { thread.run { [done] in done.add(number) } }
@@ -38,10 +26,10 @@ import Testing
     @Test("pieces run one after another, in the order given, while who gives them goes on")
     func inOrder() async throws {
         let thread = try LogThread()
-        try await holdUp(thread)
+        try await hold.up { thread.run($0) }
         give(1...100, to: thread)
         #expect(done.count == 0, "the first is not over")
-        hold.signal()
+        hold.release()
         try await done.until(100)
         #expect(done.all == Array(1...100))
         thread.end()
@@ -64,11 +52,11 @@ import Testing
         let thread = try LogThread()
         let ended = Tally()
         noteEnd(of: thread, in: ended)
-        try await holdUp(thread)
+        try await hold.up { thread.run($0) }
         give(1...3, to: thread)
         thread.end()
         #expect(ended.value == 0, "it has work still")
-        hold.signal()
+        hold.release()
         try await ended.until(1)
         #expect(done.all == [1, 2, 3])
     }
@@ -88,13 +76,13 @@ import Testing
         let thread = try LogThread()
         let ended = Tally()
         noteEnd(of: thread, in: ended)
-        try await holdUp(thread)
+        try await hold.up { thread.run($0) }
         thread.run { [done] in
             thread.run { done.add(2) }
             done.add(1)
         }
         thread.end()
-        hold.signal()
+        hold.release()
         try await ended.until(1)
         #expect(done.all == [1, 2])
     }

@@ -61,7 +61,8 @@ struct LocalLogs: Sendable {
     private static func freeBytes(in folder: String) -> Int {
         var status = statvfs()
         guard statvfs(folder, &status) == 0 else { return .max }
-        return Int(status.f_bavail) * Int(status.f_frsize)
+        let (bytes, isTooMany) = UInt(status.f_bavail).multipliedReportingOverflow(by: UInt(status.f_frsize))
+        return isTooMany ? .max : Int(clamping: bytes)
     }
 
     /// Opens the log of `name` above its data.

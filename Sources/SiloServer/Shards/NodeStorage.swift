@@ -49,6 +49,9 @@ struct SlateStorage: NodeStorage {
             // They keep a writer that was fenced long ago from bringing deleted files back. SlateDB's local store cannot write
             // them, and there the folder's lock keeps such a writer out.
             options.settings["garbage_collector_options.boundary_files_enabled"] = "false"
+            // A merge that a killed process had begun is begun again after so long: by the folder's lock no other is at it.
+            options.settings["compactor_options.worker_heartbeat_timeout"] = "\"4s\""
+            options.settings["compactor_options.worker.heartbeat_interval"] = "\"1s\""
         }
     }
 
@@ -121,9 +124,6 @@ struct SlateStorage: NodeStorage {
         "l0_max_ssts_per_key": "16",
         "compactor_options.poll_interval": "\"1s\"",
         "compactor_options.worker.compactions_poll_interval": "\"1s\"",
-        // A merge that a killed process had begun is begun again after so long. No other process could be at it.
-        "compactor_options.worker_heartbeat_timeout": "\"4s\"",
-        "compactor_options.worker.heartbeat_interval": "\"1s\"",
         "compactor_options.worker.max_sst_size": "67108864",
         "compactor_options.worker.max_fetch_tasks": "2",
         "compactor_options.worker.max_subcompactions": "1",

@@ -44,8 +44,8 @@ package struct LogPlan: Equatable {
         guard let last = headers.last else {
             if let position, !position.isWhole {
                 throw .corrupt(
-                    "the log of \(name) is missing: the data is complete only up to batch \(position.sequence). Serve it with "
-                        + "the log that it had: the same --log, or the folder log beside the data")
+                    "the log of \(name) is missing: the data is complete only up to batch \(position.sequence). Bring the "
+                        + "files of its log back, or name with --log the folder that they lie in")
             }
             (log, live, free, lastNumber) = (nil, [], [], 0)
             return

@@ -46,6 +46,30 @@ public enum SiloV1 {
         @inlinable public static var cancelled: Self { Self(rawValue: 3) }
     }
 
+    public struct BulkActionKind: Enumeration {
+        public var rawValue: Int32
+        @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+        @inlinable public init() { rawValue = 0 }
+        @inlinable public static var unspecified: Self { Self(rawValue: 0) }
+        @inlinable public static var cancel: Self { Self(rawValue: 1) }
+        @inlinable public static var restart: Self { Self(rawValue: 2) }
+        @inlinable public static var expedite: Self { Self(rawValue: 3) }
+        @inlinable public static var delete: Self { Self(rawValue: 4) }
+    }
+
+    public struct BulkActionState: Enumeration {
+        public var rawValue: Int32
+        @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+        @inlinable public init() { rawValue = 0 }
+        @inlinable public static var unspecified: Self { Self(rawValue: 0) }
+        @inlinable public static var running: Self { Self(rawValue: 1) }
+        @inlinable public static var done: Self { Self(rawValue: 2) }
+        /// by CancelBulkAction
+        @inlinable public static var stopped: Self { Self(rawValue: 3) }
+        /// its condition cannot be answered; `error` says why
+        @inlinable public static var failed: Self { Self(rawValue: 4) }
+    }
+
     /// A value of the application, passed through as it is. Absent means no bytes.
     public struct SerializedBytes: Message {
         public static var messageName: String { "silo.v1.SerializedBytes" }
@@ -432,6 +456,13 @@ public enum SiloV1 {
         public var metadata: TextMap<String> = [:]
         /// 1 to 64 scalars; which workers may lease it
         public var taskGroup: String = ""
+        /// A W3C traceparent: whom the job is enqueued for, when that is not whom the call is made for. It is kept with the job while it is
+        /// sampled, and its workers get it. One that is not valid is ignored, as the header is.
+        public var traceparent: String = ""
+        /// what goes with it, as the header of that name
+        public var tracestate: String = ""
+        /// How long the job is kept after it has finished, up to 100 years; 0: as the server's settings say.
+        public var retainMs: Int64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -465,6 +496,9 @@ public enum SiloV1 {
                     }
                     self.metadata[key] = value
                 case 82: self.taskGroup = try reader.string()
+                case 8082: self.traceparent = try reader.string()
+                case 8090: self.tracestate = try reader.string()
+                case 8000: self.retainMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -472,6 +506,18 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if !self.tracestate.isEmpty {
+                writer.string(self.tracestate)
+                writer.tag(8090)
+            }
+            if !self.traceparent.isEmpty {
+                writer.string(self.traceparent)
+                writer.tag(8082)
+            }
+            if self.retainMs != 0 {
+                writer.int64(self.retainMs)
+                writer.tag(8000)
+            }
             if !self.taskGroup.isEmpty {
                 writer.string(self.taskGroup)
                 writer.tag(82)
@@ -840,6 +886,12 @@ public enum SiloV1 {
         public var nextAttempt: UInt32?
         /// when it was enqueued; of an imported job, what the import says
         public var enqueuedAtMs: Int64?
+        /// whom it was enqueued for, when they trace
+        public var traceparent: String = ""
+        /// what goes with it
+        public var tracestate: String = ""
+        /// how long it is kept after it has finished; 0: as the server's settings say
+        public var retainMs: Int64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -883,6 +935,9 @@ public enum SiloV1 {
                 case 8008: self.resultOmitted = try reader.bool()
                 case 8016: self.nextAttempt = try reader.uint32()
                 case 8024: self.enqueuedAtMs = try reader.int64()
+                case 8082: self.traceparent = try reader.string()
+                case 8090: self.tracestate = try reader.string()
+                case 8032: self.retainMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -890,6 +945,18 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if !self.tracestate.isEmpty {
+                writer.string(self.tracestate)
+                writer.tag(8090)
+            }
+            if !self.traceparent.isEmpty {
+                writer.string(self.traceparent)
+                writer.tag(8082)
+            }
+            if self.retainMs != 0 {
+                writer.int64(self.retainMs)
+                writer.tag(8032)
+            }
             if let value = self.enqueuedAtMs {
                 writer.int64(value)
                 writer.tag(8024)
@@ -1425,6 +1492,825 @@ public enum SiloV1 {
         }
     }
 
+    public struct DropTenantRequest: Message {
+        public static var messageName: String { "silo.v1.DropTenantRequest" }
+
+        public var shard: String = ""
+        public var tenant: String?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 18: self.tenant = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(18)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct DropTenantResponse: Message {
+        public static var messageName: String { "silo.v1.DropTenantResponse" }
+
+        public var drop: SiloV1.TenantDrop?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: try reader.message(&self.drop)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.drop {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct GetTenantDropRequest: Message {
+        public static var messageName: String { "silo.v1.GetTenantDropRequest" }
+
+        public var shard: String = ""
+        public var tenant: String?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 18: self.tenant = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(18)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct GetTenantDropResponse: Message {
+        public static var messageName: String { "silo.v1.GetTenantDropResponse" }
+
+        /// absent: the tenant is not being dropped; it is done, or was never begun
+        public var drop: SiloV1.TenantDrop?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: try reader.message(&self.drop)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.drop {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct TenantDrop: Message {
+        public static var messageName: String { "silo.v1.TenantDrop" }
+
+        public var startedAtMs: Int64 = 0
+        /// that the tenant had
+        public var jobs: UInt64 = 0
+        public var rowsDeleted: UInt64 = 0
+        /// about, below 100
+        public var percent: UInt32 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.startedAtMs = try reader.int64()
+                case 16: self.jobs = try reader.uint64()
+                case 24: self.rowsDeleted = try reader.uint64()
+                case 32: self.percent = try reader.uint32()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.percent != 0 {
+                writer.uint32(self.percent)
+                writer.tag(32)
+            }
+            if self.rowsDeleted != 0 {
+                writer.uint64(self.rowsDeleted)
+                writer.tag(24)
+            }
+            if self.jobs != 0 {
+                writer.uint64(self.jobs)
+                writer.tag(16)
+            }
+            if self.startedAtMs != 0 {
+                writer.int64(self.startedAtMs)
+                writer.tag(8)
+            }
+        }
+    }
+
+    /// The jobs it is about are those that were stored when it began and that meet the condition when their turn comes. Each is looked
+    /// at once.
+    public struct StartBulkActionRequest: Message {
+        public static var messageName: String { "silo.v1.StartBulkActionRequest" }
+
+        /// empty: every shard of the addressed node
+        public var shard: String = ""
+        /// whose jobs; absent: of all tenants that the caller may touch
+        public var tenant: String?
+        public var kind = SiloV1.BulkActionKind()
+        /// what stands after WHERE in SQL over the table jobs, without selects and parameters
+        public var condition: String = ""
+        public var dryRun: Bool = false
+        /// a UUID; empty: the server makes one. With the id of an action that was begun, tells of that one
+        public var id: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 18: self.tenant = try reader.string()
+                case 24: self.kind = try reader.enumeration()
+                case 34: self.condition = try reader.string()
+                case 40: self.dryRun = try reader.bool()
+                case 50: self.id = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.id.isEmpty {
+                writer.string(self.id)
+                writer.tag(50)
+            }
+            if self.dryRun {
+                writer.bool(self.dryRun)
+                writer.tag(40)
+            }
+            if !self.condition.isEmpty {
+                writer.string(self.condition)
+                writer.tag(34)
+            }
+            if self.kind.rawValue != 0 {
+                writer.enumeration(self.kind)
+                writer.tag(24)
+            }
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(18)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct StartBulkActionResponse: Message {
+        public static var messageName: String { "silo.v1.StartBulkActionResponse" }
+
+        /// absent after a dry run
+        public var action: SiloV1.BulkAction?
+        /// of a dry run
+        public var plan: SiloV1.BulkPlan?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: try reader.message(&self.action)
+                case 18: try reader.message(&self.plan)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.plan {
+                writer.message(value)
+                writer.tag(18)
+            }
+            if let value = self.action {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// What an action would do at this moment.
+    public struct BulkPlan: Message {
+        public static var messageName: String { "silo.v1.BulkPlan" }
+
+        /// that meet the condition
+        public var jobs: UInt64 = 0
+        public var statuses: [SiloV1.BulkStatusCount] = []
+        /// some of them
+        public var sample: [SiloV1.BulkJob] = []
+        /// of storage, to tell this
+        public var rowsRead: UInt64 = 0
+        public var elapsedMs: Int64 = 0
+        /// counting took longer than a statement may: `jobs` and `statuses` say nothing
+        public var isUncounted: Bool = false
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.jobs = try reader.uint64()
+                case 18:
+                    var value = SiloV1.BulkStatusCount()
+                    try reader.message(&value)
+                    self.statuses.append(value)
+                case 26:
+                    var value = SiloV1.BulkJob()
+                    try reader.message(&value)
+                    self.sample.append(value)
+                case 32: self.rowsRead = try reader.uint64()
+                case 40: self.elapsedMs = try reader.int64()
+                case 48: self.isUncounted = try reader.bool()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.isUncounted {
+                writer.bool(self.isUncounted)
+                writer.tag(48)
+            }
+            if self.elapsedMs != 0 {
+                writer.int64(self.elapsedMs)
+                writer.tag(40)
+            }
+            if self.rowsRead != 0 {
+                writer.uint64(self.rowsRead)
+                writer.tag(32)
+            }
+            for value in self.sample.reversed() {
+                writer.message(value)
+                writer.tag(26)
+            }
+            for value in self.statuses.reversed() {
+                writer.message(value)
+                writer.tag(18)
+            }
+            if self.jobs != 0 {
+                writer.uint64(self.jobs)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct BulkStatusCount: Message {
+        public static var messageName: String { "silo.v1.BulkStatusCount" }
+
+        /// as the table jobs has it
+        public var statusKind: String = ""
+        public var jobs: UInt64 = 0
+        /// why none of them would be changed; empty: they would
+        public var refusal: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.statusKind = try reader.string()
+                case 16: self.jobs = try reader.uint64()
+                case 26: self.refusal = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.refusal.isEmpty {
+                writer.string(self.refusal)
+                writer.tag(26)
+            }
+            if self.jobs != 0 {
+                writer.uint64(self.jobs)
+                writer.tag(16)
+            }
+            if !self.statusKind.isEmpty {
+                writer.string(self.statusKind)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct BulkJob: Message {
+        public static var messageName: String { "silo.v1.BulkJob" }
+
+        public var tenant: String?
+        public var id: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.tenant = try reader.string()
+                case 18: self.id = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.id.isEmpty {
+                writer.string(self.id)
+                writer.tag(18)
+            }
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct BulkRefusal: Message {
+        public static var messageName: String { "silo.v1.BulkRefusal" }
+
+        public var reason: String = ""
+        public var jobs: UInt64 = 0
+        /// the first few
+        public var sample: [SiloV1.BulkJob] = []
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.reason = try reader.string()
+                case 16: self.jobs = try reader.uint64()
+                case 26:
+                    var value = SiloV1.BulkJob()
+                    try reader.message(&value)
+                    self.sample.append(value)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            for value in self.sample.reversed() {
+                writer.message(value)
+                writer.tag(26)
+            }
+            if self.jobs != 0 {
+                writer.uint64(self.jobs)
+                writer.tag(16)
+            }
+            if !self.reason.isEmpty {
+                writer.string(self.reason)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct BulkAction: Message {
+        public static var messageName: String { "silo.v1.BulkAction" }
+
+        public var id: String = ""
+        public var kind = SiloV1.BulkActionKind()
+        public var condition: String = ""
+        /// none: everybody's
+        public var tenants: [String] = []
+        public var startedBy: String = ""
+        public var startedAtMs: Int64 = 0
+        /// 0: it goes on
+        public var endedAtMs: Int64 = 0
+        public var state = SiloV1.BulkActionState()
+        public var error: String = ""
+        /// jobs that were changed
+        public var done: UInt64 = 0
+        /// jobs that met the condition and could not be
+        public var refused: UInt64 = 0
+        public var refusals: [SiloV1.BulkRefusal] = []
+        /// jobs, whether they met the condition or not
+        public var lookedAt: UInt64 = 0
+        /// jobs there were when it began
+        public var expected: UInt64 = 0
+        public var shards: [SiloV1.BulkShardAction] = []
+        /// that were asked and did not answer: what it comes to there is not told
+        public var missingShards: [String] = []
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.id = try reader.string()
+                case 16: self.kind = try reader.enumeration()
+                case 26: self.condition = try reader.string()
+                case 34: self.tenants.append(try reader.string())
+                case 42: self.startedBy = try reader.string()
+                case 48: self.startedAtMs = try reader.int64()
+                case 56: self.endedAtMs = try reader.int64()
+                case 64: self.state = try reader.enumeration()
+                case 74: self.error = try reader.string()
+                case 80: self.done = try reader.uint64()
+                case 88: self.refused = try reader.uint64()
+                case 98:
+                    var value = SiloV1.BulkRefusal()
+                    try reader.message(&value)
+                    self.refusals.append(value)
+                case 104: self.lookedAt = try reader.uint64()
+                case 112: self.expected = try reader.uint64()
+                case 122:
+                    var value = SiloV1.BulkShardAction()
+                    try reader.message(&value)
+                    self.shards.append(value)
+                case 130: self.missingShards.append(try reader.string())
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            for value in self.missingShards.reversed() {
+                writer.string(value)
+                writer.tag(130)
+            }
+            for value in self.shards.reversed() {
+                writer.message(value)
+                writer.tag(122)
+            }
+            if self.expected != 0 {
+                writer.uint64(self.expected)
+                writer.tag(112)
+            }
+            if self.lookedAt != 0 {
+                writer.uint64(self.lookedAt)
+                writer.tag(104)
+            }
+            for value in self.refusals.reversed() {
+                writer.message(value)
+                writer.tag(98)
+            }
+            if self.refused != 0 {
+                writer.uint64(self.refused)
+                writer.tag(88)
+            }
+            if self.done != 0 {
+                writer.uint64(self.done)
+                writer.tag(80)
+            }
+            if !self.error.isEmpty {
+                writer.string(self.error)
+                writer.tag(74)
+            }
+            if self.state.rawValue != 0 {
+                writer.enumeration(self.state)
+                writer.tag(64)
+            }
+            if self.endedAtMs != 0 {
+                writer.int64(self.endedAtMs)
+                writer.tag(56)
+            }
+            if self.startedAtMs != 0 {
+                writer.int64(self.startedAtMs)
+                writer.tag(48)
+            }
+            if !self.startedBy.isEmpty {
+                writer.string(self.startedBy)
+                writer.tag(42)
+            }
+            for value in self.tenants.reversed() {
+                writer.string(value)
+                writer.tag(34)
+            }
+            if !self.condition.isEmpty {
+                writer.string(self.condition)
+                writer.tag(26)
+            }
+            if self.kind.rawValue != 0 {
+                writer.enumeration(self.kind)
+                writer.tag(16)
+            }
+            if !self.id.isEmpty {
+                writer.string(self.id)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// Its part on one shard.
+    public struct BulkShardAction: Message {
+        public static var messageName: String { "silo.v1.BulkShardAction" }
+
+        public var shard: String = ""
+        public var state = SiloV1.BulkActionState()
+        public var error: String = ""
+        public var done: UInt64 = 0
+        public var refused: UInt64 = 0
+        public var lookedAt: UInt64 = 0
+        public var expected: UInt64 = 0
+        public var endedAtMs: Int64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 16: self.state = try reader.enumeration()
+                case 26: self.error = try reader.string()
+                case 32: self.done = try reader.uint64()
+                case 40: self.refused = try reader.uint64()
+                case 48: self.lookedAt = try reader.uint64()
+                case 56: self.expected = try reader.uint64()
+                case 64: self.endedAtMs = try reader.int64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.endedAtMs != 0 {
+                writer.int64(self.endedAtMs)
+                writer.tag(64)
+            }
+            if self.expected != 0 {
+                writer.uint64(self.expected)
+                writer.tag(56)
+            }
+            if self.lookedAt != 0 {
+                writer.uint64(self.lookedAt)
+                writer.tag(48)
+            }
+            if self.refused != 0 {
+                writer.uint64(self.refused)
+                writer.tag(40)
+            }
+            if self.done != 0 {
+                writer.uint64(self.done)
+                writer.tag(32)
+            }
+            if !self.error.isEmpty {
+                writer.string(self.error)
+                writer.tag(26)
+            }
+            if self.state.rawValue != 0 {
+                writer.enumeration(self.state)
+                writer.tag(16)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct GetBulkActionRequest: Message {
+        public static var messageName: String { "silo.v1.GetBulkActionRequest" }
+
+        public var id: String = ""
+        /// empty: every shard of the addressed node
+        public var shard: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.id = try reader.string()
+                case 18: self.shard = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(18)
+            }
+            if !self.id.isEmpty {
+                writer.string(self.id)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct GetBulkActionResponse: Message {
+        public static var messageName: String { "silo.v1.GetBulkActionResponse" }
+
+        public var action: SiloV1.BulkAction?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: try reader.message(&self.action)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.action {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct ListBulkActionsRequest: Message {
+        public static var messageName: String { "silo.v1.ListBulkActionsRequest" }
+
+        /// empty: every shard of the addressed node
+        public var shard: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct ListBulkActionsResponse: Message {
+        public static var messageName: String { "silo.v1.ListBulkActionsResponse" }
+
+        public var actions: [SiloV1.BulkAction] = []
+        /// that did not answer
+        public var missingShards: [String] = []
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10:
+                    var value = SiloV1.BulkAction()
+                    try reader.message(&value)
+                    self.actions.append(value)
+                case 18: self.missingShards.append(try reader.string())
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            for value in self.missingShards.reversed() {
+                writer.string(value)
+                writer.tag(18)
+            }
+            for value in self.actions.reversed() {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct CancelBulkActionRequest: Message {
+        public static var messageName: String { "silo.v1.CancelBulkActionRequest" }
+
+        public var id: String = ""
+        /// empty: every shard of the addressed node
+        public var shard: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.id = try reader.string()
+                case 18: self.shard = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(18)
+            }
+            if !self.id.isEmpty {
+                writer.string(self.id)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct CancelBulkActionResponse: Message {
+        public static var messageName: String { "silo.v1.CancelBulkActionResponse" }
+
+        public var action: SiloV1.BulkAction?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: try reader.message(&self.action)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.action {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
     public struct ExplainJobRequest: Message {
         public static var messageName: String { "silo.v1.ExplainJobRequest" }
 
@@ -1548,6 +2434,391 @@ public enum SiloV1 {
             }
             if !self.id.isEmpty {
                 writer.string(self.id)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// All that is named has to hold.
+    public struct ListJobsRequest: Message {
+        public static var messageName: String { "silo.v1.ListJobsRequest" }
+
+        /// empty: every shard of the addressed node
+        public var shard: String = ""
+        /// absent: every tenant that the caller may see
+        public var tenant: String?
+        /// Waiting, Scheduled, Running, Succeeded, Failed or Cancelled; empty: any
+        public var statusKind: String = ""
+        /// empty: any
+        public var taskGroup: String = ""
+        /// entries that the job has
+        public var metadata: TextMap<String> = [:]
+        /// of a limit that the job names; empty: any
+        public var limitKey: String = ""
+        /// of the attempt that ended the job as failed
+        public var errorCode: String?
+        /// the status changed then or later
+        public var changedFromMs: Int64?
+        /// the status changed earlier than then
+        public var changedBeforeMs: Int64?
+        /// up to 1000; 0: 50
+        public var jobsMax: UInt32 = 0
+        /// `next_cursor` of the page before, of the same filter; empty: from the beginning
+        public var cursor: String = ""
+        /// of each job the shard, tenant and id alone
+        public var omitDetails: Bool = false
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 18: self.tenant = try reader.string()
+                case 26: self.statusKind = try reader.string()
+                case 34: self.taskGroup = try reader.string()
+                case 42:
+                    var key: String = ""
+                    var value: String = ""
+                    var unknown = UnknownFields()
+                    try reader.nested { entry throws(DecodingError) in
+                        while let tag = try entry.nextTag() {
+                            switch tag {
+                            case 10: key = try entry.string()
+                            case 18: value = try entry.string()
+                            default: try entry.unknown(tag, &unknown)
+                            }
+                        }
+                    }
+                    self.metadata[key] = value
+                case 50: self.limitKey = try reader.string()
+                case 58: self.errorCode = try reader.string()
+                case 64: self.changedFromMs = try reader.int64()
+                case 72: self.changedBeforeMs = try reader.int64()
+                case 80: self.jobsMax = try reader.uint32()
+                case 90: self.cursor = try reader.string()
+                case 96: self.omitDetails = try reader.bool()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.omitDetails {
+                writer.bool(self.omitDetails)
+                writer.tag(96)
+            }
+            if !self.cursor.isEmpty {
+                writer.string(self.cursor)
+                writer.tag(90)
+            }
+            if self.jobsMax != 0 {
+                writer.uint32(self.jobsMax)
+                writer.tag(80)
+            }
+            if let value = self.changedBeforeMs {
+                writer.int64(value)
+                writer.tag(72)
+            }
+            if let value = self.changedFromMs {
+                writer.int64(value)
+                writer.tag(64)
+            }
+            if let value = self.errorCode {
+                writer.string(value)
+                writer.tag(58)
+            }
+            if !self.limitKey.isEmpty {
+                writer.string(self.limitKey)
+                writer.tag(50)
+            }
+            for (key, value) in self.metadata.reversed() {
+                writer.delimited { writer in
+                    writer.string(value)
+                    writer.tag(18)
+                    writer.string(key)
+                    writer.tag(10)
+                }
+                writer.tag(42)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(34)
+            }
+            if !self.statusKind.isEmpty {
+                writer.string(self.statusKind)
+                writer.tag(26)
+            }
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(18)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct ListJobsResponse: Message {
+        public static var messageName: String { "silo.v1.ListJobsResponse" }
+
+        public var jobs: [SiloV1.ListedJob] = []
+        /// empty: there are no more
+        public var nextCursor: String = ""
+        /// jobs, whether they met the filter or not
+        public var lookedAt: UInt64 = 0
+        /// by when the status changed; else in the order of storage
+        public var isNewestFirst: Bool = false
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10:
+                    var value = SiloV1.ListedJob()
+                    try reader.message(&value)
+                    self.jobs.append(value)
+                case 18: self.nextCursor = try reader.string()
+                case 24: self.lookedAt = try reader.uint64()
+                case 32: self.isNewestFirst = try reader.bool()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.isNewestFirst {
+                writer.bool(self.isNewestFirst)
+                writer.tag(32)
+            }
+            if self.lookedAt != 0 {
+                writer.uint64(self.lookedAt)
+                writer.tag(24)
+            }
+            if !self.nextCursor.isEmpty {
+                writer.string(self.nextCursor)
+                writer.tag(18)
+            }
+            for value in self.jobs.reversed() {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct GetScheduleRequest: Message {
+        public static var messageName: String { "silo.v1.GetScheduleRequest" }
+
+        /// empty: every shard of the addressed node
+        public var shard: String = ""
+        /// absent: every tenant that the caller may see
+        public var tenant: String?
+        /// empty: any
+        public var taskGroup: String = ""
+        /// the length of a span, up to 10 years; 0: a minute
+        public var slotMs: Int64 = 0
+        /// up to 1000; 0: 60
+        public var slots: UInt32 = 0
+        /// of `jobs`, up to 1000; 0: 50
+        public var jobsMax: UInt32 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 18: self.tenant = try reader.string()
+                case 26: self.taskGroup = try reader.string()
+                case 32: self.slotMs = try reader.int64()
+                case 40: self.slots = try reader.uint32()
+                case 48: self.jobsMax = try reader.uint32()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.jobsMax != 0 {
+                writer.uint32(self.jobsMax)
+                writer.tag(48)
+            }
+            if self.slots != 0 {
+                writer.uint32(self.slots)
+                writer.tag(40)
+            }
+            if self.slotMs != 0 {
+                writer.int64(self.slotMs)
+                writer.tag(32)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(26)
+            }
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(18)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct GetScheduleResponse: Message {
+        public static var messageName: String { "silo.v1.GetScheduleResponse" }
+
+        /// when the first span begins
+        public var fromMs: Int64 = 0
+        /// jobs that start in each; those that are due already count in the first
+        public var slots: [UInt64] = []
+        /// what starts earlier is counted; of what starts later some may not be
+        public var countedUntilMs: Int64 = 0
+        /// jobs that wait for their time at all
+        public var scheduled: UInt64 = 0
+        /// the first of them, soonest first
+        public var jobs: [SiloV1.ListedJob] = []
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.fromMs = try reader.int64()
+                case 16: self.slots.append(try reader.uint64())
+                case 18: try reader.packed(&self.slots) { reader throws(DecodingError) in try reader.uint64() }
+                case 24: self.countedUntilMs = try reader.int64()
+                case 32: self.scheduled = try reader.uint64()
+                case 42:
+                    var value = SiloV1.ListedJob()
+                    try reader.message(&value)
+                    self.jobs.append(value)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            for value in self.jobs.reversed() {
+                writer.message(value)
+                writer.tag(42)
+            }
+            if self.scheduled != 0 {
+                writer.uint64(self.scheduled)
+                writer.tag(32)
+            }
+            if self.countedUntilMs != 0 {
+                writer.int64(self.countedUntilMs)
+                writer.tag(24)
+            }
+            if !self.slots.isEmpty {
+                writer.delimited { writer in
+                    for value in self.slots.reversed() { writer.uint64(value) }
+                }
+                writer.tag(18)
+            }
+            if self.fromMs != 0 {
+                writer.int64(self.fromMs)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct ListedJob: Message {
+        public static var messageName: String { "silo.v1.ListedJob" }
+
+        public var shard: String = ""
+        public var tenant: String?
+        public var id: String = ""
+        /// as in the request
+        public var statusKind: String = ""
+        public var statusChangedAtMs: Int64 = 0
+        public var taskGroup: String = ""
+        public var priority: UInt32 = 0
+        public var enqueuedAtMs: Int64 = 0
+        /// the pending or running one, or the last
+        public var attempt: UInt32 = 0
+        public var nextAttemptStartsAfterMs: Int64?
+        /// of a failed job
+        public var errorCode: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 18: self.tenant = try reader.string()
+                case 26: self.id = try reader.string()
+                case 34: self.statusKind = try reader.string()
+                case 40: self.statusChangedAtMs = try reader.int64()
+                case 50: self.taskGroup = try reader.string()
+                case 56: self.priority = try reader.uint32()
+                case 64: self.enqueuedAtMs = try reader.int64()
+                case 72: self.attempt = try reader.uint32()
+                case 80: self.nextAttemptStartsAfterMs = try reader.int64()
+                case 90: self.errorCode = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.errorCode.isEmpty {
+                writer.string(self.errorCode)
+                writer.tag(90)
+            }
+            if let value = self.nextAttemptStartsAfterMs {
+                writer.int64(value)
+                writer.tag(80)
+            }
+            if self.attempt != 0 {
+                writer.uint32(self.attempt)
+                writer.tag(72)
+            }
+            if self.enqueuedAtMs != 0 {
+                writer.int64(self.enqueuedAtMs)
+                writer.tag(64)
+            }
+            if self.priority != 0 {
+                writer.uint32(self.priority)
+                writer.tag(56)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(50)
+            }
+            if self.statusChangedAtMs != 0 {
+                writer.int64(self.statusChangedAtMs)
+                writer.tag(40)
+            }
+            if !self.statusKind.isEmpty {
+                writer.string(self.statusKind)
+                writer.tag(34)
+            }
+            if !self.id.isEmpty {
+                writer.string(self.id)
+                writer.tag(26)
+            }
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(18)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
                 writer.tag(10)
             }
         }
@@ -2091,6 +3362,8 @@ public enum SiloV1 {
         public var taskGroup: String = ""
         /// oldest first; all but the last must be FAILED
         public var attempts: [SiloV1.ImportAttempt] = []
+        /// As of an enqueued job, from when its last attempt finished. What is stored of a job that exists already is kept.
+        public var retainMs: Int64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -2129,6 +3402,7 @@ public enum SiloV1 {
                     var value = SiloV1.ImportAttempt()
                     try reader.message(&value)
                     self.attempts.append(value)
+                case 8000: self.retainMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -2136,6 +3410,10 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.retainMs != 0 {
+                writer.int64(self.retainMs)
+                writer.tag(8000)
+            }
             for value in self.attempts.reversed() {
                 writer.message(value)
                 writer.tag(98)
@@ -2382,6 +3660,9 @@ public enum SiloV1 {
         /// Bytes of the answer that the caller takes. Absent or 0: 4 MiB, which gRPC clients take unless they are told otherwise. The first
         /// task comes also when it alone is larger.
         public var answerBytesMax: UInt64?
+        /// Where the worker runs and which build of it, for whoever lists workers. Up to 256 bytes each.
+        public var host: String = ""
+        public var version: String = ""
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -2395,6 +3676,8 @@ public enum SiloV1 {
                 case 34: self.taskGroup = try reader.string()
                 case 8000: self.waitMs = try reader.uint32()
                 case 8008: self.answerBytesMax = try reader.uint64()
+                case 8018: self.host = try reader.string()
+                case 8026: self.version = try reader.string()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -2402,6 +3685,14 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if !self.version.isEmpty {
+                writer.string(self.version)
+                writer.tag(8026)
+            }
+            if !self.host.isEmpty {
+                writer.string(self.host)
+                writer.tag(8018)
+            }
             if let value = self.answerBytesMax {
                 writer.uint64(value)
                 writer.tag(8008)
@@ -2491,6 +3782,10 @@ public enum SiloV1 {
         public var taskGroup: String = ""
         /// how long the lease lasts without a heartbeat
         public var leaseMs: Int64 = 0
+        /// whom the job was enqueued for, when they trace; the handler's span is a child of that
+        public var traceparent: String = ""
+        /// what goes with it
+        public var tracestate: String = ""
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -2527,6 +3822,8 @@ public enum SiloV1 {
                 case 90: self.shard = try reader.string()
                 case 98: self.taskGroup = try reader.string()
                 case 104: self.leaseMs = try reader.int64()
+                case 8082: self.traceparent = try reader.string()
+                case 8090: self.tracestate = try reader.string()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -2534,6 +3831,14 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if !self.tracestate.isEmpty {
+                writer.string(self.tracestate)
+                writer.tag(8090)
+            }
+            if !self.traceparent.isEmpty {
+                writer.string(self.traceparent)
+                writer.tag(8082)
+            }
             if self.leaseMs != 0 {
                 writer.int64(self.leaseMs)
                 writer.tag(104)
@@ -2702,6 +4007,9 @@ public enum SiloV1 {
         public var taskId: String = ""
         public var outcome: OneOfOutcome?
         public var tenantId: String?
+        /// A W3C traceparent: of which span this is the outcome, when that is not whom the call is made for.
+        public var traceparent: String = ""
+        public var tracestate: String = ""
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -2727,6 +4035,8 @@ public enum SiloV1 {
                     try reader.message(&value)
                     self.outcome = .cancelled(value)
                 case 58: self.tenantId = try reader.string()
+                case 8082: self.traceparent = try reader.string()
+                case 8090: self.tracestate = try reader.string()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -2734,6 +4044,14 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if !self.tracestate.isEmpty {
+                writer.string(self.tracestate)
+                writer.tag(8090)
+            }
+            if !self.traceparent.isEmpty {
+                writer.string(self.traceparent)
+                writer.tag(8082)
+            }
             if let value = self.tenantId {
                 writer.string(value)
                 writer.tag(58)
@@ -3255,6 +4573,10 @@ public enum SiloV1 {
         public var sql: String = ""
         public var tenant: String?
         public var parameters: [SiloV1.QueryParameter] = []
+        /// of all shards: leave out those that do not answer, instead of failing
+        public var allowPartial: Bool = false
+        /// the statement ends after so many rows; 0: no bound
+        public var rowsMax: UInt32 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -3269,6 +4591,8 @@ public enum SiloV1 {
                     var value = SiloV1.QueryParameter()
                     try reader.message(&value)
                     self.parameters.append(value)
+                case 8000: self.allowPartial = try reader.bool()
+                case 8008: self.rowsMax = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -3276,6 +4600,14 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.rowsMax != 0 {
+                writer.uint32(self.rowsMax)
+                writer.tag(8008)
+            }
+            if self.allowPartial {
+                writer.bool(self.allowPartial)
+                writer.tag(8000)
+            }
             for value in self.parameters.reversed() {
                 writer.message(value)
                 writer.tag(34)
@@ -3336,6 +4668,10 @@ public enum SiloV1 {
         /// each a MessagePack map from column name to value
         public var rows: [SiloV1.SerializedBytes] = []
         public var rowCount: Int32 = 0
+        /// of a partial result: those whose rows are not there, or not all of them
+        public var missingShards: [SiloV1.MissingShard] = []
+        /// there are more rows than rows_max
+        public var isCut: Bool = false
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -3352,6 +4688,11 @@ public enum SiloV1 {
                     try reader.message(&value)
                     self.rows.append(value)
                 case 24: self.rowCount = try reader.int32()
+                case 8002:
+                    var value = SiloV1.MissingShard()
+                    try reader.message(&value)
+                    self.missingShards.append(value)
+                case 8008: self.isCut = try reader.bool()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -3359,6 +4700,14 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.isCut {
+                writer.bool(self.isCut)
+                writer.tag(8008)
+            }
+            for value in self.missingShards.reversed() {
+                writer.message(value)
+                writer.tag(8002)
+            }
             if self.rowCount != 0 {
                 writer.int32(self.rowCount)
                 writer.tag(24)
@@ -3369,6 +4718,38 @@ public enum SiloV1 {
             }
             for value in self.columns.reversed() {
                 writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct MissingShard: Message {
+        public static var messageName: String { "silo.v1.MissingShard" }
+
+        public var shardId: String = ""
+        public var reason: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shardId = try reader.string()
+                case 18: self.reason = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.reason.isEmpty {
+                writer.string(self.reason)
+                writer.tag(18)
+            }
+            if !self.shardId.isEmpty {
+                writer.string(self.shardId)
                 writer.tag(10)
             }
         }
@@ -3624,6 +5005,947 @@ public enum SiloV1 {
         }
     }
 
+    public struct ListTenantsRequest: Message {
+        public static var messageName: String { "silo.v1.ListTenantsRequest" }
+
+        public struct Order: Enumeration {
+            public var rawValue: Int32
+            @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+            @inlinable public init() { rawValue = 0 }
+            /// jobs that are ready or wait at a limit
+            @inlinable public static var backlog: Self { Self(rawValue: 0) }
+            /// jobs that ended in the last minute
+            @inlinable public static var rate: Self { Self(rawValue: 1) }
+            /// failed jobs that are kept
+            @inlinable public static var failures: Self { Self(rawValue: 2) }
+        }
+
+        /// empty: every shard of the addressed node
+        public var shard: String = ""
+        public var order = SiloV1.ListTenantsRequest.Order()
+        /// tells upper from lower case; up to 256 bytes
+        public var nameContains: String = ""
+        /// 0: 50; more than 500 means 500
+        public var limit: UInt32 = 0
+        /// only those behind it in that order
+        public var after: SiloV1.TenantPlace?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 16: self.order = try reader.enumeration()
+                case 26: self.nameContains = try reader.string()
+                case 32: self.limit = try reader.uint32()
+                case 42: try reader.message(&self.after)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.after {
+                writer.message(value)
+                writer.tag(42)
+            }
+            if self.limit != 0 {
+                writer.uint32(self.limit)
+                writer.tag(32)
+            }
+            if !self.nameContains.isEmpty {
+                writer.string(self.nameContains)
+                writer.tag(26)
+            }
+            if self.order.rawValue != 0 {
+                writer.enumeration(self.order)
+                writer.tag(16)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// Where a page of tenants ended.
+    public struct TenantPlace: Message {
+        public static var messageName: String { "silo.v1.TenantPlace" }
+
+        /// what they are in order of
+        public var value: Int64 = 0
+        public var tenant: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.value = try reader.int64()
+                case 18: self.tenant = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.tenant.isEmpty {
+                writer.string(self.tenant)
+                writer.tag(18)
+            }
+            if self.value != 0 {
+                writer.int64(self.value)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct TenantInfo: Message {
+        public static var messageName: String { "silo.v1.TenantInfo" }
+
+        /// `-` without tenancy
+        public var tenant: String = ""
+        /// for a later time
+        public var scheduled: UInt64 = 0
+        /// at a limit
+        public var waiting: UInt64 = 0
+        public var ready: UInt64 = 0
+        public var running: UInt64 = 0
+        /// kept
+        public var succeeded: UInt64 = 0
+        public var failed: UInt64 = 0
+        public var cancelled: UInt64 = 0
+        /// about
+        public var endedInMinute: UInt64 = 0
+        public var failedInMinute: UInt64 = 0
+        /// of the order that was asked for
+        public var orderValue: Int64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.tenant = try reader.string()
+                case 16: self.scheduled = try reader.uint64()
+                case 24: self.waiting = try reader.uint64()
+                case 32: self.ready = try reader.uint64()
+                case 40: self.running = try reader.uint64()
+                case 48: self.succeeded = try reader.uint64()
+                case 56: self.failed = try reader.uint64()
+                case 64: self.cancelled = try reader.uint64()
+                case 72: self.endedInMinute = try reader.uint64()
+                case 80: self.failedInMinute = try reader.uint64()
+                case 88: self.orderValue = try reader.int64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.orderValue != 0 {
+                writer.int64(self.orderValue)
+                writer.tag(88)
+            }
+            if self.failedInMinute != 0 {
+                writer.uint64(self.failedInMinute)
+                writer.tag(80)
+            }
+            if self.endedInMinute != 0 {
+                writer.uint64(self.endedInMinute)
+                writer.tag(72)
+            }
+            if self.cancelled != 0 {
+                writer.uint64(self.cancelled)
+                writer.tag(64)
+            }
+            if self.failed != 0 {
+                writer.uint64(self.failed)
+                writer.tag(56)
+            }
+            if self.succeeded != 0 {
+                writer.uint64(self.succeeded)
+                writer.tag(48)
+            }
+            if self.running != 0 {
+                writer.uint64(self.running)
+                writer.tag(40)
+            }
+            if self.ready != 0 {
+                writer.uint64(self.ready)
+                writer.tag(32)
+            }
+            if self.waiting != 0 {
+                writer.uint64(self.waiting)
+                writer.tag(24)
+            }
+            if self.scheduled != 0 {
+                writer.uint64(self.scheduled)
+                writer.tag(16)
+            }
+            if !self.tenant.isEmpty {
+                writer.string(self.tenant)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct ListTenantsResponse: Message {
+        public static var messageName: String { "silo.v1.ListTenantsResponse" }
+
+        public var tenants: [SiloV1.TenantInfo] = []
+        /// tenants that memory knows and that were meant, those of other pages included
+        public var matching: UInt64 = 0
+        /// nothing follows
+        public var isLast: Bool = false
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10:
+                    var value = SiloV1.TenantInfo()
+                    try reader.message(&value)
+                    self.tenants.append(value)
+                case 16: self.matching = try reader.uint64()
+                case 24: self.isLast = try reader.bool()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.isLast {
+                writer.bool(self.isLast)
+                writer.tag(24)
+            }
+            if self.matching != 0 {
+                writer.uint64(self.matching)
+                writer.tag(16)
+            }
+            for value in self.tenants.reversed() {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct ListLimitsRequest: Message {
+        public static var messageName: String { "silo.v1.ListLimitsRequest" }
+
+        public struct Order: Enumeration {
+            public var rawValue: Int32
+            @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+            @inlinable public init() { rawValue = 0 }
+            /// slots, or hits of the window
+            @inlinable public static var held: Self { Self(rawValue: 0) }
+            /// jobs that it keeps from starting
+            @inlinable public static var waiting: Self { Self(rawValue: 1) }
+            /// times that a job found no room
+            @inlinable public static var refusals: Self { Self(rawValue: 2) }
+        }
+
+        /// empty: every shard of the addressed node
+        public var shard: String = ""
+        public var order = SiloV1.ListLimitsRequest.Order()
+        /// whose; absent: everybody's
+        public var tenant: String?
+        /// tells upper from lower case; up to 256 bytes
+        public var keyContains: String = ""
+        /// this one alone; of a rate limit its name and unique key with a slash between
+        public var key: String = ""
+        /// 0: 50; more than 500 means 500
+        public var limit: UInt32 = 0
+        public var after: SiloV1.LimitPlace?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 16: self.order = try reader.enumeration()
+                case 26: self.tenant = try reader.string()
+                case 34: self.keyContains = try reader.string()
+                case 42: self.key = try reader.string()
+                case 48: self.limit = try reader.uint32()
+                case 58: try reader.message(&self.after)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.after {
+                writer.message(value)
+                writer.tag(58)
+            }
+            if self.limit != 0 {
+                writer.uint32(self.limit)
+                writer.tag(48)
+            }
+            if !self.key.isEmpty {
+                writer.string(self.key)
+                writer.tag(42)
+            }
+            if !self.keyContains.isEmpty {
+                writer.string(self.keyContains)
+                writer.tag(34)
+            }
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(26)
+            }
+            if self.order.rawValue != 0 {
+                writer.enumeration(self.order)
+                writer.tag(16)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct LimitPlace: Message {
+        public static var messageName: String { "silo.v1.LimitPlace" }
+
+        public var value: Int64 = 0
+        public var tenant: String = ""
+        public var key: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.value = try reader.int64()
+                case 18: self.tenant = try reader.string()
+                case 26: self.key = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.key.isEmpty {
+                writer.string(self.key)
+                writer.tag(26)
+            }
+            if !self.tenant.isEmpty {
+                writer.string(self.tenant)
+                writer.tag(18)
+            }
+            if self.value != 0 {
+                writer.int64(self.value)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct LimitInfo: Message {
+        public static var messageName: String { "silo.v1.LimitInfo" }
+
+        public struct Kind: Enumeration {
+            public var rawValue: Int32
+            @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+            @inlinable public init() { rawValue = 0 }
+            @inlinable public static var unspecified: Self { Self(rawValue: 0) }
+            @inlinable public static var concurrency: Self { Self(rawValue: 1) }
+            @inlinable public static var floating: Self { Self(rawValue: 2) }
+            @inlinable public static var rate: Self { Self(rawValue: 3) }
+        }
+
+        /// `-` without tenancy
+        public var tenant: String = ""
+        /// of a rate limit its name and unique key with a slash between
+        public var key: String = ""
+        public var kind = SiloV1.LimitInfo.Kind()
+        /// as the last job said that named it, or the floating limit's own; absent: none has
+        public var maximum: UInt64?
+        /// slots; of a rate limit hits used and promised
+        public var held: UInt64 = 0
+        public var waiting: UInt64 = 0
+        /// since memory knows the limit
+        public var refusals: UInt64 = 0
+        public var isPaused: Bool = false
+        /// of a rate limit without room: when it has some, if time alone makes it
+        public var nextRoomMs: Int64?
+        /// of a rate limit
+        public var windowMs: Int64 = 0
+        /// of a rate limit: it empties evenly
+        public var isLeaky: Bool = false
+        /// of a floating limit, oldest first, at most 48; only when `key` was given
+        public var history: [SiloV1.LimitMaximum] = []
+        /// of a floating limit: not before then
+        public var nextRefreshMs: Int64?
+        public var orderValue: Int64 = 0
+        public var shard: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.tenant = try reader.string()
+                case 18: self.key = try reader.string()
+                case 24: self.kind = try reader.enumeration()
+                case 32: self.maximum = try reader.uint64()
+                case 40: self.held = try reader.uint64()
+                case 48: self.waiting = try reader.uint64()
+                case 56: self.refusals = try reader.uint64()
+                case 64: self.isPaused = try reader.bool()
+                case 72: self.nextRoomMs = try reader.int64()
+                case 80: self.windowMs = try reader.int64()
+                case 88: self.isLeaky = try reader.bool()
+                case 98:
+                    var value = SiloV1.LimitMaximum()
+                    try reader.message(&value)
+                    self.history.append(value)
+                case 104: self.nextRefreshMs = try reader.int64()
+                case 112: self.orderValue = try reader.int64()
+                case 122: self.shard = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(122)
+            }
+            if self.orderValue != 0 {
+                writer.int64(self.orderValue)
+                writer.tag(112)
+            }
+            if let value = self.nextRefreshMs {
+                writer.int64(value)
+                writer.tag(104)
+            }
+            for value in self.history.reversed() {
+                writer.message(value)
+                writer.tag(98)
+            }
+            if self.isLeaky {
+                writer.bool(self.isLeaky)
+                writer.tag(88)
+            }
+            if self.windowMs != 0 {
+                writer.int64(self.windowMs)
+                writer.tag(80)
+            }
+            if let value = self.nextRoomMs {
+                writer.int64(value)
+                writer.tag(72)
+            }
+            if self.isPaused {
+                writer.bool(self.isPaused)
+                writer.tag(64)
+            }
+            if self.refusals != 0 {
+                writer.uint64(self.refusals)
+                writer.tag(56)
+            }
+            if self.waiting != 0 {
+                writer.uint64(self.waiting)
+                writer.tag(48)
+            }
+            if self.held != 0 {
+                writer.uint64(self.held)
+                writer.tag(40)
+            }
+            if let value = self.maximum {
+                writer.uint64(value)
+                writer.tag(32)
+            }
+            if self.kind.rawValue != 0 {
+                writer.enumeration(self.kind)
+                writer.tag(24)
+            }
+            if !self.key.isEmpty {
+                writer.string(self.key)
+                writer.tag(18)
+            }
+            if !self.tenant.isEmpty {
+                writer.string(self.tenant)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// What a floating limit's maximum became.
+    public struct LimitMaximum: Message {
+        public static var messageName: String { "silo.v1.LimitMaximum" }
+
+        public var atMs: Int64 = 0
+        public var maximum: UInt32 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.atMs = try reader.int64()
+                case 16: self.maximum = try reader.uint32()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.maximum != 0 {
+                writer.uint32(self.maximum)
+                writer.tag(16)
+            }
+            if self.atMs != 0 {
+                writer.int64(self.atMs)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct ListLimitsResponse: Message {
+        public static var messageName: String { "silo.v1.ListLimitsResponse" }
+
+        public var limits: [SiloV1.LimitInfo] = []
+        public var matching: UInt64 = 0
+        public var isLast: Bool = false
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10:
+                    var value = SiloV1.LimitInfo()
+                    try reader.message(&value)
+                    self.limits.append(value)
+                case 16: self.matching = try reader.uint64()
+                case 24: self.isLast = try reader.bool()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.isLast {
+                writer.bool(self.isLast)
+                writer.tag(24)
+            }
+            if self.matching != 0 {
+                writer.uint64(self.matching)
+                writer.tag(16)
+            }
+            for value in self.limits.reversed() {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct ListWorkersRequest: Message {
+        public static var messageName: String { "silo.v1.ListWorkersRequest" }
+
+        /// tells upper from lower case; up to 256 bytes
+        public var idContains: String = ""
+        /// only those that ask for it
+        public var taskGroup: String = ""
+        /// this one alone, with what it holds
+        public var workerId: String = ""
+        /// 0: 50; more than 500 means 500
+        public var limit: UInt32 = 0
+        /// ids behind this one
+        public var after: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.idContains = try reader.string()
+                case 18: self.taskGroup = try reader.string()
+                case 26: self.workerId = try reader.string()
+                case 32: self.limit = try reader.uint32()
+                case 42: self.after = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.after.isEmpty {
+                writer.string(self.after)
+                writer.tag(42)
+            }
+            if self.limit != 0 {
+                writer.uint32(self.limit)
+                writer.tag(32)
+            }
+            if !self.workerId.isEmpty {
+                writer.string(self.workerId)
+                writer.tag(26)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(18)
+            }
+            if !self.idContains.isEmpty {
+                writer.string(self.idContains)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct WorkerInfo: Message {
+        public static var messageName: String { "silo.v1.WorkerInfo" }
+
+        public var workerId: String = ""
+        /// as it said itself; empty: it did not
+        public var host: String = ""
+        public var version: String = ""
+        /// the address that it last asked from
+        public var peer: String = ""
+        public var firstHeardMs: Int64 = 0
+        /// a poll or a heartbeat; of one that only holds leases, and has not been heard, 0
+        public var lastHeardMs: Int64 = 0
+        public var isQuiet: Bool = false
+        public var quietSinceMs: Int64?
+        /// at most 32
+        public var groups: [SiloV1.WorkerGroup] = []
+        public var leases: UInt64 = 0
+        /// when that began to run
+        public var oldestLeaseMs: Int64?
+        /// oldest first, at most 200; only when `worker_id` was given
+        public var held: [SiloV1.WorkerLease] = []
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.workerId = try reader.string()
+                case 18: self.host = try reader.string()
+                case 26: self.version = try reader.string()
+                case 34: self.peer = try reader.string()
+                case 40: self.firstHeardMs = try reader.int64()
+                case 48: self.lastHeardMs = try reader.int64()
+                case 56: self.isQuiet = try reader.bool()
+                case 64: self.quietSinceMs = try reader.int64()
+                case 74:
+                    var value = SiloV1.WorkerGroup()
+                    try reader.message(&value)
+                    self.groups.append(value)
+                case 80: self.leases = try reader.uint64()
+                case 88: self.oldestLeaseMs = try reader.int64()
+                case 98:
+                    var value = SiloV1.WorkerLease()
+                    try reader.message(&value)
+                    self.held.append(value)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            for value in self.held.reversed() {
+                writer.message(value)
+                writer.tag(98)
+            }
+            if let value = self.oldestLeaseMs {
+                writer.int64(value)
+                writer.tag(88)
+            }
+            if self.leases != 0 {
+                writer.uint64(self.leases)
+                writer.tag(80)
+            }
+            for value in self.groups.reversed() {
+                writer.message(value)
+                writer.tag(74)
+            }
+            if let value = self.quietSinceMs {
+                writer.int64(value)
+                writer.tag(64)
+            }
+            if self.isQuiet {
+                writer.bool(self.isQuiet)
+                writer.tag(56)
+            }
+            if self.lastHeardMs != 0 {
+                writer.int64(self.lastHeardMs)
+                writer.tag(48)
+            }
+            if self.firstHeardMs != 0 {
+                writer.int64(self.firstHeardMs)
+                writer.tag(40)
+            }
+            if !self.peer.isEmpty {
+                writer.string(self.peer)
+                writer.tag(34)
+            }
+            if !self.version.isEmpty {
+                writer.string(self.version)
+                writer.tag(26)
+            }
+            if !self.host.isEmpty {
+                writer.string(self.host)
+                writer.tag(18)
+            }
+            if !self.workerId.isEmpty {
+                writer.string(self.workerId)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct WorkerGroup: Message {
+        public static var messageName: String { "silo.v1.WorkerGroup" }
+
+        public var taskGroup: String = ""
+        public var firstPollMs: Int64 = 0
+        public var lastPollMs: Int64 = 0
+        public var polls: UInt64 = 0
+        /// that it was given
+        public var tasks: UInt64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.taskGroup = try reader.string()
+                case 16: self.firstPollMs = try reader.int64()
+                case 24: self.lastPollMs = try reader.int64()
+                case 32: self.polls = try reader.uint64()
+                case 40: self.tasks = try reader.uint64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.tasks != 0 {
+                writer.uint64(self.tasks)
+                writer.tag(40)
+            }
+            if self.polls != 0 {
+                writer.uint64(self.polls)
+                writer.tag(32)
+            }
+            if self.lastPollMs != 0 {
+                writer.int64(self.lastPollMs)
+                writer.tag(24)
+            }
+            if self.firstPollMs != 0 {
+                writer.int64(self.firstPollMs)
+                writer.tag(16)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct WorkerLease: Message {
+        public static var messageName: String { "silo.v1.WorkerLease" }
+
+        public var shard: String = ""
+        /// `-` without tenancy
+        public var tenant: String = ""
+        public var jobId: String = ""
+        public var taskGroup: String = ""
+        public var attempt: UInt32 = 0
+        public var startedAtMs: Int64 = 0
+        /// it was asked to stop
+        public var isCancelled: Bool = false
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 18: self.tenant = try reader.string()
+                case 26: self.jobId = try reader.string()
+                case 34: self.taskGroup = try reader.string()
+                case 40: self.attempt = try reader.uint32()
+                case 48: self.startedAtMs = try reader.int64()
+                case 56: self.isCancelled = try reader.bool()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.isCancelled {
+                writer.bool(self.isCancelled)
+                writer.tag(56)
+            }
+            if self.startedAtMs != 0 {
+                writer.int64(self.startedAtMs)
+                writer.tag(48)
+            }
+            if self.attempt != 0 {
+                writer.uint32(self.attempt)
+                writer.tag(40)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(34)
+            }
+            if !self.jobId.isEmpty {
+                writer.string(self.jobId)
+                writer.tag(26)
+            }
+            if !self.tenant.isEmpty {
+                writer.string(self.tenant)
+                writer.tag(18)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct ListWorkersResponse: Message {
+        public static var messageName: String { "silo.v1.ListWorkersResponse" }
+
+        public var workers: [SiloV1.WorkerInfo] = []
+        public var matching: UInt64 = 0
+        public var isLast: Bool = false
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10:
+                    var value = SiloV1.WorkerInfo()
+                    try reader.message(&value)
+                    self.workers.append(value)
+                case 16: self.matching = try reader.uint64()
+                case 24: self.isLast = try reader.bool()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.isLast {
+                writer.bool(self.isLast)
+                writer.tag(24)
+            }
+            if self.matching != 0 {
+                writer.uint64(self.matching)
+                writer.tag(16)
+            }
+            for value in self.workers.reversed() {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct QuietWorkerRequest: Message {
+        public static var messageName: String { "silo.v1.QuietWorkerRequest" }
+
+        /// required
+        public var workerId: String = ""
+        /// true: it may have work again
+        public var resume: Bool = false
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.workerId = try reader.string()
+                case 16: self.resume = try reader.bool()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.resume {
+                writer.bool(self.resume)
+                writer.tag(16)
+            }
+            if !self.workerId.isEmpty {
+                writer.string(self.workerId)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct QuietWorkerResponse: Message {
+        public static var messageName: String { "silo.v1.QuietWorkerResponse" }
+
+        public var wasQuiet: Bool = false
+        /// what it still holds
+        public var leases: UInt64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.wasQuiet = try reader.bool()
+                case 16: self.leases = try reader.uint64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.leases != 0 {
+                writer.uint64(self.leases)
+                writer.tag(16)
+            }
+            if self.wasQuiet {
+                writer.bool(self.wasQuiet)
+                writer.tag(8)
+            }
+        }
+    }
+
     public struct GetNodeInfoRequest: Message {
         public static var messageName: String { "silo.v1.GetNodeInfoRequest" }
 
@@ -3664,6 +5986,10 @@ public enum SiloV1 {
         public var auditedAtMs: Int64 = 0
         /// audits of the whole shard since it was opened
         public var audits: UInt64 = 0
+        /// attempts and refreshes that workers hold
+        public var leases: UInt64 = 0
+        /// calls that wait for work
+        public var waitingWorkers: UInt64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -3680,6 +6006,8 @@ public enum SiloV1 {
                 case 8000: self.ghostHolders = try reader.uint64()
                 case 8008: self.auditedAtMs = try reader.int64()
                 case 8016: self.audits = try reader.uint64()
+                case 8024: self.leases = try reader.uint64()
+                case 8032: self.waitingWorkers = try reader.uint64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -3687,6 +6015,14 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.waitingWorkers != 0 {
+                writer.uint64(self.waitingWorkers)
+                writer.tag(8032)
+            }
+            if self.leases != 0 {
+                writer.uint64(self.leases)
+                writer.tag(8024)
+            }
             if self.audits != 0 {
                 writer.uint64(self.audits)
                 writer.tag(8016)
@@ -3763,6 +6099,393 @@ public enum SiloV1 {
             }
             if !self.nodeId.isEmpty {
                 writer.string(self.nodeId)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct GetOverviewRequest: Message {
+        public static var messageName: String { "silo.v1.GetOverviewRequest" }
+
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+        }
+    }
+
+    /// Counts go on from the start of the node; levels are of this moment.
+    public struct GetOverviewResponse: Message {
+        public static var messageName: String { "silo.v1.GetOverviewResponse" }
+
+        public var nodeId: String = ""
+        public var version: String = ""
+        public var startedAtMs: Int64 = 0
+        /// of a clock that nobody sets: what passed between two answers
+        public var steadyMs: Int64 = 0
+        /// what makes an answer durable
+        public var durability: String = ""
+        /// false: metrics are off, so nothing is counted
+        public var isMeasured: Bool = false
+        public var enqueued: UInt64 = 0
+        public var started: UInt64 = 0
+        public var succeeded: UInt64 = 0
+        public var failed: UInt64 = 0
+        public var cancelled: UInt64 = 0
+        /// the upper bounds of the two that follow, each of which has one count more
+        public var boundsMs: [Int64] = []
+        /// jobs that started, by how long they had been ready
+        public var readyToStart: [UInt64] = []
+        /// attempts that ended, by how long they had run
+        public var runTime: [UInt64] = []
+        public var jobs: SiloV1.OverviewJobs?
+        /// for how long the oldest ready job has been so; absent: none is, as far as memory tells
+        public var oldestReadyMs: Int64?
+        public var groups: [SiloV1.OverviewGroup] = []
+        public var shards: [SiloV1.OverviewShard] = []
+        /// why new jobs are refused; absent: they are taken
+        public var refusesJobs: String?
+        /// of the disk
+        public var freeBytes: UInt64?
+        public var dataBytes: UInt64?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.nodeId = try reader.string()
+                case 18: self.version = try reader.string()
+                case 24: self.startedAtMs = try reader.int64()
+                case 32: self.steadyMs = try reader.int64()
+                case 42: self.durability = try reader.string()
+                case 48: self.isMeasured = try reader.bool()
+                case 56: self.enqueued = try reader.uint64()
+                case 64: self.started = try reader.uint64()
+                case 72: self.succeeded = try reader.uint64()
+                case 80: self.failed = try reader.uint64()
+                case 88: self.cancelled = try reader.uint64()
+                case 96: self.boundsMs.append(try reader.int64())
+                case 98: try reader.packed(&self.boundsMs) { reader throws(DecodingError) in try reader.int64() }
+                case 104: self.readyToStart.append(try reader.uint64())
+                case 106: try reader.packed(&self.readyToStart) { reader throws(DecodingError) in try reader.uint64() }
+                case 112: self.runTime.append(try reader.uint64())
+                case 114: try reader.packed(&self.runTime) { reader throws(DecodingError) in try reader.uint64() }
+                case 122: try reader.message(&self.jobs)
+                case 128: self.oldestReadyMs = try reader.int64()
+                case 138:
+                    var value = SiloV1.OverviewGroup()
+                    try reader.message(&value)
+                    self.groups.append(value)
+                case 146:
+                    var value = SiloV1.OverviewShard()
+                    try reader.message(&value)
+                    self.shards.append(value)
+                case 154: self.refusesJobs = try reader.string()
+                case 160: self.freeBytes = try reader.uint64()
+                case 168: self.dataBytes = try reader.uint64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.dataBytes {
+                writer.uint64(value)
+                writer.tag(168)
+            }
+            if let value = self.freeBytes {
+                writer.uint64(value)
+                writer.tag(160)
+            }
+            if let value = self.refusesJobs {
+                writer.string(value)
+                writer.tag(154)
+            }
+            for value in self.shards.reversed() {
+                writer.message(value)
+                writer.tag(146)
+            }
+            for value in self.groups.reversed() {
+                writer.message(value)
+                writer.tag(138)
+            }
+            if let value = self.oldestReadyMs {
+                writer.int64(value)
+                writer.tag(128)
+            }
+            if let value = self.jobs {
+                writer.message(value)
+                writer.tag(122)
+            }
+            if !self.runTime.isEmpty {
+                writer.delimited { writer in
+                    for value in self.runTime.reversed() { writer.uint64(value) }
+                }
+                writer.tag(114)
+            }
+            if !self.readyToStart.isEmpty {
+                writer.delimited { writer in
+                    for value in self.readyToStart.reversed() { writer.uint64(value) }
+                }
+                writer.tag(106)
+            }
+            if !self.boundsMs.isEmpty {
+                writer.delimited { writer in
+                    for value in self.boundsMs.reversed() { writer.int64(value) }
+                }
+                writer.tag(98)
+            }
+            if self.cancelled != 0 {
+                writer.uint64(self.cancelled)
+                writer.tag(88)
+            }
+            if self.failed != 0 {
+                writer.uint64(self.failed)
+                writer.tag(80)
+            }
+            if self.succeeded != 0 {
+                writer.uint64(self.succeeded)
+                writer.tag(72)
+            }
+            if self.started != 0 {
+                writer.uint64(self.started)
+                writer.tag(64)
+            }
+            if self.enqueued != 0 {
+                writer.uint64(self.enqueued)
+                writer.tag(56)
+            }
+            if self.isMeasured {
+                writer.bool(self.isMeasured)
+                writer.tag(48)
+            }
+            if !self.durability.isEmpty {
+                writer.string(self.durability)
+                writer.tag(42)
+            }
+            if self.steadyMs != 0 {
+                writer.int64(self.steadyMs)
+                writer.tag(32)
+            }
+            if self.startedAtMs != 0 {
+                writer.int64(self.startedAtMs)
+                writer.tag(24)
+            }
+            if !self.version.isEmpty {
+                writer.string(self.version)
+                writer.tag(18)
+            }
+            if !self.nodeId.isEmpty {
+                writer.string(self.nodeId)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct OverviewJobs: Message {
+        public static var messageName: String { "silo.v1.OverviewJobs" }
+
+        /// for a later time, or after a failure
+        public var scheduled: Int64 = 0
+        /// at a limit
+        public var waiting: Int64 = 0
+        public var ready: Int64 = 0
+        public var running: Int64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.scheduled = try reader.int64()
+                case 16: self.waiting = try reader.int64()
+                case 24: self.ready = try reader.int64()
+                case 32: self.running = try reader.int64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.running != 0 {
+                writer.int64(self.running)
+                writer.tag(32)
+            }
+            if self.ready != 0 {
+                writer.int64(self.ready)
+                writer.tag(24)
+            }
+            if self.waiting != 0 {
+                writer.int64(self.waiting)
+                writer.tag(16)
+            }
+            if self.scheduled != 0 {
+                writer.int64(self.scheduled)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct OverviewGroup: Message {
+        public static var messageName: String { "silo.v1.OverviewGroup" }
+
+        public var taskGroup: String = ""
+        public var jobs: SiloV1.OverviewJobs?
+        public var oldestReadyMs: Int64?
+        public var started: UInt64 = 0
+        /// attempts
+        public var ended: UInt64 = 0
+        /// that asked for it in the last minute
+        public var workers: UInt64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.taskGroup = try reader.string()
+                case 18: try reader.message(&self.jobs)
+                case 24: self.oldestReadyMs = try reader.int64()
+                case 32: self.started = try reader.uint64()
+                case 40: self.ended = try reader.uint64()
+                case 48: self.workers = try reader.uint64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.workers != 0 {
+                writer.uint64(self.workers)
+                writer.tag(48)
+            }
+            if self.ended != 0 {
+                writer.uint64(self.ended)
+                writer.tag(40)
+            }
+            if self.started != 0 {
+                writer.uint64(self.started)
+                writer.tag(32)
+            }
+            if let value = self.oldestReadyMs {
+                writer.int64(value)
+                writer.tag(24)
+            }
+            if let value = self.jobs {
+                writer.message(value)
+                writer.tag(18)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct OverviewShard: Message {
+        public static var messageName: String { "silo.v1.OverviewShard" }
+
+        public var shardId: String = ""
+        /// what keeps it from serving; empty: it serves
+        public var trouble: String = ""
+        public var jobs: Int64 = 0
+        public var finished: Int64 = 0
+        public var leases: UInt64 = 0
+        /// calls that wait for work
+        public var waitingWorkers: UInt64 = 0
+        /// how long the oldest request has waited that it has not looked at
+        public var oldestRequestMs: Int64 = 0
+        /// how long the flush under way takes; 0: none is
+        public var flushMs: Int64 = 0
+        /// that the last audit found: must be 0
+        public var wrongSlots: UInt64 = 0
+        /// broken invariants: must be 0
+        public var mended: UInt64 = 0
+        public var audits: UInt64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shardId = try reader.string()
+                case 18: self.trouble = try reader.string()
+                case 24: self.jobs = try reader.int64()
+                case 32: self.finished = try reader.int64()
+                case 40: self.leases = try reader.uint64()
+                case 48: self.waitingWorkers = try reader.uint64()
+                case 56: self.oldestRequestMs = try reader.int64()
+                case 64: self.flushMs = try reader.int64()
+                case 72: self.wrongSlots = try reader.uint64()
+                case 80: self.mended = try reader.uint64()
+                case 88: self.audits = try reader.uint64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.audits != 0 {
+                writer.uint64(self.audits)
+                writer.tag(88)
+            }
+            if self.mended != 0 {
+                writer.uint64(self.mended)
+                writer.tag(80)
+            }
+            if self.wrongSlots != 0 {
+                writer.uint64(self.wrongSlots)
+                writer.tag(72)
+            }
+            if self.flushMs != 0 {
+                writer.int64(self.flushMs)
+                writer.tag(64)
+            }
+            if self.oldestRequestMs != 0 {
+                writer.int64(self.oldestRequestMs)
+                writer.tag(56)
+            }
+            if self.waitingWorkers != 0 {
+                writer.uint64(self.waitingWorkers)
+                writer.tag(48)
+            }
+            if self.leases != 0 {
+                writer.uint64(self.leases)
+                writer.tag(40)
+            }
+            if self.finished != 0 {
+                writer.int64(self.finished)
+                writer.tag(32)
+            }
+            if self.jobs != 0 {
+                writer.int64(self.jobs)
+                writer.tag(24)
+            }
+            if !self.trouble.isEmpty {
+                writer.string(self.trouble)
+                writer.tag(18)
+            }
+            if !self.shardId.isEmpty {
+                writer.string(self.shardId)
                 writer.tag(10)
             }
         }
@@ -4290,6 +7013,15 @@ public enum SiloV1 {
         /// bytes
         public var totalSortedRunSize: UInt64 = 0
         public var sortedRuns: [SiloV1.SortedRunInfo] = []
+        /// in files that are not merged into the largest sorted run
+        public var unmergedBytes: UInt64 = 0
+        /// about, of rows that were deleted since the shard was opened and are still in files
+        public var deletedBytes: UInt64 = 0
+        /// of the storage engine's own log, that are not in sorted files yet
+        public var logFiles: UInt64 = 0
+        /// views that keep files from being deleted
+        public var checkpoints: UInt64 = 0
+        public var oldestCheckpointAtMs: Int64?
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -4305,6 +7037,11 @@ public enum SiloV1 {
                     var value = SiloV1.SortedRunInfo()
                     try reader.message(&value)
                     self.sortedRuns.append(value)
+                case 8000: self.unmergedBytes = try reader.uint64()
+                case 8008: self.deletedBytes = try reader.uint64()
+                case 8016: self.logFiles = try reader.uint64()
+                case 8024: self.checkpoints = try reader.uint64()
+                case 8032: self.oldestCheckpointAtMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -4312,6 +7049,26 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if let value = self.oldestCheckpointAtMs {
+                writer.int64(value)
+                writer.tag(8032)
+            }
+            if self.checkpoints != 0 {
+                writer.uint64(self.checkpoints)
+                writer.tag(8024)
+            }
+            if self.logFiles != 0 {
+                writer.uint64(self.logFiles)
+                writer.tag(8016)
+            }
+            if self.deletedBytes != 0 {
+                writer.uint64(self.deletedBytes)
+                writer.tag(8008)
+            }
+            if self.unmergedBytes != 0 {
+                writer.uint64(self.unmergedBytes)
+                writer.tag(8000)
+            }
             for value in self.sortedRuns.reversed() {
                 writer.message(value)
                 writer.tag(42)
@@ -4519,12 +7276,589 @@ public enum SiloV1 {
         }
     }
 
+    public struct SetLogFilterRequest: Message {
+        public static var messageName: String { "silo.v1.SetLogFilterRequest" }
+
+        /// A level for every part, and others for single parts: info,storage=debug. Absent: nothing changes. Empty: as the server was
+        /// started, or last reloaded.
+        public var filter: String?
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.filter = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if let value = self.filter {
+                writer.string(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct SetLogFilterResponse: Message {
+        public static var messageName: String { "silo.v1.SetLogFilterResponse" }
+
+        /// in force from now on
+        public var filter: String = ""
+        /// that was in force until now
+        public var before: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.filter = try reader.string()
+                case 18: self.before = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.before.isEmpty {
+                writer.string(self.before)
+                writer.tag(18)
+            }
+            if !self.filter.isEmpty {
+                writer.string(self.filter)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct GetConfigurationRequest: Message {
+        public static var messageName: String { "silo.v1.GetConfigurationRequest" }
+
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+        }
+    }
+
+    public struct SettingInfo: Message {
+        public static var messageName: String { "silo.v1.SettingInfo" }
+
+        public struct Origin: Enumeration {
+            public var rawValue: Int32
+            @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+            @inlinable public init() { rawValue = 0 }
+            @inlinable public static var defaults: Self { Self(rawValue: 0) }
+            @inlinable public static var file: Self { Self(rawValue: 1) }
+            @inlinable public static var environment: Self { Self(rawValue: 2) }
+            @inlinable public static var commandLine: Self { Self(rawValue: 3) }
+        }
+
+        /// with its section: server.grpc_addr
+        public var key: String = ""
+        /// it has a value, be it its default
+        public var isSet: Bool = false
+        /// in force, as the file writes it; empty of a secret
+        public var value: String = ""
+        public var origin = SiloV1.SettingInfo.Origin()
+        /// where somebody set it: a line of the file, a variable or an option
+        public var place: String = ""
+        /// as the file writes it; empty: none
+        public var defaultValue: String = ""
+        /// what holds without a value
+        public var absent: String = ""
+        /// which values it takes
+        public var wanted: String = ""
+        public var help: String = ""
+        public var isSecret: Bool = false
+        /// it can change while the server runs
+        public var isReloadable: Bool = false
+        /// why it has no effect; empty: it has
+        public var unused: String = ""
+        /// the file says something else by now, which holds from the next start on
+        public var changesAtRestart: Bool = false
+        /// that; empty of a secret, or when it will have none
+        public var nextValue: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.key = try reader.string()
+                case 16: self.isSet = try reader.bool()
+                case 26: self.value = try reader.string()
+                case 32: self.origin = try reader.enumeration()
+                case 42: self.place = try reader.string()
+                case 50: self.defaultValue = try reader.string()
+                case 58: self.absent = try reader.string()
+                case 66: self.wanted = try reader.string()
+                case 74: self.help = try reader.string()
+                case 80: self.isSecret = try reader.bool()
+                case 88: self.isReloadable = try reader.bool()
+                case 98: self.unused = try reader.string()
+                case 104: self.changesAtRestart = try reader.bool()
+                case 114: self.nextValue = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.nextValue.isEmpty {
+                writer.string(self.nextValue)
+                writer.tag(114)
+            }
+            if self.changesAtRestart {
+                writer.bool(self.changesAtRestart)
+                writer.tag(104)
+            }
+            if !self.unused.isEmpty {
+                writer.string(self.unused)
+                writer.tag(98)
+            }
+            if self.isReloadable {
+                writer.bool(self.isReloadable)
+                writer.tag(88)
+            }
+            if self.isSecret {
+                writer.bool(self.isSecret)
+                writer.tag(80)
+            }
+            if !self.help.isEmpty {
+                writer.string(self.help)
+                writer.tag(74)
+            }
+            if !self.wanted.isEmpty {
+                writer.string(self.wanted)
+                writer.tag(66)
+            }
+            if !self.absent.isEmpty {
+                writer.string(self.absent)
+                writer.tag(58)
+            }
+            if !self.defaultValue.isEmpty {
+                writer.string(self.defaultValue)
+                writer.tag(50)
+            }
+            if !self.place.isEmpty {
+                writer.string(self.place)
+                writer.tag(42)
+            }
+            if self.origin.rawValue != 0 {
+                writer.enumeration(self.origin)
+                writer.tag(32)
+            }
+            if !self.value.isEmpty {
+                writer.string(self.value)
+                writer.tag(26)
+            }
+            if self.isSet {
+                writer.bool(self.isSet)
+                writer.tag(16)
+            }
+            if !self.key.isEmpty {
+                writer.string(self.key)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct SettingsSectionInfo: Message {
+        public static var messageName: String { "silo.v1.SettingsSectionInfo" }
+
+        public var name: String = ""
+        public var about: String = ""
+        public var settings: [SiloV1.SettingInfo] = []
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.name = try reader.string()
+                case 18: self.about = try reader.string()
+                case 26:
+                    var value = SiloV1.SettingInfo()
+                    try reader.message(&value)
+                    self.settings.append(value)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            for value in self.settings.reversed() {
+                writer.message(value)
+                writer.tag(26)
+            }
+            if !self.about.isEmpty {
+                writer.string(self.about)
+                writer.tag(18)
+            }
+            if !self.name.isEmpty {
+                writer.string(self.name)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct GetConfigurationResponse: Message {
+        public static var messageName: String { "silo.v1.GetConfigurationResponse" }
+
+        public var sections: [SiloV1.SettingsSectionInfo] = []
+        /// that was read; empty: none
+        public var file: String = ""
+        /// when all of it was read last
+        public var readAtMs: Int64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10:
+                    var value = SiloV1.SettingsSectionInfo()
+                    try reader.message(&value)
+                    self.sections.append(value)
+                case 18: self.file = try reader.string()
+                case 24: self.readAtMs = try reader.int64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.readAtMs != 0 {
+                writer.int64(self.readAtMs)
+                writer.tag(24)
+            }
+            if !self.file.isEmpty {
+                writer.string(self.file)
+                writer.tag(18)
+            }
+            for value in self.sections.reversed() {
+                writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct ListAuditEntriesRequest: Message {
+        public static var messageName: String { "silo.v1.ListAuditEntriesRequest" }
+
+        /// these exactly; empty: any
+        public var who: String = ""
+        /// Pause
+        public var call: String = ""
+        public var tenant: String = ""
+        /// OK, PERMISSION_DENIED
+        public var outcome: String = ""
+        /// what was not done
+        public var onlyFailed: Bool = false
+        /// also calls that only read, where they were done
+        public var withReadings: Bool = false
+        /// then or later
+        public var fromMs: Int64?
+        /// earlier than then
+        public var beforeMs: Int64?
+        /// 0: 50; more than 500 means 500
+        public var limit: UInt32 = 0
+        /// `next_cursor` of the page before
+        public var cursor: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.who = try reader.string()
+                case 18: self.call = try reader.string()
+                case 26: self.tenant = try reader.string()
+                case 34: self.outcome = try reader.string()
+                case 40: self.onlyFailed = try reader.bool()
+                case 48: self.withReadings = try reader.bool()
+                case 56: self.fromMs = try reader.int64()
+                case 64: self.beforeMs = try reader.int64()
+                case 72: self.limit = try reader.uint32()
+                case 82: self.cursor = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.cursor.isEmpty {
+                writer.string(self.cursor)
+                writer.tag(82)
+            }
+            if self.limit != 0 {
+                writer.uint32(self.limit)
+                writer.tag(72)
+            }
+            if let value = self.beforeMs {
+                writer.int64(value)
+                writer.tag(64)
+            }
+            if let value = self.fromMs {
+                writer.int64(value)
+                writer.tag(56)
+            }
+            if self.withReadings {
+                writer.bool(self.withReadings)
+                writer.tag(48)
+            }
+            if self.onlyFailed {
+                writer.bool(self.onlyFailed)
+                writer.tag(40)
+            }
+            if !self.outcome.isEmpty {
+                writer.string(self.outcome)
+                writer.tag(34)
+            }
+            if !self.tenant.isEmpty {
+                writer.string(self.tenant)
+                writer.tag(26)
+            }
+            if !self.call.isEmpty {
+                writer.string(self.call)
+                writer.tag(18)
+            }
+            if !self.who.isEmpty {
+                writer.string(self.who)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct AuditField: Message {
+        public static var messageName: String { "silo.v1.AuditField" }
+
+        public var name: String = ""
+        public var value: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.name = try reader.string()
+                case 18: self.value = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.value.isEmpty {
+                writer.string(self.value)
+                writer.tag(18)
+            }
+            if !self.name.isEmpty {
+                writer.string(self.name)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct AuditEntry: Message {
+        public static var messageName: String { "silo.v1.AuditEntry" }
+
+        public var timeMs: Int64 = 0
+        /// empty: nobody who is known
+        public var who: String = ""
+        /// token, certificate, nothing or server
+        public var by: String = ""
+        public var peer: String = ""
+        public var call: String = ""
+        /// OK, or the code of a status
+        public var outcome: String = ""
+        public var error: String = ""
+        /// what it was done to, and all else that the line has, in its order
+        public var fields: [SiloV1.AuditField] = []
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.timeMs = try reader.int64()
+                case 18: self.who = try reader.string()
+                case 26: self.by = try reader.string()
+                case 34: self.peer = try reader.string()
+                case 42: self.call = try reader.string()
+                case 50: self.outcome = try reader.string()
+                case 58: self.error = try reader.string()
+                case 66:
+                    var value = SiloV1.AuditField()
+                    try reader.message(&value)
+                    self.fields.append(value)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            for value in self.fields.reversed() {
+                writer.message(value)
+                writer.tag(66)
+            }
+            if !self.error.isEmpty {
+                writer.string(self.error)
+                writer.tag(58)
+            }
+            if !self.outcome.isEmpty {
+                writer.string(self.outcome)
+                writer.tag(50)
+            }
+            if !self.call.isEmpty {
+                writer.string(self.call)
+                writer.tag(42)
+            }
+            if !self.peer.isEmpty {
+                writer.string(self.peer)
+                writer.tag(34)
+            }
+            if !self.by.isEmpty {
+                writer.string(self.by)
+                writer.tag(26)
+            }
+            if !self.who.isEmpty {
+                writer.string(self.who)
+                writer.tag(18)
+            }
+            if self.timeMs != 0 {
+                writer.int64(self.timeMs)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct ListAuditEntriesResponse: Message {
+        public static var messageName: String { "silo.v1.ListAuditEntriesResponse" }
+
+        public struct Place: Enumeration {
+            public var rawValue: Int32
+            @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+            @inlinable public init() { rawValue = 0 }
+            /// nothing is written down
+            @inlinable public static var off: Self { Self(rawValue: 0) }
+            /// it goes to a stream of the process, which cannot be read back
+            @inlinable public static var stream: Self { Self(rawValue: 1) }
+            @inlinable public static var file: Self { Self(rawValue: 2) }
+        }
+
+        public var place = SiloV1.ListAuditEntriesResponse.Place()
+        /// of the file, or the name of the stream
+        public var path: String = ""
+        public var entries: [SiloV1.AuditEntry] = []
+        /// empty: there is no more
+        public var nextCursor: String = ""
+        /// of the oldest line that was looked at
+        public var reachedMs: Int64?
+        public var unreadableLines: UInt64 = 0
+        /// rotated files that are compressed: they are not looked at
+        public var packedFiles: UInt64 = 0
+        /// that the server may not open
+        public var closedFiles: UInt64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.place = try reader.enumeration()
+                case 18: self.path = try reader.string()
+                case 26:
+                    var value = SiloV1.AuditEntry()
+                    try reader.message(&value)
+                    self.entries.append(value)
+                case 34: self.nextCursor = try reader.string()
+                case 40: self.reachedMs = try reader.int64()
+                case 48: self.unreadableLines = try reader.uint64()
+                case 56: self.packedFiles = try reader.uint64()
+                case 64: self.closedFiles = try reader.uint64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.closedFiles != 0 {
+                writer.uint64(self.closedFiles)
+                writer.tag(64)
+            }
+            if self.packedFiles != 0 {
+                writer.uint64(self.packedFiles)
+                writer.tag(56)
+            }
+            if self.unreadableLines != 0 {
+                writer.uint64(self.unreadableLines)
+                writer.tag(48)
+            }
+            if let value = self.reachedMs {
+                writer.int64(value)
+                writer.tag(40)
+            }
+            if !self.nextCursor.isEmpty {
+                writer.string(self.nextCursor)
+                writer.tag(34)
+            }
+            for value in self.entries.reversed() {
+                writer.message(value)
+                writer.tag(26)
+            }
+            if !self.path.isEmpty {
+                writer.string(self.path)
+                writer.tag(18)
+            }
+            if self.place.rawValue != 0 {
+                writer.enumeration(self.place)
+                writer.tag(8)
+            }
+        }
+    }
+
     public enum Silo {
         public static var name: String { "silo.v1.Silo" }
         /// Which node serves which shard. Any node answers.
         public static var getClusterInfo: Method<SiloV1.GetClusterInfoRequest, SiloV1.GetClusterInfoResponse> { Method(path: "/silo.v1.Silo/GetClusterInfo") }
         /// The shards that the addressed node serves, with their counts.
         public static var getNodeInfo: Method<SiloV1.GetNodeInfoRequest, SiloV1.GetNodeInfoResponse> { Method(path: "/silo.v1.Silo/GetNodeInfo") }
+        /// What the addressed node has counted, and how it stands: asked twice, it tells how fast all goes. It reads nothing and asks no
+        /// task of a shard, so that one that hangs shows that it does. An extension.
+        public static var getOverview: Method<SiloV1.GetOverviewRequest, SiloV1.GetOverviewResponse> { Method(path: "/silo.v1.Silo/GetOverview") }
         /// Stores a job. It is durable when this answers.
         public static var enqueue: Method<SiloV1.EnqueueRequest, SiloV1.EnqueueResponse> { Method(path: "/silo.v1.Silo/Enqueue") }
         /// Stores many jobs of one shard in one durable write.
@@ -4547,6 +7881,11 @@ public enum SiloV1 {
         public static var importJobs: Method<SiloV1.ImportJobsRequest, SiloV1.ImportJobsResponse> { Method(path: "/silo.v1.Silo/ImportJobs") }
         /// Why a job is not running now: every limit, timer, pause or missing worker in its way. An extension of this server.
         public static var explainJob: Method<SiloV1.ExplainJobRequest, SiloV1.ExplainJobResponse> { Method(path: "/silo.v1.Silo/ExplainJob") }
+        /// Jobs that meet a filter, a page at a time, newest first where an index gives that. A page is found at a bounded cost: it may have
+        /// few jobs, or none, and still not be the last.
+        public static var listJobs: Method<SiloV1.ListJobsRequest, SiloV1.ListJobsResponse> { Method(path: "/silo.v1.Silo/ListJobs") }
+        /// What starts when: how many of the jobs that wait for their time start in each of equal spans from now on, and the first of them.
+        public static var getSchedule: Method<SiloV1.GetScheduleRequest, SiloV1.GetScheduleResponse> { Method(path: "/silo.v1.Silo/GetSchedule") }
         /// Lets nothing new start for a tenant, a task group or a limit key; what runs goes on. Durable. An extension.
         public static var pause: Method<SiloV1.PauseRequest, SiloV1.PauseResponse> { Method(path: "/silo.v1.Silo/Pause") }
         /// Takes a pause back.
@@ -4589,8 +7928,39 @@ public enum SiloV1 {
         public static var flushShard: Method<SiloV1.FlushShardRequest, SiloV1.FlushShardResponse> { Method(path: "/silo.v1.Silo/FlushShard") }
         /// The shape of a shard's storage.
         public static var getShardStorageInfo: Method<SiloV1.GetShardStorageInfoRequest, SiloV1.GetShardStorageInfoResponse> { Method(path: "/silo.v1.Silo/GetShardStorageInfo") }
+        /// Deletes everything of a tenant: durably begun when answered, done soon after. Until it is done the tenant's calls are refused
+        /// with FAILED_PRECONDITION; its running jobs are lost. Asked again meanwhile, it tells how far it has come.
+        public static var dropTenant: Method<SiloV1.DropTenantRequest, SiloV1.DropTenantResponse> { Method(path: "/silo.v1.Silo/DropTenant") }
+        /// How far that has come.
+        public static var getTenantDrop: Method<SiloV1.GetTenantDropRequest, SiloV1.GetTenantDropResponse> { Method(path: "/silo.v1.Silo/GetTenantDrop") }
+        /// Begins to do something to every job that meets a condition, on one shard or all of the addressed node: durably begun when
+        /// answered, done step by step. Or, with dry_run, tells what that would be, and changes nothing.
+        public static var startBulkAction: Method<SiloV1.StartBulkActionRequest, SiloV1.StartBulkActionResponse> { Method(path: "/silo.v1.Silo/StartBulkAction") }
+        /// How far it has come.
+        public static var getBulkAction: Method<SiloV1.GetBulkActionRequest, SiloV1.GetBulkActionResponse> { Method(path: "/silo.v1.Silo/GetBulkAction") }
+        /// Those that go on, and the last that ended, newest first.
+        public static var listBulkActions: Method<SiloV1.ListBulkActionsRequest, SiloV1.ListBulkActionsResponse> { Method(path: "/silo.v1.Silo/ListBulkActions") }
+        /// Ends it where it is; what it has done stays done.
+        public static var cancelBulkAction: Method<SiloV1.CancelBulkActionRequest, SiloV1.CancelBulkActionResponse> { Method(path: "/silo.v1.Silo/CancelBulkAction") }
+        /// Tenants with jobs to do, or that had some lately, those with most first: of one shard or all of the addressed node. What memory
+        /// knows of them: it reads nothing. An extension.
+        public static var listTenants: Method<SiloV1.ListTenantsRequest, SiloV1.ListTenantsResponse> { Method(path: "/silo.v1.Silo/ListTenants") }
+        /// Limits that are in use, or were lately, those with most first. The same. An extension.
+        public static var listLimits: Method<SiloV1.ListLimitsRequest, SiloV1.ListLimitsResponse> { Method(path: "/silo.v1.Silo/ListLimits") }
+        /// Workers that the addressed node heard of lately, in order of their ids. An extension.
+        public static var listWorkers: Method<SiloV1.ListWorkersRequest, SiloV1.ListWorkersResponse> { Method(path: "/silo.v1.Silo/ListWorkers") }
+        /// Gives a worker nothing new, or lets it have work again. What it holds goes on. The addressed node remembers it until it stops
+        /// or the worker has been silent for an hour. An extension.
+        public static var quietWorker: Method<SiloV1.QuietWorkerRequest, SiloV1.QuietWorkerResponse> { Method(path: "/silo.v1.Silo/QuietWorker") }
         /// The tasks that run inside the addressed node, as text.
         public static var dumpTasks: Method<SiloV1.DumpTasksRequest, SiloV1.DumpTasksResponse> { Method(path: "/silo.v1.Silo/DumpTasks") }
+        /// Changes which log lines the addressed node writes, until its next start or reload.
+        public static var setLogFilter: Method<SiloV1.SetLogFilterRequest, SiloV1.SetLogFilterResponse> { Method(path: "/silo.v1.Silo/SetLogFilter") }
+        /// Everything that can be set on the addressed node: what is in force, by which means, and what it does. No secrets. An extension.
+        public static var getConfiguration: Method<SiloV1.GetConfigurationRequest, SiloV1.GetConfigurationResponse> { Method(path: "/silo.v1.Silo/GetConfiguration") }
+        /// The audit log of the addressed node, newest first, a page at a time. A page is found at a bounded cost: it may have few entries,
+        /// or none, and still not be the last. An extension.
+        public static var listAuditEntries: Method<SiloV1.ListAuditEntriesRequest, SiloV1.ListAuditEntriesResponse> { Method(path: "/silo.v1.Silo/ListAuditEntries") }
     }
 
     /// The full names of what the schema declares, for reflection.
@@ -4625,8 +7995,32 @@ public enum SiloV1 {
             "silo.v1.ExpediteJobResponse",
             "silo.v1.DropTenantHoldersRequest",
             "silo.v1.DropTenantHoldersResponse",
+            "silo.v1.DropTenantRequest",
+            "silo.v1.DropTenantResponse",
+            "silo.v1.GetTenantDropRequest",
+            "silo.v1.GetTenantDropResponse",
+            "silo.v1.TenantDrop",
+            "silo.v1.StartBulkActionRequest",
+            "silo.v1.StartBulkActionResponse",
+            "silo.v1.BulkPlan",
+            "silo.v1.BulkStatusCount",
+            "silo.v1.BulkJob",
+            "silo.v1.BulkRefusal",
+            "silo.v1.BulkAction",
+            "silo.v1.BulkShardAction",
+            "silo.v1.GetBulkActionRequest",
+            "silo.v1.GetBulkActionResponse",
+            "silo.v1.ListBulkActionsRequest",
+            "silo.v1.ListBulkActionsResponse",
+            "silo.v1.CancelBulkActionRequest",
+            "silo.v1.CancelBulkActionResponse",
             "silo.v1.ExplainJobRequest",
             "silo.v1.ExplainJobResponse",
+            "silo.v1.ListJobsRequest",
+            "silo.v1.ListJobsResponse",
+            "silo.v1.GetScheduleRequest",
+            "silo.v1.GetScheduleResponse",
+            "silo.v1.ListedJob",
             "silo.v1.Obstacle",
             "silo.v1.Obstacle.Kind",
             "silo.v1.LimitHolder",
@@ -4667,15 +8061,40 @@ public enum SiloV1 {
             "silo.v1.QueryRequest",
             "silo.v1.ColumnInfo",
             "silo.v1.QueryResponse",
+            "silo.v1.MissingShard",
             "silo.v1.QueryArrowRequest",
             "silo.v1.ArrowIpcMessage",
             "silo.v1.GetClusterInfoRequest",
             "silo.v1.ShardOwner",
             "silo.v1.ClusterMember",
             "silo.v1.GetClusterInfoResponse",
+            "silo.v1.ListTenantsRequest",
+            "silo.v1.ListTenantsRequest.Order",
+            "silo.v1.TenantPlace",
+            "silo.v1.TenantInfo",
+            "silo.v1.ListTenantsResponse",
+            "silo.v1.ListLimitsRequest",
+            "silo.v1.ListLimitsRequest.Order",
+            "silo.v1.LimitPlace",
+            "silo.v1.LimitInfo",
+            "silo.v1.LimitInfo.Kind",
+            "silo.v1.LimitMaximum",
+            "silo.v1.ListLimitsResponse",
+            "silo.v1.ListWorkersRequest",
+            "silo.v1.WorkerInfo",
+            "silo.v1.WorkerGroup",
+            "silo.v1.WorkerLease",
+            "silo.v1.ListWorkersResponse",
+            "silo.v1.QuietWorkerRequest",
+            "silo.v1.QuietWorkerResponse",
             "silo.v1.GetNodeInfoRequest",
             "silo.v1.OwnedShardInfo",
             "silo.v1.GetNodeInfoResponse",
+            "silo.v1.GetOverviewRequest",
+            "silo.v1.GetOverviewResponse",
+            "silo.v1.OverviewJobs",
+            "silo.v1.OverviewGroup",
+            "silo.v1.OverviewShard",
             "silo.v1.RequestSplitRequest",
             "silo.v1.RequestSplitResponse",
             "silo.v1.GetSplitStatusRequest",
@@ -4699,13 +8118,28 @@ public enum SiloV1 {
             "silo.v1.HeapProfileResponse",
             "silo.v1.DumpTasksRequest",
             "silo.v1.DumpTasksResponse",
+            "silo.v1.SetLogFilterRequest",
+            "silo.v1.SetLogFilterResponse",
+            "silo.v1.GetConfigurationRequest",
+            "silo.v1.SettingInfo",
+            "silo.v1.SettingInfo.Origin",
+            "silo.v1.SettingsSectionInfo",
+            "silo.v1.GetConfigurationResponse",
+            "silo.v1.ListAuditEntriesRequest",
+            "silo.v1.AuditField",
+            "silo.v1.AuditEntry",
+            "silo.v1.ListAuditEntriesResponse",
+            "silo.v1.ListAuditEntriesResponse.Place",
             "silo.v1.GubernatorAlgorithm",
             "silo.v1.GubernatorBehavior",
             "silo.v1.JobStatus",
             "silo.v1.AttemptStatus",
+            "silo.v1.BulkActionKind",
+            "silo.v1.BulkActionState",
             "silo.v1.Silo",
             "silo.v1.Silo.GetClusterInfo",
             "silo.v1.Silo.GetNodeInfo",
+            "silo.v1.Silo.GetOverview",
             "silo.v1.Silo.Enqueue",
             "silo.v1.Silo.EnqueueBatch",
             "silo.v1.Silo.GetJob",
@@ -4717,6 +8151,8 @@ public enum SiloV1 {
             "silo.v1.Silo.ExpediteJob",
             "silo.v1.Silo.ImportJobs",
             "silo.v1.Silo.ExplainJob",
+            "silo.v1.Silo.ListJobs",
+            "silo.v1.Silo.GetSchedule",
             "silo.v1.Silo.Pause",
             "silo.v1.Silo.Resume",
             "silo.v1.Silo.ListPauses",
@@ -4738,7 +8174,20 @@ public enum SiloV1 {
             "silo.v1.Silo.CompactShard",
             "silo.v1.Silo.FlushShard",
             "silo.v1.Silo.GetShardStorageInfo",
+            "silo.v1.Silo.DropTenant",
+            "silo.v1.Silo.GetTenantDrop",
+            "silo.v1.Silo.StartBulkAction",
+            "silo.v1.Silo.GetBulkAction",
+            "silo.v1.Silo.ListBulkActions",
+            "silo.v1.Silo.CancelBulkAction",
+            "silo.v1.Silo.ListTenants",
+            "silo.v1.Silo.ListLimits",
+            "silo.v1.Silo.ListWorkers",
+            "silo.v1.Silo.QuietWorker",
             "silo.v1.Silo.DumpTasks",
+            "silo.v1.Silo.SetLogFilter",
+            "silo.v1.Silo.GetConfiguration",
+            "silo.v1.Silo.ListAuditEntries",
         ]
     }
     public static var fileName: String { "silo/v1/silo.proto" }
@@ -4762,114 +8211,168 @@ public enum SiloV1 {
         bGljeVILcmV0cnlQb2xpY3kSFQoFYnVyc3QY6AcgASgDUgVidXJzdCLmAQoFTGltaXQSPQoLY29uY3VycmVuY3kYASABKAsyGS5zaWxvLnYxLk\
         NvbmN1cnJlbmN5TGltaXRIAFILY29uY3VycmVuY3kSPQoKcmF0ZV9saW1pdBgCIAEoCzIcLnNpbG8udjEuR3ViZXJuYXRvclJhdGVMaW1pdEgA\
         UglyYXRlTGltaXQSVgoUZmxvYXRpbmdfY29uY3VycmVuY3kYAyABKAsyIS5zaWxvLnYxLkZsb2F0aW5nQ29uY3VycmVuY3lMaW1pdEgAUhNmbG\
-        9hdGluZ0NvbmN1cnJlbmN5QgcKBWxpbWl0IuQDCg5FbnF1ZXVlUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlk\
+        9hdGluZ0NvbmN1cnJlbmN5QgcKBWxpbWl0IsYECg5FbnF1ZXVlUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlk\
         EhoKCHByaW9yaXR5GAMgASgNUghwcmlvcml0eRIeCgtzdGFydF9hdF9tcxgEIAEoA1IJc3RhcnRBdE1zEjwKDHJldHJ5X3BvbGljeRgFIAEoCz\
         IULnNpbG8udjEuUmV0cnlQb2xpY3lIAFILcmV0cnlQb2xpY3mIAQESMgoHcGF5bG9hZBgGIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVz\
         UgdwYXlsb2FkEiYKBmxpbWl0cxgHIAMoCzIOLnNpbG8udjEuTGltaXRSBmxpbWl0cxIbCgZ0ZW5hbnQYCCABKAlIAVIGdGVuYW50iAEBEkEKCG\
         1ldGFkYXRhGAkgAygLMiUuc2lsby52MS5FbnF1ZXVlUmVxdWVzdC5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIdCgp0YXNrX2dyb3VwGAogASgJ\
-        Ugl0YXNrR3JvdXAaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQg8KDV9yZXRyeV\
-        9wb2xpY3lCCQoHX3RlbmFudCIhCg9FbnF1ZXVlUmVzcG9uc2USDgoCaWQYASABKAlSAmlkIn4KE0VucXVldWVCYXRjaFJlcXVlc3QSFAoFc2hh\
-        cmQYASABKAlSBXNoYXJkEisKBGpvYnMYAiADKAsyFy5zaWxvLnYxLkVucXVldWVSZXF1ZXN0UgRqb2JzEiQKDmFsbF9vcl9ub3RoaW5nGAMgAS\
-        gIUgxhbGxPck5vdGhpbmciSAoURW5xdWV1ZUJhdGNoUmVzcG9uc2USMAoHcmVzdWx0cxgBIAMoCzIWLnNpbG8udjEuRW5xdWV1ZVJlc3VsdFIH\
-        cmVzdWx0cyJJCg1FbnF1ZXVlUmVzdWx0Eg4KAmlkGAEgASgJUgJpZBISCgRjb2RlGAIgASgFUgRjb2RlEhQKBWVycm9yGAMgASgJUgVlcnJvci\
-        K5AgoNR2V0Sm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSI\
-        AQESKQoQaW5jbHVkZV9hdHRlbXB0cxgEIAEoCFIPaW5jbHVkZUF0dGVtcHRzEi4KEGFuc3dlcl9ieXRlc19tYXgY6AcgASgESAFSDmFuc3dlck\
-        J5dGVzTWF4iAEBEiIKDG9taXRfcGF5bG9hZBjpByABKAhSC29taXRQYXlsb2FkEiAKC29taXRfcmVzdWx0GOoHIAEoCFIKb21pdFJlc3VsdBIk\
-        Cg1hdHRlbXB0c19mcm9tGOsHIAEoDVIMYXR0ZW1wdHNGcm9tQgkKB190ZW5hbnRCEwoRX2Fuc3dlcl9ieXRlc19tYXgitwMKCkpvYkF0dGVtcH\
-        QSFQoGam9iX2lkGAEgASgJUgVqb2JJZBIlCg5hdHRlbXB0X251bWJlchgCIAEoDVINYXR0ZW1wdE51bWJlchIXCgd0YXNrX2lkGAMgASgJUgZ0\
-        YXNrSWQSLgoGc3RhdHVzGAQgASgOMhYuc2lsby52MS5BdHRlbXB0U3RhdHVzUgZzdGF0dXMSIgoNc3RhcnRlZF9hdF9tcxgFIAEoA1ILc3Rhcn\
-        RlZEF0TXMSKQoOZmluaXNoZWRfYXRfbXMYBiABKANIAFIMZmluaXNoZWRBdE1ziAEBEjUKBnJlc3VsdBgHIAEoCzIYLnNpbG8udjEuU2VyaWFs\
-        aXplZEJ5dGVzSAFSBnJlc3VsdIgBARIiCgplcnJvcl9jb2RlGAggASgJSAJSCWVycm9yQ29kZYgBARI8CgplcnJvcl9kYXRhGAkgASgLMhguc2\
-        lsby52MS5TZXJpYWxpemVkQnl0ZXNIA1IJZXJyb3JEYXRhiAEBQhEKD19maW5pc2hlZF9hdF9tc0IJCgdfcmVzdWx0Qg0KC19lcnJvcl9jb2Rl\
-        Qg0KC19lcnJvcl9kYXRhIq8HCg5HZXRKb2JSZXNwb25zZRIOCgJpZBgBIAEoCVICaWQSGgoIcHJpb3JpdHkYAiABKA1SCHByaW9yaXR5EiYKD2\
-        VucXVldWVfdGltZV9tcxgDIAEoA1INZW5xdWV1ZVRpbWVNcxIyCgdwYXlsb2FkGAQgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSB3Bh\
-        eWxvYWQSPAoMcmV0cnlfcG9saWN5GAUgASgLMhQuc2lsby52MS5SZXRyeVBvbGljeUgAUgtyZXRyeVBvbGljeYgBARImCgZsaW1pdHMYBiADKA\
-        syDi5zaWxvLnYxLkxpbWl0UgZsaW1pdHMSQQoIbWV0YWRhdGEYByADKAsyJS5zaWxvLnYxLkdldEpvYlJlc3BvbnNlLk1ldGFkYXRhRW50cnlS\
-        CG1ldGFkYXRhEioKBnN0YXR1cxgIIAEoDjISLnNpbG8udjEuSm9iU3RhdHVzUgZzdGF0dXMSLwoUc3RhdHVzX2NoYW5nZWRfYXRfbXMYCSABKA\
-        NSEXN0YXR1c0NoYW5nZWRBdE1zEi8KCGF0dGVtcHRzGAogAygLMhMuc2lsby52MS5Kb2JBdHRlbXB0UghhdHRlbXB0cxJDChxuZXh0X2F0dGVt\
-        cHRfc3RhcnRzX2FmdGVyX21zGAsgASgDSAFSGG5leHRBdHRlbXB0U3RhcnRzQWZ0ZXJNc4gBARIdCgp0YXNrX2dyb3VwGAwgASgJUgl0YXNrR3\
-        JvdXASNQoGcmVzdWx0GA0gASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAlIGcmVzdWx0iAEBEigKD3BheWxvYWRfb21pdHRlZBjoByAB\
-        KAhSDnBheWxvYWRPbWl0dGVkEiYKDnJlc3VsdF9vbWl0dGVkGOkHIAEoCFINcmVzdWx0T21pdHRlZBInCgxuZXh0X2F0dGVtcHQY6gcgASgNSA\
-        NSC25leHRBdHRlbXB0iAEBEioKDmVucXVldWVkX2F0X21zGOsHIAEoA0gEUgxlbnF1ZXVlZEF0TXOIAQEaOwoNTWV0YWRhdGFFbnRyeRIQCgNr\
-        ZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQg8KDV9yZXRyeV9wb2xpY3lCHwodX25leHRfYXR0ZW1wdF9zdGFydHNfYW\
-        Z0ZXJfbXNCCQoHX3Jlc3VsdEIPCg1fbmV4dF9hdHRlbXB0QhEKD19lbnF1ZXVlZF9hdF9tcyJjChNHZXRKb2JSZXN1bHRSZXF1ZXN0EhQKBXNo\
-        YXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IqkCChRHZXRKb2\
-        JSZXN1bHRSZXNwb25zZRIOCgJpZBgBIAEoCVICaWQSKgoGc3RhdHVzGAIgASgOMhIuc2lsby52MS5Kb2JTdGF0dXNSBnN0YXR1cxIkCg5maW5p\
-        c2hlZF9hdF9tcxgDIAEoA1IMZmluaXNoZWRBdE1zEj0KDHN1Y2Nlc3NfZGF0YRgEIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSABSC3\
-        N1Y2Nlc3NEYXRhEi8KB2ZhaWx1cmUYBSABKAsyEy5zaWxvLnYxLkpvYkZhaWx1cmVIAFIHZmFpbHVyZRI1CgljYW5jZWxsZWQYBiABKAsyFS5z\
-        aWxvLnYxLkpvYkNhbmNlbGxlZEgAUgljYW5jZWxsZWRCCAoGcmVzdWx0ImQKCkpvYkZhaWx1cmUSHQoKZXJyb3JfY29kZRgBIAEoCVIJZXJyb3\
-        JDb2RlEjcKCmVycm9yX2RhdGEYAiABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc1IJZXJyb3JEYXRhIjYKDEpvYkNhbmNlbGxlZBImCg9j\
-        YW5jZWxsZWRfYXRfbXMYASABKANSDWNhbmNlbGxlZEF0TXMiYAoQRGVsZXRlSm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaW\
-        QYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCITChFEZWxldGVKb2JSZXNwb25zZSJgChBDYW5jZWxK\
-        b2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdG\
-        VuYW50IhMKEUNhbmNlbEpvYlJlc3BvbnNlImEKEVJlc3RhcnRKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVIC\
-        aWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhQKElJlc3RhcnRKb2JSZXNwb25zZSJiChJFeHBlZGl0ZUpvYlJlcX\
+        Ugl0YXNrR3JvdXASIQoLdHJhY2VwYXJlbnQY8gcgASgJUgt0cmFjZXBhcmVudBIfCgp0cmFjZXN0YXRlGPMHIAEoCVIKdHJhY2VzdGF0ZRIcCg\
+        lyZXRhaW5fbXMY6AcgASgDUghyZXRhaW5Ncxo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1\
+        ZToCOAFCDwoNX3JldHJ5X3BvbGljeUIJCgdfdGVuYW50IiEKD0VucXVldWVSZXNwb25zZRIOCgJpZBgBIAEoCVICaWQifgoTRW5xdWV1ZUJhdG\
+        NoUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSKwoEam9icxgCIAMoCzIXLnNpbG8udjEuRW5xdWV1ZVJlcXVlc3RSBGpvYnMSJAoOYWxs\
+        X29yX25vdGhpbmcYAyABKAhSDGFsbE9yTm90aGluZyJIChRFbnF1ZXVlQmF0Y2hSZXNwb25zZRIwCgdyZXN1bHRzGAEgAygLMhYuc2lsby52MS\
+        5FbnF1ZXVlUmVzdWx0UgdyZXN1bHRzIkkKDUVucXVldWVSZXN1bHQSDgoCaWQYASABKAlSAmlkEhIKBGNvZGUYAiABKAVSBGNvZGUSFAoFZXJy\
+        b3IYAyABKAlSBWVycm9yIrkCCg1HZXRKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GA\
+        MgASgJSABSBnRlbmFudIgBARIpChBpbmNsdWRlX2F0dGVtcHRzGAQgASgIUg9pbmNsdWRlQXR0ZW1wdHMSLgoQYW5zd2VyX2J5dGVzX21heBjo\
+        ByABKARIAVIOYW5zd2VyQnl0ZXNNYXiIAQESIgoMb21pdF9wYXlsb2FkGOkHIAEoCFILb21pdFBheWxvYWQSIAoLb21pdF9yZXN1bHQY6gcgAS\
+        gIUgpvbWl0UmVzdWx0EiQKDWF0dGVtcHRzX2Zyb20Y6wcgASgNUgxhdHRlbXB0c0Zyb21CCQoHX3RlbmFudEITChFfYW5zd2VyX2J5dGVzX21h\
+        eCK3AwoKSm9iQXR0ZW1wdBIVCgZqb2JfaWQYASABKAlSBWpvYklkEiUKDmF0dGVtcHRfbnVtYmVyGAIgASgNUg1hdHRlbXB0TnVtYmVyEhcKB3\
+        Rhc2tfaWQYAyABKAlSBnRhc2tJZBIuCgZzdGF0dXMYBCABKA4yFi5zaWxvLnYxLkF0dGVtcHRTdGF0dXNSBnN0YXR1cxIiCg1zdGFydGVkX2F0\
+        X21zGAUgASgDUgtzdGFydGVkQXRNcxIpCg5maW5pc2hlZF9hdF9tcxgGIAEoA0gAUgxmaW5pc2hlZEF0TXOIAQESNQoGcmVzdWx0GAcgASgLMh\
+        guc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAVIGcmVzdWx0iAEBEiIKCmVycm9yX2NvZGUYCCABKAlIAlIJZXJyb3JDb2RliAEBEjwKCmVycm9y\
+        X2RhdGEYCSABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gDUgllcnJvckRhdGGIAQFCEQoPX2ZpbmlzaGVkX2F0X21zQgkKB19yZXN1bH\
+        RCDQoLX2Vycm9yX2NvZGVCDQoLX2Vycm9yX2RhdGEikQgKDkdldEpvYlJlc3BvbnNlEg4KAmlkGAEgASgJUgJpZBIaCghwcmlvcml0eRgCIAEo\
+        DVIIcHJpb3JpdHkSJgoPZW5xdWV1ZV90aW1lX21zGAMgASgDUg1lbnF1ZXVlVGltZU1zEjIKB3BheWxvYWQYBCABKAsyGC5zaWxvLnYxLlNlcm\
+        lhbGl6ZWRCeXRlc1IHcGF5bG9hZBI8CgxyZXRyeV9wb2xpY3kYBSABKAsyFC5zaWxvLnYxLlJldHJ5UG9saWN5SABSC3JldHJ5UG9saWN5iAEB\
+        EiYKBmxpbWl0cxgGIAMoCzIOLnNpbG8udjEuTGltaXRSBmxpbWl0cxJBCghtZXRhZGF0YRgHIAMoCzIlLnNpbG8udjEuR2V0Sm9iUmVzcG9uc2\
+        UuTWV0YWRhdGFFbnRyeVIIbWV0YWRhdGESKgoGc3RhdHVzGAggASgOMhIuc2lsby52MS5Kb2JTdGF0dXNSBnN0YXR1cxIvChRzdGF0dXNfY2hh\
+        bmdlZF9hdF9tcxgJIAEoA1IRc3RhdHVzQ2hhbmdlZEF0TXMSLwoIYXR0ZW1wdHMYCiADKAsyEy5zaWxvLnYxLkpvYkF0dGVtcHRSCGF0dGVtcH\
+        RzEkMKHG5leHRfYXR0ZW1wdF9zdGFydHNfYWZ0ZXJfbXMYCyABKANIAVIYbmV4dEF0dGVtcHRTdGFydHNBZnRlck1ziAEBEh0KCnRhc2tfZ3Jv\
+        dXAYDCABKAlSCXRhc2tHcm91cBI1CgZyZXN1bHQYDSABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gCUgZyZXN1bHSIAQESKAoPcGF5bG\
+        9hZF9vbWl0dGVkGOgHIAEoCFIOcGF5bG9hZE9taXR0ZWQSJgoOcmVzdWx0X29taXR0ZWQY6QcgASgIUg1yZXN1bHRPbWl0dGVkEicKDG5leHRf\
+        YXR0ZW1wdBjqByABKA1IA1ILbmV4dEF0dGVtcHSIAQESKgoOZW5xdWV1ZWRfYXRfbXMY6wcgASgDSARSDGVucXVldWVkQXRNc4gBARIhCgt0cm\
+        FjZXBhcmVudBjyByABKAlSC3RyYWNlcGFyZW50Eh8KCnRyYWNlc3RhdGUY8wcgASgJUgp0cmFjZXN0YXRlEhwKCXJldGFpbl9tcxjsByABKANS\
+        CHJldGFpbk1zGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIPCg1fcmV0cnlfcG\
+        9saWN5Qh8KHV9uZXh0X2F0dGVtcHRfc3RhcnRzX2FmdGVyX21zQgkKB19yZXN1bHRCDwoNX25leHRfYXR0ZW1wdEIRCg9fZW5xdWV1ZWRfYXRf\
+        bXMiYwoTR2V0Sm9iUmVzdWx0UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUg\
+        Z0ZW5hbnSIAQFCCQoHX3RlbmFudCKpAgoUR2V0Sm9iUmVzdWx0UmVzcG9uc2USDgoCaWQYASABKAlSAmlkEioKBnN0YXR1cxgCIAEoDjISLnNp\
+        bG8udjEuSm9iU3RhdHVzUgZzdGF0dXMSJAoOZmluaXNoZWRfYXRfbXMYAyABKANSDGZpbmlzaGVkQXRNcxI9CgxzdWNjZXNzX2RhdGEYBCABKA\
+        syGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gAUgtzdWNjZXNzRGF0YRIvCgdmYWlsdXJlGAUgASgLMhMuc2lsby52MS5Kb2JGYWlsdXJlSABS\
+        B2ZhaWx1cmUSNQoJY2FuY2VsbGVkGAYgASgLMhUuc2lsby52MS5Kb2JDYW5jZWxsZWRIAFIJY2FuY2VsbGVkQggKBnJlc3VsdCJkCgpKb2JGYW\
+        lsdXJlEh0KCmVycm9yX2NvZGUYASABKAlSCWVycm9yQ29kZRI3CgplcnJvcl9kYXRhGAIgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNS\
+        CWVycm9yRGF0YSI2CgxKb2JDYW5jZWxsZWQSJgoPY2FuY2VsbGVkX2F0X21zGAEgASgDUg1jYW5jZWxsZWRBdE1zImAKEERlbGV0ZUpvYlJlcX\
         Vlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQi\
-        FQoTRXhwZWRpdGVKb2JSZXNwb25zZSJYChhEcm9wVGVuYW50SG9sZGVyc1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudB\
-        gCIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCJgChlEcm9wVGVuYW50SG9sZGVyc1Jlc3BvbnNlEicKD2hvbGRlcnNfZHJvcHBlZBgBIAEo\
-        BFIOaG9sZGVyc0Ryb3BwZWRKBAgCEANSFHJ1bl9hdHRlbXB0c19kcm9wcGVkImEKEUV4cGxhaW5Kb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUg\
-        VzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50It4DChJFeHBsYWluSm9iUmVzcG9u\
-        c2USDgoCaWQYASABKAlSAmlkEioKBnN0YXR1cxgCIAEoDjISLnNpbG8udjEuSm9iU3RhdHVzUgZzdGF0dXMSGAoHc3VtbWFyeRgDIAEoCVIHc3\
-        VtbWFyeRIvCglvYnN0YWNsZXMYBCADKAsyES5zaWxvLnYxLk9ic3RhY2xlUglvYnN0YWNsZXMSNAoUZWFybGllc3Rfc3RhcnRfYXRfbXMYBSAB\
-        KANIAFIRZWFybGllc3RTdGFydEF0TXOIAQESNgoVZXN0aW1hdGVkX3N0YXJ0X2F0X21zGAYgASgDSAFSEmVzdGltYXRlZFN0YXJ0QXRNc4gBAR\
-        IdCgp0YXNrX2dyb3VwGAcgASgJUgl0YXNrR3JvdXASGAoHYXR0ZW1wdBgIIAEoDVIHYXR0ZW1wdBInCg93b3JrZXJzX3dhaXRpbmcYCSABKA1S\
-        DndvcmtlcnNXYWl0aW5nEioKD2xhc3RfcG9sbF9hdF9tcxgKIAEoA0gCUgxsYXN0UG9sbEF0TXOIAQFCFwoVX2VhcmxpZXN0X3N0YXJ0X2F0X2\
-        1zQhgKFl9lc3RpbWF0ZWRfc3RhcnRfYXRfbXNCEgoQX2xhc3RfcG9sbF9hdF9tcyKtBAoIT2JzdGFjbGUSKgoEa2luZBgBIAEoDjIWLnNpbG8u\
-        djEuT2JzdGFjbGUuS2luZFIEa2luZBISCgR0ZXh0GAIgASgJUgR0ZXh0EhAKA2tleRgDIAEoCVIDa2V5EhAKA21heBgEIAEoBFIDbWF4EhUKBm\
-        luX3VzZRgFIAEoBFIFaW5Vc2USLgoHaG9sZGVycxgGIAMoCzIULnNpbG8udjEuTGltaXRIb2xkZXJSB2hvbGRlcnMSFAoFYWhlYWQYByABKARS\
-        BWFoZWFkEiQKDmFoZWFkX2lzX2xlYXN0GAggASgIUgxhaGVhZElzTGVhc3QSHgoIdW50aWxfbXMYCSABKANIAFIHdW50aWxNc4gBARIkCgtlc3\
-        RpbWF0ZV9tcxgKIAEoA0gBUgplc3RpbWF0ZU1ziAEBEh0KCmJsb2Nrc19ub3cYCyABKAhSCWJsb2Nrc05vdyK3AQoES2luZBIUChBLSU5EX1VO\
-        U1BFQ0lGSUVEEAASDgoKS0lORF9USU1FUhABEhQKEEtJTkRfQ09OQ1VSUkVOQ1kQAhIRCg1LSU5EX0ZMT0FUSU5HEAMSDQoJS0lORF9SQVRFEA\
-        QSFAoQS0lORF9SRUFEWV9RVUVVRRAFEhIKDktJTkRfTk9fV09SS0VSEAYSDwoLS0lORF9QQVVTRUQQBxIWChJLSU5EX0VYVEVSTkFMX1JBVEUQ\
-        CEILCglfdW50aWxfbXNCDgoMX2VzdGltYXRlX21zIpQBCgtMaW1pdEhvbGRlchIVCgZqb2JfaWQYASABKAlSBWpvYklkEhcKB3Rhc2tfaWQYAi\
-        ABKAlSBnRhc2tJZBIbCgl3b3JrZXJfaWQYAyABKAlSCHdvcmtlcklkEh0KCnRhc2tfZ3JvdXAYBCABKAlSCXRhc2tHcm91cBIZCghzaW5jZV9t\
-        cxgFIAEoA1IHc2luY2VNcyJ8CgtQYXVzZVRhcmdldBIjCgx3aG9sZV90ZW5hbnQYASABKAhIAFILd2hvbGVUZW5hbnQSHwoKdGFza19ncm91cB\
-        gCIAEoCUgAUgl0YXNrR3JvdXASHQoJbGltaXRfa2V5GAMgASgJSABSCGxpbWl0S2V5QggKBnRhcmdldCKSAQoMUGF1c2VSZXF1ZXN0EhQKBXNo\
-        YXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBEiwKBnRhcmdldBgDIAEoCzIULnNpbG8udjEuUGF1c2VUYXJnZX\
-        RSBnRhcmdldBIWCgZyZWFzb24YBCABKAlSBnJlYXNvbkIJCgdfdGVuYW50Ii4KDVBhdXNlUmVzcG9uc2USHQoKd2FzX3BhdXNlZBgBIAEoCFIJ\
-        d2FzUGF1c2VkInsKDVJlc3VtZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQESLAoGdG\
-        FyZ2V0GAMgASgLMhQuc2lsby52MS5QYXVzZVRhcmdldFIGdGFyZ2V0QgkKB190ZW5hbnQiLwoOUmVzdW1lUmVzcG9uc2USHQoKd2FzX3BhdXNl\
-        ZBgBIAEoCFIJd2FzUGF1c2VkIikKEUxpc3RQYXVzZXNSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCKUAQoJUGF1c2VJbmZvEhsKBnRlbm\
-        FudBgBIAEoCUgAUgZ0ZW5hbnSIAQESLAoGdGFyZ2V0GAIgASgLMhQuc2lsby52MS5QYXVzZVRhcmdldFIGdGFyZ2V0EhYKBnJlYXNvbhgDIAEo\
-        CVIGcmVhc29uEhkKCHNpbmNlX21zGAQgASgDUgdzaW5jZU1zQgkKB190ZW5hbnQiQAoSTGlzdFBhdXNlc1Jlc3BvbnNlEioKBnBhdXNlcxgBIA\
-        MoCzISLnNpbG8udjEuUGF1c2VJbmZvUgZwYXVzZXMiywIKDUltcG9ydEF0dGVtcHQSLgoGc3RhdHVzGAEgASgOMhYuc2lsby52MS5BdHRlbXB0\
-        U3RhdHVzUgZzdGF0dXMSIgoNc3RhcnRlZF9hdF9tcxgCIAEoA1ILc3RhcnRlZEF0TXMSJAoOZmluaXNoZWRfYXRfbXMYAyABKANSDGZpbmlzaG\
-        VkQXRNcxI1CgZyZXN1bHQYBCABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gAUgZyZXN1bHSIAQESIgoKZXJyb3JfY29kZRgFIAEoCUgB\
-        UgllcnJvckNvZGWIAQESPAoKZXJyb3JfZGF0YRgGIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSAJSCWVycm9yRGF0YYgBAUIJCgdfcm\
-        VzdWx0Qg0KC19lcnJvcl9jb2RlQg0KC19lcnJvcl9kYXRhIsQEChBJbXBvcnRKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJp\
-        ZBgCIAEoCVICaWQSGgoIcHJpb3JpdHkYAyABKA1SCHByaW9yaXR5EiYKD2VucXVldWVfdGltZV9tcxgEIAEoA1INZW5xdWV1ZVRpbWVNcxIeCg\
-        tzdGFydF9hdF9tcxgFIAEoA1IJc3RhcnRBdE1zEjwKDHJldHJ5X3BvbGljeRgGIAEoCzIULnNpbG8udjEuUmV0cnlQb2xpY3lIAFILcmV0cnlQ\
-        b2xpY3mIAQESMgoHcGF5bG9hZBgHIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgdwYXlsb2FkEiYKBmxpbWl0cxgIIAMoCzIOLnNpbG\
-        8udjEuTGltaXRSBmxpbWl0cxIbCgZ0ZW5hbnQYCSABKAlIAVIGdGVuYW50iAEBEkMKCG1ldGFkYXRhGAogAygLMicuc2lsby52MS5JbXBvcnRK\
-        b2JSZXF1ZXN0Lk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEh0KCnRhc2tfZ3JvdXAYCyABKAlSCXRhc2tHcm91cBIyCghhdHRlbXB0cxgMIAMoCz\
-        IWLnNpbG8udjEuSW1wb3J0QXR0ZW1wdFIIYXR0ZW1wdHMaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEo\
-        CVIFdmFsdWU6AjgBQg8KDV9yZXRyeV9wb2xpY3lCCQoHX3RlbmFudCJCChFJbXBvcnRKb2JzUmVxdWVzdBItCgRqb2JzGAEgAygLMhkuc2lsby\
-        52MS5JbXBvcnRKb2JSZXF1ZXN0UgRqb2JzIowBCg9JbXBvcnRKb2JSZXN1bHQSDgoCaWQYASABKAlSAmlkEhgKB3N1Y2Nlc3MYAiABKAhSB3N1\
-        Y2Nlc3MSGQoFZXJyb3IYAyABKAlIAFIFZXJyb3KIAQESKgoGc3RhdHVzGAQgASgOMhIuc2lsby52MS5Kb2JTdGF0dXNSBnN0YXR1c0IICgZfZX\
-        Jyb3IiSAoSSW1wb3J0Sm9ic1Jlc3BvbnNlEjIKB3Jlc3VsdHMYASADKAsyGC5zaWxvLnYxLkltcG9ydEpvYlJlc3VsdFIHcmVzdWx0cyJ9ChBM\
-        ZWFzZVRhc2tSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAR\
-        IbCgl3b3JrZXJfaWQYBCABKAlSCHdvcmtlcklkQgkKB190ZW5hbnQiNgoRTGVhc2VUYXNrUmVzcG9uc2USIQoEdGFzaxgBIAEoCzINLnNpbG8u\
-        djEuVGFza1IEdGFzayKBAgoRTGVhc2VUYXNrc1JlcXVlc3QSGQoFc2hhcmQYASABKAlIAFIFc2hhcmSIAQESGwoJd29ya2VyX2lkGAIgASgJUg\
-        h3b3JrZXJJZBIbCgltYXhfdGFza3MYAyABKA1SCG1heFRhc2tzEh0KCnRhc2tfZ3JvdXAYBCABKAlSCXRhc2tHcm91cBIdCgd3YWl0X21zGOgH\
-        IAEoDUgBUgZ3YWl0TXOIAQESLgoQYW5zd2VyX2J5dGVzX21heBjpByABKARIAlIOYW5zd2VyQnl0ZXNNYXiIAQFCCAoGX3NoYXJkQgoKCF93YW\
-        l0X21zQhMKEV9hbnN3ZXJfYnl0ZXNfbWF4IoEBChJMZWFzZVRhc2tzUmVzcG9uc2USIwoFdGFza3MYASADKAsyDS5zaWxvLnYxLlRhc2tSBXRh\
-        c2tzEkYKDXJlZnJlc2hfdGFza3MYAiADKAsyIS5zaWxvLnYxLlJlZnJlc2hGbG9hdGluZ0xpbWl0VGFza1IMcmVmcmVzaFRhc2tzIqIECgRUYX\
-        NrEg4KAmlkGAEgASgJUgJpZBIVCgZqb2JfaWQYAiABKAlSBWpvYklkEiAKCXRlbmFudF9pZBgDIAEoCUgAUgh0ZW5hbnRJZIgBARIlCg5hdHRl\
-        bXB0X251bWJlchgEIAEoDVINYXR0ZW1wdE51bWJlchI2ChdyZWxhdGl2ZV9hdHRlbXB0X251bWJlchgFIAEoDVIVcmVsYXRpdmVBdHRlbXB0Tn\
-        VtYmVyEiYKD2lzX2xhc3RfYXR0ZW1wdBgGIAEoCFINaXNMYXN0QXR0ZW1wdBI3CghtZXRhZGF0YRgHIAMoCzIbLnNpbG8udjEuVGFzay5NZXRh\
-        ZGF0YUVudHJ5UghtZXRhZGF0YRImCgZsaW1pdHMYCCADKAsyDi5zaWxvLnYxLkxpbWl0UgZsaW1pdHMSMgoHcGF5bG9hZBgJIAEoCzIYLnNpbG\
-        8udjEuU2VyaWFsaXplZEJ5dGVzUgdwYXlsb2FkEhoKCHByaW9yaXR5GAogASgNUghwcmlvcml0eRIUCgVzaGFyZBgLIAEoCVIFc2hhcmQSHQoK\
-        dGFza19ncm91cBgMIAEoCVIJdGFza0dyb3VwEhkKCGxlYXNlX21zGA0gASgDUgdsZWFzZU1zGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEgAS\
-        gJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIMCgpfdGVuYW50X2lkIroDChhSZWZyZXNoRmxvYXRpbmdMaW1pdFRhc2sSDgoCaWQY\
-        ASABKAlSAmlkEhsKCXF1ZXVlX2tleRgCIAEoCVIIcXVldWVLZXkSNgoXY3VycmVudF9tYXhfY29uY3VycmVuY3kYAyABKA1SFWN1cnJlbnRNYX\
-        hDb25jdXJyZW5jeRIvChRsYXN0X3JlZnJlc2hlZF9hdF9tcxgEIAEoA1IRbGFzdFJlZnJlc2hlZEF0TXMSSwoIbWV0YWRhdGEYBSADKAsyLy5z\
-        aWxvLnYxLlJlZnJlc2hGbG9hdGluZ0xpbWl0VGFzay5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIZCghsZWFzZV9tcxgGIAEoA1IHbGVhc2VNcx\
-        IUCgVzaGFyZBgHIAEoCVIFc2hhcmQSHQoKdGFza19ncm91cBgIIAEoCVIJdGFza0dyb3VwEiAKCXRlbmFudF9pZBgJIAEoCUgAUgh0ZW5hbnRJ\
-        ZIgBARo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1ZToCOAFCDAoKX3RlbmFudF9pZCKYAg\
-        oUUmVwb3J0T3V0Y29tZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhcKB3Rhc2tfaWQYAiABKAlSBnRhc2tJZBI0CgdzdWNjZXNzGAMg\
-        ASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAFIHc3VjY2VzcxIsCgdmYWlsdXJlGAQgASgLMhAuc2lsby52MS5GYWlsdXJlSABSB2ZhaW\
-        x1cmUSMgoJY2FuY2VsbGVkGAYgASgLMhIuc2lsby52MS5DYW5jZWxsZWRIAFIJY2FuY2VsbGVkEiAKCXRlbmFudF9pZBgHIAEoCUgBUgh0ZW5h\
-        bnRJZIgBAUIJCgdvdXRjb21lQgwKCl90ZW5hbnRfaWQiSwoHRmFpbHVyZRISCgRjb2RlGAEgASgJUgRjb2RlEiwKBGRhdGEYAiABKAsyGC5zaW\
+        EwoRRGVsZXRlSm9iUmVzcG9uc2UiYAoQQ2FuY2VsSm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBn\
+        RlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCITChFDYW5jZWxKb2JSZXNwb25zZSJhChFSZXN0YXJ0Sm9iUmVxdWVzdBIUCgVz\
+        aGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCIUChJSZXN0YX\
+        J0Sm9iUmVzcG9uc2UiYgoSRXhwZWRpdGVKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50\
+        GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhUKE0V4cGVkaXRlSm9iUmVzcG9uc2UiWAoYRHJvcFRlbmFudEhvbGRlcnNSZXF1ZXN0Eh\
+        QKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiYAoZRHJvcFRlbmFudEhvbGRlcnNS\
+        ZXNwb25zZRInCg9ob2xkZXJzX2Ryb3BwZWQYASABKARSDmhvbGRlcnNEcm9wcGVkSgQIAhADUhRydW5fYXR0ZW1wdHNfZHJvcHBlZCJRChFEcm\
+        9wVGVuYW50UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50Ij0KEkRy\
+        b3BUZW5hbnRSZXNwb25zZRInCgRkcm9wGAEgASgLMhMuc2lsby52MS5UZW5hbnREcm9wUgRkcm9wIlQKFEdldFRlbmFudERyb3BSZXF1ZXN0Eh\
+        QKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiTgoVR2V0VGVuYW50RHJvcFJlc3Bv\
+        bnNlEiwKBGRyb3AYASABKAsyEy5zaWxvLnYxLlRlbmFudERyb3BIAFIEZHJvcIgBAUIHCgVfZHJvcCKBAQoKVGVuYW50RHJvcBIiCg1zdGFydG\
+        VkX2F0X21zGAEgASgDUgtzdGFydGVkQXRNcxISCgRqb2JzGAIgASgEUgRqb2JzEiEKDHJvd3NfZGVsZXRlZBgDIAEoBFILcm93c0RlbGV0ZWQS\
+        GAoHcGVyY2VudBgEIAEoDVIHcGVyY2VudCLKAQoWU3RhcnRCdWxrQWN0aW9uUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW\
+        50GAIgASgJSABSBnRlbmFudIgBARIrCgRraW5kGAMgASgOMhcuc2lsby52MS5CdWxrQWN0aW9uS2luZFIEa2luZBIcCgljb25kaXRpb24YBCAB\
+        KAlSCWNvbmRpdGlvbhIXCgdkcnlfcnVuGAUgASgIUgZkcnlSdW4SDgoCaWQYBiABKAlSAmlkQgkKB190ZW5hbnQiiwEKF1N0YXJ0QnVsa0FjdG\
+        lvblJlc3BvbnNlEjAKBmFjdGlvbhgBIAEoCzITLnNpbG8udjEuQnVsa0FjdGlvbkgAUgZhY3Rpb26IAQESKgoEcGxhbhgCIAEoCzIRLnNpbG8u\
+        djEuQnVsa1BsYW5IAVIEcGxhbogBAUIJCgdfYWN0aW9uQgcKBV9wbGFuIt0BCghCdWxrUGxhbhISCgRqb2JzGAEgASgEUgRqb2JzEjQKCHN0YX\
+        R1c2VzGAIgAygLMhguc2lsby52MS5CdWxrU3RhdHVzQ291bnRSCHN0YXR1c2VzEigKBnNhbXBsZRgDIAMoCzIQLnNpbG8udjEuQnVsa0pvYlIG\
+        c2FtcGxlEhsKCXJvd3NfcmVhZBgEIAEoBFIIcm93c1JlYWQSHQoKZWxhcHNlZF9tcxgFIAEoA1IJZWxhcHNlZE1zEiEKDGlzX3VuY291bnRlZB\
+        gGIAEoCFILaXNVbmNvdW50ZWQiYAoPQnVsa1N0YXR1c0NvdW50Eh8KC3N0YXR1c19raW5kGAEgASgJUgpzdGF0dXNLaW5kEhIKBGpvYnMYAiAB\
+        KARSBGpvYnMSGAoHcmVmdXNhbBgDIAEoCVIHcmVmdXNhbCJBCgdCdWxrSm9iEhsKBnRlbmFudBgBIAEoCUgAUgZ0ZW5hbnSIAQESDgoCaWQYAi\
+        ABKAlSAmlkQgkKB190ZW5hbnQiYwoLQnVsa1JlZnVzYWwSFgoGcmVhc29uGAEgASgJUgZyZWFzb24SEgoEam9icxgCIAEoBFIEam9icxIoCgZz\
+        YW1wbGUYAyADKAsyEC5zaWxvLnYxLkJ1bGtKb2JSBnNhbXBsZSKcBAoKQnVsa0FjdGlvbhIOCgJpZBgBIAEoCVICaWQSKwoEa2luZBgCIAEoDj\
+        IXLnNpbG8udjEuQnVsa0FjdGlvbktpbmRSBGtpbmQSHAoJY29uZGl0aW9uGAMgASgJUgljb25kaXRpb24SGAoHdGVuYW50cxgEIAMoCVIHdGVu\
+        YW50cxIdCgpzdGFydGVkX2J5GAUgASgJUglzdGFydGVkQnkSIgoNc3RhcnRlZF9hdF9tcxgGIAEoA1ILc3RhcnRlZEF0TXMSHgoLZW5kZWRfYX\
+        RfbXMYByABKANSCWVuZGVkQXRNcxIuCgVzdGF0ZRgIIAEoDjIYLnNpbG8udjEuQnVsa0FjdGlvblN0YXRlUgVzdGF0ZRIUCgVlcnJvchgJIAEo\
+        CVIFZXJyb3ISEgoEZG9uZRgKIAEoBFIEZG9uZRIYCgdyZWZ1c2VkGAsgASgEUgdyZWZ1c2VkEjAKCHJlZnVzYWxzGAwgAygLMhQuc2lsby52MS\
+        5CdWxrUmVmdXNhbFIIcmVmdXNhbHMSGwoJbG9va2VkX2F0GA0gASgEUghsb29rZWRBdBIaCghleHBlY3RlZBgOIAEoBFIIZXhwZWN0ZWQSMAoG\
+        c2hhcmRzGA8gAygLMhguc2lsby52MS5CdWxrU2hhcmRBY3Rpb25SBnNoYXJkcxIlCg5taXNzaW5nX3NoYXJkcxgQIAMoCVINbWlzc2luZ1NoYX\
+        JkcyL0AQoPQnVsa1NoYXJkQWN0aW9uEhQKBXNoYXJkGAEgASgJUgVzaGFyZBIuCgVzdGF0ZRgCIAEoDjIYLnNpbG8udjEuQnVsa0FjdGlvblN0\
+        YXRlUgVzdGF0ZRIUCgVlcnJvchgDIAEoCVIFZXJyb3ISEgoEZG9uZRgEIAEoBFIEZG9uZRIYCgdyZWZ1c2VkGAUgASgEUgdyZWZ1c2VkEhsKCW\
+        xvb2tlZF9hdBgGIAEoBFIIbG9va2VkQXQSGgoIZXhwZWN0ZWQYByABKARSCGV4cGVjdGVkEh4KC2VuZGVkX2F0X21zGAggASgDUgllbmRlZEF0\
+        TXMiPAoUR2V0QnVsa0FjdGlvblJlcXVlc3QSDgoCaWQYASABKAlSAmlkEhQKBXNoYXJkGAIgASgJUgVzaGFyZCJEChVHZXRCdWxrQWN0aW9uUm\
+        VzcG9uc2USKwoGYWN0aW9uGAEgASgLMhMuc2lsby52MS5CdWxrQWN0aW9uUgZhY3Rpb24iLgoWTGlzdEJ1bGtBY3Rpb25zUmVxdWVzdBIUCgVz\
+        aGFyZBgBIAEoCVIFc2hhcmQibwoXTGlzdEJ1bGtBY3Rpb25zUmVzcG9uc2USLQoHYWN0aW9ucxgBIAMoCzITLnNpbG8udjEuQnVsa0FjdGlvbl\
+        IHYWN0aW9ucxIlCg5taXNzaW5nX3NoYXJkcxgCIAMoCVINbWlzc2luZ1NoYXJkcyI/ChdDYW5jZWxCdWxrQWN0aW9uUmVxdWVzdBIOCgJpZBgB\
+        IAEoCVICaWQSFAoFc2hhcmQYAiABKAlSBXNoYXJkIkcKGENhbmNlbEJ1bGtBY3Rpb25SZXNwb25zZRIrCgZhY3Rpb24YASABKAsyEy5zaWxvLn\
+        YxLkJ1bGtBY3Rpb25SBmFjdGlvbiJhChFFeHBsYWluSm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsK\
+        BnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCLeAwoSRXhwbGFpbkpvYlJlc3BvbnNlEg4KAmlkGAEgASgJUgJpZBIqCgZzdG\
+        F0dXMYAiABKA4yEi5zaWxvLnYxLkpvYlN0YXR1c1IGc3RhdHVzEhgKB3N1bW1hcnkYAyABKAlSB3N1bW1hcnkSLwoJb2JzdGFjbGVzGAQgAygL\
+        MhEuc2lsby52MS5PYnN0YWNsZVIJb2JzdGFjbGVzEjQKFGVhcmxpZXN0X3N0YXJ0X2F0X21zGAUgASgDSABSEWVhcmxpZXN0U3RhcnRBdE1ziA\
+        EBEjYKFWVzdGltYXRlZF9zdGFydF9hdF9tcxgGIAEoA0gBUhJlc3RpbWF0ZWRTdGFydEF0TXOIAQESHQoKdGFza19ncm91cBgHIAEoCVIJdGFz\
+        a0dyb3VwEhgKB2F0dGVtcHQYCCABKA1SB2F0dGVtcHQSJwoPd29ya2Vyc193YWl0aW5nGAkgASgNUg53b3JrZXJzV2FpdGluZxIqCg9sYXN0X3\
+        BvbGxfYXRfbXMYCiABKANIAlIMbGFzdFBvbGxBdE1ziAEBQhcKFV9lYXJsaWVzdF9zdGFydF9hdF9tc0IYChZfZXN0aW1hdGVkX3N0YXJ0X2F0\
+        X21zQhIKEF9sYXN0X3BvbGxfYXRfbXMivgQKD0xpc3RKb2JzUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSA\
+        BSBnRlbmFudIgBARIfCgtzdGF0dXNfa2luZBgDIAEoCVIKc3RhdHVzS2luZBIdCgp0YXNrX2dyb3VwGAQgASgJUgl0YXNrR3JvdXASQgoIbWV0\
+        YWRhdGEYBSADKAsyJi5zaWxvLnYxLkxpc3RKb2JzUmVxdWVzdC5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIbCglsaW1pdF9rZXkYBiABKAlSCG\
+        xpbWl0S2V5EiIKCmVycm9yX2NvZGUYByABKAlIAVIJZXJyb3JDb2RliAEBEisKD2NoYW5nZWRfZnJvbV9tcxgIIAEoA0gCUg1jaGFuZ2VkRnJv\
+        bU1ziAEBEi8KEWNoYW5nZWRfYmVmb3JlX21zGAkgASgDSANSD2NoYW5nZWRCZWZvcmVNc4gBARIZCghqb2JzX21heBgKIAEoDVIHam9ic01heB\
+        IWCgZjdXJzb3IYCyABKAlSBmN1cnNvchIhCgxvbWl0X2RldGFpbHMYDCABKAhSC29taXREZXRhaWxzGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5\
+        GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIJCgdfdGVuYW50Qg0KC19lcnJvcl9jb2RlQhIKEF9jaGFuZ2VkX2Zyb21fbX\
+        NCFAoSX2NoYW5nZWRfYmVmb3JlX21zIqABChBMaXN0Sm9ic1Jlc3BvbnNlEiYKBGpvYnMYASADKAsyEi5zaWxvLnYxLkxpc3RlZEpvYlIEam9i\
+        cxIfCgtuZXh0X2N1cnNvchgCIAEoCVIKbmV4dEN1cnNvchIbCglsb29rZWRfYXQYAyABKARSCGxvb2tlZEF0EiYKD2lzX25ld2VzdF9maXJzdB\
+        gEIAEoCFINaXNOZXdlc3RGaXJzdCK7AQoSR2V0U2NoZWR1bGVSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlI\
+        AFIGdGVuYW50iAEBEh0KCnRhc2tfZ3JvdXAYAyABKAlSCXRhc2tHcm91cBIXCgdzbG90X21zGAQgASgDUgZzbG90TXMSFAoFc2xvdHMYBSABKA\
+        1SBXNsb3RzEhkKCGpvYnNfbWF4GAYgASgNUgdqb2JzTWF4QgkKB190ZW5hbnQitAEKE0dldFNjaGVkdWxlUmVzcG9uc2USFwoHZnJvbV9tcxgB\
+        IAEoA1IGZnJvbU1zEhQKBXNsb3RzGAIgAygEUgVzbG90cxIoChBjb3VudGVkX3VudGlsX21zGAMgASgDUg5jb3VudGVkVW50aWxNcxIcCglzY2\
+        hlZHVsZWQYBCABKARSCXNjaGVkdWxlZBImCgRqb2JzGAUgAygLMhIuc2lsby52MS5MaXN0ZWRKb2JSBGpvYnMiqwMKCUxpc3RlZEpvYhIUCgVz\
+        aGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBARIOCgJpZBgDIAEoCVICaWQSHwoLc3RhdHVzX2tpbmQYBCABKA\
+        lSCnN0YXR1c0tpbmQSLwoUc3RhdHVzX2NoYW5nZWRfYXRfbXMYBSABKANSEXN0YXR1c0NoYW5nZWRBdE1zEh0KCnRhc2tfZ3JvdXAYBiABKAlS\
+        CXRhc2tHcm91cBIaCghwcmlvcml0eRgHIAEoDVIIcHJpb3JpdHkSJAoOZW5xdWV1ZWRfYXRfbXMYCCABKANSDGVucXVldWVkQXRNcxIYCgdhdH\
+        RlbXB0GAkgASgNUgdhdHRlbXB0EkMKHG5leHRfYXR0ZW1wdF9zdGFydHNfYWZ0ZXJfbXMYCiABKANIAVIYbmV4dEF0dGVtcHRTdGFydHNBZnRl\
+        ck1ziAEBEh0KCmVycm9yX2NvZGUYCyABKAlSCWVycm9yQ29kZUIJCgdfdGVuYW50Qh8KHV9uZXh0X2F0dGVtcHRfc3RhcnRzX2FmdGVyX21zIq\
+        0ECghPYnN0YWNsZRIqCgRraW5kGAEgASgOMhYuc2lsby52MS5PYnN0YWNsZS5LaW5kUgRraW5kEhIKBHRleHQYAiABKAlSBHRleHQSEAoDa2V5\
+        GAMgASgJUgNrZXkSEAoDbWF4GAQgASgEUgNtYXgSFQoGaW5fdXNlGAUgASgEUgVpblVzZRIuCgdob2xkZXJzGAYgAygLMhQuc2lsby52MS5MaW\
+        1pdEhvbGRlclIHaG9sZGVycxIUCgVhaGVhZBgHIAEoBFIFYWhlYWQSJAoOYWhlYWRfaXNfbGVhc3QYCCABKAhSDGFoZWFkSXNMZWFzdBIeCgh1\
+        bnRpbF9tcxgJIAEoA0gAUgd1bnRpbE1ziAEBEiQKC2VzdGltYXRlX21zGAogASgDSAFSCmVzdGltYXRlTXOIAQESHQoKYmxvY2tzX25vdxgLIA\
+        EoCFIJYmxvY2tzTm93IrcBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIOCgpLSU5EX1RJTUVSEAESFAoQS0lORF9DT05DVVJSRU5DWRAC\
+        EhEKDUtJTkRfRkxPQVRJTkcQAxINCglLSU5EX1JBVEUQBBIUChBLSU5EX1JFQURZX1FVRVVFEAUSEgoOS0lORF9OT19XT1JLRVIQBhIPCgtLSU\
+        5EX1BBVVNFRBAHEhYKEktJTkRfRVhURVJOQUxfUkFURRAIQgsKCV91bnRpbF9tc0IOCgxfZXN0aW1hdGVfbXMilAEKC0xpbWl0SG9sZGVyEhUK\
+        BmpvYl9pZBgBIAEoCVIFam9iSWQSFwoHdGFza19pZBgCIAEoCVIGdGFza0lkEhsKCXdvcmtlcl9pZBgDIAEoCVIId29ya2VySWQSHQoKdGFza1\
+        9ncm91cBgEIAEoCVIJdGFza0dyb3VwEhkKCHNpbmNlX21zGAUgASgDUgdzaW5jZU1zInwKC1BhdXNlVGFyZ2V0EiMKDHdob2xlX3RlbmFudBgB\
+        IAEoCEgAUgt3aG9sZVRlbmFudBIfCgp0YXNrX2dyb3VwGAIgASgJSABSCXRhc2tHcm91cBIdCglsaW1pdF9rZXkYAyABKAlIAFIIbGltaXRLZX\
+        lCCAoGdGFyZ2V0IpIBCgxQYXVzZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQESLAoG\
+        dGFyZ2V0GAMgASgLMhQuc2lsby52MS5QYXVzZVRhcmdldFIGdGFyZ2V0EhYKBnJlYXNvbhgEIAEoCVIGcmVhc29uQgkKB190ZW5hbnQiLgoNUG\
+        F1c2VSZXNwb25zZRIdCgp3YXNfcGF1c2VkGAEgASgIUgl3YXNQYXVzZWQiewoNUmVzdW1lUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQS\
+        GwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBARIsCgZ0YXJnZXQYAyABKAsyFC5zaWxvLnYxLlBhdXNlVGFyZ2V0UgZ0YXJnZXRCCQoHX3Rlbm\
+        FudCIvCg5SZXN1bWVSZXNwb25zZRIdCgp3YXNfcGF1c2VkGAEgASgIUgl3YXNQYXVzZWQiKQoRTGlzdFBhdXNlc1JlcXVlc3QSFAoFc2hhcmQY\
+        ASABKAlSBXNoYXJkIpQBCglQYXVzZUluZm8SGwoGdGVuYW50GAEgASgJSABSBnRlbmFudIgBARIsCgZ0YXJnZXQYAiABKAsyFC5zaWxvLnYxLl\
+        BhdXNlVGFyZ2V0UgZ0YXJnZXQSFgoGcmVhc29uGAMgASgJUgZyZWFzb24SGQoIc2luY2VfbXMYBCABKANSB3NpbmNlTXNCCQoHX3RlbmFudCJA\
+        ChJMaXN0UGF1c2VzUmVzcG9uc2USKgoGcGF1c2VzGAEgAygLMhIuc2lsby52MS5QYXVzZUluZm9SBnBhdXNlcyLLAgoNSW1wb3J0QXR0ZW1wdB\
+        IuCgZzdGF0dXMYASABKA4yFi5zaWxvLnYxLkF0dGVtcHRTdGF0dXNSBnN0YXR1cxIiCg1zdGFydGVkX2F0X21zGAIgASgDUgtzdGFydGVkQXRN\
+        cxIkCg5maW5pc2hlZF9hdF9tcxgDIAEoA1IMZmluaXNoZWRBdE1zEjUKBnJlc3VsdBgEIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSA\
+        BSBnJlc3VsdIgBARIiCgplcnJvcl9jb2RlGAUgASgJSAFSCWVycm9yQ29kZYgBARI8CgplcnJvcl9kYXRhGAYgASgLMhguc2lsby52MS5TZXJp\
+        YWxpemVkQnl0ZXNIAlIJZXJyb3JEYXRhiAEBQgkKB19yZXN1bHRCDQoLX2Vycm9yX2NvZGVCDQoLX2Vycm9yX2RhdGEi4gQKEEltcG9ydEpvYl\
+        JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIaCghwcmlvcml0eRgDIAEoDVIIcHJpb3JpdHkSJgoPZW5xdWV1\
+        ZV90aW1lX21zGAQgASgDUg1lbnF1ZXVlVGltZU1zEh4KC3N0YXJ0X2F0X21zGAUgASgDUglzdGFydEF0TXMSPAoMcmV0cnlfcG9saWN5GAYgAS\
+        gLMhQuc2lsby52MS5SZXRyeVBvbGljeUgAUgtyZXRyeVBvbGljeYgBARIyCgdwYXlsb2FkGAcgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0\
+        ZXNSB3BheWxvYWQSJgoGbGltaXRzGAggAygLMg4uc2lsby52MS5MaW1pdFIGbGltaXRzEhsKBnRlbmFudBgJIAEoCUgBUgZ0ZW5hbnSIAQESQw\
+        oIbWV0YWRhdGEYCiADKAsyJy5zaWxvLnYxLkltcG9ydEpvYlJlcXVlc3QuTWV0YWRhdGFFbnRyeVIIbWV0YWRhdGESHQoKdGFza19ncm91cBgL\
+        IAEoCVIJdGFza0dyb3VwEjIKCGF0dGVtcHRzGAwgAygLMhYuc2lsby52MS5JbXBvcnRBdHRlbXB0UghhdHRlbXB0cxIcCglyZXRhaW5fbXMY6A\
+        cgASgDUghyZXRhaW5Ncxo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1ZToCOAFCDwoNX3Jl\
+        dHJ5X3BvbGljeUIJCgdfdGVuYW50IkIKEUltcG9ydEpvYnNSZXF1ZXN0Ei0KBGpvYnMYASADKAsyGS5zaWxvLnYxLkltcG9ydEpvYlJlcXVlc3\
+        RSBGpvYnMijAEKD0ltcG9ydEpvYlJlc3VsdBIOCgJpZBgBIAEoCVICaWQSGAoHc3VjY2VzcxgCIAEoCFIHc3VjY2VzcxIZCgVlcnJvchgDIAEo\
+        CUgAUgVlcnJvcogBARIqCgZzdGF0dXMYBCABKA4yEi5zaWxvLnYxLkpvYlN0YXR1c1IGc3RhdHVzQggKBl9lcnJvciJIChJJbXBvcnRKb2JzUm\
+        VzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIYLnNpbG8udjEuSW1wb3J0Sm9iUmVzdWx0UgdyZXN1bHRzIn0KEExlYXNlVGFza1JlcXVlc3QSFAoF\
+        c2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEhsKCXdvcmtlcl9pZBgEIAEoCV\
+        IId29ya2VySWRCCQoHX3RlbmFudCI2ChFMZWFzZVRhc2tSZXNwb25zZRIhCgR0YXNrGAEgASgLMg0uc2lsby52MS5UYXNrUgR0YXNrIrECChFM\
+        ZWFzZVRhc2tzUmVxdWVzdBIZCgVzaGFyZBgBIAEoCUgAUgVzaGFyZIgBARIbCgl3b3JrZXJfaWQYAiABKAlSCHdvcmtlcklkEhsKCW1heF90YX\
+        NrcxgDIAEoDVIIbWF4VGFza3MSHQoKdGFza19ncm91cBgEIAEoCVIJdGFza0dyb3VwEh0KB3dhaXRfbXMY6AcgASgNSAFSBndhaXRNc4gBARIu\
+        ChBhbnN3ZXJfYnl0ZXNfbWF4GOkHIAEoBEgCUg5hbnN3ZXJCeXRlc01heIgBARITCgRob3N0GOoHIAEoCVIEaG9zdBIZCgd2ZXJzaW9uGOsHIA\
+        EoCVIHdmVyc2lvbkIICgZfc2hhcmRCCgoIX3dhaXRfbXNCEwoRX2Fuc3dlcl9ieXRlc19tYXgigQEKEkxlYXNlVGFza3NSZXNwb25zZRIjCgV0\
+        YXNrcxgBIAMoCzINLnNpbG8udjEuVGFza1IFdGFza3MSRgoNcmVmcmVzaF90YXNrcxgCIAMoCzIhLnNpbG8udjEuUmVmcmVzaEZsb2F0aW5nTG\
+        ltaXRUYXNrUgxyZWZyZXNoVGFza3Mi5gQKBFRhc2sSDgoCaWQYASABKAlSAmlkEhUKBmpvYl9pZBgCIAEoCVIFam9iSWQSIAoJdGVuYW50X2lk\
+        GAMgASgJSABSCHRlbmFudElkiAEBEiUKDmF0dGVtcHRfbnVtYmVyGAQgASgNUg1hdHRlbXB0TnVtYmVyEjYKF3JlbGF0aXZlX2F0dGVtcHRfbn\
+        VtYmVyGAUgASgNUhVyZWxhdGl2ZUF0dGVtcHROdW1iZXISJgoPaXNfbGFzdF9hdHRlbXB0GAYgASgIUg1pc0xhc3RBdHRlbXB0EjcKCG1ldGFk\
+        YXRhGAcgAygLMhsuc2lsby52MS5UYXNrLk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEiYKBmxpbWl0cxgIIAMoCzIOLnNpbG8udjEuTGltaXRSBm\
+        xpbWl0cxIyCgdwYXlsb2FkGAkgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSB3BheWxvYWQSGgoIcHJpb3JpdHkYCiABKA1SCHByaW9y\
+        aXR5EhQKBXNoYXJkGAsgASgJUgVzaGFyZBIdCgp0YXNrX2dyb3VwGAwgASgJUgl0YXNrR3JvdXASGQoIbGVhc2VfbXMYDSABKANSB2xlYXNlTX\
+        MSIQoLdHJhY2VwYXJlbnQY8gcgASgJUgt0cmFjZXBhcmVudBIfCgp0cmFjZXN0YXRlGPMHIAEoCVIKdHJhY2VzdGF0ZRo7Cg1NZXRhZGF0YUVu\
+        dHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1ZToCOAFCDAoKX3RlbmFudF9pZCK6AwoYUmVmcmVzaEZsb2F0aW5nTG\
+        ltaXRUYXNrEg4KAmlkGAEgASgJUgJpZBIbCglxdWV1ZV9rZXkYAiABKAlSCHF1ZXVlS2V5EjYKF2N1cnJlbnRfbWF4X2NvbmN1cnJlbmN5GAMg\
+        ASgNUhVjdXJyZW50TWF4Q29uY3VycmVuY3kSLwoUbGFzdF9yZWZyZXNoZWRfYXRfbXMYBCABKANSEWxhc3RSZWZyZXNoZWRBdE1zEksKCG1ldG\
+        FkYXRhGAUgAygLMi8uc2lsby52MS5SZWZyZXNoRmxvYXRpbmdMaW1pdFRhc2suTWV0YWRhdGFFbnRyeVIIbWV0YWRhdGESGQoIbGVhc2VfbXMY\
+        BiABKANSB2xlYXNlTXMSFAoFc2hhcmQYByABKAlSBXNoYXJkEh0KCnRhc2tfZ3JvdXAYCCABKAlSCXRhc2tHcm91cBIgCgl0ZW5hbnRfaWQYCS\
+        ABKAlIAFIIdGVuYW50SWSIAQEaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQgwK\
+        Cl90ZW5hbnRfaWQi3AIKFFJlcG9ydE91dGNvbWVSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIXCgd0YXNrX2lkGAIgASgJUgZ0YXNrSW\
+        QSNAoHc3VjY2VzcxgDIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSABSB3N1Y2Nlc3MSLAoHZmFpbHVyZRgEIAEoCzIQLnNpbG8udjEu\
+        RmFpbHVyZUgAUgdmYWlsdXJlEjIKCWNhbmNlbGxlZBgGIAEoCzISLnNpbG8udjEuQ2FuY2VsbGVkSABSCWNhbmNlbGxlZBIgCgl0ZW5hbnRfaW\
+        QYByABKAlIAVIIdGVuYW50SWSIAQESIQoLdHJhY2VwYXJlbnQY8gcgASgJUgt0cmFjZXBhcmVudBIfCgp0cmFjZXN0YXRlGPMHIAEoCVIKdHJh\
+        Y2VzdGF0ZUIJCgdvdXRjb21lQgwKCl90ZW5hbnRfaWQiSwoHRmFpbHVyZRISCgRjb2RlGAEgASgJUgRjb2RlEiwKBGRhdGEYAiABKAsyGC5zaW\
         xvLnYxLlNlcmlhbGl6ZWRCeXRlc1IEZGF0YSILCglDYW5jZWxsZWQiFwoVUmVwb3J0T3V0Y29tZVJlc3BvbnNlImgKFVJlcG9ydE91dGNvbWVz\
         UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSOQoIb3V0Y29tZXMYAiADKAsyHS5zaWxvLnYxLlJlcG9ydE91dGNvbWVSZXF1ZXN0UghvdX\
         Rjb21lcyJKChZSZXBvcnRPdXRjb21lc1Jlc3BvbnNlEjAKB3Jlc3VsdHMYASADKAsyFi5zaWxvLnYxLk91dGNvbWVSZXN1bHRSB3Jlc3VsdHMi\
@@ -4885,92 +8388,199 @@ public enum SiloV1 {
         VkX2F0X21zIgsKCVF1ZXJ5TnVsbCKmAgoOUXVlcnlQYXJhbWV0ZXISHwoKYm9vbF92YWx1ZRgBIAEoCEgAUglib29sVmFsdWUSIQoLaW50NjRf\
         dmFsdWUYAiABKANIAFIKaW50NjRWYWx1ZRIjCgx1aW50NjRfdmFsdWUYAyABKARIAFILdWludDY0VmFsdWUSJQoNZmxvYXQ2NF92YWx1ZRgEIA\
         EoAUgAUgxmbG9hdDY0VmFsdWUSIwoMc3RyaW5nX3ZhbHVlGAUgASgJSABSC3N0cmluZ1ZhbHVlEiEKC2J5dGVzX3ZhbHVlGAYgASgMSABSCmJ5\
-        dGVzVmFsdWUSMwoKbnVsbF92YWx1ZRgHIAEoCzISLnNpbG8udjEuUXVlcnlOdWxsSABSCW51bGxWYWx1ZUIHCgV2YWx1ZSKXAQoMUXVlcnlSZX\
+        dGVzVmFsdWUSMwoKbnVsbF92YWx1ZRgHIAEoCzISLnNpbG8udjEuUXVlcnlOdWxsSABSCW51bGxWYWx1ZUIHCgV2YWx1ZSLZAQoMUXVlcnlSZX\
         F1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIQCgNzcWwYAiABKAlSA3NxbBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEjcKCnBhcmFt\
-        ZXRlcnMYBCADKAsyFy5zaWxvLnYxLlF1ZXJ5UGFyYW1ldGVyUgpwYXJhbWV0ZXJzQgkKB190ZW5hbnQiPQoKQ29sdW1uSW5mbxISCgRuYW1lGA\
-        EgASgJUgRuYW1lEhsKCWRhdGFfdHlwZRgCIAEoCVIIZGF0YVR5cGUiiQEKDVF1ZXJ5UmVzcG9uc2USLQoHY29sdW1ucxgBIAMoCzITLnNpbG8u\
-        djEuQ29sdW1uSW5mb1IHY29sdW1ucxIsCgRyb3dzGAIgAygLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSBHJvd3MSGwoJcm93X2NvdW50GA\
-        MgASgFUghyb3dDb3VudCKcAQoRUXVlcnlBcnJvd1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhAKA3NxbBgCIAEoCVIDc3FsEhsKBnRl\
-        bmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQESNwoKcGFyYW1ldGVycxgEIAMoCzIXLnNpbG8udjEuUXVlcnlQYXJhbWV0ZXJSCnBhcmFtZXRlcnNCCQ\
-        oHX3RlbmFudCIsCg9BcnJvd0lwY01lc3NhZ2USGQoIaXBjX2RhdGEYASABKAxSB2lwY0RhdGEiFwoVR2V0Q2x1c3RlckluZm9SZXF1ZXN0ItoB\
-        CgpTaGFyZE93bmVyEhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkEhsKCWdycGNfYWRkchgCIAEoCVIIZ3JwY0FkZHISFwoHbm9kZV9pZBgDIA\
-        EoCVIGbm9kZUlkEh8KC3JhbmdlX3N0YXJ0GAQgASgJUgpyYW5nZVN0YXJ0EhsKCXJhbmdlX2VuZBgFIAEoCVIIcmFuZ2VFbmQSKgoOcGxhY2Vt\
-        ZW50X3JpbmcYBiABKAlIAFINcGxhY2VtZW50UmluZ4gBAUIRCg9fcGxhY2VtZW50X3JpbmcibgoNQ2x1c3Rlck1lbWJlchIXCgdub2RlX2lkGA\
-        EgASgJUgZub2RlSWQSGwoJZ3JwY19hZGRyGAIgASgJUghncnBjQWRkchInCg9wbGFjZW1lbnRfcmluZ3MYAyADKAlSDnBsYWNlbWVudFJpbmdz\
-        IukBChZHZXRDbHVzdGVySW5mb1Jlc3BvbnNlEh0KCm51bV9zaGFyZHMYASABKA1SCW51bVNoYXJkcxI2CgxzaGFyZF9vd25lcnMYAiADKAsyEy\
-        5zaWxvLnYxLlNoYXJkT3duZXJSC3NoYXJkT3duZXJzEiAKDHRoaXNfbm9kZV9pZBgDIAEoCVIKdGhpc05vZGVJZBIkCg50aGlzX2dycGNfYWRk\
-        chgEIAEoCVIMdGhpc0dycGNBZGRyEjAKB21lbWJlcnMYBSADKAsyFi5zaWxvLnYxLkNsdXN0ZXJNZW1iZXJSB21lbWJlcnMiFAoSR2V0Tm9kZU\
-        luZm9SZXF1ZXN0ItcCCg5Pd25lZFNoYXJkSW5mbxIZCghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZBIdCgp0b3RhbF9qb2JzGAIgASgDUgl0b3Rh\
-        bEpvYnMSJQoOY29tcGxldGVkX2pvYnMYAyABKANSDWNvbXBsZXRlZEpvYnMSJQoOY2xlYW51cF9zdGF0dXMYBCABKAlSDWNsZWFudXBTdGF0dX\
-        MSIgoNY3JlYXRlZF9hdF9tcxgFIAEoA1ILY3JlYXRlZEF0TXMSNQoXY2xlYW51cF9jb21wbGV0ZWRfYXRfbXMYBiABKANSFGNsZWFudXBDb21w\
-        bGV0ZWRBdE1zEiQKDWdob3N0X2hvbGRlcnMY6AcgASgEUgxnaG9zdEhvbGRlcnMSIwoNYXVkaXRlZF9hdF9tcxjpByABKANSC2F1ZGl0ZWRBdE\
-        1zEhcKBmF1ZGl0cxjqByABKARSBmF1ZGl0cyKTAQoTR2V0Tm9kZUluZm9SZXNwb25zZRIXCgdub2RlX2lkGAEgASgJUgZub2RlSWQSOgoMb3du\
-        ZWRfc2hhcmRzGAIgAygLMhcuc2lsby52MS5Pd25lZFNoYXJkSW5mb1ILb3duZWRTaGFyZHMSJwoPcGxhY2VtZW50X3JpbmdzGAMgAygJUg5wbG\
-        FjZW1lbnRSaW5ncyJRChNSZXF1ZXN0U3BsaXRSZXF1ZXN0EhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkEh8KC3NwbGl0X3BvaW50GAIgASgJ\
-        UgpzcGxpdFBvaW50InYKFFJlcXVlc3RTcGxpdFJlc3BvbnNlEiIKDWxlZnRfY2hpbGRfaWQYASABKAlSC2xlZnRDaGlsZElkEiQKDnJpZ2h0X2\
-        NoaWxkX2lkGAIgASgJUgxyaWdodENoaWxkSWQSFAoFcGhhc2UYAyABKAlSBXBoYXNlIjIKFUdldFNwbGl0U3RhdHVzUmVxdWVzdBIZCghzaGFy\
-        ZF9pZBgBIAEoCVIHc2hhcmRJZCKOAgoWR2V0U3BsaXRTdGF0dXNSZXNwb25zZRIfCgtpbl9wcm9ncmVzcxgBIAEoCFIKaW5Qcm9ncmVzcxIUCg\
-        VwaGFzZRgCIAEoCVIFcGhhc2USIgoNbGVmdF9jaGlsZF9pZBgDIAEoCVILbGVmdENoaWxkSWQSJAoOcmlnaHRfY2hpbGRfaWQYBCABKAlSDHJp\
-        Z2h0Q2hpbGRJZBIfCgtzcGxpdF9wb2ludBgFIAEoCVIKc3BsaXRQb2ludBIqChFpbml0aWF0b3Jfbm9kZV9pZBgGIAEoCVIPaW5pdGlhdG9yTm\
-        9kZUlkEiYKD3JlcXVlc3RlZF9hdF9tcxgHIAEoA1INcmVxdWVzdGVkQXRNcyLKAQoVQ29uZmlndXJlU2hhcmRSZXF1ZXN0EhQKBXNoYXJkGAEg\
-        ASgJUgVzaGFyZBIqCg5wbGFjZW1lbnRfcmluZxgCIAEoCUgAUg1wbGFjZW1lbnRSaW5niAEBEjQKFmFsbG93X3VucG9wdWxhdGVkX3JpbmcYAy\
-        ABKAhSFGFsbG93VW5wb3B1bGF0ZWRSaW5nEhsKBnRlbmFudBhkIAEoCUgBUgZ0ZW5hbnSIAQFCEQoPX3BsYWNlbWVudF9yaW5nQgkKB190ZW5h\
-        bnQiYAoWQ29uZmlndXJlU2hhcmRSZXNwb25zZRIjCg1wcmV2aW91c19yaW5nGAEgASgJUgxwcmV2aW91c1JpbmcSIQoMY3VycmVudF9yaW5nGA\
-        IgASgJUgtjdXJyZW50UmluZyIUChJSZXNldFNoYXJkc1JlcXVlc3QiOAoTUmVzZXRTaGFyZHNSZXNwb25zZRIhCgxzaGFyZHNfcmVzZXQYASAB\
-        KA1SC3NoYXJkc1Jlc2V0IjAKGEZvcmNlUmVsZWFzZVNoYXJkUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQiNwoZRm9yY2VSZWxlYXNlU2\
-        hhcmRSZXNwb25zZRIaCghyZWxlYXNlZBgBIAEoCFIIcmVsZWFzZWQiKwoTQ29tcGFjdFNoYXJkUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hh\
-        cmQiLgoUQ29tcGFjdFNoYXJkUmVzcG9uc2USFgoGc3RhdHVzGAEgASgJUgZzdGF0dXMiKQoRRmx1c2hTaGFyZFJlcXVlc3QSFAoFc2hhcmQYAS\
-        ABKAlSBXNoYXJkIiwKEkZsdXNoU2hhcmRSZXNwb25zZRIWCgZzdGF0dXMYASABKAlSBnN0YXR1cyIyChpHZXRTaGFyZFN0b3JhZ2VJbmZvUmVx\
-        dWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQiYwoNU29ydGVkUnVuSW5mbxIOCgJpZBgBIAEoDVICaWQSGwoJc3N0X2NvdW50GAIgASgEUghzc3\
-        RDb3VudBIlCg5lc3RpbWF0ZWRfc2l6ZRgDIAEoBFINZXN0aW1hdGVkU2l6ZSL5AQobR2V0U2hhcmRTdG9yYWdlSW5mb1Jlc3BvbnNlEiAKDGww\
-        X3NzdF9jb3VudBgBIAEoBFIKbDBTc3RDb3VudBIiCg10b3RhbF9sMF9zaXplGAIgASgEUgt0b3RhbEwwU2l6ZRIoChBzb3J0ZWRfcnVuX2NvdW\
-        50GAMgASgEUg5zb3J0ZWRSdW5Db3VudBIxChV0b3RhbF9zb3J0ZWRfcnVuX3NpemUYBCABKARSEnRvdGFsU29ydGVkUnVuU2l6ZRI3Cgtzb3J0\
-        ZWRfcnVucxgFIAMoCzIWLnNpbG8udjEuU29ydGVkUnVuSW5mb1IKc29ydGVkUnVucyJcChFDcHVQcm9maWxlUmVxdWVzdBIpChBkdXJhdGlvbl\
-        9zZWNvbmRzGAEgASgNUg9kdXJhdGlvblNlY29uZHMSHAoJZnJlcXVlbmN5GAIgASgNUglmcmVxdWVuY3kifAoSQ3B1UHJvZmlsZVJlc3BvbnNl\
-        EiEKDHByb2ZpbGVfZGF0YRgBIAEoDFILcHJvZmlsZURhdGESKQoQZHVyYXRpb25fc2Vjb25kcxgCIAEoDVIPZHVyYXRpb25TZWNvbmRzEhgKB3\
-        NhbXBsZXMYAyABKARSB3NhbXBsZXMiPwoSSGVhcFByb2ZpbGVSZXF1ZXN0EikKEGR1cmF0aW9uX3NlY29uZHMYASABKA1SD2R1cmF0aW9uU2Vj\
-        b25kcyJjChNIZWFwUHJvZmlsZVJlc3BvbnNlEiEKDHByb2ZpbGVfZGF0YRgBIAEoDFILcHJvZmlsZURhdGESKQoQZHVyYXRpb25fc2Vjb25kcx\
-        gCIAEoDVIPZHVyYXRpb25TZWNvbmRzIhIKEER1bXBUYXNrc1JlcXVlc3QiRgoRRHVtcFRhc2tzUmVzcG9uc2USEgoEZHVtcBgBIAEoCVIEZHVt\
-        cBIdCgp0YXNrX2NvdW50GAIgASgNUgl0YXNrQ291bnQqYwoTR3ViZXJuYXRvckFsZ29yaXRobRIlCiFHVUJFUk5BVE9SX0FMR09SSVRITV9UT0\
-        tFTl9CVUNLRVQQABIlCiFHVUJFUk5BVE9SX0FMR09SSVRITV9MRUFLWV9CVUNLRVQQASr9AQoSR3ViZXJuYXRvckJlaGF2aW9yEiAKHEdVQkVS\
-        TkFUT1JfQkVIQVZJT1JfQkFUQ0hJTkcQABIjCh9HVUJFUk5BVE9SX0JFSEFWSU9SX05PX0JBVENISU5HEAESHgoaR1VCRVJOQVRPUl9CRUhBVk\
-        lPUl9HTE9CQUwQAhItCilHVUJFUk5BVE9SX0JFSEFWSU9SX0RVUkFUSU9OX0lTX0dSRUdPUklBThAEEicKI0dVQkVSTkFUT1JfQkVIQVZJT1Jf\
-        UkVTRVRfUkVNQUlOSU5HEAgSKAokR1VCRVJOQVRPUl9CRUhBVklPUl9EUkFJTl9PVkVSX0xJTUlUEBAqiAEKCUpvYlN0YXR1cxIYChRKT0JfU1\
-        RBVFVTX1NDSEVEVUxFRBAAEhYKEkpPQl9TVEFUVVNfUlVOTklORxABEhgKFEpPQl9TVEFUVVNfU1VDQ0VFREVEEAISFQoRSk9CX1NUQVRVU19G\
-        QUlMRUQQAxIYChRKT0JfU1RBVFVTX0NBTkNFTExFRBAEKoIBCg1BdHRlbXB0U3RhdHVzEhoKFkFUVEVNUFRfU1RBVFVTX1JVTk5JTkcQABIcCh\
-        hBVFRFTVBUX1NUQVRVU19TVUNDRUVERUQQARIZChVBVFRFTVBUX1NUQVRVU19GQUlMRUQQAhIcChhBVFRFTVBUX1NUQVRVU19DQU5DRUxMRUQQ\
-        AzKsFAoEU2lsbxJRCg5HZXRDbHVzdGVySW5mbxIeLnNpbG8udjEuR2V0Q2x1c3RlckluZm9SZXF1ZXN0Gh8uc2lsby52MS5HZXRDbHVzdGVySW\
-        5mb1Jlc3BvbnNlEkgKC0dldE5vZGVJbmZvEhsuc2lsby52MS5HZXROb2RlSW5mb1JlcXVlc3QaHC5zaWxvLnYxLkdldE5vZGVJbmZvUmVzcG9u\
-        c2USPAoHRW5xdWV1ZRIXLnNpbG8udjEuRW5xdWV1ZVJlcXVlc3QaGC5zaWxvLnYxLkVucXVldWVSZXNwb25zZRJLCgxFbnF1ZXVlQmF0Y2gSHC\
-        5zaWxvLnYxLkVucXVldWVCYXRjaFJlcXVlc3QaHS5zaWxvLnYxLkVucXVldWVCYXRjaFJlc3BvbnNlEjkKBkdldEpvYhIWLnNpbG8udjEuR2V0\
-        Sm9iUmVxdWVzdBoXLnNpbG8udjEuR2V0Sm9iUmVzcG9uc2USSwoMR2V0Sm9iUmVzdWx0Ehwuc2lsby52MS5HZXRKb2JSZXN1bHRSZXF1ZXN0Gh\
-        0uc2lsby52MS5HZXRKb2JSZXN1bHRSZXNwb25zZRJCCglEZWxldGVKb2ISGS5zaWxvLnYxLkRlbGV0ZUpvYlJlcXVlc3QaGi5zaWxvLnYxLkRl\
-        bGV0ZUpvYlJlc3BvbnNlEkIKCUNhbmNlbEpvYhIZLnNpbG8udjEuQ2FuY2VsSm9iUmVxdWVzdBoaLnNpbG8udjEuQ2FuY2VsSm9iUmVzcG9uc2\
-        USWgoRRHJvcFRlbmFudEhvbGRlcnMSIS5zaWxvLnYxLkRyb3BUZW5hbnRIb2xkZXJzUmVxdWVzdBoiLnNpbG8udjEuRHJvcFRlbmFudEhvbGRl\
-        cnNSZXNwb25zZRJFCgpSZXN0YXJ0Sm9iEhouc2lsby52MS5SZXN0YXJ0Sm9iUmVxdWVzdBobLnNpbG8udjEuUmVzdGFydEpvYlJlc3BvbnNlEk\
-        gKC0V4cGVkaXRlSm9iEhsuc2lsby52MS5FeHBlZGl0ZUpvYlJlcXVlc3QaHC5zaWxvLnYxLkV4cGVkaXRlSm9iUmVzcG9uc2USRQoKSW1wb3J0\
-        Sm9icxIaLnNpbG8udjEuSW1wb3J0Sm9ic1JlcXVlc3QaGy5zaWxvLnYxLkltcG9ydEpvYnNSZXNwb25zZRJFCgpFeHBsYWluSm9iEhouc2lsby\
-        52MS5FeHBsYWluSm9iUmVxdWVzdBobLnNpbG8udjEuRXhwbGFpbkpvYlJlc3BvbnNlEjYKBVBhdXNlEhUuc2lsby52MS5QYXVzZVJlcXVlc3Qa\
-        Fi5zaWxvLnYxLlBhdXNlUmVzcG9uc2USOQoGUmVzdW1lEhYuc2lsby52MS5SZXN1bWVSZXF1ZXN0Ghcuc2lsby52MS5SZXN1bWVSZXNwb25zZR\
-        JFCgpMaXN0UGF1c2VzEhouc2lsby52MS5MaXN0UGF1c2VzUmVxdWVzdBobLnNpbG8udjEuTGlzdFBhdXNlc1Jlc3BvbnNlEkIKCUxlYXNlVGFz\
-        axIZLnNpbG8udjEuTGVhc2VUYXNrUmVxdWVzdBoaLnNpbG8udjEuTGVhc2VUYXNrUmVzcG9uc2USRQoKTGVhc2VUYXNrcxIaLnNpbG8udjEuTG\
-        Vhc2VUYXNrc1JlcXVlc3QaGy5zaWxvLnYxLkxlYXNlVGFza3NSZXNwb25zZRJOCg1SZXBvcnRPdXRjb21lEh0uc2lsby52MS5SZXBvcnRPdXRj\
-        b21lUmVxdWVzdBoeLnNpbG8udjEuUmVwb3J0T3V0Y29tZVJlc3BvbnNlElEKDlJlcG9ydE91dGNvbWVzEh4uc2lsby52MS5SZXBvcnRPdXRjb2\
-        1lc1JlcXVlc3QaHy5zaWxvLnYxLlJlcG9ydE91dGNvbWVzUmVzcG9uc2USYwoUUmVwb3J0UmVmcmVzaE91dGNvbWUSJC5zaWxvLnYxLlJlcG9y\
-        dFJlZnJlc2hPdXRjb21lUmVxdWVzdBolLnNpbG8udjEuUmVwb3J0UmVmcmVzaE91dGNvbWVSZXNwb25zZRJCCglIZWFydGJlYXQSGS5zaWxvLn\
-        YxLkhlYXJ0YmVhdFJlcXVlc3QaGi5zaWxvLnYxLkhlYXJ0YmVhdFJlc3BvbnNlEjYKBVF1ZXJ5EhUuc2lsby52MS5RdWVyeVJlcXVlc3QaFi5z\
-        aWxvLnYxLlF1ZXJ5UmVzcG9uc2USRAoKUXVlcnlBcnJvdxIaLnNpbG8udjEuUXVlcnlBcnJvd1JlcXVlc3QaGC5zaWxvLnYxLkFycm93SXBjTW\
-        Vzc2FnZTABEkUKCkNwdVByb2ZpbGUSGi5zaWxvLnYxLkNwdVByb2ZpbGVSZXF1ZXN0Ghsuc2lsby52MS5DcHVQcm9maWxlUmVzcG9uc2USSAoL\
-        SGVhcFByb2ZpbGUSGy5zaWxvLnYxLkhlYXBQcm9maWxlUmVxdWVzdBocLnNpbG8udjEuSGVhcFByb2ZpbGVSZXNwb25zZRJLCgxSZXF1ZXN0U3\
-        BsaXQSHC5zaWxvLnYxLlJlcXVlc3RTcGxpdFJlcXVlc3QaHS5zaWxvLnYxLlJlcXVlc3RTcGxpdFJlc3BvbnNlElEKDkdldFNwbGl0U3RhdHVz\
-        Eh4uc2lsby52MS5HZXRTcGxpdFN0YXR1c1JlcXVlc3QaHy5zaWxvLnYxLkdldFNwbGl0U3RhdHVzUmVzcG9uc2USUQoOQ29uZmlndXJlU2hhcm\
-        QSHi5zaWxvLnYxLkNvbmZpZ3VyZVNoYXJkUmVxdWVzdBofLnNpbG8udjEuQ29uZmlndXJlU2hhcmRSZXNwb25zZRJICgtSZXNldFNoYXJkcxIb\
-        LnNpbG8udjEuUmVzZXRTaGFyZHNSZXF1ZXN0Ghwuc2lsby52MS5SZXNldFNoYXJkc1Jlc3BvbnNlEloKEUZvcmNlUmVsZWFzZVNoYXJkEiEuc2\
-        lsby52MS5Gb3JjZVJlbGVhc2VTaGFyZFJlcXVlc3QaIi5zaWxvLnYxLkZvcmNlUmVsZWFzZVNoYXJkUmVzcG9uc2USSwoMQ29tcGFjdFNoYXJk\
-        Ehwuc2lsby52MS5Db21wYWN0U2hhcmRSZXF1ZXN0Gh0uc2lsby52MS5Db21wYWN0U2hhcmRSZXNwb25zZRJFCgpGbHVzaFNoYXJkEhouc2lsby\
-        52MS5GbHVzaFNoYXJkUmVxdWVzdBobLnNpbG8udjEuRmx1c2hTaGFyZFJlc3BvbnNlEmAKE0dldFNoYXJkU3RvcmFnZUluZm8SIy5zaWxvLnYx\
-        LkdldFNoYXJkU3RvcmFnZUluZm9SZXF1ZXN0GiQuc2lsby52MS5HZXRTaGFyZFN0b3JhZ2VJbmZvUmVzcG9uc2USQgoJRHVtcFRhc2tzEhkuc2\
-        lsby52MS5EdW1wVGFza3NSZXF1ZXN0Ghouc2lsby52MS5EdW1wVGFza3NSZXNwb25zZWIGcHJvdG8z
+        ZXRlcnMYBCADKAsyFy5zaWxvLnYxLlF1ZXJ5UGFyYW1ldGVyUgpwYXJhbWV0ZXJzEiQKDWFsbG93X3BhcnRpYWwY6AcgASgIUgxhbGxvd1Bhcn\
+        RpYWwSGgoIcm93c19tYXgY6QcgASgNUgdyb3dzTWF4QgkKB190ZW5hbnQiPQoKQ29sdW1uSW5mbxISCgRuYW1lGAEgASgJUgRuYW1lEhsKCWRh\
+        dGFfdHlwZRgCIAEoCVIIZGF0YVR5cGUi4AEKDVF1ZXJ5UmVzcG9uc2USLQoHY29sdW1ucxgBIAMoCzITLnNpbG8udjEuQ29sdW1uSW5mb1IHY2\
+        9sdW1ucxIsCgRyb3dzGAIgAygLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSBHJvd3MSGwoJcm93X2NvdW50GAMgASgFUghyb3dDb3VudBI9\
+        Cg5taXNzaW5nX3NoYXJkcxjoByADKAsyFS5zaWxvLnYxLk1pc3NpbmdTaGFyZFINbWlzc2luZ1NoYXJkcxIWCgZpc19jdXQY6QcgASgIUgVpc0\
+        N1dCJBCgxNaXNzaW5nU2hhcmQSGQoIc2hhcmRfaWQYASABKAlSB3NoYXJkSWQSFgoGcmVhc29uGAIgASgJUgZyZWFzb24inAEKEVF1ZXJ5QXJy\
+        b3dSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIQCgNzcWwYAiABKAlSA3NxbBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEjcKCn\
+        BhcmFtZXRlcnMYBCADKAsyFy5zaWxvLnYxLlF1ZXJ5UGFyYW1ldGVyUgpwYXJhbWV0ZXJzQgkKB190ZW5hbnQiLAoPQXJyb3dJcGNNZXNzYWdl\
+        EhkKCGlwY19kYXRhGAEgASgMUgdpcGNEYXRhIhcKFUdldENsdXN0ZXJJbmZvUmVxdWVzdCLaAQoKU2hhcmRPd25lchIZCghzaGFyZF9pZBgBIA\
+        EoCVIHc2hhcmRJZBIbCglncnBjX2FkZHIYAiABKAlSCGdycGNBZGRyEhcKB25vZGVfaWQYAyABKAlSBm5vZGVJZBIfCgtyYW5nZV9zdGFydBgE\
+        IAEoCVIKcmFuZ2VTdGFydBIbCglyYW5nZV9lbmQYBSABKAlSCHJhbmdlRW5kEioKDnBsYWNlbWVudF9yaW5nGAYgASgJSABSDXBsYWNlbWVudF\
+        JpbmeIAQFCEQoPX3BsYWNlbWVudF9yaW5nIm4KDUNsdXN0ZXJNZW1iZXISFwoHbm9kZV9pZBgBIAEoCVIGbm9kZUlkEhsKCWdycGNfYWRkchgC\
+        IAEoCVIIZ3JwY0FkZHISJwoPcGxhY2VtZW50X3JpbmdzGAMgAygJUg5wbGFjZW1lbnRSaW5ncyLpAQoWR2V0Q2x1c3RlckluZm9SZXNwb25zZR\
+        IdCgpudW1fc2hhcmRzGAEgASgNUgludW1TaGFyZHMSNgoMc2hhcmRfb3duZXJzGAIgAygLMhMuc2lsby52MS5TaGFyZE93bmVyUgtzaGFyZE93\
+        bmVycxIgCgx0aGlzX25vZGVfaWQYAyABKAlSCnRoaXNOb2RlSWQSJAoOdGhpc19ncnBjX2FkZHIYBCABKAlSDHRoaXNHcnBjQWRkchIwCgdtZW\
+        1iZXJzGAUgAygLMhYuc2lsby52MS5DbHVzdGVyTWVtYmVyUgdtZW1iZXJzIooCChJMaXN0VGVuYW50c1JlcXVlc3QSFAoFc2hhcmQYASABKAlS\
+        BXNoYXJkEjcKBW9yZGVyGAIgASgOMiEuc2lsby52MS5MaXN0VGVuYW50c1JlcXVlc3QuT3JkZXJSBW9yZGVyEiMKDW5hbWVfY29udGFpbnMYAy\
+        ABKAlSDG5hbWVDb250YWlucxIUCgVsaW1pdBgEIAEoDVIFbGltaXQSKgoFYWZ0ZXIYBSABKAsyFC5zaWxvLnYxLlRlbmFudFBsYWNlUgVhZnRl\
+        ciI+CgVPcmRlchIRCg1PUkRFUl9CQUNLTE9HEAASDgoKT1JERVJfUkFURRABEhIKDk9SREVSX0ZBSUxVUkVTEAIiOwoLVGVuYW50UGxhY2USFA\
+        oFdmFsdWUYASABKANSBXZhbHVlEhYKBnRlbmFudBgCIAEoCVIGdGVuYW50ItMCCgpUZW5hbnRJbmZvEhYKBnRlbmFudBgBIAEoCVIGdGVuYW50\
+        EhwKCXNjaGVkdWxlZBgCIAEoBFIJc2NoZWR1bGVkEhgKB3dhaXRpbmcYAyABKARSB3dhaXRpbmcSFAoFcmVhZHkYBCABKARSBXJlYWR5EhgKB3\
+        J1bm5pbmcYBSABKARSB3J1bm5pbmcSHAoJc3VjY2VlZGVkGAYgASgEUglzdWNjZWVkZWQSFgoGZmFpbGVkGAcgASgEUgZmYWlsZWQSHAoJY2Fu\
+        Y2VsbGVkGAggASgEUgljYW5jZWxsZWQSJgoPZW5kZWRfaW5fbWludXRlGAkgASgEUg1lbmRlZEluTWludXRlEigKEGZhaWxlZF9pbl9taW51dG\
+        UYCiABKARSDmZhaWxlZEluTWludXRlEh8KC29yZGVyX3ZhbHVlGAsgASgDUgpvcmRlclZhbHVlInkKE0xpc3RUZW5hbnRzUmVzcG9uc2USLQoH\
+        dGVuYW50cxgBIAMoCzITLnNpbG8udjEuVGVuYW50SW5mb1IHdGVuYW50cxIaCghtYXRjaGluZxgCIAEoBFIIbWF0Y2hpbmcSFwoHaXNfbGFzdB\
+        gDIAEoCFIGaXNMYXN0Ir8CChFMaXN0TGltaXRzUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSNgoFb3JkZXIYAiABKA4yIC5zaWxvLnYx\
+        Lkxpc3RMaW1pdHNSZXF1ZXN0Lk9yZGVyUgVvcmRlchIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEiEKDGtleV9jb250YWlucxgEIAEoCV\
+        ILa2V5Q29udGFpbnMSEAoDa2V5GAUgASgJUgNrZXkSFAoFbGltaXQYBiABKA1SBWxpbWl0EikKBWFmdGVyGAcgASgLMhMuc2lsby52MS5MaW1p\
+        dFBsYWNlUgVhZnRlciI+CgVPcmRlchIOCgpPUkRFUl9IRUxEEAASEQoNT1JERVJfV0FJVElORxABEhIKDk9SREVSX1JFRlVTQUxTEAJCCQoHX3\
+        RlbmFudCJMCgpMaW1pdFBsYWNlEhQKBXZhbHVlGAEgASgDUgV2YWx1ZRIWCgZ0ZW5hbnQYAiABKAlSBnRlbmFudBIQCgNrZXkYAyABKAlSA2tl\
+        eSLjBAoJTGltaXRJbmZvEhYKBnRlbmFudBgBIAEoCVIGdGVuYW50EhAKA2tleRgCIAEoCVIDa2V5EisKBGtpbmQYAyABKA4yFy5zaWxvLnYxLk\
+        xpbWl0SW5mby5LaW5kUgRraW5kEh0KB21heGltdW0YBCABKARIAFIHbWF4aW11bYgBARISCgRoZWxkGAUgASgEUgRoZWxkEhgKB3dhaXRpbmcY\
+        BiABKARSB3dhaXRpbmcSGgoIcmVmdXNhbHMYByABKARSCHJlZnVzYWxzEhsKCWlzX3BhdXNlZBgIIAEoCFIIaXNQYXVzZWQSJQoMbmV4dF9yb2\
+        9tX21zGAkgASgDSAFSCm5leHRSb29tTXOIAQESGwoJd2luZG93X21zGAogASgDUgh3aW5kb3dNcxIZCghpc19sZWFreRgLIAEoCFIHaXNMZWFr\
+        eRIvCgdoaXN0b3J5GAwgAygLMhUuc2lsby52MS5MaW1pdE1heGltdW1SB2hpc3RvcnkSKwoPbmV4dF9yZWZyZXNoX21zGA0gASgDSAJSDW5leH\
+        RSZWZyZXNoTXOIAQESHwoLb3JkZXJfdmFsdWUYDiABKANSCm9yZGVyVmFsdWUSFAoFc2hhcmQYDyABKAlSBXNoYXJkIlQKBEtpbmQSFAoQS0lO\
+        RF9VTlNQRUNJRklFRBAAEhQKEEtJTkRfQ09OQ1VSUkVOQ1kQARIRCg1LSU5EX0ZMT0FUSU5HEAISDQoJS0lORF9SQVRFEANCCgoIX21heGltdW\
+        1CDwoNX25leHRfcm9vbV9tc0ISChBfbmV4dF9yZWZyZXNoX21zIj0KDExpbWl0TWF4aW11bRITCgVhdF9tcxgBIAEoA1IEYXRNcxIYCgdtYXhp\
+        bXVtGAIgASgNUgdtYXhpbXVtInUKEkxpc3RMaW1pdHNSZXNwb25zZRIqCgZsaW1pdHMYASADKAsyEi5zaWxvLnYxLkxpbWl0SW5mb1IGbGltaX\
+        RzEhoKCG1hdGNoaW5nGAIgASgEUghtYXRjaGluZxIXCgdpc19sYXN0GAMgASgIUgZpc0xhc3QinQEKEkxpc3RXb3JrZXJzUmVxdWVzdBIfCgtp\
+        ZF9jb250YWlucxgBIAEoCVIKaWRDb250YWlucxIdCgp0YXNrX2dyb3VwGAIgASgJUgl0YXNrR3JvdXASGwoJd29ya2VyX2lkGAMgASgJUgh3b3\
+        JrZXJJZBIUCgVsaW1pdBgEIAEoDVIFbGltaXQSFAoFYWZ0ZXIYBSABKAlSBWFmdGVyIr8DCgpXb3JrZXJJbmZvEhsKCXdvcmtlcl9pZBgBIAEo\
+        CVIId29ya2VySWQSEgoEaG9zdBgCIAEoCVIEaG9zdBIYCgd2ZXJzaW9uGAMgASgJUgd2ZXJzaW9uEhIKBHBlZXIYBCABKAlSBHBlZXISJAoOZm\
+        lyc3RfaGVhcmRfbXMYBSABKANSDGZpcnN0SGVhcmRNcxIiCg1sYXN0X2hlYXJkX21zGAYgASgDUgtsYXN0SGVhcmRNcxIZCghpc19xdWlldBgH\
+        IAEoCFIHaXNRdWlldBIpCg5xdWlldF9zaW5jZV9tcxgIIAEoA0gAUgxxdWlldFNpbmNlTXOIAQESLAoGZ3JvdXBzGAkgAygLMhQuc2lsby52MS\
+        5Xb3JrZXJHcm91cFIGZ3JvdXBzEhYKBmxlYXNlcxgKIAEoBFIGbGVhc2VzEisKD29sZGVzdF9sZWFzZV9tcxgLIAEoA0gBUg1vbGRlc3RMZWFz\
+        ZU1ziAEBEigKBGhlbGQYDCADKAsyFC5zaWxvLnYxLldvcmtlckxlYXNlUgRoZWxkQhEKD19xdWlldF9zaW5jZV9tc0ISChBfb2xkZXN0X2xlYX\
+        NlX21zIp4BCgtXb3JrZXJHcm91cBIdCgp0YXNrX2dyb3VwGAEgASgJUgl0YXNrR3JvdXASIgoNZmlyc3RfcG9sbF9tcxgCIAEoA1ILZmlyc3RQ\
+        b2xsTXMSIAoMbGFzdF9wb2xsX21zGAMgASgDUgpsYXN0UG9sbE1zEhQKBXBvbGxzGAQgASgEUgVwb2xscxIUCgV0YXNrcxgFIAEoBFIFdGFza3\
+        Mi0gEKC1dvcmtlckxlYXNlEhQKBXNoYXJkGAEgASgJUgVzaGFyZBIWCgZ0ZW5hbnQYAiABKAlSBnRlbmFudBIVCgZqb2JfaWQYAyABKAlSBWpv\
+        YklkEh0KCnRhc2tfZ3JvdXAYBCABKAlSCXRhc2tHcm91cBIYCgdhdHRlbXB0GAUgASgNUgdhdHRlbXB0EiIKDXN0YXJ0ZWRfYXRfbXMYBiABKA\
+        NSC3N0YXJ0ZWRBdE1zEiEKDGlzX2NhbmNlbGxlZBgHIAEoCFILaXNDYW5jZWxsZWQieQoTTGlzdFdvcmtlcnNSZXNwb25zZRItCgd3b3JrZXJz\
+        GAEgAygLMhMuc2lsby52MS5Xb3JrZXJJbmZvUgd3b3JrZXJzEhoKCG1hdGNoaW5nGAIgASgEUghtYXRjaGluZxIXCgdpc19sYXN0GAMgASgIUg\
+        Zpc0xhc3QiSQoSUXVpZXRXb3JrZXJSZXF1ZXN0EhsKCXdvcmtlcl9pZBgBIAEoCVIId29ya2VySWQSFgoGcmVzdW1lGAIgASgIUgZyZXN1bWUi\
+        SgoTUXVpZXRXb3JrZXJSZXNwb25zZRIbCgl3YXNfcXVpZXQYASABKAhSCHdhc1F1aWV0EhYKBmxlYXNlcxgCIAEoBFIGbGVhc2VzIhQKEkdldE\
+        5vZGVJbmZvUmVxdWVzdCKaAwoOT3duZWRTaGFyZEluZm8SGQoIc2hhcmRfaWQYASABKAlSB3NoYXJkSWQSHQoKdG90YWxfam9icxgCIAEoA1IJ\
+        dG90YWxKb2JzEiUKDmNvbXBsZXRlZF9qb2JzGAMgASgDUg1jb21wbGV0ZWRKb2JzEiUKDmNsZWFudXBfc3RhdHVzGAQgASgJUg1jbGVhbnVwU3\
+        RhdHVzEiIKDWNyZWF0ZWRfYXRfbXMYBSABKANSC2NyZWF0ZWRBdE1zEjUKF2NsZWFudXBfY29tcGxldGVkX2F0X21zGAYgASgDUhRjbGVhbnVw\
+        Q29tcGxldGVkQXRNcxIkCg1naG9zdF9ob2xkZXJzGOgHIAEoBFIMZ2hvc3RIb2xkZXJzEiMKDWF1ZGl0ZWRfYXRfbXMY6QcgASgDUgthdWRpdG\
+        VkQXRNcxIXCgZhdWRpdHMY6gcgASgEUgZhdWRpdHMSFwoGbGVhc2VzGOsHIAEoBFIGbGVhc2VzEigKD3dhaXRpbmdfd29ya2VycxjsByABKARS\
+        DndhaXRpbmdXb3JrZXJzIpMBChNHZXROb2RlSW5mb1Jlc3BvbnNlEhcKB25vZGVfaWQYASABKAlSBm5vZGVJZBI6Cgxvd25lZF9zaGFyZHMYAi\
+        ADKAsyFy5zaWxvLnYxLk93bmVkU2hhcmRJbmZvUgtvd25lZFNoYXJkcxInCg9wbGFjZW1lbnRfcmluZ3MYAyADKAlSDnBsYWNlbWVudFJpbmdz\
+        IhQKEkdldE92ZXJ2aWV3UmVxdWVzdCKdBgoTR2V0T3ZlcnZpZXdSZXNwb25zZRIXCgdub2RlX2lkGAEgASgJUgZub2RlSWQSGAoHdmVyc2lvbh\
+        gCIAEoCVIHdmVyc2lvbhIiCg1zdGFydGVkX2F0X21zGAMgASgDUgtzdGFydGVkQXRNcxIbCglzdGVhZHlfbXMYBCABKANSCHN0ZWFkeU1zEh4K\
+        CmR1cmFiaWxpdHkYBSABKAlSCmR1cmFiaWxpdHkSHwoLaXNfbWVhc3VyZWQYBiABKAhSCmlzTWVhc3VyZWQSGgoIZW5xdWV1ZWQYByABKARSCG\
+        VucXVldWVkEhgKB3N0YXJ0ZWQYCCABKARSB3N0YXJ0ZWQSHAoJc3VjY2VlZGVkGAkgASgEUglzdWNjZWVkZWQSFgoGZmFpbGVkGAogASgEUgZm\
+        YWlsZWQSHAoJY2FuY2VsbGVkGAsgASgEUgljYW5jZWxsZWQSGwoJYm91bmRzX21zGAwgAygDUghib3VuZHNNcxIkCg5yZWFkeV90b19zdGFydB\
+        gNIAMoBFIMcmVhZHlUb1N0YXJ0EhkKCHJ1bl90aW1lGA4gAygEUgdydW5UaW1lEikKBGpvYnMYDyABKAsyFS5zaWxvLnYxLk92ZXJ2aWV3Sm9i\
+        c1IEam9icxIrCg9vbGRlc3RfcmVhZHlfbXMYECABKANIAFINb2xkZXN0UmVhZHlNc4gBARIuCgZncm91cHMYESADKAsyFi5zaWxvLnYxLk92ZX\
+        J2aWV3R3JvdXBSBmdyb3VwcxIuCgZzaGFyZHMYEiADKAsyFi5zaWxvLnYxLk92ZXJ2aWV3U2hhcmRSBnNoYXJkcxImCgxyZWZ1c2VzX2pvYnMY\
+        EyABKAlIAVILcmVmdXNlc0pvYnOIAQESIgoKZnJlZV9ieXRlcxgUIAEoBEgCUglmcmVlQnl0ZXOIAQESIgoKZGF0YV9ieXRlcxgVIAEoBEgDUg\
+        lkYXRhQnl0ZXOIAQFCEgoQX29sZGVzdF9yZWFkeV9tc0IPCg1fcmVmdXNlc19qb2JzQg0KC19mcmVlX2J5dGVzQg0KC19kYXRhX2J5dGVzInYK\
+        DE92ZXJ2aWV3Sm9icxIcCglzY2hlZHVsZWQYASABKANSCXNjaGVkdWxlZBIYCgd3YWl0aW5nGAIgASgDUgd3YWl0aW5nEhQKBXJlYWR5GAMgAS\
+        gDUgVyZWFkeRIYCgdydW5uaW5nGAQgASgDUgdydW5uaW5nIuQBCg1PdmVydmlld0dyb3VwEh0KCnRhc2tfZ3JvdXAYASABKAlSCXRhc2tHcm91\
+        cBIpCgRqb2JzGAIgASgLMhUuc2lsby52MS5PdmVydmlld0pvYnNSBGpvYnMSKwoPb2xkZXN0X3JlYWR5X21zGAMgASgDSABSDW9sZGVzdFJlYW\
+        R5TXOIAQESGAoHc3RhcnRlZBgEIAEoBFIHc3RhcnRlZBIUCgVlbmRlZBgFIAEoBFIFZW5kZWQSGAoHd29ya2VycxgGIAEoBFIHd29ya2Vyc0IS\
+        ChBfb2xkZXN0X3JlYWR5X21zIs0CCg1PdmVydmlld1NoYXJkEhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkEhgKB3Ryb3VibGUYAiABKAlSB3\
+        Ryb3VibGUSEgoEam9icxgDIAEoA1IEam9icxIaCghmaW5pc2hlZBgEIAEoA1IIZmluaXNoZWQSFgoGbGVhc2VzGAUgASgEUgZsZWFzZXMSJwoP\
+        d2FpdGluZ193b3JrZXJzGAYgASgEUg53YWl0aW5nV29ya2VycxIqChFvbGRlc3RfcmVxdWVzdF9tcxgHIAEoA1IPb2xkZXN0UmVxdWVzdE1zEh\
+        kKCGZsdXNoX21zGAggASgDUgdmbHVzaE1zEh8KC3dyb25nX3Nsb3RzGAkgASgEUgp3cm9uZ1Nsb3RzEhYKBm1lbmRlZBgKIAEoBFIGbWVuZGVk\
+        EhYKBmF1ZGl0cxgLIAEoBFIGYXVkaXRzIlEKE1JlcXVlc3RTcGxpdFJlcXVlc3QSGQoIc2hhcmRfaWQYASABKAlSB3NoYXJkSWQSHwoLc3BsaX\
+        RfcG9pbnQYAiABKAlSCnNwbGl0UG9pbnQidgoUUmVxdWVzdFNwbGl0UmVzcG9uc2USIgoNbGVmdF9jaGlsZF9pZBgBIAEoCVILbGVmdENoaWxk\
+        SWQSJAoOcmlnaHRfY2hpbGRfaWQYAiABKAlSDHJpZ2h0Q2hpbGRJZBIUCgVwaGFzZRgDIAEoCVIFcGhhc2UiMgoVR2V0U3BsaXRTdGF0dXNSZX\
+        F1ZXN0EhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkIo4CChZHZXRTcGxpdFN0YXR1c1Jlc3BvbnNlEh8KC2luX3Byb2dyZXNzGAEgASgIUgpp\
+        blByb2dyZXNzEhQKBXBoYXNlGAIgASgJUgVwaGFzZRIiCg1sZWZ0X2NoaWxkX2lkGAMgASgJUgtsZWZ0Q2hpbGRJZBIkCg5yaWdodF9jaGlsZF\
+        9pZBgEIAEoCVIMcmlnaHRDaGlsZElkEh8KC3NwbGl0X3BvaW50GAUgASgJUgpzcGxpdFBvaW50EioKEWluaXRpYXRvcl9ub2RlX2lkGAYgASgJ\
+        Ug9pbml0aWF0b3JOb2RlSWQSJgoPcmVxdWVzdGVkX2F0X21zGAcgASgDUg1yZXF1ZXN0ZWRBdE1zIsoBChVDb25maWd1cmVTaGFyZFJlcXVlc3\
+        QSFAoFc2hhcmQYASABKAlSBXNoYXJkEioKDnBsYWNlbWVudF9yaW5nGAIgASgJSABSDXBsYWNlbWVudFJpbmeIAQESNAoWYWxsb3dfdW5wb3B1\
+        bGF0ZWRfcmluZxgDIAEoCFIUYWxsb3dVbnBvcHVsYXRlZFJpbmcSGwoGdGVuYW50GGQgASgJSAFSBnRlbmFudIgBAUIRCg9fcGxhY2VtZW50X3\
+        JpbmdCCQoHX3RlbmFudCJgChZDb25maWd1cmVTaGFyZFJlc3BvbnNlEiMKDXByZXZpb3VzX3JpbmcYASABKAlSDHByZXZpb3VzUmluZxIhCgxj\
+        dXJyZW50X3JpbmcYAiABKAlSC2N1cnJlbnRSaW5nIhQKElJlc2V0U2hhcmRzUmVxdWVzdCI4ChNSZXNldFNoYXJkc1Jlc3BvbnNlEiEKDHNoYX\
+        Jkc19yZXNldBgBIAEoDVILc2hhcmRzUmVzZXQiMAoYRm9yY2VSZWxlYXNlU2hhcmRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCI3ChlG\
+        b3JjZVJlbGVhc2VTaGFyZFJlc3BvbnNlEhoKCHJlbGVhc2VkGAEgASgIUghyZWxlYXNlZCIrChNDb21wYWN0U2hhcmRSZXF1ZXN0EhQKBXNoYX\
+        JkGAEgASgJUgVzaGFyZCIuChRDb21wYWN0U2hhcmRSZXNwb25zZRIWCgZzdGF0dXMYASABKAlSBnN0YXR1cyIpChFGbHVzaFNoYXJkUmVxdWVz\
+        dBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQiLAoSRmx1c2hTaGFyZFJlc3BvbnNlEhYKBnN0YXR1cxgBIAEoCVIGc3RhdHVzIjIKGkdldFNoYXJkU3\
+        RvcmFnZUluZm9SZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCJjCg1Tb3J0ZWRSdW5JbmZvEg4KAmlkGAEgASgNUgJpZBIbCglzc3RfY291\
+        bnQYAiABKARSCHNzdENvdW50EiUKDmVzdGltYXRlZF9zaXplGAMgASgEUg1lc3RpbWF0ZWRTaXplIuEDChtHZXRTaGFyZFN0b3JhZ2VJbmZvUm\
+        VzcG9uc2USIAoMbDBfc3N0X2NvdW50GAEgASgEUgpsMFNzdENvdW50EiIKDXRvdGFsX2wwX3NpemUYAiABKARSC3RvdGFsTDBTaXplEigKEHNv\
+        cnRlZF9ydW5fY291bnQYAyABKARSDnNvcnRlZFJ1bkNvdW50EjEKFXRvdGFsX3NvcnRlZF9ydW5fc2l6ZRgEIAEoBFISdG90YWxTb3J0ZWRSdW\
+        5TaXplEjcKC3NvcnRlZF9ydW5zGAUgAygLMhYuc2lsby52MS5Tb3J0ZWRSdW5JbmZvUgpzb3J0ZWRSdW5zEiYKDnVubWVyZ2VkX2J5dGVzGOgH\
+        IAEoBFINdW5tZXJnZWRCeXRlcxIkCg1kZWxldGVkX2J5dGVzGOkHIAEoBFIMZGVsZXRlZEJ5dGVzEhwKCWxvZ19maWxlcxjqByABKARSCGxvZ0\
+        ZpbGVzEiEKC2NoZWNrcG9pbnRzGOsHIAEoBFILY2hlY2twb2ludHMSOwoXb2xkZXN0X2NoZWNrcG9pbnRfYXRfbXMY7AcgASgDSABSFG9sZGVz\
+        dENoZWNrcG9pbnRBdE1ziAEBQhoKGF9vbGRlc3RfY2hlY2twb2ludF9hdF9tcyJcChFDcHVQcm9maWxlUmVxdWVzdBIpChBkdXJhdGlvbl9zZW\
+        NvbmRzGAEgASgNUg9kdXJhdGlvblNlY29uZHMSHAoJZnJlcXVlbmN5GAIgASgNUglmcmVxdWVuY3kifAoSQ3B1UHJvZmlsZVJlc3BvbnNlEiEK\
+        DHByb2ZpbGVfZGF0YRgBIAEoDFILcHJvZmlsZURhdGESKQoQZHVyYXRpb25fc2Vjb25kcxgCIAEoDVIPZHVyYXRpb25TZWNvbmRzEhgKB3NhbX\
+        BsZXMYAyABKARSB3NhbXBsZXMiPwoSSGVhcFByb2ZpbGVSZXF1ZXN0EikKEGR1cmF0aW9uX3NlY29uZHMYASABKA1SD2R1cmF0aW9uU2Vjb25k\
+        cyJjChNIZWFwUHJvZmlsZVJlc3BvbnNlEiEKDHByb2ZpbGVfZGF0YRgBIAEoDFILcHJvZmlsZURhdGESKQoQZHVyYXRpb25fc2Vjb25kcxgCIA\
+        EoDVIPZHVyYXRpb25TZWNvbmRzIhIKEER1bXBUYXNrc1JlcXVlc3QiRgoRRHVtcFRhc2tzUmVzcG9uc2USEgoEZHVtcBgBIAEoCVIEZHVtcBId\
+        Cgp0YXNrX2NvdW50GAIgASgNUgl0YXNrQ291bnQiPQoTU2V0TG9nRmlsdGVyUmVxdWVzdBIbCgZmaWx0ZXIYASABKAlIAFIGZmlsdGVyiAEBQg\
+        kKB19maWx0ZXIiRgoUU2V0TG9nRmlsdGVyUmVzcG9uc2USFgoGZmlsdGVyGAEgASgJUgZmaWx0ZXISFgoGYmVmb3JlGAIgASgJUgZiZWZvcmUi\
+        GQoXR2V0Q29uZmlndXJhdGlvblJlcXVlc3QiiAQKC1NldHRpbmdJbmZvEhAKA2tleRgBIAEoCVIDa2V5EhUKBmlzX3NldBgCIAEoCFIFaXNTZX\
+        QSFAoFdmFsdWUYAyABKAlSBXZhbHVlEjMKBm9yaWdpbhgEIAEoDjIbLnNpbG8udjEuU2V0dGluZ0luZm8uT3JpZ2luUgZvcmlnaW4SFAoFcGxh\
+        Y2UYBSABKAlSBXBsYWNlEiMKDWRlZmF1bHRfdmFsdWUYBiABKAlSDGRlZmF1bHRWYWx1ZRIWCgZhYnNlbnQYByABKAlSBmFic2VudBIWCgZ3YW\
+        50ZWQYCCABKAlSBndhbnRlZBISCgRoZWxwGAkgASgJUgRoZWxwEhsKCWlzX3NlY3JldBgKIAEoCFIIaXNTZWNyZXQSIwoNaXNfcmVsb2FkYWJs\
+        ZRgLIAEoCFIMaXNSZWxvYWRhYmxlEhYKBnVudXNlZBgMIAEoCVIGdW51c2VkEiwKEmNoYW5nZXNfYXRfcmVzdGFydBgNIAEoCFIQY2hhbmdlc0\
+        F0UmVzdGFydBIdCgpuZXh0X3ZhbHVlGA4gASgJUgluZXh0VmFsdWUiXwoGT3JpZ2luEhMKD09SSUdJTl9ERUZBVUxUUxAAEg8KC09SSUdJTl9G\
+        SUxFEAESFgoST1JJR0lOX0VOVklST05NRU5UEAISFwoTT1JJR0lOX0NPTU1BTkRfTElORRADInEKE1NldHRpbmdzU2VjdGlvbkluZm8SEgoEbm\
+        FtZRgBIAEoCVIEbmFtZRIUCgVhYm91dBgCIAEoCVIFYWJvdXQSMAoIc2V0dGluZ3MYAyADKAsyFC5zaWxvLnYxLlNldHRpbmdJbmZvUghzZXR0\
+        aW5ncyKGAQoYR2V0Q29uZmlndXJhdGlvblJlc3BvbnNlEjgKCHNlY3Rpb25zGAEgAygLMhwuc2lsby52MS5TZXR0aW5nc1NlY3Rpb25JbmZvUg\
+        hzZWN0aW9ucxISCgRmaWxlGAIgASgJUgRmaWxlEhwKCnJlYWRfYXRfbXMYAyABKANSCHJlYWRBdE1zIr8CChdMaXN0QXVkaXRFbnRyaWVzUmVx\
+        dWVzdBIQCgN3aG8YASABKAlSA3dobxISCgRjYWxsGAIgASgJUgRjYWxsEhYKBnRlbmFudBgDIAEoCVIGdGVuYW50EhgKB291dGNvbWUYBCABKA\
+        lSB291dGNvbWUSHwoLb25seV9mYWlsZWQYBSABKAhSCm9ubHlGYWlsZWQSIwoNd2l0aF9yZWFkaW5ncxgGIAEoCFIMd2l0aFJlYWRpbmdzEhwK\
+        B2Zyb21fbXMYByABKANIAFIGZnJvbU1ziAEBEiAKCWJlZm9yZV9tcxgIIAEoA0gBUghiZWZvcmVNc4gBARIUCgVsaW1pdBgJIAEoDVIFbGltaX\
+        QSFgoGY3Vyc29yGAogASgJUgZjdXJzb3JCCgoIX2Zyb21fbXNCDAoKX2JlZm9yZV9tcyI2CgpBdWRpdEZpZWxkEhIKBG5hbWUYASABKAlSBG5h\
+        bWUSFAoFdmFsdWUYAiABKAlSBXZhbHVlIswBCgpBdWRpdEVudHJ5EhcKB3RpbWVfbXMYASABKANSBnRpbWVNcxIQCgN3aG8YAiABKAlSA3dobx\
+        IOCgJieRgDIAEoCVICYnkSEgoEcGVlchgEIAEoCVIEcGVlchISCgRjYWxsGAUgASgJUgRjYWxsEhgKB291dGNvbWUYBiABKAlSB291dGNvbWUS\
+        FAoFZXJyb3IYByABKAlSBWVycm9yEisKBmZpZWxkcxgIIAMoCzITLnNpbG8udjEuQXVkaXRGaWVsZFIGZmllbGRzIpsDChhMaXN0QXVkaXRFbn\
+        RyaWVzUmVzcG9uc2USPQoFcGxhY2UYASABKA4yJy5zaWxvLnYxLkxpc3RBdWRpdEVudHJpZXNSZXNwb25zZS5QbGFjZVIFcGxhY2USEgoEcGF0\
+        aBgCIAEoCVIEcGF0aBItCgdlbnRyaWVzGAMgAygLMhMuc2lsby52MS5BdWRpdEVudHJ5UgdlbnRyaWVzEh8KC25leHRfY3Vyc29yGAQgASgJUg\
+        puZXh0Q3Vyc29yEiIKCnJlYWNoZWRfbXMYBSABKANIAFIJcmVhY2hlZE1ziAEBEikKEHVucmVhZGFibGVfbGluZXMYBiABKARSD3VucmVhZGFi\
+        bGVMaW5lcxIhCgxwYWNrZWRfZmlsZXMYByABKARSC3BhY2tlZEZpbGVzEiEKDGNsb3NlZF9maWxlcxgIIAEoBFILY2xvc2VkRmlsZXMiOAoFUG\
+        xhY2USDQoJUExBQ0VfT0ZGEAASEAoMUExBQ0VfU1RSRUFNEAESDgoKUExBQ0VfRklMRRACQg0KC19yZWFjaGVkX21zKmMKE0d1YmVybmF0b3JB\
+        bGdvcml0aG0SJQohR1VCRVJOQVRPUl9BTEdPUklUSE1fVE9LRU5fQlVDS0VUEAASJQohR1VCRVJOQVRPUl9BTEdPUklUSE1fTEVBS1lfQlVDS0\
+        VUEAEq/QEKEkd1YmVybmF0b3JCZWhhdmlvchIgChxHVUJFUk5BVE9SX0JFSEFWSU9SX0JBVENISU5HEAASIwofR1VCRVJOQVRPUl9CRUhBVklP\
+        Ul9OT19CQVRDSElORxABEh4KGkdVQkVSTkFUT1JfQkVIQVZJT1JfR0xPQkFMEAISLQopR1VCRVJOQVRPUl9CRUhBVklPUl9EVVJBVElPTl9JU1\
+        9HUkVHT1JJQU4QBBInCiNHVUJFUk5BVE9SX0JFSEFWSU9SX1JFU0VUX1JFTUFJTklORxAIEigKJEdVQkVSTkFUT1JfQkVIQVZJT1JfRFJBSU5f\
+        T1ZFUl9MSU1JVBAQKogBCglKb2JTdGF0dXMSGAoUSk9CX1NUQVRVU19TQ0hFRFVMRUQQABIWChJKT0JfU1RBVFVTX1JVTk5JTkcQARIYChRKT0\
+        JfU1RBVFVTX1NVQ0NFRURFRBACEhUKEUpPQl9TVEFUVVNfRkFJTEVEEAMSGAoUSk9CX1NUQVRVU19DQU5DRUxMRUQQBCqCAQoNQXR0ZW1wdFN0\
+        YXR1cxIaChZBVFRFTVBUX1NUQVRVU19SVU5OSU5HEAASHAoYQVRURU1QVF9TVEFUVVNfU1VDQ0VFREVEEAESGQoVQVRURU1QVF9TVEFUVVNfRk\
+        FJTEVEEAISHAoYQVRURU1QVF9TVEFUVVNfQ0FOQ0VMTEVEEAMqqQEKDkJ1bGtBY3Rpb25LaW5kEiAKHEJVTEtfQUNUSU9OX0tJTkRfVU5TUEVD\
+        SUZJRUQQABIbChdCVUxLX0FDVElPTl9LSU5EX0NBTkNFTBABEhwKGEJVTEtfQUNUSU9OX0tJTkRfUkVTVEFSVBACEh0KGUJVTEtfQUNUSU9OX0\
+        tJTkRfRVhQRURJVEUQAxIbChdCVUxLX0FDVElPTl9LSU5EX0RFTEVURRAEKqwBCg9CdWxrQWN0aW9uU3RhdGUSIQodQlVMS19BQ1RJT05fU1RB\
+        VEVfVU5TUEVDSUZJRUQQABIdChlCVUxLX0FDVElPTl9TVEFURV9SVU5OSU5HEAESGgoWQlVMS19BQ1RJT05fU1RBVEVfRE9ORRACEh0KGUJVTE\
+        tfQUNUSU9OX1NUQVRFX1NUT1BQRUQQAxIcChhCVUxLX0FDVElPTl9TVEFURV9GQUlMRUQQBDKRHgoEU2lsbxJRCg5HZXRDbHVzdGVySW5mbxIe\
+        LnNpbG8udjEuR2V0Q2x1c3RlckluZm9SZXF1ZXN0Gh8uc2lsby52MS5HZXRDbHVzdGVySW5mb1Jlc3BvbnNlEkgKC0dldE5vZGVJbmZvEhsuc2\
+        lsby52MS5HZXROb2RlSW5mb1JlcXVlc3QaHC5zaWxvLnYxLkdldE5vZGVJbmZvUmVzcG9uc2USSAoLR2V0T3ZlcnZpZXcSGy5zaWxvLnYxLkdl\
+        dE92ZXJ2aWV3UmVxdWVzdBocLnNpbG8udjEuR2V0T3ZlcnZpZXdSZXNwb25zZRI8CgdFbnF1ZXVlEhcuc2lsby52MS5FbnF1ZXVlUmVxdWVzdB\
+        oYLnNpbG8udjEuRW5xdWV1ZVJlc3BvbnNlEksKDEVucXVldWVCYXRjaBIcLnNpbG8udjEuRW5xdWV1ZUJhdGNoUmVxdWVzdBodLnNpbG8udjEu\
+        RW5xdWV1ZUJhdGNoUmVzcG9uc2USOQoGR2V0Sm9iEhYuc2lsby52MS5HZXRKb2JSZXF1ZXN0Ghcuc2lsby52MS5HZXRKb2JSZXNwb25zZRJLCg\
+        xHZXRKb2JSZXN1bHQSHC5zaWxvLnYxLkdldEpvYlJlc3VsdFJlcXVlc3QaHS5zaWxvLnYxLkdldEpvYlJlc3VsdFJlc3BvbnNlEkIKCURlbGV0\
+        ZUpvYhIZLnNpbG8udjEuRGVsZXRlSm9iUmVxdWVzdBoaLnNpbG8udjEuRGVsZXRlSm9iUmVzcG9uc2USQgoJQ2FuY2VsSm9iEhkuc2lsby52MS\
+        5DYW5jZWxKb2JSZXF1ZXN0Ghouc2lsby52MS5DYW5jZWxKb2JSZXNwb25zZRJaChFEcm9wVGVuYW50SG9sZGVycxIhLnNpbG8udjEuRHJvcFRl\
+        bmFudEhvbGRlcnNSZXF1ZXN0GiIuc2lsby52MS5Ecm9wVGVuYW50SG9sZGVyc1Jlc3BvbnNlEkUKClJlc3RhcnRKb2ISGi5zaWxvLnYxLlJlc3\
+        RhcnRKb2JSZXF1ZXN0Ghsuc2lsby52MS5SZXN0YXJ0Sm9iUmVzcG9uc2USSAoLRXhwZWRpdGVKb2ISGy5zaWxvLnYxLkV4cGVkaXRlSm9iUmVx\
+        dWVzdBocLnNpbG8udjEuRXhwZWRpdGVKb2JSZXNwb25zZRJFCgpJbXBvcnRKb2JzEhouc2lsby52MS5JbXBvcnRKb2JzUmVxdWVzdBobLnNpbG\
+        8udjEuSW1wb3J0Sm9ic1Jlc3BvbnNlEkUKCkV4cGxhaW5Kb2ISGi5zaWxvLnYxLkV4cGxhaW5Kb2JSZXF1ZXN0Ghsuc2lsby52MS5FeHBsYWlu\
+        Sm9iUmVzcG9uc2USPwoITGlzdEpvYnMSGC5zaWxvLnYxLkxpc3RKb2JzUmVxdWVzdBoZLnNpbG8udjEuTGlzdEpvYnNSZXNwb25zZRJICgtHZX\
+        RTY2hlZHVsZRIbLnNpbG8udjEuR2V0U2NoZWR1bGVSZXF1ZXN0Ghwuc2lsby52MS5HZXRTY2hlZHVsZVJlc3BvbnNlEjYKBVBhdXNlEhUuc2ls\
+        by52MS5QYXVzZVJlcXVlc3QaFi5zaWxvLnYxLlBhdXNlUmVzcG9uc2USOQoGUmVzdW1lEhYuc2lsby52MS5SZXN1bWVSZXF1ZXN0Ghcuc2lsby\
+        52MS5SZXN1bWVSZXNwb25zZRJFCgpMaXN0UGF1c2VzEhouc2lsby52MS5MaXN0UGF1c2VzUmVxdWVzdBobLnNpbG8udjEuTGlzdFBhdXNlc1Jl\
+        c3BvbnNlEkIKCUxlYXNlVGFzaxIZLnNpbG8udjEuTGVhc2VUYXNrUmVxdWVzdBoaLnNpbG8udjEuTGVhc2VUYXNrUmVzcG9uc2USRQoKTGVhc2\
+        VUYXNrcxIaLnNpbG8udjEuTGVhc2VUYXNrc1JlcXVlc3QaGy5zaWxvLnYxLkxlYXNlVGFza3NSZXNwb25zZRJOCg1SZXBvcnRPdXRjb21lEh0u\
+        c2lsby52MS5SZXBvcnRPdXRjb21lUmVxdWVzdBoeLnNpbG8udjEuUmVwb3J0T3V0Y29tZVJlc3BvbnNlElEKDlJlcG9ydE91dGNvbWVzEh4uc2\
+        lsby52MS5SZXBvcnRPdXRjb21lc1JlcXVlc3QaHy5zaWxvLnYxLlJlcG9ydE91dGNvbWVzUmVzcG9uc2USYwoUUmVwb3J0UmVmcmVzaE91dGNv\
+        bWUSJC5zaWxvLnYxLlJlcG9ydFJlZnJlc2hPdXRjb21lUmVxdWVzdBolLnNpbG8udjEuUmVwb3J0UmVmcmVzaE91dGNvbWVSZXNwb25zZRJCCg\
+        lIZWFydGJlYXQSGS5zaWxvLnYxLkhlYXJ0YmVhdFJlcXVlc3QaGi5zaWxvLnYxLkhlYXJ0YmVhdFJlc3BvbnNlEjYKBVF1ZXJ5EhUuc2lsby52\
+        MS5RdWVyeVJlcXVlc3QaFi5zaWxvLnYxLlF1ZXJ5UmVzcG9uc2USRAoKUXVlcnlBcnJvdxIaLnNpbG8udjEuUXVlcnlBcnJvd1JlcXVlc3QaGC\
+        5zaWxvLnYxLkFycm93SXBjTWVzc2FnZTABEkUKCkNwdVByb2ZpbGUSGi5zaWxvLnYxLkNwdVByb2ZpbGVSZXF1ZXN0Ghsuc2lsby52MS5DcHVQ\
+        cm9maWxlUmVzcG9uc2USSAoLSGVhcFByb2ZpbGUSGy5zaWxvLnYxLkhlYXBQcm9maWxlUmVxdWVzdBocLnNpbG8udjEuSGVhcFByb2ZpbGVSZX\
+        Nwb25zZRJLCgxSZXF1ZXN0U3BsaXQSHC5zaWxvLnYxLlJlcXVlc3RTcGxpdFJlcXVlc3QaHS5zaWxvLnYxLlJlcXVlc3RTcGxpdFJlc3BvbnNl\
+        ElEKDkdldFNwbGl0U3RhdHVzEh4uc2lsby52MS5HZXRTcGxpdFN0YXR1c1JlcXVlc3QaHy5zaWxvLnYxLkdldFNwbGl0U3RhdHVzUmVzcG9uc2\
+        USUQoOQ29uZmlndXJlU2hhcmQSHi5zaWxvLnYxLkNvbmZpZ3VyZVNoYXJkUmVxdWVzdBofLnNpbG8udjEuQ29uZmlndXJlU2hhcmRSZXNwb25z\
+        ZRJICgtSZXNldFNoYXJkcxIbLnNpbG8udjEuUmVzZXRTaGFyZHNSZXF1ZXN0Ghwuc2lsby52MS5SZXNldFNoYXJkc1Jlc3BvbnNlEloKEUZvcm\
+        NlUmVsZWFzZVNoYXJkEiEuc2lsby52MS5Gb3JjZVJlbGVhc2VTaGFyZFJlcXVlc3QaIi5zaWxvLnYxLkZvcmNlUmVsZWFzZVNoYXJkUmVzcG9u\
+        c2USSwoMQ29tcGFjdFNoYXJkEhwuc2lsby52MS5Db21wYWN0U2hhcmRSZXF1ZXN0Gh0uc2lsby52MS5Db21wYWN0U2hhcmRSZXNwb25zZRJFCg\
+        pGbHVzaFNoYXJkEhouc2lsby52MS5GbHVzaFNoYXJkUmVxdWVzdBobLnNpbG8udjEuRmx1c2hTaGFyZFJlc3BvbnNlEmAKE0dldFNoYXJkU3Rv\
+        cmFnZUluZm8SIy5zaWxvLnYxLkdldFNoYXJkU3RvcmFnZUluZm9SZXF1ZXN0GiQuc2lsby52MS5HZXRTaGFyZFN0b3JhZ2VJbmZvUmVzcG9uc2\
+        USRQoKRHJvcFRlbmFudBIaLnNpbG8udjEuRHJvcFRlbmFudFJlcXVlc3QaGy5zaWxvLnYxLkRyb3BUZW5hbnRSZXNwb25zZRJOCg1HZXRUZW5h\
+        bnREcm9wEh0uc2lsby52MS5HZXRUZW5hbnREcm9wUmVxdWVzdBoeLnNpbG8udjEuR2V0VGVuYW50RHJvcFJlc3BvbnNlElQKD1N0YXJ0QnVsa0\
+        FjdGlvbhIfLnNpbG8udjEuU3RhcnRCdWxrQWN0aW9uUmVxdWVzdBogLnNpbG8udjEuU3RhcnRCdWxrQWN0aW9uUmVzcG9uc2USTgoNR2V0QnVs\
+        a0FjdGlvbhIdLnNpbG8udjEuR2V0QnVsa0FjdGlvblJlcXVlc3QaHi5zaWxvLnYxLkdldEJ1bGtBY3Rpb25SZXNwb25zZRJUCg9MaXN0QnVsa0\
+        FjdGlvbnMSHy5zaWxvLnYxLkxpc3RCdWxrQWN0aW9uc1JlcXVlc3QaIC5zaWxvLnYxLkxpc3RCdWxrQWN0aW9uc1Jlc3BvbnNlElcKEENhbmNl\
+        bEJ1bGtBY3Rpb24SIC5zaWxvLnYxLkNhbmNlbEJ1bGtBY3Rpb25SZXF1ZXN0GiEuc2lsby52MS5DYW5jZWxCdWxrQWN0aW9uUmVzcG9uc2USSA\
+        oLTGlzdFRlbmFudHMSGy5zaWxvLnYxLkxpc3RUZW5hbnRzUmVxdWVzdBocLnNpbG8udjEuTGlzdFRlbmFudHNSZXNwb25zZRJFCgpMaXN0TGlt\
+        aXRzEhouc2lsby52MS5MaXN0TGltaXRzUmVxdWVzdBobLnNpbG8udjEuTGlzdExpbWl0c1Jlc3BvbnNlEkgKC0xpc3RXb3JrZXJzEhsuc2lsby\
+        52MS5MaXN0V29ya2Vyc1JlcXVlc3QaHC5zaWxvLnYxLkxpc3RXb3JrZXJzUmVzcG9uc2USSAoLUXVpZXRXb3JrZXISGy5zaWxvLnYxLlF1aWV0\
+        V29ya2VyUmVxdWVzdBocLnNpbG8udjEuUXVpZXRXb3JrZXJSZXNwb25zZRJCCglEdW1wVGFza3MSGS5zaWxvLnYxLkR1bXBUYXNrc1JlcXVlc3\
+        QaGi5zaWxvLnYxLkR1bXBUYXNrc1Jlc3BvbnNlEksKDFNldExvZ0ZpbHRlchIcLnNpbG8udjEuU2V0TG9nRmlsdGVyUmVxdWVzdBodLnNpbG8u\
+        djEuU2V0TG9nRmlsdGVyUmVzcG9uc2USVwoQR2V0Q29uZmlndXJhdGlvbhIgLnNpbG8udjEuR2V0Q29uZmlndXJhdGlvblJlcXVlc3QaIS5zaW\
+        xvLnYxLkdldENvbmZpZ3VyYXRpb25SZXNwb25zZRJXChBMaXN0QXVkaXRFbnRyaWVzEiAuc2lsby52MS5MaXN0QXVkaXRFbnRyaWVzUmVxdWVz\
+        dBohLnNpbG8udjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlYgZwcm90bzM=
         """
     }
 }

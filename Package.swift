@@ -4,6 +4,13 @@ import PackageDescription
 /// Where `scripts/setup` puts the native library that no Debian package provides.
 let nativeLibraries = "\(Context.packageDirectory)/.deps/lib"
 
+/// Where it puts C sources that are compiled here.
+let nativeSources = "\(Context.packageDirectory)/.deps/nanoarrow/include"
+
+/// What `--version` tells. Only whoever builds knows it: this manifest is not read anew for every commit.
+let commit = Context.environment["SILO_COMMIT"] ?? "unknown"
+let slateDB = "0.17.0"
+
 let swift: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
@@ -30,6 +37,7 @@ let package = Package(
     name: "silo",
     products: [
         .library(name: "SiloClient", targets: ["SiloClient"]),
+        .library(name: "OTLP", targets: ["OTLP"]),
         .executable(name: "silo", targets: ["silo"]),
         .executable(name: "siloctl", targets: ["siloctl"]),
         .executable(name: "silo-bench", targets: ["silo-bench"]),
@@ -41,7 +49,13 @@ let package = Package(
         .systemLibrary(name: "CMsgPack"),
         .systemLibrary(name: "CGRPC"),
         .systemLibrary(name: "CCrypto"),
-        .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CPerfTools"),
+        .systemLibrary(name: "CMicroHTTPD"),
+        .systemLibrary(name: "CZlib"),
+        .target(
+            name: "CBuildInfo",
+            cSettings: [.define("SILO_COMMIT", to: "\"\(commit)\""), .define("SILO_SLATEDB", to: "\"\(slateDB)\"")]
+        ),
         .target(
             name: "CSlateDB",
             linkerSettings: [
@@ -50,35 +64,68 @@ let package = Package(
             ]
         ),
 
+        // Functions of the C library that this program has in its stead, for SlateDB's sake.
+        .target(name: "CDurableFiles"),
+        // C++ inside, of which nothing is seen.
+        .target(name: "CToml"),
+        .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
+        .target(name: "CLineEdit", linkerSettings: [.linkedLibrary("edit")]),
+        .target(name: "CNanoarrow", cSettings: [.unsafeFlags(["-isystem", nativeSources])]),
+
         // Libraries that know nothing of Silo.
         .target(name: "SlateDBBinding", dependencies: ["CSlateDB"], swiftSettings: generatedSwift),
-        module("SlateDB", ["SlateDBBinding", "CSlateDB"]),
+        module("SlateDB", ["SlateDBBinding", "CSlateDB", "CDurableFiles"]),
         module("GRPC", ["CGRPC", "CCrypto"]),
+        module("HTTPServer", ["CMicroHTTPD"]),
         module("Protobuf"),
+        module("Arrow", ["CNanoarrow"]),
+        // The C++ runtime has the names of C++ functions.
+        .target(
+            name: "Profiling", dependencies: ["Protobuf"], swiftSettings: swift, linkerSettings: [.linkedLibrary("stdc++")]
+        ),
 
         // Silo, from the inside out.
-        module("SiloCore", ["CXXHash"]),
-        module("SiloAPI", ["Protobuf"]),
-        module("SiloStore", ["SiloCore", "SlateDB", "Protobuf"]),
-        module("SiloEngine", ["SiloCore", "SiloStore", "Protobuf"]),
         module("SiloTelemetry"),
-        module("SiloService", ["SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "SlateDB", "Protobuf"]),
-        module("SiloServer", [
-            "SiloService", "SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "SlateDB", "GRPC", "Protobuf",
+        module("SiloCore", ["SiloTelemetry", "CXXHash"]),
+        module("SiloAccess", ["SiloCore", "CCrypto"]),
+        module("SiloAPI", ["Protobuf"]),
+        module("SQLText", ["SiloAPI"]),
+        module("SiloStore", ["SiloCore", "SlateDB", "Protobuf"]),
+        module("SiloEngine", ["SiloCore", "SiloStore", "SiloTelemetry", "Protobuf"]),
+        module("SiloQuery", ["SiloCore", "SiloStore", "Protobuf", "Arrow", "CSQLite"]),
+        module("SiloService", [
+            "SiloAccess", "SiloCore", "SiloStore", "SiloEngine", "SiloQuery", "SiloAPI", "SiloTelemetry", "SlateDB", "Protobuf",
         ]),
-        module("SiloClient", ["SiloCore", "SiloAPI", "GRPC", "Protobuf", "CMsgPack"]),
+        .target(
+            name: "SiloWeb", dependencies: ["HTTPServer", "SiloAccess", "SiloAPI", "SiloCore", "SQLText", "Protobuf"],
+            resources: [.embedInCode("Assets")], swiftSettings: swift
+        ),
+        module("SiloServer", [
+            "SiloService", "SiloWeb", "SiloAccess", "SiloCore", "SiloStore", "SiloEngine", "SiloAPI", "SiloTelemetry", "SlateDB",
+            "GRPC", "HTTPServer", "Protobuf",
+        ]),
+        module("SiloClient", ["SiloCore", "SiloAPI", "SiloTelemetry", "GRPC", "Protobuf", "CMsgPack"]),
+        module("OTLP", ["SiloTelemetry", "SiloCore", "GRPC", "Protobuf"]),
         module("SiloTesting", ["SiloCore", "SiloStore", "SlateDB", "Protobuf", "TestSupport"]),
         module("SiloSimulation", [
             "SiloTesting", "SiloServer", "SiloClient", "SiloEngine", "SiloStore", "SiloAPI", "SiloCore", "SiloTelemetry", "GRPC",
             "Protobuf",
         ]),
         module("CommandLineTool", []),
+        module("SiloConfiguration", ["CToml", "SiloTelemetry", "CommandLineTool"]),
 
         // Programs.
-        program("silo", ["SiloServer", "SiloEngine", "SiloTelemetry", "SlateDB", "GRPC", "CommandLineTool", "CMalloc"]),
-        program("siloctl", ["SiloClient", "SiloAPI", "SiloCore", "GRPC", "Protobuf", "CommandLineTool"]),
+        program("silo", [
+            "SiloServer", "SiloService", "SiloAPI", "SiloCore", "SiloEngine", "SiloTelemetry", "SiloConfiguration", "OTLP",
+            "SlateDB", "GRPC", "CommandLineTool", "Profiling", "CPerfTools", "CBuildInfo",
+        ]),
+        program("siloctl", [
+            "SiloClient", "SiloAccess", "SiloAPI", "SiloCore", "SiloConfiguration", "SQLText", "GRPC", "Protobuf",
+            "CommandLineTool", "CBuildInfo", "CZlib", "CLineEdit",
+        ]),
         program("silo-bench", [
             "SiloClient", "SiloAPI", "SiloEngine", "SiloStore", "SiloCore", "SlateDB", "GRPC", "Protobuf", "CommandLineTool",
+            "CPerfTools",
         ]),
         program("silo-simulate", ["SiloSimulation", "SiloEngine", "SiloTesting", "SiloCore", "CommandLineTool"]),
         program("checksum", ["SiloClient", "CommandLineTool", "CCrypto"], path: "examples/checksum", exclude: ["README.md"]),
@@ -92,27 +139,39 @@ let package = Package(
         module("TestSupport", ["CProcess", "CThreads"], path: "Tests/TestSupport"),
         tests("SlateDBTests", ["SlateDB", "TestSupport"]),
         tests("GRPCTests", ["GRPC", "TestSupport"], exclude: ["peers"]),
+        tests("HTTPServerTests", ["HTTPServer", "TestSupport"]),
         tests("ProtobufTests", ["Protobuf", "SiloAPI", "TestSupport"], exclude: ["roundtrip.py"]),
         program("protobuf-conformance", ["Protobuf"], path: "Tests/Conformance/protobuf"),
-        program("silo-test-worker", ["SiloClient", "CommandLineTool"], path: "Tests/Integration/worker"),
+        program("silo-test-worker", ["SiloClient", "SiloTelemetry", "OTLP", "CommandLineTool"], path: "Tests/Integration/worker"),
         tests("StoreContractTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB"]),
         tests("SiloStoreTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB", "TestSupport"]),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "SlateDB", "Protobuf", "TestSupport"]),
+        tests("SiloQueryTests", ["SiloQuery", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "Protobuf"]),
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
             "SiloAPI", "GRPC", "Protobuf",
         ]),
+        tests("TracingTests", ["SiloTelemetry", "OTLP", "GRPC", "Protobuf"]),
+        tests("SiloConfigurationTests", ["SiloConfiguration", "TestSupport"]),
+        tests("ProfilingTests", ["Profiling"]),
+        tests("SiloTelemetryTests", ["SiloTelemetry", "TestSupport"]),
         tests("SiloServiceTests", [
-            "SiloService", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting",
+            "SiloService", "SiloAccess", "SiloEngine", "SiloQuery", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore",
+            "SiloTesting", "TestSupport",
         ]),
+        tests("SiloAccessTests", ["SiloAccess", "SiloCore"]),
         tests("SiloServerTests", [
             "SiloServer", "SiloService", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore", "SiloTesting",
             "SlateDB", "GRPC", "Protobuf", "TestSupport",
+        ]),
+        tests("SiloWebTests", [
+            "SiloWeb", "SiloAPI", "SiloAccess", "SiloCore", "SiloTesting", "SQLText", "HTTPServer", "Protobuf", "TestSupport",
         ]),
         tests("SiloClientTests", [
             "SiloClient", "SiloServer", "SiloEngine", "SiloTelemetry", "SiloTesting", "SiloAPI", "SiloCore", "GRPC", "Protobuf",
             "TestSupport",
         ]),
         tests("TidyTests", ["TestSupport"], exclude: ["public-types.txt"]),
-    ]
+    ],
+    cxxLanguageStandard: .cxx17
 )

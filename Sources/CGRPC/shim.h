@@ -181,6 +181,17 @@ static inline const grpc_slice *_Nullable cgrpc_metadata_find(const grpc_metadat
     return NULL;
 }
 
+/* Calls `each` with every value of one property of the certificate that the peer showed, such as its subject. */
+static inline void cgrpc_call_peer_values(
+    grpc_call *call, const char *property, void *context, void (*each)(void *context, const char *value, size_t count)) {
+    grpc_auth_context *peer = grpc_call_auth_context(call);
+    if (!peer) return;
+    grpc_auth_property_iterator values = grpc_auth_context_find_properties_by_name(peer, property);
+    const grpc_auth_property *value;
+    while ((value = grpc_auth_property_iterator_next(&values)) != NULL) each(context, value->value, value->value_length);
+    grpc_auth_context_release(peer);
+}
+
 /* Waits for the next call of a registered method, with its first message when `with_request`. */
 static inline grpc_call_error cgrpc_server_request(
     grpc_server *server, void *method, bool with_request, cgrpc_server_call *c, grpc_completion_queue *queue) {
@@ -302,6 +313,24 @@ static inline void cgrpc_serve_connection(void *handler, int listener, int conne
     typedef void (*handle)(void *, int, int, grpc_byte_buffer *_Nullable);
     handle *methods = *(handle **)handler;
     methods[2](handler, listener, connection, NULL);
+}
+
+/* ---- certificates that are renewed ---- */
+
+/* A configuration for the handshakes to come. */
+static inline grpc_ssl_server_certificate_config *_Nullable cgrpc_certificate_config(
+    const char *authority, const char *key, const char *chain) {
+    grpc_ssl_pem_key_cert_pair pair = {key, chain};
+    return grpc_ssl_server_certificate_config_create(authority, &pair, 1);
+}
+
+/* Credentials that ask `fetch(context, …)` before each handshake. */
+static inline grpc_server_credentials *_Nullable cgrpc_renewable_credentials(
+    bool asks_for_certificate, grpc_ssl_server_certificate_config_callback fetch, void *context) {
+    grpc_ssl_client_certificate_request_type request = asks_for_certificate
+        ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE;
+    return grpc_ssl_server_credentials_create_with_options(
+        grpc_ssl_server_credentials_create_options_using_config_fetcher(request, fetch, context));
 }
 
 /* ---- calls of a client ---- */

@@ -2,8 +2,10 @@
 public struct Arguments: Sendable {
     /// The command's name; empty for a program with no commands.
     public let command: String
-    /// What follows the command, in order; as many as its usage names.
+    /// What follows the command, in order; as many as its usage names, or none where they may be left out.
     public let operands: [String]
+    /// What stands before them, where something may.
+    public let optionalOperand: String?
     private let values: [String: [String]]
 
     /// A command line that cannot be followed. Ends the program with code 2.
@@ -37,17 +39,20 @@ public struct Arguments: Sendable {
         }
         guard let command else { throw unknownCommand(words, usage) }
         let values = try values(of: given, command, usage)
-        let operands = Array(words.dropFirst(command.name.split(separator: " ").count))
-        guard operands.count >= command.operands.count else {
+        var operands = Array(words.dropFirst(command.words.count))
+        let takesOptional = command.optional != nil && operands.count > command.operands.count
+        let optional = takesOptional ? operands.removeFirst() : nil
+        let isWhole = operands.count >= command.operands.count || operands.isEmpty && command.mayLackOperands
+        guard isWhole else {
             throw Mistake("<\(command.operands[operands.count])> is missing; \(usage.line(command))", in: command.name)
         }
-        guard operands.count == command.operands.count else {
+        guard operands.count <= command.operands.count else {
             throw Mistake("unexpected argument \(operands[command.operands.count]); \(usage.line(command))", in: command.name)
         }
-        return .run(Arguments(command: command.name, operands: operands, values: values))
+        return .run(Arguments(command: command.name, operands: operands, optionalOperand: optional, values: values))
     }
 
-    private typealias GivenOption = (name: String, value: String?, isList: Bool)
+    private typealias GivenOption = (name: String, value: String?)
 
     /// The command with its operands, and the options, which may stand anywhere.
     private static func split(
@@ -55,7 +60,6 @@ public struct Arguments: Sendable {
     ) throws(Mistake) -> (words: [String], options: [GivenOption]) {
         var words: [String] = []
         var given: [GivenOption] = []
-        let known = usage.options + usage.commands.flatMap(\.options) + Usage.everywhere
         var rest = arguments[...]
         while let argument = rest.popFirst() {
             if argument == "--" {
@@ -70,17 +74,21 @@ public struct Arguments: Sendable {
             let isLong = argument.hasPrefix("--")
             let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             let title = isLong ? parts[0] : argument
-            let option = known.first { isLong ? "--" + $0.name == title : $0.letter.map { "-\($0)" } == title }
             // Words that come later may tell the command.
-            let place = usage.helpName(words + rest.filter { !$0.hasPrefix("-") })
-            guard let option else { throw Mistake("unknown option \(title)", in: place) }
+            let allWords = words + rest.filter { !$0.hasPrefix("-") }
+            let place = usage.helpName(allWords)
+            guard let option = usage.option(title, of: usage.command(allWords)) else {
+                throw Mistake("unknown option \(title)", in: place)
+            }
             var value: String? = isLong && parts.count == 2 ? parts[1] : nil
             if option.placeholder == nil, value != nil { throw Mistake("\(title) takes no value", in: place) }
-            if option.placeholder != nil, value == nil {
+            if option.isValueOptional, value == nil {
+                if let next = rest.first, Double(next) != nil { value = rest.popFirst() }
+            } else if option.placeholder != nil, value == nil {
                 guard let next = rest.popFirst() else { throw Mistake("\(title) needs a value", in: place) }
                 value = next
             }
-            given.append((option.name, value, option.isList))
+            given.append((option.name, value))
         }
         return (words, given)
     }
@@ -97,10 +105,11 @@ public struct Arguments: Sendable {
     private static func values(
         of given: [GivenOption], _ command: Usage.Command, _ usage: Usage
     ) throws(Mistake) -> [String: [String]] {
-        let allowed = Set((command.options + usage.options).map(\.name))
+        let allowed = command.options + usage.options
         var values: [String: [String]] = [:]
         for option in given {
-            guard allowed.contains(option.name) else {
+            // A command may take several of what others take one of.
+            guard let known = allowed.first(where: { $0.name == option.name }) else {
                 let name = command.name.isEmpty ? usage.program : command.name
                 throw Mistake("--\(option.name) does not belong to \(name)", in: command.name)
             }
@@ -108,7 +117,7 @@ public struct Arguments: Sendable {
                 values[option.name] = [option.value ?? ""]
                 continue
             }
-            guard option.isList, let value = option.value else {
+            guard known.isList, let value = option.value else {
                 throw Mistake("--\(option.name) is given twice", in: command.name)
             }
             values[option.name] = before + [value]

@@ -5,7 +5,7 @@ extension String {
     public var printable: String { escaped(Self.isUnprintable) }
 
     /// The same for a text of several lines, which stay.
-    var printableLines: String {
+    public var printableLines: String {
         split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable }.joined(separator: "\n")
     }
 

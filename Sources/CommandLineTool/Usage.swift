@@ -6,50 +6,69 @@ public struct Usage: Sendable {
         let letter: Character?
         let placeholder: String?
         let isList: Bool
+        let isValueOptional: Bool
         let help: String
+        let values: (@Sendable () -> [String])?
 
         /// - Parameters:
         ///   - name: without the dashes.
-        ///   - placeholder: names the value; nil for a switch.
+        ///   - placeholder: names the value; nil for a switch. Words with `|` between are the values that there are.
         ///   - isList: it may be given several times, or once with commas between its values.
+        ///   - isValueOptional: it may stand without its value, which is a number.
+        ///   - values: what a shell offers.
         public init(
-            _ name: String, _ letter: Character? = nil, _ placeholder: String? = nil, isList: Bool = false, help: String
+            _ name: String, _ letter: Character? = nil, _ placeholder: String? = nil, isList: Bool = false,
+            isValueOptional: Bool = false, help: String, values: (@Sendable () -> [String])? = nil
         ) {
             self.name = name
             self.letter = letter
             self.placeholder = placeholder
             self.isList = isList
+            self.isValueOptional = isValueOptional
             self.help = help
+            self.values = values
         }
 
-        fileprivate var title: String {
+        var title: String {
             let names = (letter.map { "-\($0), " } ?? "    ") + "--\(name)"
-            return names + (placeholder.map { " <\($0)>" } ?? "")
+            return names + (placeholder.map { isValueOptional ? " [\($0)]" : " <\($0)>" } ?? "")
         }
     }
 
     /// One command, such as `job get <shard> <id>`.
     public struct Command: Sendable {
         public let name: String
+        let optional: String?
         let operands: [String]
+        let mayLackOperands: Bool
         let help: String
         let details: String
         let options: [Option]
 
         /// - Parameters:
         ///   - name: its words; empty for a program with no commands.
-        ///   - operands: what must follow, in order.
+        ///   - optional: what may come before the operands.
+        ///   - operands: what must follow, in order. Words with `|` between are the values that there are.
+        ///   - mayLackOperands: the operands may be left out, all of them.
         ///   - details: what only its own help says.
-        public init(_ name: String, _ operands: [String] = [], help: String, details: String = "", options: [Option] = []) {
+        public init(
+            _ name: String, optional: String? = nil, _ operands: [String] = [], mayLackOperands: Bool = false, help: String,
+            details: String = "", options: [Option] = []
+        ) {
             self.name = name
+            self.optional = optional
             self.operands = operands
+            self.mayLackOperands = mayLackOperands
             self.help = help
             self.details = details
             self.options = options
         }
 
-        fileprivate var words: [Substring] { name.split(separator: " ") }
-        var title: String { ([name] + operands.map { "<\($0)>" }).filter { !$0.isEmpty }.joined(separator: " ") }
+        var words: [Substring] { name.split(separator: " ") }
+        var title: String {
+            let operands = operands.map { mayLackOperands ? "[\($0)]" : "<\($0)>" }
+            return ([name, optional.map { "[\($0)]" } ?? ""] + operands).filter { !$0.isEmpty }.joined(separator: " ")
+        }
     }
 
     let program: String
@@ -77,6 +96,13 @@ public struct Usage: Sendable {
             .max { $0.words.count < $1.words.count }
     }
 
+    /// The option of a title such as `--format` or `-f`; letters mean different things to different commands.
+    func option(_ title: String, of command: Command?) -> Option? {
+        ((command?.options ?? []) + options + commands.flatMap(\.options) + Usage.everywhere).first { option in
+            title == "--\(option.name)" || option.letter.map { title == "-\($0)" } ?? false
+        }
+    }
+
     /// Those whose names begin with `words`.
     func commands(beginningWith words: [String]) -> [Command] {
         commands.filter { !$0.name.isEmpty && $0.words.map(String.init).starts(with: words) }
@@ -101,7 +127,7 @@ public struct Usage: Sendable {
         var options = (command ?? main).map(\.options) ?? []
         if let command {
             lines += [line(command), "", command.help]
-            if !command.details.isEmpty { lines += ["", command.details] }
+            if !command.details.isEmpty { lines += ["", named(command.details)] }
         } else {
             if let main { lines.append(line(main)) }
             let named = commands(beginningWith: [])

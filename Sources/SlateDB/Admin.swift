@@ -88,6 +88,20 @@ public struct Admin: Sendable {
         try await lifting { try await admin.listCheckpoints(nameFilter: name) }.map(\.id)
     }
 
+    /// A view of the database that keeps its files from being deleted.
+    public struct Checkpoint: Equatable, Sendable {
+        public let id: String
+        /// In seconds since the Unix epoch; nil: it stays until it is deleted.
+        public let expiresAt: Int64?
+        public let createdAt: Int64
+    }
+
+    public func allCheckpoints() async throws(StorageError) -> [Checkpoint] {
+        try await lifting { try await admin.listCheckpoints(nameFilter: nil) }.map {
+            Checkpoint(id: $0.id, expiresAt: $0.expireTimeSecs, createdAt: $0.createTimeSecs)
+        }
+    }
+
     public func deleteCheckpoint(_ id: String) async throws(StorageError) {
         try await lifting { try await admin.deleteCheckpoint(id: id) }
     }

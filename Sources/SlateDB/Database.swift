@@ -11,15 +11,16 @@ public final class Database: Sendable {
     private let reads: Reads
     /// How what is acknowledged gets onto the disk.
     public let durability: Durability
-    private let folder: LocalFolder?
+    /// What it counts; nil: nothing.
+    public let metrics: Metrics?
     /// The greatest stamp of a write.
     private let lastWrite: Atomic<Int64>
 
     /// - Parameter lastWrite: the greatest stamp of a write that was there when it was opened; milliseconds since the Unix epoch.
-    init(_ db: Db, durability: Durability, folder: LocalFolder?, lastWrite: Int64) {
+    init(_ db: Db, durability: Durability, metrics: Metrics?, lastWrite: Int64) {
         self.db = db
         self.durability = durability
-        self.folder = folder
+        self.metrics = metrics
         self.lastWrite = Atomic(lastWrite)
         reads = Reads(
             reference: { db.uniffiCloneHandle() },
@@ -51,8 +52,16 @@ public final class Database: Sendable {
 
     /// The first `limit` rows with `start <= key < end`; nil leaves a side open, an empty range has no rows.
     public func scan(from start: [UInt8]?, to end: [UInt8]?, limit: Int) async throws(StorageError) -> [KeyValue] {
+        try await scan(from: start, to: end, limit: limit, bytesMax: .max).rows
+    }
+
+    /// The same of about `bytesMax` bytes, and one row at least.
+    /// - Returns: the rows, and whether there may be more.
+    public func scan(
+        from start: [UInt8]?, to end: [UInt8]?, limit: Int, bytesMax: Int
+    ) async throws(StorageError) -> (rows: [KeyValue], hasMore: Bool) {
         let readAhead: UInt64 = limit > 256 ? 256 << 10 : 1
-        return try await reads.cursor(from: start, to: end, readAheadBytes: readAhead).next(limit)
+        return try await reads.cursor(from: start, to: end, readAheadBytes: readAhead).next(limit, bytesMax: bytesMax)
     }
 
     /// Walks over rows with `start <= key < end`, as they are now.
@@ -105,7 +114,6 @@ public final class Database: Sendable {
         // Sorted files are stamped as writes are, and a refused stamp ends the database.
         if target == .sortedFiles, let lag = clockLag { throw .clockBehind(lag) }
         try await Self.flush(db, target)
-        try await folder?.sync()
     }
 
     static func flush(_ db: Db, _ target: FlushTarget) async throws(StorageError) {
@@ -118,12 +126,7 @@ public final class Database: Sendable {
 
     /// Flushes and closes. Afterwards every call gives `.closed`; repeating it is harmless.
     public func close() async throws(StorageError) {
-        do {
-            try await lifting { try await db.shutdown() }
-        } catch .closed {
-            return
-        }
-        try await folder?.sync()
+        do { try await lifting { try await db.shutdown() } } catch .closed {}
     }
 
     /// Whether the database still serves, and if not, why.
@@ -151,6 +154,12 @@ public final class Snapshot: Sendable {
 
     public func scan(from start: [UInt8]?, to end: [UInt8]?, limit: Int) async throws(StorageError) -> [KeyValue] {
         try await cursor(from: start, to: end).next(limit)
+    }
+
+    public func scan(
+        from start: [UInt8]?, to end: [UInt8]?, limit: Int, bytesMax: Int
+    ) async throws(StorageError) -> (rows: [KeyValue], hasMore: Bool) {
+        try await cursor(from: start, to: end).next(limit, bytesMax: bytesMax)
     }
 
     public func cursor(from start: [UInt8]?, to end: [UInt8]?) async throws(StorageError) -> Cursor {

@@ -21,10 +21,13 @@ public struct OpenOptions: Sendable {
     /// Whether the database keeps a log. Without one, what is written is durable after `flush(.sortedFiles)` only; what an
     /// earlier opening left in a log is kept.
     public var hasLog = true
-    /// Whether folders on local disk are marked synchronous where that can be; if not, the file system is synced.
-    public var marksFolders = true
 
     public init() {}
+
+    /// What the library knows of a table that is empty unless it is told.
+    private static let schedulerNames = [
+        "min_compaction_sources", "max_compaction_sources", "include_size_threshold", "sorted_run_consolidation_threshold",
+    ].map { "compactor_options.scheduler_options.\($0)" }
 
     /// The library accepts unknown names in silence (spec/storage.md 12, fact 2), so they are checked here.
     func librarySettings() throws(StorageError) -> SlateDBBinding.Settings {
@@ -35,7 +38,7 @@ public struct OpenOptions: Sendable {
         for (name, value) in settings.sorted(by: { $0.key < $1.key }) {
             var place: Any? = known
             for part in name.split(separator: ".") { place = (place as? [String: Any])?[String(part)] }
-            guard place != nil else { throw .invalid("unknown SlateDB setting \(name)") }
+            guard place != nil || Self.schedulerNames.contains(name) else { throw .invalid("unknown SlateDB setting \(name)") }
             do {
                 try result.set(key: name, valueJson: value)
             } catch {
@@ -57,13 +60,13 @@ struct Opening {
         if options.mustExist, try await admin.manifest() == nil {
             throw .missing("there is no database at \(path) in \(store.url)")
         }
-        let (folder, durability) = try await onThread { () throws(StorageError) in try prepareFolders() }
+        let durability = try makeFolders()
         let db = try await build()
         do {
             // What the log held goes to sorted files, so that the manifest knows the stamp of the last write.
             try await Database.flush(db, .sortedFiles)
             let lastWrite = try await admin.manifest()?.lastWrite ?? 0
-            return Database(db, durability: durability, folder: folder, lastWrite: lastWrite)
+            return Database(db, durability: durability, metrics: options.metrics, lastWrite: lastWrite)
         } catch {
             try? await lifting { try await db.shutdown() }
             throw error
@@ -71,22 +74,12 @@ struct Opening {
     }
 
     /// Makes what local databases need on their disks.
-    private func prepareFolders() throws(StorageError) -> (LocalFolder?, Durability) {
+    private func makeFolders() throws(StorageError) -> Durability {
         let logStore = options.logStore ?? store
-        var folder: LocalFolder?
-        var durability = Durability.objectStore
-        if logStore.isMemory {
-            durability = .memory
-        } else if let root = logStore.localRoot {
-            let local = try LocalFolder(root, path, hasLog: options.hasLog, marks: options.marksFolders)
-            durability = local.durability
-            folder = local
-        }
-        // The log may lie on another disk than the data; both must hold what they were told.
-        if let root = store.localRoot, logStore.localRoot != root {
-            _ = try LocalFolder(root, path, hasLog: options.hasLog, marks: options.marksFolders)
-        }
-        return (folder, durability)
+        // The log may lie on another disk than the data.
+        for root in Set([store, logStore].compactMap(\.localRoot)) { try LocalFolder.make(root, path) }
+        if logStore.isMemory { return .memory }
+        return logStore.localRoot == nil ? .objectStore : .syncedFiles
     }
 
     private func build() async throws(StorageError) -> Db {

@@ -79,30 +79,42 @@ public final class Cursor: Sendable {
 
     /// Up to `countMax` further rows; fewer only at the end.
     public func next(_ countMax: Int) async throws(StorageError) -> [KeyValue] {
-        guard let handle, countMax > 0 else { return [] }
+        try await next(countMax, bytesMax: .max).rows
+    }
+
+    /// The same of about `bytesMax` bytes, and one row at least.
+    /// - Returns: the rows, and whether there may be more.
+    public func next(_ countMax: Int, bytesMax: Int) async throws(StorageError) -> (rows: [KeyValue], hasMore: Bool) {
+        guard let handle, countMax > 0 else { return ([], false) }
         var rows: [KeyValue] = []
         rows.reserveCapacity(min(countMax, 1024))
-        while rows.count < countMax {
-            let wanted = UInt32(min(countMax - rows.count, 1024))
+        var bytes = 0
+        // SlateDB bounds what it gives at once by rows alone: a few at a time, so that large ones are noticed.
+        var batch = bytesMax == .max ? 1024 : 32
+        while rows.count < countMax, bytes < bytesMax {
+            let wanted = UInt32(min(countMax - rows.count, batch))
             var status = RustCallStatus()
             let reference = uniffi_slatedb_uniffi_fn_clone_dbiterator(handle, &status)
             let page = try await RustFuture.buffer.run(
                 uniffi_slatedb_uniffi_fn_method_dbiterator_next_batch(reference, wanted)
             )
             let count = try Self.lift(LiftedBytes(page), into: &rows)
-            if count < Int(wanted) { break }
+            if count < Int(wanted) { return (rows, false) }
+            guard bytesMax < .max else { continue }
+            let added = rows.suffix(count).reduce(0) { $0 + $1.key.count + $1.value.count }
+            bytes += added
+            batch = max(1, min(32, (bytesMax - bytes) / max(1, added / count)))
         }
-        return rows
+        return (rows, true)
     }
 
     private static func lift(_ bytes: LiftedBytes, into rows: inout [KeyValue]) throws(StorageError) -> Int {
         guard let count: Int32 = bytes.integer() else { throw .internalError("malformed answer to a scan") }
         for _ in 0..<count {
             // key, value, sequence number, creation and expiry time
-            guard let key = bytes.bytes(), let value = bytes.bytes(), let _: UInt64 = bytes.integer(),
-                let _: Int64 = bytes.integer(), let expires = bytes.isPresent()
+            guard let key = bytes.bytes(), let value = bytes.bytes(), bytes.skip(16), let expires = bytes.isPresent(),
+                !expires || bytes.skip(8)
             else { throw .internalError("malformed answer to a scan") }
-            if expires { let _: Int64? = bytes.integer() }
             rows.append(KeyValue(key: key, value: value))
         }
         return Int(count)

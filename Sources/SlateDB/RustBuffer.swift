@@ -60,7 +60,14 @@ final class LiftedBytes {
     func bytes() -> [UInt8]? {
         guard let length: Int32 = integer(), length >= 0, content.count - position >= Int(length) else { return nil }
         defer { position += Int(length) }
-        return Array(content[position..<position + Int(length)])
+        return [UInt8](UnsafeRawBufferPointer(rebasing: content[position..<position + Int(length)]))
+    }
+
+    /// Passes over bytes.
+    func skip(_ count: Int) -> Bool {
+        guard content.count - position >= count else { return false }
+        position += count
+        return true
     }
 
     func text() -> String? {

@@ -70,6 +70,29 @@ import Testing
         try await db.close()
     }
 
+    @Test func aScanOfLargeRowsGivesFewAtOnce() async throws {
+        let db = try await Database.open("db", in: .memory())
+        try await db.put((0..<200).map { (key($0), [UInt8](repeating: 7, count: $0 < 100 ? 10 : 10_000)) })
+        let snapshot = try await db.snapshot()
+        var (found, start): ([[UInt8]], [UInt8]?) = ([], nil)
+        var pages = 0
+        while true {
+            let (rows, hasMore) = try await snapshot.scan(from: start, to: nil, limit: 150, bytesMax: 50_000)
+            // A few are read before it is seen that they are large.
+            #expect(rows.reduce(0) { $0 + $1.value.count } < 50_000 + 33 * 10_000)
+            found += rows.map(\.key)
+            pages += 1
+            guard hasMore, let last = rows.last else { break }
+            start = last.key + [0]
+        }
+        #expect(found == (0..<200).map(key))
+        // The first 128, of which the last 28 are large; then 32 large ones a page.
+        #expect(pages == 4)
+        let all = try await snapshot.scan(from: nil, to: nil, limit: 1000, bytesMax: .max)
+        #expect(all.rows.count == 200 && !all.hasMore)
+        try await db.close()
+    }
+
     @Test func aSnapshotDoesNotChange() async throws {
         let db = try await Database.open("db", in: .memory())
         try await db.put([([1], [1])])

@@ -11,16 +11,14 @@ import Testing
     }
 
     @Test(
-        "storage.md 12.13: what was flushed outlives a handle that was dropped without closing", arguments: [true, false],
-        [true, false])
-    func flushedRowsSurvive(hasLog: Bool, marksFolders: Bool) async throws {
+        "storage.md 12.13: what was flushed outlives a handle that was dropped without closing", arguments: [true, false])
+    func flushedRowsSurvive(hasLog: Bool) async throws {
         let folder = try TemporaryFolder()
         var options = options
         options.hasLog = hasLog
-        options.marksFolders = marksFolders
         do {
             let db = try await Database.open("db", in: folder.store(), options)
-            if hasLog || !marksFolders { #expect(db.durability == .fileSystemSync) }
+            #expect(db.durability == .syncedFiles)
             try await db.put([([1], [1])])
             try await db.flush(hasLog ? .log : .sortedFiles)
             try await db.put([([2], [2])])

@@ -24,8 +24,11 @@ final class CallState: @unchecked Sendable {
     private let memory: UnsafeMutablePointer<cgrpc_server_call>
     private let progress = Mutex(CallProgress())
     private var slot = 0
+    private var arrivedAt = ContinuousClock.now
     /// Nil: it was refused.
     private var admission: RunningCalls.Admission?
+    /// Set before the call is given to its handler.
+    private(set) var screened: (any Sendable)?
     /// Where its method has a limit of its own: what it holds of that.
     private var share: (limit: CallLimit, host: String)?
 
@@ -63,6 +66,7 @@ final class CallState: @unchecked Sendable {
     private func requested(_ ok: Bool) {
         // Not ok: the server is going down, and with it this request.
         guard ok else { return server.requestEnded() }
+        arrivedAt = .now
         slot = server.calls.insert(self)
         // This call keeps the server from being destroyed.
         server.request(target, on: queue)
@@ -75,7 +79,11 @@ final class CallState: @unchecked Sendable {
             return answer(Answer(status: Status(.unimplemented, "unknown method \(path)")))
         }
         // Strangers take nothing of what others may run, though they do not take their answers.
-        if let refusal = method.screen?(self) { return answer(Answer(status: refusal)) }
+        switch method.screen?(self) {
+        case .refused(let refusal)?: return answer(Answer(status: refusal))
+        case .admitted(let found)?: screened = found
+        case nil: break
+        }
         guard admit(method) else {
             return answer(Answer(status: Status(.resourceExhausted, "the server is running as many calls as it may")))
         }
@@ -138,6 +146,10 @@ final class CallState: @unchecked Sendable {
         let isOpen = progress.withLock { $0.isOpen }
         batchEnded()
         if isOpen { serve() }
+    }
+
+    private var observer: CallObserver? {
+        if case .registered(let method, _) = target { method.observer } else { server.options.unknownObserver }
     }
 
     // MARK: What is known of the call
@@ -303,12 +315,13 @@ final class CallState: @unchecked Sendable {
     /// Ends the call. Only the first answer counts.
     func answer(_ answer: Answer) { end(answer, isCancelling: false) }
 
-    /// The same without waiting for a message on its way.
+    /// The same without waiting for a message on its way. The client is told the status all the same.
     func abort(_ answer: Answer) {
         self.answer(answer)
         progress.withLock { progress in
             guard progress.sending != nil, let call = memory.pointee.call else { return }
-            grpc_call_cancel(call, nil)
+            let code = grpc_status_code(answer.status.code.rawValue)
+            _ = answer.status.wireMessage.withCString { grpc_call_cancel_with_status(call, code, $0, nil) }
         }
     }
 
@@ -338,6 +351,7 @@ final class CallState: @unchecked Sendable {
 
     /// Outside the lock, which the completion takes on another thread: nobody else starts a batch after `.answered`.
     private func finish(_ answer: Answer) {
+        observer?(answer.status.code, arrivedAt.duration(to: .now))
         let (isWatched, hasSentHeaders) = progress.withLock { ($0.isWatched, $0.hasSentHeaders) }
         if let message = answer.message { memory.pointee.outgoing = message.message() }
         if !answer.status.trailers.isEmpty { memory.pointee.trailers = answer.status.trailers.copied().0 }
@@ -386,5 +400,28 @@ extension CallState: CallHeaders {
             guard memory.pointee.call != nil, let value = cgrpc_metadata_find(&memory.pointee.metadata, key) else { return nil }
             return [UInt8](slice: value)
         }
+    }
+
+    var certificateNames: [String] {
+        progress.withLock { _ in
+            guard let call = memory.pointee.call else { return [] }
+            return call.peerValues(GRPC_X509_SUBJECT_PROPERTY_NAME)
+                + call.peerValues(GRPC_PEER_DNS_PROPERTY_NAME).map { "DNS:" + $0 }
+                + call.peerValues(GRPC_PEER_URI_PROPERTY_NAME).map { "URI:" + $0 }
+        }
+    }
+}
+
+extension OpaquePointer {
+    /// The values of one property of the certificate that a call's peer showed.
+    fileprivate func peerValues(_ property: String) -> [String] {
+        var values: [String] = []
+        withUnsafeMutablePointer(to: &values) { values in
+            cgrpc_call_peer_values(self, property, values) { context, value, count in
+                let bytes = UnsafeRawBufferPointer(start: value, count: count)
+                context.assumingMemoryBound(to: [String].self).pointee.append(String(decoding: bytes, as: UTF8.self))
+            }
+        }
+        return values
     }
 }

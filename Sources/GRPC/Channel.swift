@@ -9,12 +9,13 @@ import Synchronization
 public final class Channel: Sendable {
     /// Nil once closed. The lock keeps the channel from being destroyed while a call is made.
     private let handle: Mutex<CoreHandle?>
-    private let queue = CompletionQueue.client
+    private let queue: CompletionQueue
 
     /// - Parameter target: `host:port`, `unix:path` or another name the C core resolves. One that makes no sense, or
     ///   TLS material that cannot be used, shows in the calls: they end with `unavailable`.
     public init(target: String, _ options: ChannelOptions = ChannelOptions()) {
         Library.start()
+        queue = options.isQuiet ? .quiet : .client
         let credentials = options.tls.map { $0.credentials() } ?? grpc_insecure_credentials_create()
         defer { if let credentials { grpc_channel_credentials_release(credentials) } }
         let channel = credentials == nil
@@ -74,7 +75,9 @@ public final class Channel: Sendable {
     }
 
     /// A call of the C core, owned by the caller; nil when the channel is closed.
-    func makeCall(_ path: String, timeout: Duration?) -> OpaquePointer? {
+    /// - Parameter isUnary: it has one operation, of whose start `operationBegan` is told.
+    func makeCall(_ path: String, timeout: Duration?, isUnary: Bool) -> OpaquePointer? {
+        let queue = isUnary ? queue : .client
         let deadline = gpr_timespec.after(timeout)
         let call: CoreHandle? = handle.withLock { handle in
             guard let handle else { return nil }
@@ -89,4 +92,7 @@ public final class Channel: Sendable {
         }
         return call?.pointer
     }
+
+    /// The operation of a unary call was started.
+    func operationBegan() { queue.operationBegan() }
 }

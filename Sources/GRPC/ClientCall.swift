@@ -40,7 +40,7 @@ public final class ClientCall: @unchecked Sendable {
         on channel: Channel, _ path: String, _ request: [UInt8], _ metadata: Metadata, _ timeout: Duration?,
         _ completion: @escaping @Sendable (Result<[UInt8], Status>) -> Void
     ) {
-        if let refusal = memory.prepare(on: channel, path, request, metadata, timeout) {
+        if let refusal = memory.prepare(on: channel, path, request, metadata, timeout, isUnary: true) {
             return completion(.failure(refusal))
         }
         self.completion = completion
@@ -52,7 +52,7 @@ public final class ClientCall: @unchecked Sendable {
         guard mayStart else { return refuse(Status(.cancelled, "Cancelled")) }
         // Outside the lock, which the completion takes on another thread, often before this returns.
         Tag.arm(&memory.pointee.finished, self) { owner, _ in takeOwner(owner, as: ClientCall.self).finished() }
-        guard cgrpc_client_unary(memory) != GRPC_CALL_OK else { return }
+        guard cgrpc_client_unary(memory) != GRPC_CALL_OK else { return channel.operationBegan() }
         Tag.disarm(&memory.pointee.finished)
         refuse(.cannotStart)
     }
@@ -91,7 +91,7 @@ extension UnsafeMutablePointer<cgrpc_client_call> {
     /// Makes the C core's call and what it is to send.
     /// - Returns: why it cannot be made.
     func prepare(
-        on channel: Channel, _ path: String, _ request: [UInt8], _ metadata: Metadata, _ timeout: Duration?
+        on channel: Channel, _ path: String, _ request: [UInt8], _ metadata: Metadata, _ timeout: Duration?, isUnary: Bool
     ) -> Status? {
         if !metadata.isEmpty {
             let (headers, illegalKey) = metadata.copied()
@@ -100,7 +100,7 @@ extension UnsafeMutablePointer<cgrpc_client_call> {
                 return Status(.invalidArgument, "the header \(illegalKey) or its value is not allowed")
             }
         }
-        guard let call = channel.makeCall(path, timeout: timeout) else {
+        guard let call = channel.makeCall(path, timeout: timeout, isUnary: isUnary) else {
             return Status(.unavailable, "the channel is closed")
         }
         pointee.call = call

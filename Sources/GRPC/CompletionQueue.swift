@@ -1,4 +1,5 @@
 import CGRPC
+import Glibc
 import Synchronization
 
 /// A queue of finished operations, with the threads that work it off. They also do the socket work.
@@ -8,10 +9,17 @@ final class CompletionQueue: @unchecked Sendable {
     let handle: OpaquePointer
     private let threads: Mutex<Int>
     private let ended: @Sendable () -> Void
+    /// Rung for each operation, where a thread looks for their ends only while there are some; never freed.
+    private let bell: UnsafeMutablePointer<sem_t>?
 
-    /// - Parameter ended: called on the last thread when the queue was shut down and is empty and destroyed.
-    init(name: String, threads count: Int, ended: @escaping @Sendable () -> Void = {}) {
+    /// - Parameters:
+    ///   - isQuiet: its thread does socket work only while an operation is under way; say `operationBegan` of each. It is never
+    ///     shut down.
+    ///   - ended: called on the last thread when the queue was shut down and is empty and destroyed.
+    init(name: String, threads count: Int, isQuiet: Bool = false, ended: @escaping @Sendable () -> Void = {}) {
         Library.start()
+        bell = isQuiet ? .allocate(capacity: 1) : nil
+        if let bell { sem_init(bell, 0, 0) }
         handle = grpc_completion_queue_create_for_next(nil)
         threads = Mutex(count)
         self.ended = ended
@@ -21,12 +29,20 @@ final class CompletionQueue: @unchecked Sendable {
     /// The queue of all channels of this process. One thread: a second one would mostly wake up for nothing.
     static let client = CompletionQueue(name: "grpc-client", threads: 1)
 
+    /// The queue of channels that are used now and then beside a server; see `ChannelOptions.isQuiet`.
+    static let quiet = CompletionQueue(name: "grpc-quiet", threads: 1, isQuiet: true)
+
+    /// An operation was started. Its end may be noticed only now.
+    func operationBegan() { if let bell { sem_post(bell) } }
+
     /// Lets the threads end once every operation has completed. No operation may be started on the queue afterwards.
     func shutdown() { grpc_completion_queue_shutdown(handle) }
 
     private func run() {
         let never = gpr_inf_future(GPR_CLOCK_REALTIME)
         while true {
+            // Each operation has one end.
+            if let bell { while sem_wait(bell) != 0 {} }
             let event = grpc_completion_queue_next(handle, never, nil)
             switch event.type {
             case GRPC_OP_COMPLETE: Tag.complete(event.tag, ok: event.success != 0)

@@ -6,6 +6,7 @@ import Synchronization
 /// connection until the handler has answered, and answering needs the completion queue.
 final class RunningCalls: Sendable {
     private struct State {
+        var limit: Int
         var slots: [CallState?] = []
         var free: [Int] = []
         /// Admitted ones; those that were refused are in slots too until their answer is out.
@@ -27,15 +28,17 @@ final class RunningCalls: Sendable {
         }
     }
 
-    private let limit: Int
     private let onEnd: (@Sendable () -> Void)?
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// - Parameter onEnd: is told when a call is over and no longer counted.
     init(limit: Int, onEnd: (@Sendable () -> Void)? = nil) {
-        self.limit = limit
+        state = Mutex(State(limit: limit))
         self.onEnd = onEnd
     }
+
+    /// From now on so many may run; those that do go on.
+    func setLimit(_ limit: Int) { state.withLock { $0.limit = limit } }
 
     var running: Int { state.withLock { $0.running } }
     var all: [CallState] { state.withLock { $0.slots.compactMap { $0 } } }
@@ -75,7 +78,7 @@ final class RunningCalls: Sendable {
     func admit(_ admission: Admission) -> Bool {
         state.withLock { state in
             if admission == .limited {
-                guard state.limited < limit else { return false }
+                guard state.limited < state.limit else { return false }
                 state.limited += 1
             }
             state.running += 1

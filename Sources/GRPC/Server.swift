@@ -44,16 +44,25 @@ public final class Server: Sendable {
         _ path: String, isServedWhileClosing: Bool = false, limit: CallLimit? = nil, screen: Screen? = nil,
         _ handler: @escaping @Sendable (ServerCall) -> Void
     ) {
-        add(Method(path, .request(handler), isServedWhileClosing: isServedWhileClosing, limit: limit, screen: screen))
+        add(Method(
+            path, .request(handler), isServedWhileClosing: isServedWhileClosing, limit: limit, screen: screen,
+            observer: options.observer(path)
+        ))
     }
 
-    /// Tells why a call is refused, by its headers; nil lets it in.
-    public typealias Screen = @Sendable (any CallHeaders) -> Status?
+    /// Lets a call in, or tells why not, by its headers.
+    public typealias Screen = @Sendable (any CallHeaders) -> Screening
+
+    public enum Screening: Sendable {
+        /// With what was found out about the caller: see `ServerCall.screened`.
+        case admitted((any Sendable)?)
+        case refused(Status)
+    }
 
     /// Serves `path` with a stream of requests and a stream of responses.
     /// - Parameter limit: see `register`.
     public func registerStream(_ path: String, limit: CallLimit? = nil, _ handler: @escaping @Sendable (ServerStream) -> Void) {
-        add(Method(path, .stream(handler), limit: limit))
+        add(Method(path, .stream(handler), limit: limit, observer: options.observer(path)))
     }
 
     private func add(_ method: Method) {
@@ -125,9 +134,24 @@ public final class Server: Sendable {
         }
     }
 
+    /// Serves the connections to come with a renewed certificate; those there are keep theirs. Whether callers need one of their
+    /// own stays as it was.
+    /// - Throws: what is wrong with it; the old one stays. Also when the server was started without TLS.
+    public func renew(_ tls: ServerTLS) throws(ServerTLS.Mistake) {
+        guard case .running(let core) = stage.withLock({ $0 }), let certificate = core.certificate else {
+            throw ServerTLS.Mistake("the server does not speak TLS")
+        }
+        try certificate.renew(tls)
+    }
+
     /// Answers new calls with UNAVAILABLE from now on; those that run go on.
     public func refuseCalls() {
         if case .running(let core) = stage.withLock({ $0 }) { core.close() }
+    }
+
+    /// Runs at most so many calls at once from now on, in place of `ServerOptions.maxConcurrentCalls`; those that run go on.
+    public func limitCalls(_ count: Int) {
+        if case .running(let core) = stage.withLock({ $0 }) { core.calls.setLimit(count) }
     }
 
     /// Calls given to handlers and not yet over.
@@ -157,15 +181,17 @@ final class Method: Sendable {
     let isServedWhileClosing: Bool
     let limit: CallLimit?
     let screen: Server.Screen?
+    let observer: CallObserver?
 
     init(
         _ path: String, _ handler: Handler, isServedWhileClosing: Bool = false, limit: CallLimit? = nil,
-        screen: Server.Screen? = nil
+        screen: Server.Screen? = nil, observer: CallObserver? = nil
     ) {
         self.path = path
         self.handler = handler
         self.isServedWhileClosing = isServedWhileClosing
         self.limit = limit
         self.screen = screen
+        self.observer = observer
     }
 }

@@ -13,6 +13,9 @@ public final class ServerCall: Sendable {
 
     public var path: String { state.path }
 
+    /// What the method's screen found out about the caller; nil where it has none.
+    public var screened: (any Sendable)? { state.screened }
+
     /// The request's headers, decoded on each look. Empty once the call is over.
     public var metadata: Metadata { state.metadata }
 
@@ -50,6 +53,9 @@ public final class ServerCall: Sendable {
     /// Answers with an error, or ends a stream with one. A message on its way goes out first.
     public func fail(_ status: Status) { state.answer(CallState.Answer(status: status)) }
 
+    /// The same of a stream at once: a message that the client does not take is lost.
+    public func abort(_ status: Status) { state.abort(CallState.Answer(status: status)) }
+
     /// Sends one message of a stream.
     /// - Parameter completion: true when the client's flow control took it and the next may be sent; false when the
     ///   call is over, or the message before has not been completed.
@@ -68,6 +74,9 @@ public final class ServerCall: Sendable {
 extension ServerCall: CallHeaders {
     /// The first value of a request's header. Nil once the call is over.
     public func header(_ key: String) -> [UInt8]? { state.header(key) }
+
+    /// Empty once the call is over.
+    public var certificateNames: [String] { state.certificateNames }
 }
 
 extension CallState {

@@ -9,6 +9,8 @@ final class ServerCore: @unchecked Sendable {
     let options: ServerOptions
     let calls: RunningCalls
     private let handle: OpaquePointer
+    /// Nil: it serves in plain text.
+    let certificate: ServedCertificate?
     private let end: EndSignal
     private let queues: [CompletionQueue]
     let largeRequests: LargeRequests
@@ -30,10 +32,16 @@ final class ServerCore: @unchecked Sendable {
     ) throws(ListenError) -> (ServerCore, port: Int) {
         func refuse(_ reason: String) -> ListenError { ListenError(address: options.address, reason: reason) }
         Library.start()
-        let made = options.tls.map { $0.credentials() } ?? grpc_insecure_server_credentials_create()
+        let certificate: ServedCertificate?
+        do throws(ServerTLS.Mistake) {
+            certificate = if let tls = options.tls { try ServedCertificate(tls) } else { nil }
+        } catch {
+            throw refuse("\(error)")
+        }
+        let made = certificate.map { $0.credentials() } ?? grpc_insecure_server_credentials_create()
         guard let credentials = made else { throw refuse("the TLS certificate or key cannot be used") }
         defer { grpc_server_credentials_release(credentials) }
-        guard let core = ServerCore(options) else { throw refuse("the server cannot be made") }
+        guard let core = ServerCore(options, certificate) else { throw refuse("the server cannot be made") }
         for method in methods {
             guard core.add(method) else {
                 core.abandon()
@@ -58,7 +66,7 @@ final class ServerCore: @unchecked Sendable {
         return (core, listening.port)
     }
 
-    private init?(_ options: ServerOptions) {
+    private init?(_ options: ServerOptions, _ certificate: ServedCertificate?) {
         let quota = options.maxBufferedBytes.map { bytes in
             let quota = grpc_resource_quota_create("server")
             grpc_resource_quota_resize(quota, bytes)
@@ -74,6 +82,7 @@ final class ServerCore: @unchecked Sendable {
         }
         self.connectionHandler = connectionHandler
         self.options = options
+        self.certificate = certificate
         self.handle = handle
         calls = RunningCalls(limit: options.maxConcurrentCalls, onEnd: options.callEnded)
         let count = max(1, options.completionQueues)

@@ -36,6 +36,11 @@ public struct ServerOptions: Sendable {
     /// Runs for each connection that was closed because there is no room for it. Must not block.
     public var connectionRefused: @Sendable () -> Void = {}
 
+    /// Gives who is told of the answers of a method, by its path; asked once for each. Nil: nobody.
+    public var observer: @Sendable (_ path: String) -> CallObserver? = { _ in nil }
+    /// Is told of the answers to calls of methods that are not served.
+    public var unknownObserver: CallObserver?
+
     /// Runs after each call that is over, `runningCalls` being less then: lets tests wait for it. Must not block.
     package var callEnded: (@Sendable () -> Void)?
 
@@ -67,6 +72,9 @@ public struct ServerOptions: Sendable {
     }
 }
 
+/// Is told of each answer of a method, and how long after the call it came. Must not block.
+public typealias CallObserver = @Sendable (Status.Code, Duration) -> Void
+
 /// A server's certificate, all in PEM.
 public struct ServerTLS: Sendable {
     /// The server's own certificate first.
@@ -79,25 +87,6 @@ public struct ServerTLS: Sendable {
         self.certificateChain = certificateChain
         self.privateKey = privateKey
         self.clientCA = clientCA
-    }
-
-    /// Credentials for the C core, to be released by the caller; nil when they make no sense.
-    func credentials() -> OpaquePointer? {
-        certificateChain.lendCString { chain in
-            privateKey.lendCString { key in
-                var pair = grpc_ssl_pem_key_cert_pair(private_key: key, cert_chain: chain)
-                guard let clientCA else {
-                    return grpc_ssl_server_credentials_create_ex(
-                        nil, &pair, 1, GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE, nil
-                    )
-                }
-                return clientCA.lendCString { ca in
-                    grpc_ssl_server_credentials_create_ex(
-                        ca, &pair, 1, GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY, nil
-                    )
-                }
-            }
-        }
     }
 }
 

@@ -28,7 +28,7 @@ final class StreamState: @unchecked Sendable {
     }
 
     func start(on channel: Channel, _ path: String, _ request: [UInt8], _ metadata: Metadata, _ timeout: Duration?) {
-        if let refusal = memory.prepare(on: channel, path, request, metadata, timeout) {
+        if let refusal = memory.prepare(on: channel, path, request, metadata, timeout, isUnary: false) {
             return progress.withLock { $0.outcome = .failure(refusal) }
         }
         let isStarted = progress.withLock { progress in

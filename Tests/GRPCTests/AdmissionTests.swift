@@ -39,6 +39,29 @@ import Testing
         await server.shutdown(grace: .seconds(2))
     }
 
+    @Test func theLimitOfAllCallsCanBeRaisedAndLoweredWhileTheyRun() async throws {
+        let counted = CountedServer { $0.maxConcurrentCalls = 1 }
+        let server = counted.server
+        let waiting = Tally()
+        server.register("/test.Test/Open") { call in
+            waiting.add()
+            call.onCancel { call.respond([]) }
+        }
+        let channel = Channel(target: "127.0.0.1:\(try server.start())")
+        let first = Task { try await channel.unary("/test.Test/Open", []) }
+        try await waiting.until(1)
+        #expect(await code { try await channel.unary("/test.Test/Open", []) } == .resourceExhausted)
+        server.limitCalls(2)
+        let second = Task { try await channel.unary("/test.Test/Open", []) }
+        try await waiting.until(2)
+        server.limitCalls(1)
+        #expect(await code { try await channel.unary("/test.Test/Open", []) } == .resourceExhausted)
+        first.cancel()
+        second.cancel()
+        channel.close()
+        await server.shutdown(grace: .seconds(2))
+    }
+
     @Test func theLimitIsForAMachineNotForAConnection() {
         let limit = CallLimit(total: 3, perPeer: 2)
         #expect(CallLimit.host(of: "ipv4:10.0.0.1:5000") == "ipv4:10.0.0.1")
@@ -53,8 +76,12 @@ import Testing
     @Test func aRefusedCallersRequestIsNotRead() async throws {
         let counted = CountedServer()
         let server = counted.server
-        let screen: Server.Screen = { $0.header("x-pass") == [UInt8(ascii: "1")] ? nil : Status(.unauthenticated, "no") }
-        server.register("/test.Test/Echo", screen: screen) { call in call.respond(call.withRequest { Array($0) }) }
+        let screen: Server.Screen = {
+            $0.header("x-pass") == [UInt8(ascii: "1")] ? .admitted("pass 1") : .refused(Status(.unauthenticated, "no"))
+        }
+        server.register("/test.Test/Echo", screen: screen) { call in
+            if call.screened as? String == "pass 1" { call.respond(call.withRequest { Array($0) }) }
+        }
         let channel = Channel(target: "127.0.0.1:\(try server.start())")
         #expect(await code { try await channel.unary("/test.Test/Echo", [1]) } == .unauthenticated)
         let large = [UInt8](repeating: 7, count: 100 << 20)
@@ -73,7 +100,9 @@ import Testing
         var options = ServerOptions(address: "127.0.0.1:0")
         options.maxConcurrentCalls = 0
         let server = Server(options)
-        let screen: Server.Screen = { $0.header("x-pass") == nil ? Status(.unauthenticated, "no") : nil }
+        let screen: Server.Screen = {
+            $0.header("x-pass") == nil ? .refused(Status(.unauthenticated, "no")) : .admitted(nil)
+        }
         server.register("/test.Test/Echo", screen: screen) { call in call.respond([]) }
         let channel = Channel(target: "127.0.0.1:\(try server.start())")
         #expect(await code { try await channel.unary("/test.Test/Echo", []) } == .unauthenticated)
@@ -86,7 +115,9 @@ import Testing
     @Test func aScreenedCallMayEndWhileItsRequestIsRead() async throws {
         let counted = CountedServer()
         let server = counted.server
-        server.register("/test.Test/Echo", screen: { _ in nil }, { call in call.respond(call.withRequest { Array($0) }) })
+        server.register("/test.Test/Echo", screen: { _ in .admitted(nil) }) { call in
+            call.respond(call.withRequest { Array($0) })
+        }
         let channel = Channel(target: "127.0.0.1:\(try server.start())")
         for _ in 0..<20 {
             let request = [UInt8](repeating: 7, count: 2 << 20)

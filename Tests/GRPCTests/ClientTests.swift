@@ -28,6 +28,23 @@ import Testing
         }
     }
 
+    @Test func aQuietChannelAnswersAsAnyOther() async throws {
+        try await withServer { _, port in
+            var options = ChannelOptions()
+            options.isQuiet = true
+            let channel = Channel(target: "127.0.0.1:\(port)", options)
+            for _ in 0..<3 {
+                async let first = channel.unary("/test.Test/Echo", [1])
+                async let second = channel.unary("/test.Test/Echo", [2])
+                let answers = try await [first, second]
+                #expect(answers == [[1], [2]])
+            }
+            let answer = try await channel.unary("/test.Test/Echo", [7])
+            #expect(answer == [7])
+            channel.close()
+        }
+    }
+
     @Test func metadataGoesBothWays() async throws {
         try await withServer { channel, _ in
             var metadata: Metadata = ["x-text": "one", "X-Text": "two"]

@@ -105,6 +105,55 @@ import Testing
         await server.shutdown()
     }
 
+    @Test func aRenewedCertificateIsServedFromTheNextConnectionOn() async throws {
+        let (first, second) = (try await Certificates(), try await Certificates())
+        func tls(_ from: Certificates) throws -> ServerTLS {
+            ServerTLS(
+                certificateChain: try from.read("server.pem"), privateKey: try from.read("server.key"),
+                clientCA: try from.read("ca.pem")
+            )
+        }
+        let server = try TestServer { $0.tls = try? tls(first) }
+        #expect(try await python("tls", server.port, first.folder, "client") == "")
+        var mixed = try tls(second)
+        mixed.privateKey = try first.read("server.key")
+        #expect(throws: ServerTLS.Mistake("the TLS key is not that of the TLS certificate")) { try server.server.renew(mixed) }
+        mixed = try tls(second)
+        mixed.clientCA = nil
+        #expect(throws: ServerTLS.Mistake.self) { try server.server.renew(mixed) }
+        #expect(try await python("tls", server.port, first.folder, "client") == "", "the one of before")
+        try server.server.renew(try tls(second))
+        #expect(try await python("tls", server.port, second.folder, "client") == "")
+        #expect(try await python("tls", server.port, first.folder, "client").contains("UNAVAILABLE"))
+        await server.shutdown()
+        let plain = try TestServer()
+        #expect(throws: ServerTLS.Mistake.self) { try plain.server.renew(try tls(first)) }
+        await plain.shutdown()
+    }
+
+    @Test func aCallersCertificateSaysWhoItIs() async throws {
+        let certificates = try await Certificates()
+        let counted = CountedServer { options in
+            options.tls = try? ServerTLS(
+                certificateChain: certificates.read("server.pem"), privateKey: certificates.read("server.key"),
+                clientCA: certificates.read("ca.pem")
+            )
+        }
+        counted.server.register("/test.Test/Echo") { call in
+            call.respond(Array(call.certificateNames.joined(separator: " ").utf8))
+        }
+        let port = try counted.server.start()
+        var options = ChannelOptions()
+        options.tls = ClientTLS(
+            rootCA: try certificates.read("ca.pem"), certificateChain: try certificates.read("client.pem"),
+            privateKey: try certificates.read("client.key")
+        )
+        let channel = Channel(target: "localhost:\(port)", options)
+        #expect(String(decoding: try await channel.unary("/test.Test/Echo", []), as: UTF8.self) == "CN=client DNS:localhost")
+        channel.close()
+        await counted.server.shutdown(grace: .seconds(2))
+    }
+
     @Test func anUnusableAddressIsNamed() async throws {
         let server = try TestServer()
         let tls = ServerTLS(certificateChain: Array("junk".utf8), privateKey: Array("junk".utf8))

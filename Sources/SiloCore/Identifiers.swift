@@ -38,7 +38,7 @@ extension String {
     }
 }
 
-/// Names a job within its tenant. Chosen by the application, or a random UUID.
+/// Names a job within its tenant. Chosen by the application, or a UUID of version 7.
 public struct JobID: Identifier {
     public let text: String
     public init(_ text: String) { self.text = text }
@@ -62,6 +62,14 @@ public struct TaskID: Hashable, Sendable, CustomStringConvertible {
     public let uuid: UUID
     public init(_ uuid: UUID) { self.uuid = uuid }
     public var description: String { uuid.text }
+}
+
+/// Names an action on many jobs, in every shard that has a part of it.
+public struct BulkID: Hashable, Sendable, Comparable, CustomStringConvertible {
+    public let uuid: UUID
+    public init(_ uuid: UUID) { self.uuid = uuid }
+    public var description: String { uuid.text }
+    public static func < (left: BulkID, right: BulkID) -> Bool { left.uuid < right.uuid }
 }
 
 /// Names a shard.

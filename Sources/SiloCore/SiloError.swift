@@ -14,6 +14,8 @@ public enum SiloError: Error, Equatable, Sendable {
     /// The server runs without tenancy.
     case tenantNotTaken
     case unauthenticated(String)
+    /// The caller is known, and may not do this.
+    case denied(String)
     /// The operation is only there on a server in development.
     case developmentOnly(operation: String)
     /// This server cannot do it at all.
@@ -33,6 +35,8 @@ public enum SiloError: Error, Equatable, Sendable {
     /// The job is larger than one answer may be: read it in parts.
     case jobTooLarge(answerBytesMax: Int)
 
+    case bulkActionNotFound
+
     // MARK: Shards
 
     /// This node does not have the shard. Ask `hint`, or look up the shards anew.
@@ -46,8 +50,14 @@ public enum SiloError: Error, Equatable, Sendable {
 
     // MARK: The server
 
+    /// Everything of the tenant is being deleted. It can be used anew when that has ended.
+    case tenantBeingDropped(Tenant)
     /// A bounded queue or buffer is full. Back off and repeat.
     case exhausted(String)
+    /// The caller asks for more than it may in a second. Repeat then.
+    case tooMuch(String, retryAfterMilliseconds: Int64)
+    /// It took longer than it may.
+    case timedOut(String)
     /// The store did not take the write, or the shard is reopening. Back off and repeat.
     case unavailable(String, cause: Cause? = nil)
     /// A stored record cannot be read, or an invariant is broken.

@@ -46,6 +46,15 @@ public struct UUID: Hashable, Sendable, Comparable {
         )
     }
 
+    /// An identifier whose order is that of the milliseconds in which they were made, and random within one: version 7. Rows that
+    /// begin with such are neighbours of those that were made with them.
+    public static func ordered(at now: Timestamp, from source: any RandomSource) -> UUID {
+        UUID(
+            high: UInt64(truncatingIfNeeded: now.milliseconds) << 16 | source.next() & 0x0fff | 0x7000,
+            low: source.next() & 0x3fff_ffff_ffff_ffff | 0x8000_0000_0000_0000
+        )
+    }
+
     public var bytes: Bytes {
         var result = Bytes()
         result.reserveCapacity(16)

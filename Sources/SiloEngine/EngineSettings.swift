@@ -92,14 +92,42 @@ public struct EngineSettings: Sendable {
     /// Task groups whose workers are remembered, for explanations and refreshes.
     public var pollGroupsMax = 1024
 
+    /// Task groups with counts of their own for whoever measures; the others share one.
+    public var measuredGroupsMax = 200
+
     /// Idle queues kept in memory.
     public var idleQueuesMax = 16_384
 
-    /// How long the records of a succeeded job are kept; nil keeps them for ever.
-    public var succeededRetentionMilliseconds: Int64?
+    /// How long finished jobs are kept; what a shard is opened with.
+    public var retention = Retention()
 
-    /// The same for failed and cancelled jobs.
-    public var failedRetentionMilliseconds: Int64?
+    /// The time between two looks for finished jobs whose time is over, and for tenants to be dropped; nil: nobody looks.
+    public var housekeepingMilliseconds: Int64?
+
+    /// The least pause after each step of that.
+    public var housekeepingPauseMilliseconds: Int64 = 0
+
+    /// Bulk actions of one shard that go on at once.
+    public var bulkActionsMax = 4
+
+    /// Bulk actions that have ended and are remembered, and for how long.
+    public var bulkActionsKept = 100
+    public var bulkKeptMilliseconds: Int64 = 7 * 86_400_000
 
     public init() {}
+
+    /// What can be changed while a shard is open.
+    public struct Changeable: Sendable, Equatable {
+        public var retention: Retention
+        public var flushGapMilliseconds: Int64
+        public var auditMilliseconds: Int64?
+    }
+
+    public var changeable: Changeable {
+        get { Changeable(retention: retention, flushGapMilliseconds: flushGapMilliseconds, auditMilliseconds: auditMilliseconds) }
+        set {
+            (retention, flushGapMilliseconds) = (newValue.retention, newValue.flushGapMilliseconds)
+            auditMilliseconds = newValue.auditMilliseconds
+        }
+    }
 }

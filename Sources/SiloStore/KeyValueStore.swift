@@ -78,6 +78,20 @@ public protocol StoreReader: Sendable {
 
     /// The first `limit` rows of `[start, end)` in key order.
     func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row]
+
+    /// The same of about `bytesMax` bytes, and one row at least, for those who cannot tell how large rows are.
+    func page(from start: Bytes, to end: Bytes, limit: Int, bytesMax: Int) async throws(StoreError) -> RowPage
+}
+
+/// Rows in key order, and whether their range may have more behind them.
+public struct RowPage: Sendable {
+    public let rows: [Row]
+    public let hasMore: Bool
+
+    public init(_ rows: [Row], hasMore: Bool) {
+        self.rows = rows
+        self.hasMore = hasMore
+    }
 }
 
 /// An ordered key-value store with a single writer. SlateDB serves it; simulation uses one in memory.
@@ -108,7 +122,41 @@ extension KeyValueStore {
     public var durability: Durability? { nil }
 }
 
+private struct IndexedValue: Sendable {
+    let index: Int
+    let value: Result<Bytes?, StoreError>
+}
+
 extension StoreReader {
+    /// Values of several keys, in the order of the keys, asked for side by side.
+    package func gets(_ keys: [Bytes]) async throws(StoreError) -> [Bytes?] {
+        let found = await withTaskGroup(of: IndexedValue.self) { group in
+            for (index, key) in keys.enumerated() {
+                group.addTask { IndexedValue(index: index, value: await outcome(of: key)) }
+            }
+            var found: [IndexedValue] = []
+            for await value in group { found.append(value) }
+            return found
+        }
+        var values = [Bytes?](repeating: nil, count: keys.count)
+        for one in found { values[one.index] = try one.value.get() }
+        return values
+    }
+
+    private func outcome(of key: Bytes) async -> Result<Bytes?, StoreError> {
+        do throws(StoreError) {
+            return .success(try await get(key))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Of a store whose rows are in memory anyhow.
+    public func page(from start: Bytes, to end: Bytes, limit: Int, bytesMax: Int) async throws(StoreError) -> RowPage {
+        let rows = try await scan(from: start, to: end, limit: limit)
+        return RowPage(rows, hasMore: rows.count == limit)
+    }
+
     /// Every row of `[start, end)`, read in pages.
     public func scanAll(
         from start: Bytes, to end: Bytes, page: Int = 1024, _ body: (Row) throws(StoreError) -> Void

@@ -16,6 +16,8 @@ public final class FaultyStore: KeyValueStore {
         public var failReads = false
         /// Calls that still succeed; all after them fail. Nil: no bound.
         public var callsLeft: Int?
+        /// What is written of each change instead; nil: nothing. As a bug above would have it.
+        public var mangle: (@Sendable (Write) -> Write?)?
         /// What a failure says.
         public var error = StoreError.unavailable("injected fault")
         /// Writes, flushes or reads wait until this is cleared.
@@ -61,7 +63,8 @@ public final class FaultyStore: KeyValueStore {
     public func write(_ batch: [Write]) async throws(StoreError) {
         await hold(\.holdWrites)
         try fail(\.failWrites)
-        try await inner.write(batch)
+        let mangle = state.withLock { $0.faults.mangle }
+        try await inner.write(mangle.map { mangle in batch.compactMap(mangle) } ?? batch)
     }
 
     public func flush() async throws(StoreError) {

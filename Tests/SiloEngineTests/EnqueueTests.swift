@@ -116,13 +116,19 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("J19: a job without an id gets a random UUID of its own")
-    func randomIDs() async throws {
+    @Test("J19: a job without an id gets a UUID of its own, whose order is that of the dates of enqueue")
+    func generatedIDs() async throws {
         let bench = try await Bench.open()
         var ids: Set<JobID> = []
-        for _ in 0..<20 { ids.insert(try await bench.enqueue()) }
-        #expect(ids.count == 20)
-        for id in ids { #expect(UUID(id.text)?.text.dropFirst(14).first == "4") }
+        var last = ""
+        for _ in 0..<20 {
+            let id = try await bench.enqueue()
+            #expect(ids.insert(id).inserted)
+            #expect(id.text > last)
+            #expect(UUID(id.text)?.text.dropFirst(14).first == "7")
+            last = id.text
+            bench.clock.advance(milliseconds: 1)
+        }
         try await bench.finish()
     }
 

@@ -16,6 +16,8 @@ private final class Notes: EngineEvents {
         var underWay = 0
         var branches: [Branch: Int] = [:]
         var healed: [String] = []
+        var tallies: [TurnTally] = []
+        var answered = 0
     }
     private let state = Mutex(State())
     var current: State { state.withLock { $0 } }
@@ -27,6 +29,8 @@ private final class Notes: EngineEvents {
             state.bytes += batch.bytes
         }
     }
+    func turnRan(_ tally: TurnTally) { state.withLock { $0.tallies.append(tally) } }
+    func answered() { state.withLock { $0.answered += 1 } }
     func flushBegan() { state.withLock { $0.underWay += 1 } }
     func flushEnded() {
         state.withLock { state in
@@ -60,6 +64,29 @@ private final class Notes: EngineEvents {
         #expect(notes.current.branches == [.duplicateID: 2])
         #expect(notes.current.rows == 5, "a refused command writes nothing")
         #expect(notes.current.healed == [])
+        try await shard.close()
+    }
+
+    @Test("a turn tells what its commands came to")
+    func tallies() async throws {
+        let notes = Notes()
+        let clock = ManualClock()
+        let shard = try await Shard.open(
+            MemoryStore(clock: clock), clock: clock, random: SeededRandom(seed: 1), events: notes)
+        for _ in 0..<3 { _ = try await shard.run(Enqueue(tenant: Bench.tenant, retryPolicy: policy(1), taskGroup: "g")) }
+        clock.advance(milliseconds: 700)
+        let tasks = try await shard.lease(Lease(worker: "w", group: "g", taskCountMax: 2)).tasks
+        try await shard.run(ReportOutcome(tenant: Bench.tenant, task: tasks[0].id, outcome: .success(result: [])))
+        try await shard.run(ReportOutcome(tenant: Bench.tenant, task: tasks[1].id, outcome: .failure(code: "X", data: [])))
+        let told = notes.current.tallies
+        #expect(told.reduce(0) { $0 + $1.enqueued } == 3)
+        #expect(told.reduce(0) { $0 + $1.succeeded } == 1)
+        #expect(told.reduce(0) { $0 + $1.failed } == 1, "also when it is retried")
+        let groups = told.flatMap(\.groups)
+        #expect(groups.allSatisfy { $0.group == "g" } && groups.reduce(0) { $0 + $1.polls } == 1)
+        #expect(groups.flatMap(\.runs) == [0, 0], "how long each ran whose outcome was reported")
+        #expect(groups.flatMap(\.leases).map(\.sinceStored) == [700, 700])
+        #expect(groups.flatMap(\.leases).allSatisfy { !$0.isRetry && $0.sinceStart == 700 })
         try await shard.close()
     }
 

@@ -15,6 +15,7 @@ final class Bench: Sendable {
     let shard: Shard
     let settings: EngineSettings
     let limiter: (any RateLimiter)?
+    let finder: (any JobFinder)?
 
     static let tenant = Tenant("acme")
 
@@ -28,10 +29,11 @@ final class Bench: Sendable {
 
     private init(
         _ memory: (ManualClock) -> MemoryStore, _ settings: EngineSettings, at now: Timestamp?, _ limiter: (any RateLimiter)?,
-        generation: UInt64
+        _ finder: (any JobFinder)?, generation: UInt64
     ) async throws {
         self.generation = generation
         self.limiter = limiter
+        self.finder = finder
         let changes = Signal()
         let turns = Tally(changes: changes)
         self.changes = changes
@@ -43,23 +45,23 @@ final class Bench: Sendable {
         store = FaultyStore(self.memory, changes: changes)
         shard = try await Shard.open(
             store, settings: settings, clock: clock, random: SeededRandom(seed: generation), rateLimiter: limiter,
-            events: AfterTurns { turns.add() })
+            finder: finder, events: AfterTurns { turns.add() })
     }
 
     static func open(
         _ memory: MemoryStore? = nil, at now: Timestamp? = nil, asking limiter: (any RateLimiter)? = nil,
-        _ change: (inout EngineSettings) -> Void = { _ in }
+        finding finder: (any JobFinder)? = nil, _ change: (inout EngineSettings) -> Void = { _ in }
     ) async throws -> Bench {
         var settings = EngineSettings()
         // Most tests' workers send no heartbeats, and are meant to be heard all the same.
         settings.unheardLeasesMax = 0
         change(&settings)
-        return try await Bench({ memory ?? MemoryStore(clock: $0) }, settings, at: now, limiter, generation: 0)
+        return try await Bench({ memory ?? MemoryStore(clock: $0) }, settings, at: now, limiter, finder, generation: 0)
     }
 
     /// The process dies and another opens what was durable, on a machine whose clock shows `now`.
     func crash(at now: Timestamp? = nil) async throws -> Bench {
-        try await Bench({ memory.crash(clock: $0) }, settings, at: now ?? clock.now, limiter, generation: generation + 1)
+        try await Bench({ memory.crash(clock: $0) }, settings, at: now ?? clock.now, limiter, finder, generation: generation + 1)
     }
 
     var now: Timestamp { clock.now }
@@ -70,13 +72,15 @@ final class Bench: Sendable {
     func enqueue(
         _ id: String? = nil, tenant: Tenant = Bench.tenant, priority: UInt32 = 50, after wait: Int64? = nil,
         retries: UInt32? = nil,
-        group: String = "g", payload: Bytes = [], limits: [StorageV1.Limit] = [], metadata: TextMap<String> = [:]
+        group: String = "g", payload: Bytes = [], limits: [StorageV1.Limit] = [], metadata: TextMap<String> = [:],
+        retain: Int64 = 0
     ) async throws -> JobID {
         let start = wait.map { clock.now.milliseconds + $0 } ?? 0
         return try await shard.run(
             Enqueue(
                 tenant: tenant, id: id.map { JobID($0) }, priority: priority, startAtMs: start,
-                retryPolicy: retries.map { policy($0) }, payload: payload, limits: limits, metadata: metadata, taskGroup: group
+                retryPolicy: retries.map { policy($0) }, payload: payload, limits: limits, metadata: metadata, taskGroup: group,
+                retainMs: retain
             )
         )
     }
@@ -85,8 +89,11 @@ final class Bench: Sendable {
         try await leased(count, group: group, worker: worker, wait: wait).tasks
     }
 
-    func leased(_ count: Int = 1, group: String = "g", worker: String = "w", wait: Int64 = 0) async throws -> Leased {
-        try await shard.lease(Lease(worker: worker, group: group, taskCountMax: count), waitMilliseconds: wait)
+    func leased(
+        _ count: Int = 1, group: String = "g", worker: String = "w", tenants: Set<Tenant>? = nil, wait: Int64 = 0
+    ) async throws -> Leased {
+        let lease = Lease(worker: worker, group: group, tenants: tenants, taskCountMax: count)
+        return try await shard.lease(lease, waitMilliseconds: wait)
     }
 
     func leaseOne(group: String = "g", worker: String = "w") async throws -> LeasedTask {
@@ -182,7 +189,29 @@ final class Bench: Sendable {
         #expect(shard.counts.healed == healed, "broken invariants", sourceLocation: location)
         #expect(shard.counts.total == Int64(audit.total), "total", sourceLocation: location)
         #expect(shard.counts.completed == Int64(audit.completed), "completed", sourceLocation: location)
+        #expect(shard.groups.mapValues(\.jobs).filter { $0.value != JobCounts() } == storedLevels, sourceLocation: location)
         try await shard.close()
+    }
+}
+
+extension Bench {
+    /// The jobs of each group, as the directory counts them.
+    private var storedLevels: [TaskGroup: JobCounts] {
+        var levels: [TaskGroup: JobCounts] = [:]
+        for row in memory.rows {
+            guard case .queue(_, let group)? = ShardKeys.parse(row.key),
+                let counts = try? StorageV1.QueueCounts(serializedBytes: row.value)
+            else { continue }
+            let name = shard.groups[group] == nil ? "other" : group
+            levels[name, default: JobCounts()].scheduled += Int64(counts.dates + counts.delays)
+            levels[name, default: JobCounts()].waiting += Int64(counts.waiting)
+            levels[name, default: JobCounts()].ready += Int64(counts.ready)
+            levels[name, default: JobCounts()].running += Int64(counts.leased)
+            levels[name, default: JobCounts()].succeeded += Int64(counts.succeeded)
+            levels[name, default: JobCounts()].failed += Int64(counts.failed)
+            levels[name, default: JobCounts()].cancelled += Int64(counts.cancelled)
+        }
+        return levels
     }
 }
 

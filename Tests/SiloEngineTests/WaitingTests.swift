@@ -12,11 +12,13 @@ final class Answers: Sendable {
 
     /// Starts a lease that waits, and returns once the shard holds it waiting.
     @discardableResult
-    func wait(_ name: String, _ bench: Bench, _ milliseconds: Int64 = 60_000, count: Int = 1, group: String = "g") async throws
-        -> PendingLease
-    {
+    func wait(
+        _ name: String, _ bench: Bench, _ milliseconds: Int64 = 60_000, count: Int = 1, group: String = "g",
+        tenants: [String]? = nil
+    ) async throws -> PendingLease {
         let before = bench.shard.counts.waitingWorkers
-        let lease = Lease(worker: name, group: group, taskCountMax: count)
+        let own = tenants.map { Set($0.map { Tenant($0) }) }
+        let lease = Lease(worker: name, group: group, tenants: own, taskCountMax: count)
         let pending = bench.shard.lease(lease, waitMilliseconds: milliseconds) { result in
             self.note(name, result)
         }

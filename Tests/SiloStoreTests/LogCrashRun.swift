@@ -189,7 +189,7 @@ final class LogCrashRun: Sendable {
         case 0..<50: try await write(store)
         case 50..<75: try await flush(store)
         case 75..<85: do { try await check(store, isFresh: false) } catch { try keep(error) }
-        case 85..<88: try await store.checkpoint()
+        case 85..<88: try await checkpoint(store)
         case 88..<90: logDisk.bytesMax = logDisk.bytes + random.below(3) * LogFormat.blockBytes
         case 90..<91:
             logDisk.failNextSync()
@@ -240,6 +240,14 @@ final class LogCrashRun: Sendable {
         let last = model.withLock { $0.last }
         try await store.flush()
         acknowledge(last)
+    }
+
+    private func checkpoint(_ store: LoggedStore) async throws(StoreError) {
+        let last = model.withLock { $0.last }
+        try await store.checkpoint()
+        acknowledge(last)
+        let number = Self.number(try await store.below.get(Self.counter))
+        if number < last { try keep(Violation("a checkpoint leaves batches \(number + 1) to \(last) above")) }
     }
 
     private func acknowledge(_ number: Int) {

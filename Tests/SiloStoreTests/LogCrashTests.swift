@@ -6,7 +6,7 @@ import Testing
 @Suite("A log on disks that lose, tear, rot and fill up", .timeLimit(.minutes(10))) struct LogCrashTests {
     /// `SILO_LOG_SEEDS=first-last` runs others.
     private static let seeds: ClosedRange<UInt64> = {
-        let bounds = (ProcessInfo.processInfo.environment["SILO_LOG_SEEDS"] ?? "1-400").split(separator: "-").compactMap {
+        let bounds = (ProcessInfo.processInfo.environment["SILO_LOG_SEEDS"] ?? "1-600").split(separator: "-").compactMap {
             UInt64($0)
         }
         return (bounds.first ?? 1)...max(bounds.first ?? 1, bounds.last ?? 1)

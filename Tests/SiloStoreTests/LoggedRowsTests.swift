@@ -53,6 +53,8 @@ import Testing
         let below = MemoryStore()
         var model: [Bytes: Bytes] = [:]
         var layers = [LoggedRows(), LoggedRows()]
+        // Of every other seed there is but one overlay, as between checkpoints.
+        let isFrozen = seed % 2 == 0
         func batch() -> [Write] {
             (0..<random.below(80)).map { _ in
                 Write(key: [1, UInt8(random.below(100))], value: random.chance(50) ? [UInt8(random.below(256))] : nil)
@@ -60,12 +62,13 @@ import Testing
         }
         for layer in 0..<3 {
             let writes = batch()
+            let place = isFrozen ? layer - 1 : 1
             for write in writes {
                 model[write.key] = write.value
-                if layer == 0 { try await below.write([write]) } else { layers[layer - 1].apply([write], above: nil) }
+                if layer == 0 { try await below.write([write]) } else { layers[place].apply([write], above: nil) }
             }
         }
-        let view = LoggedRowsView(active: layers[1], frozen: layers[0])
+        let view = LoggedRowsView(active: layers[1], frozen: isFrozen ? layers[0] : nil)
         let sorted = model.sorted { $0.key.precedes($1.key) }.map { Row(key: $0.key, value: $0.value) }
         for _ in 0..<30 {
             let start: Bytes = [1, UInt8(random.below(100))]
@@ -74,6 +77,24 @@ import Testing
             let rows = try await LayeredScan(view, over: below, at: Timestamp(0)).rows(from: start, to: end, limit: limit)
             let expected = sorted.filter { !$0.key.precedes(start) && $0.key.precedes(end) }.prefix(limit)
             #expect(rows == Array(expected))
+        }
+        // In pages of few rows or bytes: every row once, and the end is known.
+        for _ in 0..<10 {
+            let (limit, bytesMax) = (1 + random.below(20), 1 + random.below(30))
+            var (found, start, pages): ([Row], Bytes, Int) = ([], [1], 0)
+            while true {
+                let page = try await LayeredScan(view, over: below, at: Timestamp(0))
+                    .page(from: start, to: [2], limit: limit, bytesMax: bytesMax)
+                found += page.rows
+                pages += 1
+                #expect(page.rows.count <= limit)
+                // All but the last row of a page are below the bound.
+                #expect(page.rows.dropLast().reduce(0) { $0 + $1.key.count + $1.value.count } < bytesMax)
+                guard page.hasMore, let last = page.rows.last else { break }
+                start = last.key + [0]
+            }
+            #expect(found == sorted)
+            #expect(pages <= sorted.count + 1)
         }
     }
 }

@@ -34,6 +34,11 @@ extension Model {
         var found = audit.violations
         if audit.total != jobs.count { found.append("\(audit.total) jobs are stored, not \(jobs.count)") }
         if audit.completed != completed { found.append("\(audit.completed) jobs are finished, not \(completed)") }
+        let dropping = Set(store.rows.compactMap { row -> Tenant? in
+            guard case .tenantState(let tenant)? = ShardKeys.parse(row.key) else { return nil }
+            return (try? StorageV1.TenantState(stored: row.value))?.drop == nil ? nil : tenant
+        })
+        if dropping != self.dropping { found.append("\(dropping) are being dropped, not \(self.dropping)") }
         for (key, job) in jobs {
             guard let stored = try await stored(key, store) else {
                 found.append("\(key) is not stored")

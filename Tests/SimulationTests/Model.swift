@@ -1,6 +1,7 @@
 import SiloCore
-import SiloEngine
 import SiloStore
+
+@testable import SiloEngine
 
 /// What a shard should do, in plain dictionaries and without regard to cost: the specification that the engine is held to.
 struct Model {
@@ -49,6 +50,8 @@ struct Model {
 
     var now: Timestamp
     var jobs: [JobKey: Job] = [:]
+    /// Tenants that are being dropped: they have no jobs, and nothing can be done with them.
+    var dropping: Set<Tenant> = []
     private var arrivals = 0
 
     init(now: Timestamp) {
@@ -96,7 +99,33 @@ struct Model {
     /// Does what the operation should do. For a lease, `answer` says what the shard chose; nil when nobody knows.
     /// Returns what it should have answered.
     mutating func apply(_ operation: Operation, _ answer: Answer?) -> Answer {
+        if let tenant = operation.named, dropping.contains(tenant) { return .refused(.tenantBeingDropped(tenant)) }
         switch operation {
+        case .sweep(let tenant, let state, let period):
+            return erase { key, job in
+                guard key.tenant == tenant, job.new.retain == 0, case .finished(state, _, let at, _, _, _) = job.place else {
+                    return false
+                }
+                return FinishedPeriod(of: at) == period
+            }
+        case .sweepKept(let tenant, let time):
+            return erase { key, job in
+                guard Slice(of: key.tenant.hash) == Slice(of: tenant.hash), job.new.retain > 0,
+                    case .finished(_, _, let at, _, _, _) = job.place
+                else { return false }
+                return at + job.new.retain <= time
+            }
+        case .drop(let tenant):
+            guard !dropping.contains(tenant) else { return .done }
+            dropping.insert(tenant)
+            _ = erase { key, _ in key.tenant == tenant }
+            return .done
+        case .dropStep(let tenant, let place):
+            guard dropping.contains(tenant), place.range < Self.dropRanges else {
+                dropping.remove(tenant)
+                return .dropped(range: nil)
+            }
+            return .dropped(range: place.range + 1)
         case .enqueue(let new): return enqueue(new)
         case .enqueueAll(let new):
             let before = jobs
@@ -136,7 +165,17 @@ struct Model {
         }
     }
 
+    /// The ranges of a tenant's rows, and that of its slice's periods. No simulated tenant has more than a step deletes of one.
+    private static let dropRanges = TenantKeys(Tenant("")).everything.count + 1
+
+    private mutating func erase(_ isErased: (JobKey, Job) -> Bool) -> Answer {
+        let keys = jobs.filter { isErased($0.key, $0.value) }.map(\.key)
+        for key in keys { jobs[key] = nil }
+        return .erased(keys.count)
+    }
+
     private mutating func enqueue(_ new: NewJob) -> Answer {
+        guard !dropping.contains(new.key.tenant) else { return .refused(.tenantBeingDropped(new.key.tenant)) }
         guard jobs[new.key] == nil else { return .refused(.jobAlreadyExists(new.key.id)) }
         let start = new.startAtMs > 0 ? Timestamp(new.startAtMs) : now
         let place = Place.scheduled(attempt: 1, relative: 1, start: start)
@@ -293,5 +332,15 @@ struct Model {
         let state: StorageV1.JobState = kind == .failure && lease.cancelledAt != nil ? .cancelled : outcome
         jobs[key]?.place = .finished(
             state, attempt: lease.attempt, at: now, cancelledAt: lease.cancelledAt, start: nil, ran: true)
+    }
+}
+
+extension Operation {
+    /// The tenant whose job it names, such as nobody can do anything with while it is dropped.
+    fileprivate var named: Tenant? {
+        switch self {
+        case .leaseOne(let key, _), .cancel(let key), .restart(let key), .expedite(let key), .delete(let key): key.tenant
+        default: nil
+        }
     }
 }

@@ -1,6 +1,7 @@
 import SiloCore
-import SiloEngine
 import SiloStore
+
+@testable import SiloEngine
 
 /// What a seed can do to a shard, as data, so that a failure can print it and the model can repeat it.
 enum Operation: Sendable, CustomStringConvertible {
@@ -16,6 +17,11 @@ enum Operation: Sendable, CustomStringConvertible {
     case restart(JobKey)
     case expedite(JobKey)
     case delete(JobKey)
+    /// Erases what ended so in a period, or what goes at a time of its own.
+    case sweep(Tenant, StorageV1.JobState, FinishedPeriod)
+    case sweepKept(Tenant, by: Timestamp)
+    case drop(Tenant)
+    case dropStep(Tenant, DropStep.Place)
 
     enum Kind: CaseIterable, Sendable { case success, failure, cancelled }
 
@@ -41,6 +47,10 @@ enum Operation: Sendable, CustomStringConvertible {
         case .restart(let key): "restart \(key)"
         case .expedite(let key): "expedite \(key)"
         case .delete(let key): "delete \(key)"
+        case .sweep(let tenant, let state, let period): "sweep \(tenant) \(state) \(period.number)"
+        case .sweepKept(let tenant, let time): "sweep the slice of \(tenant) by \(time)"
+        case .drop(let tenant): "drop \(tenant)"
+        case .dropStep(let tenant, let place): "drop step of \(tenant) in range \(place.range)"
         }
     }
 }
@@ -59,9 +69,11 @@ struct NewJob: Sendable, CustomStringConvertible {
     /// Nil: no policy.
     let retries: UInt32?
     let interval: Int64
+    /// 0: as the settings say.
+    var retain: Int64 = 0
     var description: String {
         "\(key) group \(group) priority \(priority) start \(startAtMs) retries \(retries.map { "\($0)" } ?? "-") every "
-            + "\(interval)"
+            + "\(interval) kept \(retain)"
     }
 }
 
@@ -69,6 +81,10 @@ struct NewJob: Sendable, CustomStringConvertible {
 enum Answer: Sendable, Equatable {
     case done
     case leased([Given])
+    /// So many jobs.
+    case erased(Int)
+    /// Where to go on with a drop; nil: it is over.
+    case dropped(range: Int?)
     case cancelledAt(Timestamp?)
     case refused(SiloError)
 

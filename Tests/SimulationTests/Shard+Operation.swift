@@ -1,8 +1,9 @@
 import Protobuf
 import SiloCore
-import SiloEngine
 import SiloStore
 import Synchronization
+
+@testable import SiloEngine
 
 extension Shard {
     /// Submits an operation. `completion` runs once.
@@ -25,6 +26,15 @@ extension Shard {
         case .restart(let key): submit(Restart(tenant: key.tenant, id: key.id)) { completion($0.answer { .done }) }
         case .expedite(let key): submit(Expedite(tenant: key.tenant, id: key.id)) { completion($0.answer { .done }) }
         case .delete(let key): submit(Delete(tenant: key.tenant, id: key.id)) { completion($0.answer { .done }) }
+        case .sweep(let tenant, let state, let period):
+            let part = SweepFinished.Part.period(tenant, UInt8(state.rawValue), period)
+            submit(SweepFinished(part: part)) { completion($0.answer { .erased($0.erased) }) }
+        case .sweepKept(let tenant, let time):
+            let part = SweepFinished.Part.keptUntil(Slice(of: tenant.hash), by: time)
+            submit(SweepFinished(part: part)) { completion($0.answer { .erased($0.erased) }) }
+        case .drop(let tenant): submit(DropTenant(tenant: tenant)) { completion($0.answer { _ in .done }) }
+        case .dropStep(let tenant, let place):
+            submit(DropStep(tenant: tenant, place: place)) { completion($0.answer { .dropped(range: $0?.range) }) }
         }
     }
 
@@ -65,7 +75,7 @@ extension NewJob {
         }
         return Enqueue(
             tenant: key.tenant, id: key.id, priority: priority, startAtMs: startAtMs, retryPolicy: policy,
-            payload: [1, 2, 3], metadata: ["group": group], taskGroup: group
+            payload: [1, 2, 3], metadata: ["group": group], taskGroup: group, retainMs: retain
         )
     }
 }

@@ -1,8 +1,9 @@
 import SiloCore
-import SiloEngine
 import SiloStore
 import SiloTesting
 import Synchronization
+
+@testable import SiloEngine
 
 /// One run on a seed: a shard and the model, side by side.
 final class Simulation {
@@ -23,8 +24,12 @@ final class Simulation {
     /// Tasks that workers were given, also such as ended since.
     private var given: [(tenant: Tenant, task: TaskID, worker: String)] = []
 
-    init(seed: UInt64) async throws {
+    /// A bug in what is written.
+    private let planted: (@Sendable (Write) -> Write?)?
+
+    init(seed: UInt64, planted: (@Sendable (Write) -> Write?)? = nil) async throws {
         self.seed = seed
+        self.planted = planted
         random = SeededRandom(seed: seed)
         // Small windows, so that paging and letting go happen all the time.
         settings.windowMax = 1 + random.below(5)
@@ -36,6 +41,7 @@ final class Simulation {
         settings.inlineJobBytesMax = random.chance(50) ? 0 : 4096
         model = Model(now: clock.now)
         store = FaultyStore(memory)
+        store.set { $0.mangle = planted }
         shard = try await Shard.open(store, settings: settings, clock: clock, random: random)
     }
 
@@ -47,7 +53,8 @@ final class Simulation {
             case 25..<35: try await together(fails: false)
             case 5..<6: try await failWhileTimePasses()
             case 6..<7: try await reopen(crash: false, note: "close")
-            case 7..<25: try await pass(try advance())
+            case 7..<24: try await pass(try advance())
+            case 24: try await goOnDropping()
             default: try await perform(operation())
             }
             try await check()
@@ -75,6 +82,22 @@ final class Simulation {
             given += tasks.map { ($0.key.tenant, $0.task, worker) }
         }
     }
+
+    /// Goes on with a drop until it is over, unless the store or the process fails in between.
+    private func goOnDropping() async throws {
+        guard let tenant = model.dropping.min(by: { $0.name < $1.name }) else { return }
+        var place: DropStep.Place? = DropStep.Place()
+        while let from = place {
+            try await perform(.dropStep(tenant, from))
+            if random.chance(3) {
+                try await reopen(crash: true, note: "crash while \(tenant) is dropped")
+                if random.chance(50) { return }
+            }
+            place = from.range < Self.lastRange ? DropStep.Place(range: from.range + 1) : nil
+        }
+    }
+
+    private static let lastRange = TenantKeys(Tenant("")).everything.count + 1
 
     private func advance() throws -> Int64 {
         switch random.below(10) {
@@ -187,6 +210,7 @@ final class Simulation {
             candidate.reopen()
             model = candidate
             store = FaultyStore(memory)
+            store.set { $0.mangle = planted }
             shard = try await Shard.open(store, settings: settings, clock: clock, random: random)
             guard await shard.look() else { throw mismatch("the reopened shard does not answer") }
             return
@@ -237,9 +261,24 @@ final class Simulation {
         case 76..<83: return .cancel(key())
         case 83..<89: return .restart(key())
         case 89..<93: return .expedite(key())
-        case 93..<95 where mayLease: return .leaseOne(key(), worker: "worker \(step)")
+        case 93..<94: return .drop(key().tenant)
+        case 94..<97: return sweep()
+        case 97..<98 where mayLease: return .leaseOne(key(), worker: "worker \(step)")
         default: return .delete(key())
         }
+    }
+
+    /// Of something that has finished, if anything has.
+    private func sweep() -> Operation {
+        let finished = model.jobs.compactMap { key, job -> (tenant: Tenant, state: StorageV1.JobState, at: Timestamp)? in
+            guard case .finished(let state, _, let at, _, _, _) = job.place else { return nil }
+            return (key.tenant, state, at)
+        }.sorted { ($0.at, $0.tenant.name, $0.state.rawValue) < ($1.at, $1.tenant.name, $1.state.rawValue) }
+        guard !random.chance(40), !finished.isEmpty else {
+            return .sweepKept(key().tenant, by: clock.now + Int64(random.below(10_000)))
+        }
+        let one = finished[random.below(finished.count)]
+        return .sweep(one.tenant, one.state, FinishedPeriod(of: one.at))
     }
 
     private func key() -> JobKey {
@@ -255,7 +294,8 @@ final class Simulation {
         }
         return NewJob(
             key: key(), group: group, priority: UInt32([0, 50, 50, 99][random.below(4)]), startAtMs: start,
-            retries: random.chance(30) ? nil : UInt32(random.below(4)), interval: Int64([0, 1, 500, 40_000][random.below(4)])
+            retries: random.chance(30) ? nil : UInt32(random.below(4)), interval: Int64([0, 1, 500, 40_000][random.below(4)]),
+            retain: [0, 0, 5000, 1 << 40][random.below(4)]
         )
     }
 }

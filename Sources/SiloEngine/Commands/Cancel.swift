@@ -6,7 +6,7 @@ package import SiloStore
 ///
 /// A scheduled job is cancelled at once. A running one is marked: its worker learns of it by the next heartbeat, and
 /// whatever it reports but a success ends the job as cancelled.
-public struct Cancel: Command {
+public struct Cancel: JobChange {
     public let tenant: Tenant
     public let id: JobID
 
@@ -24,8 +24,7 @@ public struct Cancel: Command {
         case nothing
     }
 
-    package func check(_ view: View) async throws(Refusal) -> Found {
-        let (stored, job) = try await view.find(tenant, id)
+    package func check(_ view: View, _ stored: StoredJob, _ job: JobReference) async throws(Refusal) -> Found {
         if stored.cancelledAt != nil { throw .refused(.jobAlreadyCancelled) }
         switch stored.state {
         case .succeeded, .failed: throw .refused(.jobAlreadyTerminal)
@@ -44,16 +43,15 @@ public struct Cancel: Command {
             transaction.leases.markCancelled(lease)
         case .cancelled(let job, var status):
             status.cancelledAtMs = transaction.now.milliseconds
-            let expiresAt = transaction.settings.retention(of: .cancelled).map { Timestamp(status.changedAtMs) + $0 }
-            transaction.rows.put(job.keys.status(id), status.serializedBytes(), expiresAt: expiresAt)
+            transaction.rows.put(job.keys.status(id), status.serializedBytes())
         case .scheduled(let job, let stored, let pending):
             let start = stored.nextStart(at: transaction.moment) ?? transaction.now
             if let pending { _ = try await transaction.pending.takeReleasing(pending, job, stored) }
             let end = JobEnd(
-                state: .cancelled, attempt: stored.attempt, relative: stored.relativeAttempt,
+                state: .cancelled, attempt: stored.attempt, relative: stored.relativeAttempt, kept: Kept(stored.job),
                 cancelledAt: transaction.now, start: start
             )
-            try await transaction.finished.add(job, end)
+            transaction.finished.add(job, end)
         }
     }
 }

@@ -14,6 +14,8 @@ public struct DropHolders: Duty {
 
     /// How many slots were held. Durable when answered.
     package func run(in transaction: Transaction) async throws(StoreError) -> UInt64 {
+        // Nothing is held there.
+        guard transaction.memory.drops[tenant] == nil else { return 0 }
         let limits = transaction.memory.limits
         let before = limits.dropCount(of: tenant)
         // Memory is ahead of the rows.

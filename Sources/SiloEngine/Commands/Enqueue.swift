@@ -1,6 +1,7 @@
 public import Protobuf
 public import SiloCore
 public import SiloStore
+public import SiloTelemetry
 
 /// Stores a new job and makes its first attempt due (spec/jobs.md 6.1).
 public struct Enqueue: Command {
@@ -15,11 +16,15 @@ public struct Enqueue: Command {
     public var limits: [StorageV1.Limit]
     public var metadata: TextMap<String>
     public var taskGroup: String
+    /// Whom it is for, when they trace and are recorded: kept with the job, and given to its workers.
+    public var trace: TraceContext?
+    /// How long it is kept after it has finished, in milliseconds; 0: as the server's settings say.
+    public var retainMs: Int64
 
     public init(
         tenant: Tenant, id: JobID? = nil, priority: UInt32 = 50, startAtMs: Int64 = 0,
         retryPolicy: StorageV1.RetryPolicy? = nil, payload: Bytes = [], limits: [StorageV1.Limit] = [],
-        metadata: TextMap<String> = [:], taskGroup: String
+        metadata: TextMap<String> = [:], taskGroup: String, trace: TraceContext? = nil, retainMs: Int64 = 0
     ) {
         self.tenant = tenant
         self.id = id
@@ -30,6 +35,8 @@ public struct Enqueue: Command {
         self.limits = limits
         self.metadata = metadata
         self.taskGroup = taskGroup
+        self.trace = trace
+        self.retainMs = retainMs
     }
 
     public var contentBytes: Int { payload.count + metadata.textBytes + limits.textBytes }
@@ -48,7 +55,7 @@ public struct Enqueue: Command {
 
     /// The job's id. Durable when answered.
     package func run(_ queue: Queue, in transaction: Transaction) async throws(StoreError) -> JobID {
-        let id = self.id ?? JobID(UUID.random(from: transaction.random).text)
+        let id = self.id ?? JobID(UUID.ordered(at: transaction.now, from: transaction.random).text)
         var job = StorageV1.Job()
         job.id = id.text
         job.taskGroup = taskGroup
@@ -61,12 +68,15 @@ public struct Enqueue: Command {
         job.limits = limits
         job.metadata = metadata
         job.payload = payload
+        if let trace { job.trace = trace.storedBytes }
+        job.retainMs = retainMs
 
         let encoded = job.serializedBytes()
         transaction.rows.insert(queue.keys.job(id), encoded)
         // A job whose row could not be read left its own behind.
         for (name, value) in metadata { transaction.rows.put(queue.keys.metadata(name, value, id), []) }
         transaction.memory.totalJobs += 1
+        transaction.memory.tally.enqueued += 1
         let task = StorageV1.Task(
             job, attempt: 1, relative: 1, start: Timestamp(job.startMs), scheduledAt: transaction.now,
             encodedBytes: encoded.count,

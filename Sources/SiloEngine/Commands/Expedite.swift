@@ -3,7 +3,7 @@ public import SiloCore
 package import SiloStore
 
 /// Starts now what waits for a later time: a first attempt or a retry (spec/jobs.md 6.9). The attempt keeps its number.
-public struct Expedite: Command {
+public struct Expedite: JobChange {
     public let tenant: Tenant
     public let id: JobID
 
@@ -12,8 +12,7 @@ public struct Expedite: Command {
         self.id = id
     }
 
-    package func check(_ view: View) async throws(Refusal) -> PendingJob {
-        let (stored, job) = try await view.find(tenant, id)
+    package func check(_ view: View, _ stored: StoredJob, _ job: JobReference) async throws(Refusal) -> PendingJob {
         func refuse(_ reason: String) -> Refusal { .refused(.jobRefused(.expedite, id, reason: reason, stored.state)) }
         switch stored.state {
         case .succeeded, .failed: throw refuse("job is already in terminal state")

@@ -16,13 +16,15 @@ public struct Import: Command {
     public var limits: [StorageV1.Limit]
     public var metadata: TextMap<String>
     public var taskGroup: String
+    /// How long it is kept after it has finished, in milliseconds; 0: as the server's settings say.
+    public var retainMs: Int64
     /// Oldest first, each ended. Numbers and task ids are given here.
     public var attempts: [StorageV1.Attempt]
 
     public init(
         tenant: Tenant, id: JobID, priority: UInt32 = 50, enqueueTimeMs: Int64 = 0, startAtMs: Int64 = 0,
         retryPolicy: StorageV1.RetryPolicy? = nil, payload: Bytes = [], limits: [StorageV1.Limit] = [],
-        metadata: TextMap<String> = [:], taskGroup: String, attempts: [StorageV1.Attempt] = []
+        metadata: TextMap<String> = [:], taskGroup: String, retainMs: Int64 = 0, attempts: [StorageV1.Attempt] = []
     ) {
         self.tenant = tenant
         self.id = id
@@ -34,6 +36,7 @@ public struct Import: Command {
         self.limits = limits
         self.metadata = metadata
         self.taskGroup = taskGroup
+        self.retainMs = retainMs
         self.attempts = attempts
     }
 
@@ -87,6 +90,7 @@ public struct Import: Command {
         record.limits = limits
         record.metadata = metadata
         record.payload = payload
+        record.retainMs = retainMs
 
         transaction.reached(attempts.isEmpty ? .importedNew : .importedFinished)
         let encoded = record.serializedBytes()
@@ -122,13 +126,14 @@ public struct Import: Command {
         to stored: StoredJob, _ job: JobReference, existing: Int, _ pending: Pending?, in transaction: Transaction
     ) async throws(StoreError) -> JobStatusName {
         transaction.reached(stored.isFinished ? .reimportedFinished : .reimportedPending)
-        if let status = stored.status, stored.isFinished { transaction.finished.takeBack(job, status) }
+        if let status = stored.status, stored.isFinished {
+            transaction.finished.takeBack(job, status, Kept(stored.job))
+        }
         if let pending { _ = try await transaction.pending.takeReleasing(pending, job, stored) }
         var record = stored.job
         record.retryPolicy = retryPolicy
         let encoded = record.serializedBytes()
         transaction.rows.put(job.keys.job(id), encoded)
-        try await transaction.finished.keepRecordsForEver(of: job, stored)
         return try await settle(job, record, encoded.count, existing: existing, in: transaction)
     }
 
@@ -162,9 +167,10 @@ public struct Import: Command {
         }
         if let last = ended {
             let end = JobEnd(
-                state: last.outcome, attempt: count, relative: count, at: Timestamp(last.finishedAtMs), lastAttempt: last
+                state: last.outcome, attempt: count, relative: count, kept: Kept(record), at: Timestamp(last.finishedAtMs),
+                lastAttempt: last
             )
-            try await transaction.finished.add(job, end)
+            transaction.finished.add(job, end)
             return last.outcome.name
         }
         let start = startAtMs > 0 ? Timestamp(startAtMs) : transaction.now

@@ -9,15 +9,19 @@ public struct LeasedTask: Sendable {
     public let job: StorageV1.Job
     public let attempt: UInt32
     public let relativeAttempt: UInt32
+    /// Since when the attempt could have started but for its limits and its workers, as the wall clock showed it.
+    public var dueAt = Timestamp(0)
 
     /// Bytes that it takes in an answer, at most.
     public var answerBytes: Int { Self.answerBytes(job, of: tenant) }
 
     static func answerBytes(_ job: StorageV1.Job, of tenant: Tenant) -> Int {
         fixedBytes + job.answerBytes + job.id.utf8.count + job.taskGroup.utf8.count + tenant.name.utf8.count
-            + entryBytes * (job.metadata.count + job.limits.count)
+            + entryBytes * (job.metadata.count + job.limits.count) + (job.trace.isEmpty ? 0 : traceBytes + job.trace.count)
     }
 
+    /// A `traceparent`; the state beside it comes as it is stored.
+    private static let traceBytes = 64
     /// Ids, numbers and the marks of fields.
     private static let fixedBytes = 256
     /// The same of one limit or one entry of metadata.
@@ -28,10 +32,11 @@ public struct LeasedTask: Sendable {
 }
 
 extension LeasedTask {
-    init(_ job: StorageV1.Job, _ lease: LiveLease, of tenant: Tenant) {
+    /// - Parameter scheduledAt: when this attempt was scheduled.
+    init(_ job: StorageV1.Job, _ lease: LiveLease, of tenant: Tenant, scheduledAt: Timestamp) {
         self.init(
             id: lease.taskID, tenant: tenant, job: job, attempt: lease.record.attempt,
-            relativeAttempt: lease.record.relativeAttempt
+            relativeAttempt: lease.record.relativeAttempt, dueAt: max(Timestamp(lease.record.startMs), scheduledAt)
         )
     }
 }
@@ -48,10 +53,13 @@ public struct Leased: Sendable {
     public var ids: [TaskID] { tasks.map(\.id) + refreshes.map(\.id) }
 }
 
-/// Gives a worker up to `taskCountMax` ready tasks of a group: tenants in turn, each tenant's by priority and time.
+/// Gives a worker up to `taskCountMax` ready tasks of a group: tenants in turn, each tenant's by priority and time. A worker that
+/// may take the tasks of some tenants alone gets theirs in the order of their turns.
 public struct Lease: Duty {
     public let worker: String
     public let group: TaskGroup
+    /// Whose tasks it may take; nil: everybody's.
+    public let tenants: Set<Tenant>?
     public let taskCountMax: Int
     /// Of the answer.
     public let answerBytesMax: Int
@@ -59,31 +67,37 @@ public struct Lease: Duty {
     public let takesOversized: Bool
 
     public init(
-        worker: String, group: String, taskCountMax: Int, answerBytesMax: Int = .max, takesOversized: Bool = true
+        worker: String, group: String, tenants: Set<Tenant>? = nil, taskCountMax: Int, answerBytesMax: Int = .max,
+        takesOversized: Bool = true
     ) {
         self.worker = worker
         self.group = TaskGroup(group)
+        self.tenants = tenants
         self.taskCountMax = taskCountMax
         self.answerBytesMax = answerBytesMax
         self.takesOversized = takesOversized
     }
 
-    public var contentBytes: Int { worker.utf8.count + group.text.utf8.count }
+    /// With its places among those that wait.
+    public var contentBytes: Int { worker.utf8.count + group.text.utf8.count + 64 * (tenants?.count ?? 0) }
 
     package func run(in transaction: Transaction) async throws(StoreError) -> Leased {
         let memory = transaction.memory
         var leased = Leased()
         guard taskCountMax > 0 else { return leased }
-        leased.refreshes = try await transaction.refreshes.lease(group, worker: worker, bytesMax: answerBytesMax)
+        leased.refreshes = try await transaction.refreshes.lease(self)
         var answerBytes = leased.refreshes.reduce(0) { $0 + $1.answerBytes }
         var turnedBack = 0
-        while leased.tasks.count < taskCountMax, let queue = memory.nextQueue(in: group) {
+        var samples: [LeaseSample] = []
+        var turns = tenants.map { BoundTurns(of: $0, in: group, memory) }
+        func nextQueue() -> Queue? { turns == nil ? memory.nextQueue(in: group) : turns?.next(in: memory) }
+        while leased.tasks.count < taskCountMax, let queue = nextQueue() {
             guard let (reference, job, task) = try await take(from: queue, in: transaction) else { continue }
             if let paused = try await pausedLimit(of: task, reference, in: transaction) {
                 try await turnBack(reference, task, at: paused, in: transaction)
                 turnedBack += 1
                 if turnedBack < transaction.settings.turnedBackMax { continue }
-                memory.news.lookAgain(for: group)
+                for kind in kinds { memory.news.lookAgain(for: kind) }
                 break
             }
             answerBytes += LeasedTask.answerBytes(job, of: reference.tenant)
@@ -97,10 +111,14 @@ public struct Lease: Duty {
             transaction.begin()
             try await transaction.limits.useHits(task, reference)
             let slots = task.hold == nil ? [] : job.limits.slotKeys
-            let lease = transaction.leases.add(reference, task, worker: worker, slots: slots)
-            leased.tasks.append(LeasedTask(job, lease, of: reference.tenant))
+            let lease = transaction.leases.add(reference, task, Kept(job), worker: worker, slots: slots)
+            leased.tasks.append(LeasedTask(
+                job, lease, of: reference.tenant, scheduledAt: Timestamp(task.scheduledAtMs)
+            ))
+            samples.append(LeaseSample(of: task, job, at: transaction.now))
         }
         memory.polls.note(group, tasks: leased.tasks.count, at: transaction.steady)
+        memory.tally.add(samples, of: group)
         return leased
     }
 
@@ -142,6 +160,14 @@ public struct Lease: Duty {
         transaction.reached(.pausedLimitTurnsReadyJobBack)
         try await transaction.lines.add(job, try await transaction.limits.releasing(task, job), at: paused)
         transaction.memory.pay(job.queue)
+    }
+}
+
+extension LeaseSample {
+    fileprivate init(of task: StorageV1.Task, _ job: StorageV1.Job, at now: Timestamp) {
+        sinceStored = max(0, now - Timestamp(job.createdAtMs))
+        sinceStart = max(0, now - Timestamp(task.startMs))
+        isRetry = task.relativeAttempt > 1
     }
 }
 

@@ -31,7 +31,7 @@ public struct LeaseJob: Command {
     package func run(_ found: PendingJob, in transaction: Transaction) async throws(StoreError) -> LeasedTask {
         var task = try await transaction.pending.takeReleasing(found.pending, found.job, found.stored)
         task.relativeAttempt = task.attempt
-        let lease = transaction.leases.add(found.job, task, worker: worker, slots: [])
-        return LeasedTask(found.stored.job, lease, of: tenant)
+        let lease = transaction.leases.add(found.job, task, Kept(found.stored.job), worker: worker, slots: [])
+        return LeasedTask(found.stored.job, lease, of: tenant, scheduledAt: Timestamp(task.scheduledAtMs))
     }
 }

@@ -14,6 +14,7 @@ public struct Pause: Command {
 
     /// The pause as it was before; nil when there was none. Refused with `.exhausted` when there are too many.
     package func check(_ view: View) async throws(Refusal) -> StorageV1.Pause? {
+        if let tenant = target.tenant { try view.checkNotDropped(tenant) }
         let before = view.pause(target)
         let count = view.pauses.count
         guard before != nil || count < view.settings.pausesMax else {

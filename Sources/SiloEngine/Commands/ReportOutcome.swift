@@ -44,6 +44,13 @@ public struct ReportOutcome: Command {
 
     /// Durable when answered.
     package func run(_ lease: LiveLease, in transaction: Transaction) async throws(StoreError) {
+        switch outcome {
+        case .success: transaction.memory.tally.succeeded += 1
+        case .failure: transaction.memory.tally.failed += 1
+        case .cancelled: transaction.memory.tally.cancelled += 1
+        }
+        let run = max(0, transaction.now - Timestamp(lease.record.startedAtMs))
+        transaction.memory.tally.add(run: run, of: lease.queue.id.group)
         try await transaction.attempts.end(lease, outcome)
     }
 }

@@ -6,7 +6,7 @@ package import SiloStore
 ///
 /// Attempt numbers go on; an attempt that was cancelled before it ran keeps its number. It starts now, unless it waited for its
 /// first date when it was cancelled, and that is still to come.
-public struct Restart: Command {
+public struct Restart: JobChange {
     public let tenant: Tenant
     public let id: JobID
 
@@ -15,8 +15,7 @@ public struct Restart: Command {
         self.id = id
     }
 
-    package func check(_ view: View) async throws(Refusal) -> Finished {
-        let (stored, job) = try await view.find(tenant, id)
+    package func check(_ view: View, _ stored: StoredJob, _ job: JobReference) async throws(Refusal) -> Finished {
         func refuse(_ reason: String) -> Refusal { .refused(.jobRefused(.restart, id, reason: reason, stored.state)) }
         guard let status = stored.status, stored.isFinished else { throw refuse("job is still in progress") }
         guard stored.state != .succeeded else { throw refuse("job already succeeded") }
@@ -26,8 +25,7 @@ public struct Restart: Command {
     /// Durable when answered.
     package func run(_ found: Finished, in transaction: Transaction) async throws(StoreError) {
         let (job, stored, status) = (found.job, found.stored, found.status)
-        transaction.finished.takeBack(job, status)
-        try await transaction.finished.keepRecordsForEver(of: job, stored)
+        transaction.finished.takeBack(job, status, Kept(stored.job))
         let attempt = status.lastAttempt == nil ? status.attempt : status.attempt + 1
         let start = max(transaction.now, status.waitsFor(Timestamp(stored.job.enqueueTimeMs)) ?? transaction.now)
         transaction.reached(.restarted)

@@ -30,8 +30,14 @@ package struct View {
 
     // MARK: Jobs
 
+    /// Refuses what is about a tenant whose rows are being deleted.
+    func checkNotDropped(_ tenant: Tenant) throws(Refusal) {
+        guard memory.drops[tenant] == nil else { throw .refused(.tenantBeingDropped(tenant)) }
+    }
+
     /// The queue of a tenant's task group, which may have no jobs.
     func queue(_ tenant: Tenant, _ group: TaskGroup) async throws(Refusal) -> Queue {
+        try checkNotDropped(tenant)
         do {
             return try await transaction.queue(tenant, group)
         } catch {
@@ -42,6 +48,7 @@ package struct View {
     /// The job's rows and its queue. Refuses with `.jobNotFound`, or with `.corrupt` when they cannot be read: one bad row
     /// refuses the requests for its job and does not stop the shard.
     func find(_ tenant: Tenant, _ id: JobID) async throws(Refusal) -> (stored: StoredJob, job: JobReference) {
+        try checkNotDropped(tenant)
         let stored: StoredJob?
         do {
             stored = try await StoredJob.read(id, TenantKeys(tenant), get: transaction.rows.get)
@@ -74,6 +81,12 @@ package struct View {
         job.position(of: stored, start: start, settings)
     }
 
+    // MARK: Bulk actions
+
+    func bulk(_ id: BulkID) -> StorageV1.BulkAction? { memory.bulks[id] }
+    var bulks: [StorageV1.BulkAction] { Array(memory.bulks.actions.values) }
+    var bulksRunning: Int { memory.bulks.running }
+
     // MARK: Leases
 
     /// The task of a job that a worker has.
@@ -93,6 +106,37 @@ package struct View {
     func refresh(_ task: TaskID, of tenant: Tenant) -> LiveRefresh? {
         memory.limits.refreshes[task].flatMap { $0.limit.tenant == tenant ? $0 : nil }
     }
+
+    // MARK: All of what memory holds
+
+    /// Shows queues in the order of their keys, where those of one tenant are neighbours.
+    /// - Parameters:
+    ///   - place: those behind it; nil: from the first one on. Is set to that of the last one shown.
+    ///   - countMax: so many at most.
+    /// - Returns: whether there were no more.
+    func forEachQueue(after place: inout QueueByKey.Place?, atMost countMax: Int, _ body: (Queue) -> Void) -> Bool {
+        let begin = place
+        var left = countMax
+        var last: QueueByKey?
+        memory.queuesByKey.forEach(behind: { next in begin.map { next.isPassed($0) } ?? false }) { next in
+            guard left > 0 else { return false }
+            left -= 1
+            last = next
+            body(next.queue)
+            return true
+        }
+        if let last { place = last.place }
+        return left > 0
+    }
+
+    /// The same of limits, in an order of their own, where those of one tenant are neighbours.
+    /// - Parameter tenant: whose; nil: everybody's.
+    func forEachLimit(
+        of tenant: Tenant?, after place: inout LimitPlace?, atMost countMax: Int, _ body: (Limit) -> Void
+    ) -> Bool {
+        memory.limits.forEach(of: tenant, after: &place, atMost: countMax, body)
+    }
+    func forEachLease(_ body: (LiveLease) -> Void) { memory.leases.values.forEach(body) }
 
     // MARK: Limits, pauses and workers
 
@@ -142,7 +186,16 @@ package struct View {
         return BucketLimit(tenant, name, key, Bucket(record ?? StorageV1.Bucket()), isStored: record != nil)
     }
 
+    /// Shows the queues whose first job waits for its time, soonest first by one of the two clocks, until `body` says false.
+    func forEachTimer(_ axis: Axis, _ body: (Queue.ID, Timestamp) -> Bool) {
+        memory.timerAlarms[axis].forEachInOrder { alarm in
+            // An entry whose queue is looked at at another time is of no use any more.
+            guard let queue = memory.queues[alarm.queue], queue.timers[axis].alarm == alarm.at else { return true }
+            return body(alarm.queue, alarm.at)
+        }
+    }
+
     /// How workers ask for a group; nil when none did lately.
     func poll(_ group: TaskGroup) -> Polls.Poll? { memory.polls[group] }
-    func waitingWorkers(_ group: TaskGroup) -> Int { memory.waiters.count(of: group) }
+    func waitingWorkers(_ queue: Queue.ID) -> Int { memory.waiters.count(of: queue.group, for: queue.tenant) }
 }

@@ -25,6 +25,7 @@ struct ExpireLeases: Duty {
     }
 
     private func expire(_ lease: LiveLease, in transaction: Transaction) async throws(StoreError) {
+        transaction.memory.tally.leasesExpired += 1
         if lease.cancelledAt != nil {
             transaction.reached(.cancelledLeaseExpired)
             return try await transaction.attempts.end(lease, .cancelled)

@@ -21,7 +21,7 @@ public struct Explain: Query {
         var findings = Findings(
             moment: view.moment, tenant: tenant, id: id, stored: stored,
             lastPoll: poll.map { view.moment.date(of: $0.last) },
-            workersWaiting: view.waitingWorkers(job.queue.id.group), leasePace: poll?.leases ?? Pace(),
+            workersWaiting: view.waitingWorkers(job.queue.id), leasePace: poll?.leases ?? Pace(),
             drops: view.drops(of: tenant), asksRateLimiter: view.settings.asksRateLimiter
         )
         for target in PauseTable.targets(of: job.queue.id) {

@@ -18,6 +18,9 @@ struct Bucket: Equatable {
     /// Nothing is used or promised, as far as the row says.
     var isEmpty: Bool { record.used == 0 && record.reserved == 0 }
 
+    /// What is used and promised, in whole hits.
+    var hits: UInt64 { UInt64(clamping: Int64(min(record.used.rounded(.up), 1e15))) + min(record.reserved, 1 << 60) }
+
     /// When the row says nothing any more, by the wall clock that the store drops it by; nil when that depends on more than time.
     /// It stays for longer than a clock is likely to be set ahead: a row that goes too early would give its hits out again.
     func expiresAt(_ now: Moment) -> Timestamp? {

@@ -36,6 +36,7 @@ struct Grants: Part {
             case .free:
                 memory.limits.stopKeeping(for: line)
                 lines.takeFirst(of: line, head, queue)
+                memory.tally.grantedFromLine += 1
                 try await admission.accept(job, task, demands)
             case .blocked(.hits(_, let rate), let dueAt) where rate.maxRetries > 0:
                 lines.takeFirst(of: line, head, queue)

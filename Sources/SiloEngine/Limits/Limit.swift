@@ -43,6 +43,8 @@ class Limit: RowOwner, Forgettable {
     var isNotedIdle = false
     /// A slot of it is kept for a line that has been passed over for long.
     var isKept: Bool { false }
+    /// How often a job found no room here, since memory knows the limit.
+    var refusals: UInt64 = 0
     /// When it is looked at next; nil when nothing is planned.
     var alarm = PerAxis<Timestamp?>(nil)
 
@@ -50,6 +52,11 @@ class Limit: RowOwner, Forgettable {
         self.id = id
         self.isStored = isStored
     }
+
+    /// Slots, or hits that are used and promised.
+    func inUse(at now: Moment) -> UInt64 { 0 }
+    /// There is something to say of it though nothing of it is in use.
+    var isNotable: Bool { lines.waiting > 0 || refusals > 0 }
 
     /// The line to be looked at next, of those that may find room now: the one whose head has the lowest rank.
     func candidate() -> Line? { lines.first(of: self) { _ in true } }
@@ -67,6 +74,9 @@ final class SlotLimit: Limit {
     /// The tenant's count of dropped holders that `held` goes with.
     private(set) var drops: UInt32
     var floating: StorageV1.FloatingState?
+    /// The maximum that a job brought last; nil: none has since memory knows the limit.
+    var maxSeen: UInt32?
+    var maxima = MaximumHistory()
     var isPaused = false
     /// One slot that comes free is kept for this line, which has been passed over for long.
     weak var keptFor: Line?
@@ -84,6 +94,9 @@ final class SlotLimit: Limit {
         floating = record?.floating
         super.init(.slots(tenant, key), isStored: record != nil)
     }
+
+    override func inUse(at now: Moment) -> UInt64 { held }
+    override var isNotable: Bool { super.isNotable || isPaused || floating != nil || maxSeen != nil }
 
     /// How many slots there are for jobs that bring `max`; nil stands for the floating limit's own.
     func capacity(_ max: UInt32?) -> UInt64 { UInt64(max ?? floating?.currentMax ?? 0) }
@@ -133,6 +146,8 @@ final class BucketLimit: Limit {
     let name: LimitKey
     let key: LimitKey
     var bucket: Bucket
+    /// What the last job said of its size; nil: none has since memory knows the limit.
+    var rateSeen: StorageV1.RateLimit?
 
     init(_ tenant: Tenant, _ name: LimitKey, _ key: LimitKey, _ bucket: Bucket, isStored: Bool) {
         self.name = name
@@ -140,6 +155,14 @@ final class BucketLimit: Limit {
         self.bucket = bucket
         super.init(.bucket(tenant, name: name, key: key), isStored: isStored)
     }
+
+    override func inUse(at now: Moment) -> UInt64 {
+        guard let rateSeen else { return bucket.hits }
+        var bucket = bucket
+        bucket.pass(to: now, rateSeen)
+        return bucket.hits
+    }
+    override var isNotable: Bool { super.isNotable || rateSeen != nil }
 
     /// The row that says what memory says; no value when there is nothing to say.
     func row(_ keys: TenantKeys, at now: Moment) -> Write {

@@ -53,13 +53,17 @@ struct LimitMoves: Part {
         for limit in limits {
             switch limit.kind {
             case .concurrency(let wanted):
-                demands.add(.slot(try await slot(LimitKey(wanted.key), of: tenant), max: wanted.maxConcurrency))
+                let limit = try await slot(LimitKey(wanted.key), of: tenant)
+                limit.maxSeen = wanted.maxConcurrency
+                demands.add(.slot(limit, max: wanted.maxConcurrency))
             case .floating(let wanted):
                 let limit = try await slot(LimitKey(wanted.key), of: tenant)
                 if limit.floating == nil { begin(wanted, limit) }
                 demands.add(.slot(limit, max: nil))
             case .rate(let wanted) where !settings.asksRateLimiter:
-                demands.append(.hits(try await bucket(wanted, of: tenant), wanted))
+                let limit = try await bucket(wanted, of: tenant)
+                limit.rateSeen = wanted
+                demands.append(.hits(limit, wanted))
             case .rate, nil:
                 break
             }
@@ -75,6 +79,7 @@ struct LimitMoves: Part {
         state.refreshIntervalMs = wanted.refreshIntervalMs
         state.metadata = wanted.metadata
         limit.floating = state
+        limit.maxima.note(state.currentMax, at: now)
         memory.limits.markDirty(limit)
     }
 
@@ -178,6 +183,7 @@ struct LimitMoves: Part {
 
     /// What follows from a limit's having no room: when it is looked at again, or refreshed.
     func note(_ demand: Demand, _ dueAt: Due?, group: TaskGroup) {
+        demand.limit.refusals &+= 1
         switch demand {
         case .slot(let limit, _):
             // Room that others were meant to have: they are looked at first.

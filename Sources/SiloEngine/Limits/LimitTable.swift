@@ -5,6 +5,8 @@ import SiloStore
 final class LimitTable {
     private var slots: [SlotLimit.Name: SlotLimit] = [:]
     private var buckets: [Limit.ID: BucketLimit] = [:]
+    /// Both kinds, in an order that a walk can go on in.
+    private var inOrder = SortedSet<LimitInOrder>()
     private(set) var lines: [Line.ID: Line] = [:]
     /// Lines that ended in this batch.
     private var ended: [Line.ID: Line] = [:]
@@ -76,13 +78,26 @@ final class LimitTable {
 
     func add(_ tenant: Tenant, _ limit: SlotLimit) {
         limit.isPaused = pauses.isPaused(limit.key, of: tenant)
-        slots[SlotLimit.Name(tenant: tenant, key: limit.key)] = limit
+        replace(slots.updateValue(limit, forKey: SlotLimit.Name(tenant: tenant, key: limit.key)), by: limit)
         noteIdle(limit)
     }
 
     func add(_ limit: BucketLimit) {
-        buckets[limit.id] = limit
+        replace(buckets.updateValue(limit, forKey: limit.id), by: limit)
         noteIdle(limit)
+    }
+
+    private func replace(_ before: Limit?, by limit: Limit) {
+        if let before { inOrder.remove(LimitInOrder(before)) }
+        inOrder.insert(LimitInOrder(limit))
+    }
+
+    private func drop(_ name: SlotLimit.Name) {
+        if let limit = slots.removeValue(forKey: name) { inOrder.remove(LimitInOrder(limit)) }
+    }
+
+    private func drop(_ id: Limit.ID) {
+        if let limit = buckets.removeValue(forKey: id) { inOrder.remove(LimitInOrder(limit)) }
     }
 
     /// A tenant's limits in memory, in order of their keys.
@@ -92,6 +107,26 @@ final class LimitTable {
 
     func dropCount(of tenant: Tenant) -> UInt32 { drops.isEmpty ? 0 : drops[tenant] ?? 0 }
     func setDropCount(of tenant: Tenant, _ count: UInt32) { drops[tenant] = count }
+
+    /// Shows the limits that memory holds: see `View.forEachLimit`.
+    func forEach(of tenant: Tenant?, after place: inout LimitPlace?, atMost countMax: Int, _ body: (Limit) -> Void) -> Bool {
+        let (begin, hash) = (place, tenant?.hash)
+        var left = countMax
+        var last: LimitInOrder?
+        func isPassed(_ next: LimitInOrder) -> Bool {
+            if let hash, next.tenant < hash { return true }
+            return begin.map { next.place <= $0 } ?? false
+        }
+        inOrder.forEach(behind: isPassed) { next in
+            guard left > 0, hash.map({ next.tenant == $0 }) ?? true else { return false }
+            left -= 1
+            last = next
+            body(next.limit)
+            return true
+        }
+        if let last { place = last.place }
+        return left > 0
+    }
 
     // MARK: Lines
 
@@ -183,6 +218,17 @@ final class LimitTable {
         setAlarm(limit, .steady, at: floating.refreshFrom)
     }
 
+    /// Forgets all limits of a tenant, who waits at them, and what of it is paused.
+    func forget(_ tenant: Tenant) {
+        for line in lines.values where line.id.tenant == tenant { forget(line) }
+        for limit in slots(of: tenant) { drop(SlotLimit.Name(tenant: tenant, key: limit.key)) }
+        for id in buckets.keys where id.tenant == tenant { drop(id) }
+        for refresh in refreshes.all where refresh.limit.tenant == tenant { refreshes.remove(refresh) }
+        for target in pauses.all.keys where target.tenant == tenant { pauses[target] = nil }
+        drops[tenant] = nil
+        limited.forget(tenant)
+    }
+
     // MARK: Rows
 
     func markDirty(_ limit: SlotLimit) { dirtySlots.mark(limit) }
@@ -220,6 +266,8 @@ final class LimitTable {
     // MARK: Bounds
 
     var count: Int { slots.count + buckets.count }
+    var slotCount: Int { slots.count }
+    var bucketCount: Int { buckets.count }
 
     private func noteIdle(_ limit: Limit) {
         if limit.lines.isEmpty { idle.note(limit) }
@@ -233,8 +281,11 @@ final class LimitTable {
             guard !limit.isDirty, !limit.isFreed, !limit.isKept else { return .later }
             branches.reached(.limitForgotten)
             switch limit.id {
-            case .slots(let tenant, let key): slots[SlotLimit.Name(tenant: tenant, key: key)] = nil
-            case .bucket: buckets[limit.id] = nil
+            case .slots(let tenant, let key):
+                let name = SlotLimit.Name(tenant: tenant, key: key)
+                if slots[name] === limit { drop(name) }
+            case .bucket:
+                if buckets[limit.id] === limit { drop(limit.id) }
             }
             return .forgotten
         }

@@ -43,8 +43,14 @@ final class Line: WindowOwner, RowOwner {
     /// No job of the line stands before.
     var head: Position { window.first?.position ?? window.frontier ?? Position(from: .max) }
 
-    func counted(in count: UInt64) { waiting += count }
-    func countedOut(_ count: UInt64 = 1, _ healed: Healed) { healed.countDown(&waiting, by: count, .lineCount) }
+    func counted(in count: UInt64) { change { $0 += count } }
+    func countedOut(_ count: UInt64 = 1, _ healed: Healed) { change { healed.countDown(&$0, by: count, .lineCount) } }
+
+    private func change(_ count: (inout UInt64) -> Void) {
+        let before = waiting
+        count(&waiting)
+        blockedAt?.lines.changed(from: before, to: waiting)
+    }
 
     var heldRows: Int { window.count }
     var heldBytes: Int { window.bytes }

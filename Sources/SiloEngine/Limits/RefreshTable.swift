@@ -8,6 +8,8 @@ package final class LiveRefresh {
     private(set) var taskID: TaskID
     /// Until when workers of its group may take it; nil while it is not due or leased.
     var offeredUntil: Timestamp?
+    /// Its place among all that were offered.
+    fileprivate var offer = 0
     /// The batch that granted or renewed its lease last; nil: it was stored when the shard was opened.
     var batch: WrittenBatch?
 
@@ -18,6 +20,8 @@ package final class LiveRefresh {
     }
 
     var group: TaskGroup { TaskGroup(record.taskGroup) }
+    /// For whom it is.
+    fileprivate var kinds: [WorkKind] { [WorkKind(group), WorkKind(group, of: limit.tenant)] }
     var isLeased: Bool { record.expiresAtMs != 0 }
     /// When it is due, when its offer ends, or when its lease ends.
     var alarm: Timestamp { isLeased ? Timestamp(record.expiresAtMs) : offeredUntil ?? Timestamp(record.dueAtMs) }
@@ -28,9 +32,16 @@ package final class LiveRefresh {
 struct RefreshTable {
     private var byLimit: [Limit.ID: LiveRefresh] = [:]
     private var byTask: [TaskID: LiveRefresh] = [:]
-    /// Those that are due and nobody has, by group.
-    private var due: [TaskGroup: FIFO<LiveRefresh>] = [:]
+    /// Those that are due and nobody has.
+    private var due: [WorkKind: SortedSet<Offer>] = [:]
+    private var lastOffer = 0
     private var alarms = Heap<Alarm>()
+
+    private struct Offer: Comparable {
+        let refresh: LiveRefresh
+        static func == (left: Offer, right: Offer) -> Bool { left.refresh === right.refresh }
+        static func < (left: Offer, right: Offer) -> Bool { left.refresh.offer < right.refresh.offer }
+    }
 
     private struct Alarm: Comparable {
         let at: Timestamp
@@ -41,6 +52,7 @@ struct RefreshTable {
     subscript(limit: Limit.ID) -> LiveRefresh? { byLimit[limit] }
     subscript(task: TaskID) -> LiveRefresh? { byTask[task] }
     var count: Int { byTask.count }
+    var all: [LiveRefresh] { Array(byTask.values) }
 
     mutating func add(_ refresh: LiveRefresh) {
         byLimit[refresh.limit.id] = refresh
@@ -51,9 +63,7 @@ struct RefreshTable {
     mutating func remove(_ refresh: LiveRefresh) {
         byLimit[refresh.limit.id] = nil
         byTask[refresh.taskID] = nil
-        guard refresh.offeredUntil != nil else { return }
-        due[refresh.group]?.removeAll { $0 === refresh }
-        if due[refresh.group]?.isEmpty ?? false { due[refresh.group] = nil }
+        withdraw(refresh)
     }
 
     /// It was offered, leased or renewed.
@@ -88,20 +98,33 @@ struct RefreshTable {
 
     /// Workers of its group may have it until a time.
     mutating func offer(_ refresh: LiveRefresh, until time: Timestamp) {
-        if refresh.offeredUntil == nil { due[refresh.group, default: FIFO()].append(refresh) }
+        if refresh.offeredUntil == nil {
+            lastOffer += 1
+            refresh.offer = lastOffer
+            for kind in refresh.kinds { due[kind, default: SortedSet()].insert(Offer(refresh: refresh)) }
+        }
         refresh.offeredUntil = time
         changed(refresh)
     }
 
-    /// The next refresh for a worker of the group.
-    func first(of group: TaskGroup) -> LiveRefresh? { due[group]?.first }
+    /// The next refresh for a worker.
+    func first(for lease: Lease) -> LiveRefresh? {
+        // Most of the time there is none for anybody.
+        guard due[WorkKind(lease.group)] != nil else { return nil }
+        return lease.kinds.compactMap { due[$0]?.first }.min()?.refresh
+    }
 
     /// A worker has it.
-    mutating func take(_ refresh: LiveRefresh) {
-        _ = due[refresh.group]?.popFirst()
-        if due[refresh.group]?.isEmpty ?? false { due[refresh.group] = nil }
+    mutating func take(_ refresh: LiveRefresh) { withdraw(refresh) }
+
+    private mutating func withdraw(_ refresh: LiveRefresh) {
+        guard refresh.offeredUntil != nil else { return }
+        for kind in refresh.kinds {
+            due[kind]?.remove(Offer(refresh: refresh))
+            if due[kind]?.count == 0 { due[kind] = nil }
+        }
         refresh.offeredUntil = nil
     }
 
-    func hasOffer(_ group: TaskGroup) -> Bool { due[group] != nil }
+    func hasOffer(_ kind: WorkKind) -> Bool { due[kind] != nil }
 }

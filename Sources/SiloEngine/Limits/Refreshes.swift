@@ -31,7 +31,7 @@ struct Refreshes: Part {
             for waiting in line.window.prefix(Self.jobsLookedAt) { groups.insert(waiting.record.jobGroup) }
         }
         func lastPoll(_ group: TaskGroup) -> Timestamp {
-            memory.waiters.count(of: group) > 0 ? steady : memory.polls[group]?.last ?? Timestamp(.min)
+            memory.waiters.count(of: group, for: limit.id.tenant) > 0 ? steady : memory.polls[group]?.last ?? Timestamp(.min)
         }
         return groups.max { (lastPoll($0), $1) < (lastPoll($1), $0) }
     }
@@ -57,7 +57,7 @@ struct Refreshes: Part {
 
     private func offer(_ refresh: LiveRefresh) {
         memory.limits.refreshes.offer(refresh, until: steady + settings.leaseMilliseconds)
-        memory.news.workCame(for: refresh.group)
+        memory.workCame(for: refresh.group, of: refresh.limit.tenant)
         memory.news.workChanged(for: refresh.group)
     }
 
@@ -81,12 +81,11 @@ struct Refreshes: Part {
 
     // MARK: Working (spec/limits.md 7.3, 7.4)
 
-    /// Gives a worker the refreshes that wait for its group.
-    /// - Parameter bytesMax: of an answer; one alone may be larger.
-    func lease(_ group: TaskGroup, worker: String, bytesMax: Int) async throws(StoreError) -> [LeasedRefresh] {
+    /// Gives a worker the refreshes that wait for workers of its group. One alone may be larger than the answer.
+    func lease(_ lease: Lease) async throws(StoreError) -> [LeasedRefresh] {
         var leased: [LeasedRefresh] = []
         var bytes = 0
-        while leased.count < settings.refreshesPerLeaseMax, let refresh = memory.limits.refreshes.first(of: group) {
+        while leased.count < settings.refreshesPerLeaseMax, let refresh = memory.limits.refreshes.first(for: lease) {
             let limit = try await limits.slot(refresh.limit.key, of: refresh.limit.tenant)
             guard let floating = limit.floating else {
                 remove(refresh)
@@ -94,19 +93,19 @@ struct Refreshes: Part {
             }
             let given = LeasedRefresh(
                 id: refresh.taskID, tenant: refresh.limit.tenant, limit: limit.key, currentMax: floating.currentMax,
-                lastRefreshedAt: Timestamp(floating.lastRefreshedAtMs), metadata: floating.metadata, group: group
+                lastRefreshedAt: Timestamp(floating.lastRefreshedAtMs), metadata: floating.metadata, group: lease.group
             )
             bytes += given.answerBytes
-            guard leased.isEmpty || bytes <= bytesMax else { break }
+            guard leased.isEmpty || bytes <= lease.answerBytesMax else { break }
             memory.limits.refreshes.take(refresh)
-            refresh.record.workerId = worker
+            refresh.record.workerId = lease.worker
             refresh.record.expiresAtMs = (steady + settings.leaseMilliseconds).milliseconds
             refresh.batch = memory.batch
             rows.put(refresh.key, refresh.record.serializedBytes())
             memory.limits.refreshes.changed(refresh)
             leased.append(given)
         }
-        if !leased.isEmpty { memory.news.workChanged(for: group) }
+        if !leased.isEmpty { memory.news.workChanged(for: lease.group) }
         return leased
     }
 
@@ -142,6 +141,11 @@ struct Refreshes: Part {
             floating.lastRefreshedSteadyMs = steady.milliseconds
             floating.retryCount = 0
             floating.nextRetryAtMs = nil
+            // Memory may have read the limit when it had been refreshed before.
+            if limit.maxima.entries.isEmpty {
+                limit.maxima.note(limit.floating?.currentMax ?? newMax, at: Timestamp(limit.floating?.lastRefreshedAtMs ?? 0))
+            }
+            limit.maxima.note(newMax, at: now)
             limit.floating = floating
             if newMax == 0 { for line in limit.lines.all { memory.limits.stopKeeping(for: line) } }
             memory.limits.markFreed(limit)

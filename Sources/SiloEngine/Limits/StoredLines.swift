@@ -32,6 +32,7 @@ struct StoredLines: Part {
                 transaction.setAside(row)
                 continue
             }
+            guard memory.drops[tenant] == nil else { continue }
             let lineID = Line.ID(tenant: tenant, line: id)
             if let line = memory.limits.line(lineID), line.blockedAt != nil { continue }
             let line = memory.limits.line(lineID) ?? Line(lineID, record, isStored: true)

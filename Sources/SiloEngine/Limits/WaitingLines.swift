@@ -20,6 +20,8 @@ struct WaitingLines {
     /// By the maximum that the jobs bring; nil is the floating limit's own.
     private var groups: [UInt32?: Heap<Entry>] = [:]
     private(set) var count = 0
+    /// Jobs of all lines.
+    private(set) var waiting: UInt64 = 0
 
     var isEmpty: Bool { count == 0 }
 
@@ -28,6 +30,7 @@ struct WaitingLines {
         line.blockedAt = limit
         line.blockedMax = max
         count += 1
+        waiting += line.waiting
         enter(line)
     }
 
@@ -36,8 +39,12 @@ struct WaitingLines {
         line.blockedAt = nil
         line.ticket += 1
         count -= 1
+        waiting -= min(waiting, line.waiting)
         if count == 0 { groups = [:] }
     }
+
+    /// Jobs came to one of the lines, or left it.
+    mutating func changed(from before: UInt64, to after: UInt64) { waiting = waiting + after - min(waiting + after, before) }
 
     /// The line's head got a lower rank.
     mutating func enter(_ line: Line) {

@@ -24,6 +24,7 @@ struct Admission: Part {
         let demands = try await limits.demands(of: task.jobLimits, job.tenant)
         switch limits.verdict(demands, in: nil, isNewcomer: true) {
         case .free:
+            memory.tally.grantedAtOnce += 1
             try await accept(job, task, demands)
         case .blocked(.hits(let limit, let rate), let dueAt) where rate.maxRetries > 0:
             limits.drain(limit, rate)
@@ -42,6 +43,7 @@ struct Admission: Part {
         let canWait = task.jobLimits.rates.allSatisfy { $0.maxRetries == 0 }
         switch limits.verdict(demands, in: nil, isNewcomer: canWait) {
         case .free:
+            memory.tally.grantedAtOnce += 1
             try await accept(job, task, demands)
         case .blocked(.hits(_, let rate), let dueAt) where rate.maxRetries > 0:
             let wait = wait(rate, after: 0, roomAt: dueAt, least: settings.rateRetryLeastMilliseconds)
@@ -147,9 +149,17 @@ struct Admission: Part {
             "rate limit \(rate.name)/\(rate.uniqueKey) had no room \(UInt64(task.rateChecks) + 1) times; the limit allows "
                 + "\(rate.maxRetries) retries"
         )
-        try await finished.add(
-            job, JobEnd(state: .failed, attempt: task.attempt, relative: task.relativeAttempt, lastAttempt: attempt)
+        let end = JobEnd(
+            state: .failed, attempt: task.attempt, relative: task.relativeAttempt, kept: try await kept(job, task),
+            lastAttempt: attempt
         )
+        finished.add(job, end)
+    }
+
+    private func kept(_ job: JobReference, _ task: StorageV1.Task) async throws(StoreError) -> Kept {
+        if let job = task.job { return Kept(job) }
+        let stored = try await rows.get(job.keys.job(job.id)).flatMap { try? StorageV1.Job(serializedBytes: $0) }
+        return Kept(stored ?? StorageV1.Job())
     }
 
     // MARK: External limiters

@@ -46,10 +46,10 @@ struct Attempts: Part {
                 return
             }
         }
-        try await finished.add(
+        finished.add(
             job,
             JobEnd(
-                state: state, attempt: record.attempt, relative: record.relativeAttempt,
+                state: state, attempt: record.attempt, relative: record.relativeAttempt, kept: Kept(record),
                 cancelledAt: lease.cancelledAt, lastAttempt: attempt
             )
         )
@@ -87,9 +87,10 @@ struct Attempts: Part {
             reached(.cancelledLeaseGivenBack)
             try await limits.free(slots, hold: record.hold, of: tenant)
             let end = JobEnd(
-                state: .cancelled, attempt: record.attempt, relative: record.relativeAttempt, cancelledAt: cancelledAt
+                state: .cancelled, attempt: record.attempt, relative: record.relativeAttempt, kept: Kept(record),
+                cancelledAt: cancelledAt
             )
-            return try await finished.add(job, end)
+            return finished.add(job, end)
         }
         reached(.leaseGivenBack)
         var task = StorageV1.Task(

@@ -8,7 +8,7 @@ struct LeaseMoves: Part {
 
     /// Gives the job to a worker. Durable before the worker learns of it.
     /// - Parameter slots: the keys of the limits that it holds a slot of.
-    func add(_ job: JobReference, _ task: StorageV1.Task, worker: String, slots: [LimitKey]) -> LiveLease {
+    func add(_ job: JobReference, _ task: StorageV1.Task, _ kept: Kept, worker: String, slots: [LimitKey]) -> LiveLease {
         let taskID = TaskID(.random(from: transaction.random))
         var record = StorageV1.Lease()
         record.taskId = taskID.uuid.bytes
@@ -25,6 +25,8 @@ struct LeaseMoves: Part {
         record.hold = task.hold
         record.used = task.reserved
         record.unheard = task.unheard
+        record.retainMs = kept.retainMs
+        record.bare = kept.isBare
         let lease = LiveLease(taskID: taskID, job: job.id, queue: job.queue, record: record)
         rows.insert(lease.key, record.serializedBytes())
         memory.addLease(lease)

@@ -21,11 +21,27 @@ struct PendingMoves: Part {
     func find(_ job: JobReference, _ stored: StoredJob) async throws(StoreError) -> Pending? {
         guard let start = stored.pendingStart else { return nil }
         let position = job.position(of: stored, start: start, settings)
+        let isEarly = isEarly(stored)
+        if isEarly, let found = try await timer(job, stored) { return found }
         if let found = try await row(.ready(position), job.keys.ready(job.group, position)) { return found }
-        if let found = try await timer(job, stored) { return found }
+        if !isEarly, let found = try await timer(job, stored) { return found }
         guard !stored.job.limits.isEmpty else { return nil }
         let line = LineID(of: stored.job.limits)
         return try await row(.waiting(line, position), job.keys.waiting(line, position))
+    }
+
+    /// The key by which `find` looks first.
+    func likelyKey(_ job: JobReference, _ stored: StoredJob) -> Bytes? {
+        guard !stored.isFinished, stored.lease == nil, let start = stored.pendingStart else { return nil }
+        if isEarly(stored), let due = stored.due {
+            return job.keys.timer(due.axis, job.group, stored.position(due))
+        }
+        return job.keys.ready(job.group, job.position(of: stored, start: start, settings))
+    }
+
+    /// Its time has not come, so that it stands at a timer, unless somebody expedited it.
+    private func isEarly(_ stored: StoredJob) -> Bool {
+        stored.due.map { $0.date(at: transaction.moment) > now } ?? false
     }
 
     /// The same for one that stands at a timer.

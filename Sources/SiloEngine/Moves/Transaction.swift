@@ -57,6 +57,7 @@ package final class Transaction {
 
     /// The job's rows and its queue; nil when there is no such job, or when its rows cannot be read.
     func find(_ tenant: Tenant, _ id: JobID) async throws(StoreError) -> (stored: StoredJob, job: JobReference)? {
+        guard memory.drops[tenant] == nil else { return nil }
         let stored: StoredJob?
         do {
             stored = try await StoredJob.read(id, TenantKeys(tenant), get: rows.get)

@@ -9,6 +9,8 @@ final class Overlay {
     private var writes: [Write] = []
     /// Where in `writes` a key stands.
     private var places: [RowKey: Int] = [:]
+    /// What the store was found to have before it was asked for.
+    private var ahead: [RowKey: Bytes?] = [:]
 
     init(over store: any StoreReader) {
         self.store = store
@@ -17,8 +19,31 @@ final class Overlay {
     // MARK: Reading
 
     func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
-        if let place = places[RowKey(bytes: key)] { return writes[place].value }
+        let place = RowKey(bytes: key)
+        if let place = places[place] { return writes[place].value }
+        if let value = ahead[place] { return value }
         return try await store.get(key)
+    }
+
+    /// Reads rows side by side, so that `get` has them at hand until the batch is taken. The shard's loop is the only one that
+    /// writes, so what the store has stays as it is for so long.
+    func readAhead(_ keys: [Bytes]) async throws(StoreError) {
+        let values = try await store.gets(keys)
+        for (key, value) in zip(keys, values) { ahead[RowKey(bytes: key)] = .some(value) }
+    }
+
+    /// The same for keys in their order, with few others between the first and the last: they are read as one range. Where it has
+    /// more than `limit` rows or `bytesMax` bytes, the last keys are left.
+    func readAhead(through keys: [Bytes], limit: Int, bytesMax: Int) async throws(StoreError) {
+        guard let first = keys.first, let last = keys.last else { return }
+        let page = try await store.page(from: first, to: last + [0], limit: limit, bytesMax: bytesMax)
+        let found = Dictionary(page.rows.map { (RowKey(bytes: $0.key), $0.value) }, uniquingKeysWith: { $1 })
+        let end = page.hasMore ? page.rows.last?.key : last
+        guard let end else { return }
+        for key in keys where !end.lexicographicallyPrecedes(key) {
+            let place = RowKey(bytes: key)
+            ahead[place] = .some(found[place])
+        }
     }
 
     /// The first rows of a range, in key order, and the key to go on from; nil when there are no more.
@@ -74,6 +99,7 @@ final class Overlay {
         defer {
             writes = []
             places.removeAll(keepingCapacity: true)
+            if !ahead.isEmpty { ahead = [:] }
         }
         return writes.filter { $0.value != nil || !$0.isNew }
     }

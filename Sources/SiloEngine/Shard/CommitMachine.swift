@@ -17,7 +17,7 @@ struct CommitMachine<Work> {
     }
 
     /// The least time between the beginnings of two flushes.
-    private let flushGap: Int64
+    var flushGap: Int64
     /// Those whom no flush that has begun covers.
     private var waiting: [Work] = []
     private var hasUnflushedWrites = false
@@ -40,6 +40,8 @@ struct CommitMachine<Work> {
         waiting += work
         return []
     }
+
+    var answersOwed: Int { waiting.count + (covered?.count ?? 0) }
 
     /// There is nothing to do until something changes.
     var isIdle: Bool { !hasUnflushedWrites && waiting.isEmpty && !isStopped }

@@ -9,11 +9,13 @@ final class Committer: Sendable {
         /// Batches that no flush has begun to make durable, and those that the flush under way does.
         var written: [WrittenBatch] = []
         var covered: [WrittenBatch] = []
+        /// When the flush under way began, in steady time; nil: there is none.
+        var flushBegan: Timestamp?
         var sleeper: CheckedContinuation<Void, Never>?
 
         mutating func next(at steady: Timestamp) -> CommitMachine<any PendingWork>.Step {
             let step = machine.next(at: steady)
-            if case .flush = step { (covered, written) = (written, []) }
+            if case .flush = step { (covered, written, flushBegan) = (written, [], steady) }
             return step
         }
 
@@ -42,6 +44,12 @@ final class Committer: Sendable {
         self.mayAnswer = mayAnswer
     }
 
+    /// How soon a gap that was changed is noticed, in milliseconds.
+    private static let pauseMax: Int64 = 1000
+
+    /// In milliseconds, from now on.
+    func setFlushGap(_ gap: Int64) { state.withLock { $0.machine.flushGap = gap } }
+
     /// Answers `work` once everything written so far is durable: at once when it is already.
     /// - Parameter batch: that was just written.
     func commit(_ work: [any PendingWork], _ batch: WrittenBatch?) {
@@ -60,7 +68,7 @@ final class Committer: Sendable {
             switch state.withLock({ $0.next(at: clock.steady) }) {
             case .answer(let work): answer(work)
             case .flush: try await flush()
-            case .pause(let milliseconds): try? await clock.sleep(milliseconds: milliseconds)
+            case .pause(let milliseconds): try? await clock.sleep(milliseconds: min(milliseconds, Self.pauseMax))
             case .wait: await waitForChange()
             case .end: return
             }
@@ -79,8 +87,15 @@ final class Committer: Sendable {
         events.flushEnded()
         // Leases begin when their workers can be told.
         for batch in state.withLock(\.covered) { batch.becameDurable(at: clock.steady) }
-        answer(state.withLock { $0.machine.flushEnded() })
+        answer(state.withLock { state in
+            state.flushBegan = nil
+            return state.machine.flushEnded()
+        })
+        events.answered()
     }
+
+    /// When the flush under way began, in steady time, and how many answers it and the next one owe.
+    var load: (flushBegan: Timestamp?, answersOwed: Int) { state.withLock { ($0.flushBegan, $0.machine.answersOwed) } }
 
     /// `run` returns when what has been committed is answered.
     func stop() {

@@ -6,11 +6,15 @@ import SiloStore
 /// What takes time is told as it begins and as it ends, one at a time: whoever wants to know how long it took has a clock.
 public protocol EngineEvents: Sendable {
     func turnBegan()
+    /// The commands of the turn have run, and came to this. Its batch is written next.
+    func turnRan(_ tally: TurnTally)
     /// The turn has written its batch, which may be empty.
     func turnEnded(_ batch: BatchSize)
     func flushBegan()
     /// What was written before the flush began is durable. Not told of a flush that failed.
     func flushEnded()
+    /// Whoever waited for the flush has been answered.
+    func answered()
     /// A broken invariant was mended in passing: a bug, here or below.
     /// - Parameters:
     ///   - count: how often in this turn.
@@ -22,9 +26,11 @@ public protocol EngineEvents: Sendable {
 
 extension EngineEvents {
     public func turnBegan() {}
+    public func turnRan(_ tally: TurnTally) {}
     public func turnEnded(_ batch: BatchSize) {}
     public func flushBegan() {}
     public func flushEnded() {}
+    public func answered() {}
     public func healed(_ fault: HealedFault, count: Int, isFirst: Bool) {}
     public func reached(_ branch: Branch, count: Int) {}
 }

@@ -13,6 +13,7 @@ final class Mailbox: Sendable {
         var calls = InHand()
         var renewalCalls = InHand()
         var abandoned = 0
+        var posted = 0
     }
     /// Calls that were taken in and are not answered.
     fileprivate struct InHand {
@@ -39,9 +40,10 @@ final class Mailbox: Sendable {
 
     /// Takes work in, or fails it at once.
     func post(_ work: any PendingWork) {
-        if work.lane == .renewal { work.arrivedAt = clock.steady }
+        work.arrivedAt = clock.steady
         let (refusal, sleeper): (SiloError?, CheckedContinuation<Void, Never>?) = state.withLock { state in
             if let stop = state.stop { return (stop, nil) }
+            if work.lane != .own { state.posted += 1 }
             switch work.lane {
             case .own:
                 state.own.append(work)
@@ -74,6 +76,14 @@ final class Mailbox: Sendable {
     }
 
     private func isLarge(_ work: any PendingWork) -> Bool { work.weight.bytes > renewalBytesMax / 2 }
+
+    /// Hands a command of the shard's own to the loop, and waits until what it did is durable.
+    func run<C: Command>(_ command: C) async throws(SiloError) -> C.Answer {
+        let result = await withCheckedContinuation { continuation in
+            post(PendingCommand(command) { continuation.resume(returning: $0) })
+        }
+        return try result.get()
+    }
 
     /// The loop looks at its clock again.
     func wake() {
@@ -123,9 +133,11 @@ final class Mailbox: Sendable {
         }
     }
 
-    /// Work that is to be taken before all others of its lane: it has begun, and goes on in the next turn.
+    /// Work that has begun, and goes on in the next turn: before all others of its lane, or behind them.
     func putBack(_ work: any PendingWork) {
+        if work.goesOnBehindOthers { work.arrivedAt = clock.steady }
         state.withLock { state in
+            guard !work.goesOnBehindOthers else { return state.ordinary.append(work) }
             switch work.lane {
             case .own: state.own.prepend(work)
             case .renewal: state.renewals.prepend(work)
@@ -136,6 +148,21 @@ final class Mailbox: Sendable {
 
     /// When the oldest renewal that still waits came in: what leases expired since then may be renewed by it.
     var oldestRenewal: Timestamp? { state.withLock { $0.renewals.first?.arrivedAt } }
+
+    /// When the oldest of all that waits came in.
+    var oldest: Timestamp? { state.withLock(\.oldest) }
+
+    /// What waits here and what is in hand, at this moment.
+    var load: MailboxLoad {
+        state.withLock { state in
+            MailboxLoad(
+                own: state.own.count, renewals: state.renewals.count, ordinary: state.ordinary.count,
+                oldest: state.oldest,
+                inHand: state.calls.count + state.renewalCalls.count, inHandBytes: state.calls.bytes + state.renewalCalls.bytes,
+                isStopped: state.stop != nil
+            )
+        }
+    }
 
     /// No work waits and none comes any more.
     var isFinished: Bool { state.withLock { $0.stop != nil && $0.isEmpty } }
@@ -183,6 +210,9 @@ final class Mailbox: Sendable {
     /// So much is in hand that no more should come about.
     var isOver: Bool { budget.isOver }
 
+    /// How much others have sent here, since the shard was opened, whether it was taken in or refused.
+    var posted: Int { state.withLock { $0.posted } }
+
     var isStopped: Bool { state.withLock { $0.stop != nil } }
 
     /// A worker that waited is gone.
@@ -202,6 +232,9 @@ final class Mailbox: Sendable {
 
 extension Mailbox.State {
     fileprivate var isEmpty: Bool { own.isEmpty && renewals.isEmpty && ordinary.isEmpty }
+    fileprivate var oldest: Timestamp? {
+        [own.first, renewals.first, ordinary.first].compactMap { $0?.arrivedAt }.min()
+    }
     fileprivate var isReady: Bool { isWoken || stop != nil || !isEmpty }
 
     fileprivate mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {

@@ -80,7 +80,9 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
 
     /// It ran and found nothing, and the worker is willing to wait.
     func waits(at steady: Timestamp) -> Bool {
-        guard let deadline, deadline > steady, lease.taskCountMax > 0, !isAbandoned else { return false }
+        guard let deadline, deadline > steady, lease.taskCountMax > 0, lease.tenants?.isEmpty != true, !isAbandoned else {
+            return false
+        }
         return (try? result.get().isEmpty) ?? false
     }
 

@@ -1,5 +1,6 @@
 import SiloCore
 import SiloStore
+import SiloTelemetry
 import Synchronization
 
 /// A command on its way through the shard, with the caller that waits for it.
@@ -10,7 +11,7 @@ protocol PendingWork: AnyObject, Sendable {
     var weight: Weight { get }
     /// Who asked for it.
     var context: RequestContext { get }
-    /// In steady time; of renewals.
+    /// When it came in, in steady time.
     var arrivedAt: Timestamp { get set }
 
     /// Runs and keeps the result. A refusal is a result too; a store error stops the shard.
@@ -20,11 +21,15 @@ protocol PendingWork: AnyObject, Sendable {
     func answer()
     func fail(_ error: SiloError)
 
+    /// When there is more to do, what has come meanwhile is done first.
+    var goesOnBehindOthers: Bool { get }
+
     /// Whether it still counts as work in hand; from then on it does not.
     func takeSlot() -> Bool
 }
 
 extension PendingWork {
+    var goesOnBehindOthers: Bool { false }
     func takeSlot() -> Bool { true }
 }
 
@@ -36,6 +41,7 @@ final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
     private var result: Result<C.Answer, SiloError>?
     let weight: Weight
     let context: RequestContext
+    private let span: RecordedSpan?
     var arrivedAt = Timestamp(0)
 
     init(
@@ -43,6 +49,7 @@ final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
     ) {
         self.command = command
         self.context = context
+        span = context.span?.commit(of: C.self)
         self.completion = completion
         weight = command.weight
     }
@@ -52,14 +59,21 @@ final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
     func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool {
         room.take(weight)
         guard let command else { return true }
+        span?.note("begun")
         result = try await transaction.perform(command)
+        span?.note("done")
         // What it carries is in the batch.
         self.command = nil
         return true
     }
 
-    func answer() { completion(result ?? .failure(.unavailable("the command did not run"))) }
-    func fail(_ error: SiloError) { completion(.failure(error)) }
+    func answer() { end(result ?? .failure(.unavailable("the command did not run"))) }
+    func fail(_ error: SiloError) { end(.failure(error)) }
+
+    private func end(_ result: Result<C.Answer, SiloError>) {
+        span?.end(result)
+        completion(result)
+    }
 }
 
 // Safety: as for `PendingCommand`.
@@ -69,6 +83,7 @@ final class PendingEach<C: Command>: PendingWork, @unchecked Sendable {
     private var results: [Result<C.Answer, SiloError>] = []
     let weight: Weight
     let context: RequestContext
+    private let span: RecordedSpan?
     var arrivedAt = Timestamp(0)
 
     init(
@@ -77,6 +92,7 @@ final class PendingEach<C: Command>: PendingWork, @unchecked Sendable {
     ) {
         commands = each.commands
         self.context = context
+        span = context.span?.commit(of: C.self, count: each.commands.count)
         self.completion = completion
         weight = commands.reduce(Weight(jobs: 0, bytes: Weight.commandBytes)) { $0 + $1.weight }
     }
@@ -84,7 +100,10 @@ final class PendingEach<C: Command>: PendingWork, @unchecked Sendable {
     var lane: Lane { C.lane }
 
     func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool {
-        if results.isEmpty { results.reserveCapacity(commands.count) }
+        if results.isEmpty {
+            span?.note("begun")
+            results.reserveCapacity(commands.count)
+        }
         // One at least: whatever stands before it in each turn, it gets on.
         while results.count < commands.count {
             let command = commands[results.count]
@@ -93,11 +112,18 @@ final class PendingEach<C: Command>: PendingWork, @unchecked Sendable {
             transaction.begin()
             if room.isSpent(at: transaction.steady) { break }
         }
-        return results.count == commands.count
+        guard results.count == commands.count else { return false }
+        span?.note("done")
+        return true
     }
 
-    func answer() { completion(.success(results)) }
-    func fail(_ error: SiloError) { completion(.failure(error)) }
+    func answer() { end(.success(results)) }
+    func fail(_ error: SiloError) { end(.failure(error)) }
+
+    private func end(_ result: Result<[Result<C.Answer, SiloError>], SiloError>) {
+        span?.end(result)
+        completion(result)
+    }
 }
 
 /// Lets every worker that waits go, with nothing.

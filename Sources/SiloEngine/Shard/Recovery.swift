@@ -12,6 +12,7 @@ extension ShardMemory {
         let slices = try await slices(in: store)
         let memory = ShardMemory(settings: settings, windows: windows, info: info, slices: slices)
         memory.take(pauses: try await store.rows(of: ShardKeys.pauses))
+        memory.bulks.take(try await store.rows(of: ShardKeys.bulks))
         try await store.indexes(of: slices.slices) { slice, rows throws(StoreError) in
             if rows.isEmpty, try await store.scan(from: slice.rows.start, to: slice.rows.end, limit: 1).isEmpty {
                 return memory.slices.forget(slice)
@@ -46,8 +47,10 @@ extension ShardMemory {
     /// - Returns: whether a queue counts leases.
     private func take(indexes rows: [Row], at now: Timestamp) throws(StoreError) -> Bool {
         var hasLeases = false
+        try takeDrops(rows)
         for row in rows {
             switch ShardKeys.parse(row.key) {
+            case .queue(let tenant, _) where drops[tenant] != nil, .refresh(let tenant, _) where drops[tenant] != nil: break
             case .queue(let tenant, let group):
                 let queue = Queue(Queue.ID(tenant: tenant, group: group), counts: try StorageV1.QueueCounts(stored: row.value))
                 if queue.counts.leased > 0 { hasLeases = true }
@@ -63,9 +66,21 @@ extension ShardMemory {
         return hasLeases
     }
 
+    /// Of a tenant that is being dropped nothing is left, whatever rows are.
+    private func takeDrops(_ rows: [Row]) throws(StoreError) {
+        for row in rows {
+            guard case .tenantState(let tenant)? = ShardKeys.parse(row.key),
+                let drop = try StorageV1.TenantState(stored: row.value).drop
+            else { continue }
+            setDrop(of: tenant, drop)
+        }
+    }
+
     private func take(_ queue: Queue) {
         totalJobs += Int64(clamping: queue.total)
         completedJobs += Int64(clamping: queue.completed)
+        queue.notedCounts = StorageV1.QueueCounts()
+        levels.note(queue)
         guard !queue.isIdle else { return }
         add(queue)
         resume(queue)
@@ -86,7 +101,9 @@ extension ShardMemory {
     private func recoverLeases(of slice: Slice, from store: any KeyValueStore, at now: Moment) async throws(StoreError) {
         var unreadable: [Row] = []
         try await store.scanAll(from: slice.leases.start, to: slice.leases.end) { row throws(StoreError) in
-            guard let (tenant, job) = ShardKeys.parseLease(row.key),
+            let names = ShardKeys.parseLease(row.key)
+            if let names, drops[names.tenant] != nil { return }
+            guard let (tenant, job) = names,
                 var record = try? StorageV1.Lease(serializedBytes: row.value),
                 let uuid = UUID(bytes: record.taskId),
                 let queue = queues[Queue.ID(tenant: tenant, group: TaskGroup(record.taskGroup))]

@@ -13,6 +13,7 @@ public final class Shard: Sendable {
     private let clock: any Clock
     private let gauge: ShardGauge
     private let polls: Polls
+    private let committer: Committer
     private let running: Task<StoreError?, Never>
 
     /// When the database was made.
@@ -20,13 +21,14 @@ public final class Shard: Sendable {
 
     private init(
         mailbox: Mailbox, store: any KeyValueStore, clock: any Clock, gauge: ShardGauge, polls: Polls,
-        createdAt: Timestamp, running: Task<StoreError?, Never>
+        committer: Committer, createdAt: Timestamp, running: Task<StoreError?, Never>
     ) {
         self.mailbox = mailbox
         self.store = store
         self.clock = clock
         self.gauge = gauge
         self.polls = polls
+        self.committer = committer
         self.createdAt = createdAt
         self.running = running
     }
@@ -39,12 +41,15 @@ public final class Shard: Sendable {
     ///   - events: is told what the shard does.
     ///   - mayAnswer: whether this process is still the shard's owner; asked before every answer, which fails otherwise. It must
     ///     not wait.
+    ///   - finder: finds the jobs of bulk actions; nil: they do not go on.
+    ///   - onBulkEnd: is told of each bulk action that came to its end, but for those that a caller stopped.
     ///   - onAudit: is told what each audit of the limits found; see `EngineSettings.auditMilliseconds`.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
         clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), executor: (any TaskExecutor)? = nil,
-        rateLimiter: (any RateLimiter)? = nil, budgets: MemoryBudgets? = nil,
+        rateLimiter: (any RateLimiter)? = nil, budgets: MemoryBudgets? = nil, finder: (any JobFinder)? = nil,
         events: any EngineEvents = NoEvents(), mayAnswer: @escaping @Sendable () -> Bool = { true },
+        onBulkEnd: @escaping @Sendable (StorageV1.BulkAction) -> Void = { _ in },
         onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in }
     ) async throws(StoreError) -> Shard {
         let settings = settings.asking(rateLimiter)
@@ -58,6 +63,8 @@ public final class Shard: Sendable {
             clock: clock, countMax: settings.unansweredMax, budget: budgets.inHand, renewalBytesMax: settings.renewalBytesMax
         )
         let gauge = ShardGauge()
+        gauge.settings = settings.changeable
+        let retained = RetainedBoard()
         let polls = memory.polls
         gauge.update(from: memory)
         let committer = Committer(
@@ -78,19 +85,32 @@ public final class Shard: Sendable {
             }()
             // Ends with the loop, whose task cancels it.
             async let _: Void = {
-                guard let interval = settings.auditMilliseconds else { return }
+                guard settings.auditMilliseconds != nil else { return }
                 let audit = HolderAudit(store: store, clock: clock, pauseMilliseconds: settings.auditPauseMilliseconds)
-                while (try? await clock.sleep(milliseconds: interval)) != nil {
+                while await Self.pause(beforeAudit: clock, gauge) {
                     guard let report = try? await audit.run() else { continue }
                     gauge.audited(report)
                     onAudit(report)
                 }
             }()
+            async let _: Void = {
+                guard let interval = settings.housekeepingMilliseconds else { return }
+                await Housekeeper(
+                    store: store, clock: clock, mailbox: mailbox, board: retained, gauge: gauge, settings: settings
+                ).run(every: interval)
+            }()
+            async let _: Void = {
+                guard let finder else { return }
+                await BulkRunner(
+                    store: store, clock: clock, mailbox: mailbox, gauge: gauge, finder: finder, onEnd: onBulkEnd
+                ).run()
+            }()
             var failure: StoreError?
             do throws(StoreError) {
                 let loop = ShardLoop(
                     memory: memory, store: store, mailbox: mailbox, committer: committer,
-                    clock: clock, random: random, executor: executor, gauge: gauge, rateLimiter: rateLimiter, events: events
+                    clock: clock, random: random, executor: executor, gauge: gauge, rateLimiter: rateLimiter,
+                    retained: retained, events: events
                 )
                 try await loop.run()
                 committer.stop()
@@ -108,8 +128,21 @@ public final class Shard: Sendable {
         }
         return Shard(
             mailbox: mailbox, store: store, clock: clock, gauge: gauge, polls: polls,
-            createdAt: Timestamp(info.createdAtMs), running: running
+            committer: committer, createdAt: Timestamp(info.createdAtMs), running: running
         )
+    }
+
+    /// How soon an audit interval that was changed is noticed, in milliseconds.
+    private static let auditLook: Int64 = 5000
+
+    /// Returns when the next audit is due, by the interval that is in force then; false: the shard ends.
+    private static func pause(beforeAudit clock: any Clock, _ gauge: ShardGauge) async -> Bool {
+        let begun = clock.steady
+        while true {
+            let left = gauge.settings.auditMilliseconds.map { begun + $0 - clock.steady } ?? auditLook
+            guard left > 0 else { return true }
+            guard (try? await clock.sleep(milliseconds: min(left, auditLook))) != nil else { return false }
+        }
     }
 
     /// Hands a command to the loop. `completion` runs once, on any thread, when what the command did is durable, or with
@@ -140,6 +173,21 @@ public final class Shard: Sendable {
     package func run<C: Command>(_ command: C, for context: RequestContext = .server) async throws(SiloError) -> C.Answer {
         let result = await withCheckedContinuation { continuation in
             submit(command, for: context) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
+    /// Asks what takes many turns to find out.
+    package func submit<W: Walk>(
+        _ walk: W, for context: RequestContext = .server, completion: @escaping @Sendable (Result<W.Answer, SiloError>) -> Void
+    ) {
+        mailbox.post(PendingWalk(walk, context, completion))
+    }
+
+    /// As `submit`, for callers that wait.
+    package func run<W: Walk>(_ walk: W, for context: RequestContext = .server) async throws(SiloError) -> W.Answer {
+        let result = await withCheckedContinuation { continuation in
+            submit(walk, for: context) { continuation.resume(returning: $0) }
         }
         return try result.get()
     }
@@ -191,6 +239,34 @@ public final class Shard: Sendable {
         counts.waitingWorkers = max(0, counts.waitingWorkers - mailbox.abandonedCount)
         return counts
     }
+
+    /// Its jobs by task group: `EngineSettings.measuredGroupsMax` of them, and `other` for the rest.
+    public var groups: [TaskGroup: GroupLevel] { gauge.groupLevels }
+
+    /// What it does at this moment. Asks no task: a shard that hangs tells it too.
+    public var activity: ShardActivity {
+        let (flushBegan, answersOwed) = committer.load
+        let (date, delay) = gauge.nextAlarm
+        return ShardActivity(
+            at: clock.moment, mailbox: mailbox.load, turnBegan: gauge.turnBegan, flushBegan: flushBegan,
+            answersOwed: answersOwed, nextDate: date, nextAlarm: delay
+        )
+    }
+
+    /// Retention also of jobs that have finished before. Audits begin only where there were some when the shard was opened.
+    public func change(_ settings: EngineSettings.Changeable) {
+        gauge.settings = settings
+        committer.setFlushGap(settings.flushGapMilliseconds)
+    }
+
+    /// Jobs that were erased because their time was over, since the shard was opened.
+    public var sweptCount: Int { gauge.sweptCount }
+
+    /// How far the deletion of a tenant has come; nil: it is not being deleted.
+    package func drop(of tenant: Tenant) -> StorageV1.TenantDrop? { gauge.drops[tenant] }
+
+    /// Bulk actions that go on.
+    public var bulkCount: Int { gauge.bulks.values.count { $0.goesOn } }
 
     /// How many audits of the limits have ended since the shard was opened, and what the last one found.
     public var audit: (count: Int, last: HolderAudit.Report) { gauge.audit }

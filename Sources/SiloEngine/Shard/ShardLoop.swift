@@ -13,13 +13,14 @@ final class ShardLoop {
     private let gauge: ShardGauge
     private let rateLimiter: (any RateLimiter)?
     private let events: any EngineEvents
+    private let retained: RetainedBoard
     private var absencesSeen: Int
     private let alarm: LoopAlarm
 
     init(
         memory: ShardMemory, store: any KeyValueStore, mailbox: Mailbox, committer: Committer,
         clock: any Clock, random: any RandomSource, executor: (any TaskExecutor)?, gauge: ShardGauge,
-        rateLimiter: (any RateLimiter)?, events: any EngineEvents
+        rateLimiter: (any RateLimiter)?, retained: RetainedBoard, events: any EngineEvents
     ) {
         self.memory = memory
         self.store = store
@@ -29,6 +30,7 @@ final class ShardLoop {
         self.gauge = gauge
         self.rateLimiter = rateLimiter
         self.events = events
+        self.retained = retained
         absencesSeen = clock.absences
         alarm = LoopAlarm(clock: clock, mailbox: mailbox, executor: executor)
         transaction = Transaction(store: store, memory: memory, clock: clock, random: random)
@@ -53,7 +55,10 @@ final class ShardLoop {
     /// One batch.
     private func turn() async throws(StoreError) {
         events.turnBegan()
+        gauge.turnBegan(at: clock.steady)
+        memory.tally = TurnTally()
         let waiting = mailbox.beginTurn()
+        memory.tally.longestWait = mailbox.oldest.map { max(0, clock.steady - $0) }
         memory.waiters.left(mailbox.takeAbandoned())
         var answers: [any PendingWork] = []
         do {
@@ -70,14 +75,17 @@ final class ShardLoop {
             answers += memory.waiters.popOverdue(at: transaction.steady) as [any PendingWork]
 
             let batch = transaction.takeBatch()
+            events.turnRan(memory.tally)
             let written = batch.isEmpty ? nil : memory.endBatch()
             if !batch.isEmpty { try await store.write(batch) }
+            retained.came(memory.retained.take())
             memory.forgetIdle()
             askRateLimiter()
             gauge.update(from: memory)
             tellEvents()
             events.turnEnded(BatchSize(of: batch))
             finish(answers, written)
+            gauge.turnEnded()
         } catch {
             memory.branches.reached(.writeFailed)
             tellEvents()
@@ -150,18 +158,18 @@ final class ShardLoop {
     private func serveWaiters(_ room: inout TurnRoom, _ answers: inout [any PendingWork]) async throws(StoreError) {
         let ready = memory.news.takeReady()
         guard !memory.waiters.isEmpty else { return }
-        for group in ready.sorted() {
-            while memory.hasWork(for: group), let waiter = memory.waiters.first(of: group) {
+        for kind in ready.sorted() {
+            while memory.hasWork(for: kind), let waiter = memory.waiters.first(of: kind) {
                 transaction.begin()
                 guard !room.isSpent(at: transaction.steady), !mailbox.isOver else {
-                    memory.news.lookAgain(for: group)
+                    memory.news.lookAgain(for: kind)
                     break
                 }
                 _ = try await waiter.run(in: transaction, &room)
                 mailbox.grew(by: waiter.grow())
                 // What is ready is not for it, such as a task that is too large for its answer.
                 if waiter.waits(at: transaction.steady), waiter.beginWaiting() { break }
-                memory.waiters.removeFirst(of: group)
+                memory.waiters.removeFirst(of: kind)
                 answers.append(waiter)
             }
         }
@@ -189,6 +197,7 @@ final class ShardLoop {
         let delay =
             [memory.leaseAlarms.first?.at, memory.waiters.nextDeadline, memory.nextDelay].compactMap { $0 }.min()
             ?? .distantFuture
+        gauge.alarmSet(date: date, delay: delay)
         alarm.set(date: date, delay: delay)
     }
 }

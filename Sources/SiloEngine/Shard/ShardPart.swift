@@ -23,6 +23,7 @@ public struct ShardPart: Sendable {
         var info: StorageV1.ShardInfo?
         var slices = SliceSet()
         var pauses: [Bytes: Bytes] = [:]
+        var actions: [Bytes: StorageV1.BulkAction] = [:]
         for part in parts {
             let own = try await part.info()
             info = info.map { $0.joined(own) } ?? own
@@ -32,11 +33,24 @@ public struct ShardPart: Sendable {
             try await part.reader.scanAll(from: ShardKeys.pauses.start, to: ShardKeys.pauses.end) { row throws(StoreError) in
                 pauses[row.key] = row.value
             }
+            for (key, action) in try await part.bulkActions() { actions[key] = actions[key].map { $0.joined(action) } ?? action }
         }
         guard let info else { return [] }
         return [
             Write(key: ShardKeys.info, value: info.serializedBytes()), Write(key: ShardKeys.slices, value: slices.stored),
         ] + pauses.map { Write(key: $0.key, value: $0.value) }
+            + actions.map { Write(key: $0.key, value: $0.value.serializedBytes()) }
+    }
+
+    /// The part's share of what is being done to many jobs. The first slice that holds anything takes the counts along.
+    private func bulkActions() async throws(StoreError) -> [Bytes: StorageV1.BulkAction] {
+        let first = try await ShardMemory.slices(in: reader).slices.first ?? slices.lowerBound
+        var actions: [Bytes: StorageV1.BulkAction] = [:]
+        try await reader.scanAll(from: ShardKeys.bulks.start, to: ShardKeys.bulks.end) { row throws(StoreError) in
+            let action = try? StorageV1.BulkAction(serializedBytes: row.value)
+            actions[row.key] = action?.part(of: slices, keepsCounts: slices.contains(first))
+        }
+        return actions
     }
 
     private func info() async throws(StoreError) -> StorageV1.ShardInfo {

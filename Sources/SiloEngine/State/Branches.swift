@@ -56,6 +56,9 @@ public enum Branch: Int, CaseIterable, Sendable {
     case reimportedFinished
     case duplicateID
     case deleted
+    case swept
+    case tenantDropBegun
+    case tenantDropEnded
     // Storage and memory.
     case writeFailed
     case flushFailed

@@ -1,22 +1,22 @@
 import SiloCore
 
-/// Task groups for whose workers something has changed.
+/// For whose workers something has changed.
 struct GroupNews {
     /// Work came or went since the gauge was told.
     private var changed: Set<TaskGroup> = []
-    private var ready: Set<TaskGroup> = []
+    private var ready: Set<WorkKind> = []
     /// Of workers that were cut short before they found anything.
-    private(set) var unserved: Set<TaskGroup> = []
+    private(set) var unserved: Set<WorkKind> = []
 
-    mutating func workCame(for group: TaskGroup) { ready.insert(group) }
+    mutating func workCame(for kind: WorkKind) { ready.insert(kind) }
 
     mutating func workChanged(for group: TaskGroup) { changed.insert(group) }
 
-    /// Workers that wait for the group are looked at again in the next turn, which comes at once.
-    mutating func lookAgain(for group: TaskGroup) { unserved.insert(group) }
+    /// Workers that wait for it are looked at again in the next turn, which comes at once.
+    mutating func lookAgain(for kind: WorkKind) { unserved.insert(kind) }
 
-    /// Groups whose waiting workers may find work: it came since the last call, or they did not come so far.
-    mutating func takeReady() -> Set<TaskGroup> {
+    /// What waiting workers may find: it came since the last call, or they did not come so far.
+    mutating func takeReady() -> Set<WorkKind> {
         defer {
             ready.removeAll(keepingCapacity: true)
             unserved = []

@@ -35,6 +35,24 @@ struct Heap<Element: Comparable> {
         }
     }
 
+    /// Shows the elements in order, until `body` says false: costs as many steps as it shows, and takes none out.
+    func forEachInOrder(_ body: (Element) -> Bool) {
+        var next = Heap<Indexed>()
+        if let first { next.insert(Indexed(element: first, index: 0)) }
+        while let least = next.popFirst(), body(least.element) {
+            for child in [2 * least.index + 1, 2 * least.index + 2] where child < elements.count {
+                next.insert(Indexed(element: elements[child], index: child))
+            }
+        }
+    }
+
+    private struct Indexed: Comparable {
+        let element: Element
+        let index: Int
+        static func < (left: Indexed, right: Indexed) -> Bool { left.element < right.element }
+        static func == (left: Indexed, right: Indexed) -> Bool { left.index == right.index }
+    }
+
     /// Keeps some of the elements.
     mutating func filter(_ isKept: (Element) -> Bool) {
         let kept = elements.filter(isKept)
@@ -42,3 +60,5 @@ struct Heap<Element: Comparable> {
         for element in kept { insert(element) }
     }
 }
+
+extension Heap: Sendable where Element: Sendable {}

@@ -30,6 +30,9 @@ struct InfoRow {
         return arrivals
     }
 
+    /// Every job that has come so far has a lower number, and those that come have not.
+    var arrivalsSoFar: UInt64 { arrivals }
+
     /// The row to be written with a batch; nil when there is none.
     mutating func takeRow(at now: Moment, _ branches: Branches) -> Write? {
         let isNoted = record.note(now, storesDelays: storesDelays, branches)

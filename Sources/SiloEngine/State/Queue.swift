@@ -18,8 +18,16 @@ package final class Queue: WindowOwner, RowOwner, Forgettable {
     /// The period in which a job of the queue ended last, by its state: known to be in the index.
     var lastPeriods: [UInt8: FinishedPeriod] = [:]
 
+    /// Jobs that ended lately, and those of them that failed. Memory alone has it.
+    var ended = Lately()
+    var failures = Lately()
+
     /// It stands among those that may be forgotten.
     var isNotedIdle = false
+
+    /// What the levels of its group say of it: see `GroupLevels`.
+    var notedCounts: StorageV1.QueueCounts
+    var readyStart: Int64?
 
     /// The directory row no longer says what `counts` says.
     var isDirty = false
@@ -53,6 +61,7 @@ package final class Queue: WindowOwner, RowOwner, Forgettable {
     init(_ id: ID, counts: StorageV1.QueueCounts) {
         self.id = id
         self.counts = counts
+        notedCounts = counts
         keys = TenantKeys(id.tenant)
         ready = Window(frontier: counts.ready > 0 ? Position(from: counts.readyFrom) : nil)
         timers = PerAxis(

@@ -11,6 +11,19 @@ struct QueueByKey: Comparable {
         hash = queue.id.tenant.hash
     }
 
+    /// Where it stands, for whoever comes again when it may be gone.
+    struct Place: Sendable {
+        fileprivate let hash: TenantHash
+        fileprivate let start: Bytes
+    }
+    var place: Place { Place(hash: hash, start: queue.readyRows.start) }
+
+    /// It stands at a place, or before it.
+    func isPassed(_ place: Place) -> Bool {
+        if hash != place.hash { return hash < place.hash }
+        return !place.start.lexicographicallyPrecedes(queue.readyRows.start)
+    }
+
     static func == (left: QueueByKey, right: QueueByKey) -> Bool { left.queue === right.queue }
 
     static func < (left: QueueByKey, right: QueueByKey) -> Bool {

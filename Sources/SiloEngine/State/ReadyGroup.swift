@@ -24,6 +24,8 @@ struct ReadyGroup {
     }
 
     var isEmpty: Bool { fresh.isEmpty && settled.isEmpty }
+    /// With those that their queues have left.
+    var placesHeld: Int { fresh.count + settled.count }
 
     /// The queue has a ready job.
     mutating func activate(_ queue: Queue) {
@@ -78,14 +80,26 @@ struct ReadyGroup {
         }
     }
 
+    /// The queue whose turn has ended goes behind all others from wherever it stands.
+    mutating func endTurn(of queue: Queue) {
+        guard queue.turn != .none else { return }
+        left += 1
+        settle(queue)
+        removeLeft()
+    }
+
     /// The queue is gone from memory; another of its name may come.
     mutating func forget(_ queue: Queue) {
         guard queue.turn != .none else { return }
         queue.turn = .none
         queue.place = 0
         left += 1
-        // Those who come forward leave fewer than stand in line.
-        guard left > 64, left * 3 > 2 * (fresh.count + settled.count) else { return }
+        removeLeft()
+    }
+
+    /// Those who come forward leave fewer than stand in line.
+    private mutating func removeLeft() {
+        guard left > 64, left * 3 > 2 * placesHeld else { return }
         fresh.removeLeft()
         settled.removeLeft()
         left = 0

@@ -13,6 +13,11 @@ struct Recent<Key: Hashable, Value> {
 
     subscript(key: Key) -> Value? { recent[key] ?? older[key] }
 
+    mutating func forget(_ key: Key) {
+        recent[key] = nil
+        older[key] = nil
+    }
+
     mutating func set(_ key: Key, _ value: Value) {
         older[key] = nil
         if recent.count >= countMax, recent[key] == nil {

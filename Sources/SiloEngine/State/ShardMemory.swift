@@ -24,6 +24,14 @@ final class ShardMemory {
     var info: InfoRow
     var slices: SliceRow
 
+    /// What is noted of finished jobs for those who sweep.
+    var retained = RetainedNotes()
+    /// Tenants whose rows are being deleted.
+    private(set) var drops: [Tenant: StorageV1.TenantDrop] = [:]
+    private var dropsChanged = false
+
+    var bulks = BulkTable()
+
     /// Jobs stored, and those of them that are finished.
     var totalJobs: Int64 = 0
     var completedJobs: Int64 = 0
@@ -37,6 +45,9 @@ final class ShardMemory {
     /// Queues in which nothing could happen when they were noted.
     private var idleQueues = IdleSweep<Queue>()
     private var dirtyQueues = DirtyRows<Queue>()
+    var levels: GroupLevels
+    /// What the turn has come to so far.
+    var tally = TurnTally()
     /// For whose workers something has changed.
     var news = GroupNews()
 
@@ -50,6 +61,7 @@ final class ShardMemory {
         self.settings = settings
         self.info = InfoRow(info)
         self.slices = SliceRow(slices)
+        levels = GroupLevels(groupsMax: settings.measuredGroupsMax)
         windows = WindowPool(budget: budget, rowsMax: settings.windowMax, branches: branches)
         polls = Polls(groupsMax: settings.pollGroupsMax)
         limits = LimitTable(pauses: pauses, healed: healed, branches: branches, limitedMax: settings.idleQueuesMax)
@@ -93,7 +105,9 @@ final class ShardMemory {
     /// The queue whose turn it is pays for a job.
     func pay(_ queue: Queue) {
         queue.deficit -= 1
-        if queue.deficit <= 0 { windows.turnEnded(of: queue) }
+        guard queue.deficit <= 0 else { return }
+        windows.turnEnded(of: queue)
+        tally.tenantTurns += 1
     }
 
     func markDirty(_ queue: Queue) { dirtyQueues.mark(queue) }
@@ -103,6 +117,7 @@ final class ShardMemory {
         dirtyQueues.takeAll { queue in
             queue.hasUnwrittenRows = false
             batch.append(queue.directoryRow())
+            levels.note(queue)
             news.workChanged(for: queue.id.group)
             noteIdle(queue)
         }
@@ -111,14 +126,22 @@ final class ShardMemory {
         if let row = slices.takeRow(with: batch) { batch.append(row) }
     }
 
-    /// Whether a worker of the group would get something.
-    func hasWork(for group: TaskGroup) -> Bool {
-        nextQueue(in: group) != nil || limits.refreshes.hasOffer(group)
+    /// Workers that wait may find something.
+    func workCame(for group: TaskGroup, of tenant: Tenant) {
+        news.workCame(for: WorkKind(group))
+        if waiters.hasBound { news.workCame(for: WorkKind(group, of: tenant)) }
+    }
+
+    /// Whether a worker would get something.
+    func hasWork(for kind: WorkKind) -> Bool {
+        if limits.refreshes.hasOffer(kind) { return true }
+        guard let tenant = kind.tenant else { return nextQueue(in: kind.group) != nil }
+        return queues[Queue.ID(tenant: tenant, group: kind.group)]?.isServable ?? false
     }
 
     /// Whether there is work now for workers of each group where that may have changed since the last call.
     func takeChangedGroups() -> [(group: TaskGroup, hasWork: Bool)] {
-        news.takeChanged().map { ($0, hasWork(for: $0)) }
+        news.takeChanged().map { ($0, hasWork(for: WorkKind($0))) }
     }
 
     /// The next change is another batch's.
@@ -149,7 +172,7 @@ final class ShardMemory {
             news.workChanged(for: queue.id.group)
             guard !isPaused, queue.counts.ready > 0 else { continue }
             activate(queue)
-            news.workCame(for: queue.id.group)
+            workCame(for: queue.id.group, of: queue.id.tenant)
         }
     }
 
@@ -158,7 +181,7 @@ final class ShardMemory {
         queue.counts.ready += 1
         queue.hasUnwrittenRows = true
         activate(queue)
-        news.workCame(for: queue.id.group)
+        workCame(for: queue.id.group, of: queue.id.tenant)
     }
 
     func addTimer(_ task: PendingTask, _ axis: Axis, to queue: Queue) {
@@ -277,14 +300,32 @@ final class ShardMemory {
     func forgetIdle() {
         limits.forgetIdle(above: settings.idleLimitsMax)
         idleQueues.sweep(above: settings.idleQueuesMax) { queue in
-            guard queue.isIdle, !queue.isDirty else { return .busy }
+            guard queues[queue.id] === queue, queue.isIdle, !queue.isDirty else { return .busy }
             branches.reached(.queueForgotten)
-            queues[queue.id] = nil
-            queuesByKey.remove(QueueByKey(queue))
-            groups[queue.id.group]?.forget(queue)
-            if groups[queue.id.group]?.isEmpty ?? false { groups[queue.id.group] = nil }
+            forget(queue)
             return .forgotten
         }
         windows.forgetEmptyOwners()
+    }
+
+    func forget(_ queue: Queue) {
+        queues[queue.id] = nil
+        queuesByKey.remove(QueueByKey(queue))
+        groups[queue.id.group]?.forget(queue)
+        if groups[queue.id.group]?.isEmpty ?? false { groups[queue.id.group] = nil }
+    }
+
+    // MARK: Tenants that are dropped
+
+    /// - Parameter drop: how far it has come; nil: it is over.
+    func setDrop(of tenant: Tenant, _ drop: StorageV1.TenantDrop?) {
+        drops[tenant] = drop
+        dropsChanged = true
+    }
+
+    /// What has changed of them since the last call; nil: nothing.
+    func takeChangedDrops() -> [Tenant: StorageV1.TenantDrop]? {
+        defer { dropsChanged = false }
+        return dropsChanged ? drops : nil
     }
 }

@@ -10,6 +10,8 @@ struct SortedSet<Element: Comparable> {
         self.pieceMax = pieceMax
     }
 
+    var first: Element? { pieces.first?.first }
+
     /// No effect where it stands already.
     mutating func insert(_ element: Element) {
         guard let piece = piece(for: element) else {
@@ -37,9 +39,13 @@ struct SortedSet<Element: Comparable> {
     }
 
     /// Shows the elements after one, which need not be there, in order, until `body` says false.
-    func forEach(after element: Element, _ body: (Element) -> Bool) {
-        guard let first = piece(for: element) else { return }
-        var index = pieces[first].partition { $0 <= element }
+    func forEach(after element: Element, _ body: (Element) -> Bool) { forEach(behind: { $0 <= element }, body) }
+
+    /// Shows the elements behind those that `isPassed`, which stand before all others, in order, until `body` says false.
+    func forEach(behind isPassed: (Element) -> Bool, _ body: (Element) -> Bool) {
+        guard !pieces.isEmpty else { return }
+        let first = max(0, pieces.partition { isPassed($0[0]) } - 1)
+        var index = pieces[first].partition(isPassed)
         for piece in pieces[first...] {
             for next in piece[index...] { guard body(next) else { return } }
             index = 0

@@ -38,6 +38,8 @@ final class Book: Sendable {
         /// Handlers that run, by their tasks, and whether they were told to stop.
         var handlers: [String: (job: JobName, isStopped: @Sendable () -> Bool)] = [:]
         var drops: Set<String> = []
+        /// Tenants that somebody wanted to be dropped, with all their jobs.
+        var dropped: Set<String> = []
         var violations: [String] = []
         var enqueued = 0
         var finished = 0
@@ -45,9 +47,12 @@ final class Book: Sendable {
     private let state = Mutex(State())
     private let clock: any Clock
     private let leaseMilliseconds: Int64
+    /// Every job goes when it has finished, sooner or later; its name may be stored anew.
+    private let allGo: Bool
 
-    init(_ clock: any Clock, leaseMilliseconds: Int64) {
+    init(_ clock: any Clock, leaseMilliseconds: Int64, allGo: Bool = false) {
         self.clock = clock
+        self.allGo = allGo
         self.leaseMilliseconds = leaseMilliseconds
     }
 
@@ -90,6 +95,14 @@ final class Book: Sendable {
     /// A restart or a new import is on its way: the job may run again.
     func sendsRevival(_ job: JobName) { state.withLock { $0.jobs[job]?.mayBeRevived = true } }
 
+    /// Everything of the tenant goes, and what comes later may go with it.
+    func sendsDropOfAll(of tenant: String) {
+        state.withLock { state in
+            state.drops.insert(tenant)
+            state.dropped.insert(tenant)
+        }
+    }
+
     func sendsDrop(of tenant: String) { state.withLock { _ = $0.drops.insert(tenant) } }
 
     // MARK: Workers
@@ -105,7 +118,7 @@ final class Book: Sendable {
                 return state.violations.append("J18: a worker got \(job), which nobody enqueued")
             }
             // After a delete the name may be stored anew: by an import, or by a repeated enqueue whose first answer was lost.
-            let isAnother = entry.mayBeDeleted
+            let isAnother = entry.mayBeDeleted || allGo || state.dropped.contains(job.tenant)
             let name = "\(job) \(attempt)"
             if let given = state.attempts[name], !isAnother, !mayComeAgain(given, at: now) {
                 state.violations.append("J23 J26: attempt \(attempt) of \(job) was given twice")
@@ -129,7 +142,9 @@ final class Book: Sendable {
     func starts(_ job: JobName, task: String, isStopped: @escaping @Sendable () -> Bool) {
         let now = clock.now
         state.withLock { state in
-            for (other, handler) in state.handlers where handler.job == job && other != task && !handler.isStopped() {
+            // Lost with its tenant, it may have been stored anew.
+            let others = state.dropped.contains(job.tenant) ? [:] : state.handlers
+            for (other, handler) in others where handler.job == job && other != task && !handler.isStopped() {
                 state.violations.append(
                     "J1: at \(now) task \(task) of \(job) starts while the handler of \(other) believes in its lease")
             }
@@ -178,7 +193,7 @@ final class Book: Sendable {
     /// What must be stored now: acknowledged jobs, with whether they must have succeeded.
     var promised: [(job: JobName, mustHaveSucceeded: Bool, mustBeCancelled: Bool)] {
         state.withLock { state in
-            state.jobs.filter { $0.value.isAcknowledged && !$0.value.mayBeDeleted }
+            state.jobs.filter { $0.value.isAcknowledged && !$0.value.mayBeDeleted && !state.dropped.contains($0.key.tenant) }
                 .map {
                     (
                         $0.key, $0.value.hasSucceeded && !$0.value.mayBeRevived,

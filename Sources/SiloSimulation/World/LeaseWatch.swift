@@ -12,6 +12,7 @@ final class LeaseWatch: Sendable {
         var held: [String: Timestamp] = [:]
         /// Their outcomes are on their way: they may be over.
         var reported: Set<String> = []
+        var isOff = false
     }
     private let state = Mutex(State())
     private let leaseMilliseconds: Int64
@@ -21,6 +22,9 @@ final class LeaseWatch: Sendable {
         self.leaseMilliseconds = leaseMilliseconds
         self.complain = complain
     }
+
+    /// Leases of a tenant may end at any time: it is dropped. Whose a task is, callers do not say: all are forgotten.
+    func tenantIsDropped() { state.withLock { $0.isOff = true } }
 
     func sent(_ path: String, _ request: [UInt8]) {
         let tasks: [String]
@@ -54,7 +58,7 @@ final class LeaseWatch: Sendable {
         switch result {
         case .success: hold(task, from: sentAt)
         case .failure(let status) where status.code == .notFound:
-            guard let until = state.withLock({ $0.held.removeValue(forKey: task) }), now < until else { return }
+            guard let until = state.withLock({ $0.isOff ? nil : $0.held.removeValue(forKey: task) }), now < until else { return }
             complain("R12: at \(now) the lease of \(task), which was held until \(until) at least, is gone: \(status)")
         case .failure: break
         }

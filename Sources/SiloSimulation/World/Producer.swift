@@ -29,6 +29,7 @@ struct Producer {
             try? await world.clock.sleep(milliseconds: Int64(random.below(Int(2 * scenario.pause) + 1)))
             count += 1
             switch random.below(100) {
+            case 0..<1 where scenario.has(.tenantDrops): await dropTenant()
             case 0..<3 where scenario.has(.floods): await flood(count)
             case 0..<50: await enqueue(count)
             case 50..<54: await enqueueSeveral(count)
@@ -147,6 +148,7 @@ struct Producer {
             )
         }
         job.limits = limits()
+        if scenario.has(.retention), random.chance(40) { job.retention = .milliseconds(1 + random.below(60_000)) }
         return job
     }
 
@@ -306,6 +308,16 @@ struct Producer {
         request.shard = await caller.shard(of: tenant)
         let response = try? await caller.call(SiloV1.Silo.dropTenantHolders, request)
         note("drop holders of \(tenant): \(response.map { "\($0.holdersDropped)" } ?? "unknown")")
+    }
+
+    private func dropTenant() async {
+        let tenant = world.tenant(random)
+        world.book.sendsDropOfAll(of: tenant)
+        var request = SiloV1.DropTenantRequest()
+        request.tenant = tenant
+        request.shard = await caller.shard(of: tenant)
+        let response = try? await caller.call(SiloV1.Silo.dropTenant, request)
+        note("drop tenant \(tenant): \(response.map { "\($0.drop?.jobs ?? 0) jobs" } ?? "unknown")")
     }
 
     private func explain() async {

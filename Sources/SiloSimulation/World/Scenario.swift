@@ -28,6 +28,10 @@ package struct Scenario: Sendable, CustomStringConvertible {
         case floods
         /// Up to a hundred thousand tenants with one job each.
         case crowd
+        /// Finished jobs go, by the settings or by a time of their own.
+        case retention
+        /// Everything of a tenant is deleted.
+        case tenantDrops = "tenant-drops"
     }
 
     package let seed: UInt64
@@ -59,6 +63,8 @@ package struct Scenario: Sendable, CustomStringConvertible {
             case .calendars, .freezes: 40
             case .slowDisk, .tinyMailbox, .floods: 12
             case .crowd: 1
+            case .retention: 30
+            case .tenantDrops: 20
             default: 60
             }
             if random.chance(share) { features.insert(feature) }
@@ -75,6 +81,14 @@ package struct Scenario: Sendable, CustomStringConvertible {
         leaseMilliseconds = has(.clocks) ? 9000 : 10_000
         engine.auditMilliseconds = 20_000
         engine.auditPauseMilliseconds = 1
+        if has(.retention) || has(.tenantDrops) {
+            engine.housekeepingMilliseconds = 1000
+            engine.housekeepingPauseMilliseconds = Int64(numbers[10] % 20)
+        }
+        if has(.retention), numbers[11] % 3 > 0 {
+            engine.retention = Retention(
+                succeededMilliseconds: Int64(1 + numbers[11] % 40_000), failedMilliseconds: Int64(1 + numbers[11] % 70_000))
+        }
         engine.passedOverMilliseconds = Int64(1000 + numbers[0] % 20_000)
         if features.contains(.tinyMailbox) { engine.unansweredMax = 8 }
         guard features.contains(.smallMemory) else { return }

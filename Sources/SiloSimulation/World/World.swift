@@ -33,7 +33,7 @@ package final class World: Sendable {
         let simulated = SimulatedWorld(seed: scenario.seed, keeping: extent)
         self.simulated = simulated
         limiter = SimulatedLimiter(seed: simulated.random.next(), clock: simulated.clock)
-        book = Book(simulated.clock, leaseMilliseconds: scenario.leaseMilliseconds)
+        book = Book(simulated.clock, leaseMilliseconds: scenario.leaseMilliseconds, allGo: scenario.has(.retention))
         events = WorldEvents(book)
         begun = simulated.clock.now
         clocks = SeededRandom(seed: scenario.seed &* 8191)
@@ -42,6 +42,7 @@ package final class World: Sendable {
             trace.note("VIOLATION \(violation)")
             book.complain(violation)
         }
+        if scenario.has(.tenantDrops) { watch.tenantIsDropped() }
         simulated.wire.watch(SimulatedWire.Watcher(sent: { watch.sent($0, $1) }, ended: { [clock = simulated.clock] in
             watch.ended($0, $1, sentAt: Timestamp($2 / 1000), $3, at: clock.now)
         }))
@@ -101,7 +102,8 @@ package final class World: Sendable {
         }
         for node in nodes.withLock({ $0 }) { await node.stop() }
         checkEnd()
-        for tenant in crowd?.stored ?? [] where audits.state(of: Book.JobName(tenant: tenant, id: "job")) == nil {
+        let stayed = scenario.has(.retention) ? [] : crowd?.stored ?? []
+        for tenant in stayed where audits.state(of: Book.JobName(tenant: tenant, id: "job")) == nil {
             book.complain("the job of \(tenant) was acknowledged and is lost")
         }
     }
@@ -154,6 +156,7 @@ package final class World: Sendable {
         if audits.setAside > 0 { book.complain("\(audits.setAside) rows were set aside") }
         for (job, mustHaveSucceeded, mustBeCancelled) in book.promised {
             switch audits.state(of: job) {
+            case nil where scenario.has(.retention): break
             case nil: book.complain("\(job) was acknowledged and is lost")
             case .succeeded: break
             case let state? where mustHaveSucceeded: book.complain("the success of \(job) was acknowledged; it is \(state)")

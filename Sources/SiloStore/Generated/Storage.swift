@@ -13,6 +13,30 @@ public enum StorageV1 {
         @inlinable public static var cancelled: Self { Self(rawValue: 4) }
     }
 
+    public struct BulkVerb: Enumeration {
+        public var rawValue: Int32
+        @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+        @inlinable public init() { rawValue = 0 }
+        @inlinable public static var nothing: Self { Self(rawValue: 0) }
+        @inlinable public static var cancel: Self { Self(rawValue: 1) }
+        @inlinable public static var restart: Self { Self(rawValue: 2) }
+        @inlinable public static var expedite: Self { Self(rawValue: 3) }
+        @inlinable public static var delete: Self { Self(rawValue: 4) }
+    }
+
+    /// How an action ended.
+    public struct BulkEnd: Enumeration {
+        public var rawValue: Int32
+        @inlinable public init(rawValue: Int32) { self.rawValue = rawValue }
+        @inlinable public init() { rawValue = 0 }
+        @inlinable public static var goesOn: Self { Self(rawValue: 0) }
+        @inlinable public static var done: Self { Self(rawValue: 1) }
+        /// by a caller
+        @inlinable public static var stopped: Self { Self(rawValue: 2) }
+        /// its condition cannot be answered
+        @inlinable public static var broken: Self { Self(rawValue: 3) }
+    }
+
     /// What the application asked for. Immutable, but for the retry policy, which a re-import replaces.
     public struct Job: Message {
         public static var messageName: String { "silo.storage.v1.Job" }
@@ -33,6 +57,10 @@ public enum StorageV1 {
         public var createdAtMs: Int64 = 0
         /// counts the shard's jobs in the order in which they came
         public var arrival: UInt64 = 0
+        /// whom it was enqueued for, when they trace: names of a trace and of a span, 24 bytes, and a tracestate
+        public var trace: [UInt8] = []
+        /// how long it is kept after it has finished; 0: as the server's settings say
+        public var retainMs: Int64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -67,6 +95,8 @@ public enum StorageV1 {
                 case 74: self.payload = try reader.bytes()
                 case 80: self.createdAtMs = try reader.int64()
                 case 88: self.arrival = try reader.uint64()
+                case 162: self.trace = try reader.bytes()
+                case 96: self.retainMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -74,6 +104,14 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if !self.trace.isEmpty {
+                writer.bytes(self.trace)
+                writer.tag(162)
+            }
+            if self.retainMs != 0 {
+                writer.int64(self.retainMs)
+                writer.tag(96)
+            }
             if self.arrival != 0 {
                 writer.uint64(self.arrival)
                 writer.tag(88)
@@ -569,6 +607,10 @@ public enum StorageV1 {
         public var heard: Bool = false
         /// as in Task
         public var unheard: UInt32 = 0
+        /// Of its job, so that the end of the attempt reads nothing.
+        public var retainMs: Int64 = 0
+        /// it has no metadata
+        public var bare: Bool = false
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -592,6 +634,8 @@ public enum StorageV1 {
                 case 112: self.startedSteadyMs = try reader.int64()
                 case 120: self.heard = try reader.bool()
                 case 128: self.unheard = try reader.uint32()
+                case 136: self.retainMs = try reader.int64()
+                case 144: self.bare = try reader.bool()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -599,6 +643,14 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.bare {
+                writer.bool(self.bare)
+                writer.tag(144)
+            }
+            if self.retainMs != 0 {
+                writer.int64(self.retainMs)
+                writer.tag(136)
+            }
             if self.unheard != 0 {
                 writer.uint32(self.unheard)
                 writer.tag(128)
@@ -738,6 +790,67 @@ public enum StorageV1 {
             if self.state.rawValue != 0 {
                 writer.enumeration(self.state)
                 writer.tag(8)
+            }
+        }
+    }
+
+    /// A finished job, in its rows among finished ones: what takes it away without reading its other rows.
+    public struct FinishedJob: Message {
+        public static var messageName: String { "silo.storage.v1.FinishedJob" }
+
+        public var taskGroup: String = ""
+        /// the number of its last attempt; those before it have rows of their own
+        public var attempts: UInt32 = 0
+        /// it has no metadata
+        public var bare: Bool = false
+        /// when it goes, whatever the server's settings say; 0: as they say
+        public var keptUntilMs: Int64 = 0
+        /// Of the row among those that go at a time of their own.
+        public var state = StorageV1.JobState()
+        public var changedAtMs: Int64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.taskGroup = try reader.string()
+                case 16: self.attempts = try reader.uint32()
+                case 24: self.bare = try reader.bool()
+                case 32: self.keptUntilMs = try reader.int64()
+                case 40: self.state = try reader.enumeration()
+                case 48: self.changedAtMs = try reader.int64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.changedAtMs != 0 {
+                writer.int64(self.changedAtMs)
+                writer.tag(48)
+            }
+            if self.state.rawValue != 0 {
+                writer.enumeration(self.state)
+                writer.tag(40)
+            }
+            if self.keptUntilMs != 0 {
+                writer.int64(self.keptUntilMs)
+                writer.tag(32)
+            }
+            if self.bare {
+                writer.bool(self.bare)
+                writer.tag(24)
+            }
+            if self.attempts != 0 {
+                writer.uint32(self.attempts)
+                writer.tag(16)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(10)
             }
         }
     }
@@ -1210,6 +1323,8 @@ public enum StorageV1 {
 
         /// how often all its holders were dropped
         public var drops: UInt32 = 0
+        /// everything of the tenant is being deleted; nothing else may be done with it
+        public var drop: StorageV1.TenantDrop?
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -1218,6 +1333,7 @@ public enum StorageV1 {
             while let tag = try reader.nextTag() {
                 switch tag {
                 case 8: self.drops = try reader.uint32()
+                case 18: try reader.message(&self.drop)
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -1225,8 +1341,59 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if let value = self.drop {
+                writer.message(value)
+                writer.tag(18)
+            }
             if self.drops != 0 {
                 writer.uint32(self.drops)
+                writer.tag(8)
+            }
+        }
+    }
+
+    /// How far the deletion of a tenant has come.
+    public struct TenantDrop: Message {
+        public static var messageName: String { "silo.storage.v1.TenantDrop" }
+
+        public var startedAtMs: Int64 = 0
+        /// that it had
+        public var jobs: UInt64 = 0
+        /// about so many were there
+        public var rowsExpected: UInt64 = 0
+        public var rowsDeleted: UInt64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.startedAtMs = try reader.int64()
+                case 16: self.jobs = try reader.uint64()
+                case 24: self.rowsExpected = try reader.uint64()
+                case 32: self.rowsDeleted = try reader.uint64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.rowsDeleted != 0 {
+                writer.uint64(self.rowsDeleted)
+                writer.tag(32)
+            }
+            if self.rowsExpected != 0 {
+                writer.uint64(self.rowsExpected)
+                writer.tag(24)
+            }
+            if self.jobs != 0 {
+                writer.uint64(self.jobs)
+                writer.tag(16)
+            }
+            if self.startedAtMs != 0 {
+                writer.int64(self.startedAtMs)
                 writer.tag(8)
             }
         }
@@ -1389,6 +1556,257 @@ public enum StorageV1 {
             }
             for value in self.shards.reversed() {
                 writer.message(value)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// An action on every job that meets a condition, and how far it has come. Written anew in the batch of each of its steps.
+    public struct BulkAction: Message {
+        public static var messageName: String { "silo.storage.v1.BulkAction" }
+
+        /// 16 bytes, a UUID
+        public var id: [UInt8] = []
+        public var verb = StorageV1.BulkVerb()
+        /// of SQL, over the table jobs
+        public var condition: String = ""
+        /// whose jobs; none: everybody's
+        public var tenants: [String] = []
+        /// the caller, as messages name it
+        public var startedBy: String = ""
+        public var startedAtMs: Int64 = 0
+        /// 0: it goes on
+        public var endedAtMs: Int64 = 0
+        public var end = StorageV1.BulkEnd()
+        /// why it could not go on
+        public var error: String = ""
+        /// what it has not looked at, in order of keys
+        public var left: [StorageV1.BulkSpan] = []
+        /// jobs there were when it began, of all that it may look at
+        public var expected: UInt64 = 0
+        /// jobs
+        public var lookedAt: UInt64 = 0
+        /// jobs that it changed
+        public var done: UInt64 = 0
+        public var refusals: [StorageV1.BulkRefusal] = []
+        /// how a part ended that was joined to it; GOES_ON: none did
+        public var partEnd = StorageV1.BulkEnd()
+        /// why that one could not go on
+        public var partError: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.id = try reader.bytes()
+                case 16: self.verb = try reader.enumeration()
+                case 26: self.condition = try reader.string()
+                case 34: self.tenants.append(try reader.string())
+                case 42: self.startedBy = try reader.string()
+                case 48: self.startedAtMs = try reader.int64()
+                case 56: self.endedAtMs = try reader.int64()
+                case 64: self.end = try reader.enumeration()
+                case 74: self.error = try reader.string()
+                case 82:
+                    var value = StorageV1.BulkSpan()
+                    try reader.message(&value)
+                    self.left.append(value)
+                case 88: self.expected = try reader.uint64()
+                case 96: self.lookedAt = try reader.uint64()
+                case 104: self.done = try reader.uint64()
+                case 114:
+                    var value = StorageV1.BulkRefusal()
+                    try reader.message(&value)
+                    self.refusals.append(value)
+                case 120: self.partEnd = try reader.enumeration()
+                case 130: self.partError = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.partError.isEmpty {
+                writer.string(self.partError)
+                writer.tag(130)
+            }
+            if self.partEnd.rawValue != 0 {
+                writer.enumeration(self.partEnd)
+                writer.tag(120)
+            }
+            for value in self.refusals.reversed() {
+                writer.message(value)
+                writer.tag(114)
+            }
+            if self.done != 0 {
+                writer.uint64(self.done)
+                writer.tag(104)
+            }
+            if self.lookedAt != 0 {
+                writer.uint64(self.lookedAt)
+                writer.tag(96)
+            }
+            if self.expected != 0 {
+                writer.uint64(self.expected)
+                writer.tag(88)
+            }
+            for value in self.left.reversed() {
+                writer.message(value)
+                writer.tag(82)
+            }
+            if !self.error.isEmpty {
+                writer.string(self.error)
+                writer.tag(74)
+            }
+            if self.end.rawValue != 0 {
+                writer.enumeration(self.end)
+                writer.tag(64)
+            }
+            if self.endedAtMs != 0 {
+                writer.int64(self.endedAtMs)
+                writer.tag(56)
+            }
+            if self.startedAtMs != 0 {
+                writer.int64(self.startedAtMs)
+                writer.tag(48)
+            }
+            if !self.startedBy.isEmpty {
+                writer.string(self.startedBy)
+                writer.tag(42)
+            }
+            for value in self.tenants.reversed() {
+                writer.string(value)
+                writer.tag(34)
+            }
+            if !self.condition.isEmpty {
+                writer.string(self.condition)
+                writer.tag(26)
+            }
+            if self.verb.rawValue != 0 {
+                writer.enumeration(self.verb)
+                writer.tag(16)
+            }
+            if !self.id.isEmpty {
+                writer.bytes(self.id)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// Jobs whose keys lie in a range, and that were there when the action began.
+    public struct BulkSpan: Message {
+        public static var messageName: String { "silo.storage.v1.BulkSpan" }
+
+        public var from: [UInt8] = []
+        /// not itself
+        public var to: [UInt8] = []
+        /// jobs with this arrival or a later one came after
+        public var arrivalsBefore: UInt64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.from = try reader.bytes()
+                case 18: self.to = try reader.bytes()
+                case 24: self.arrivalsBefore = try reader.uint64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.arrivalsBefore != 0 {
+                writer.uint64(self.arrivalsBefore)
+                writer.tag(24)
+            }
+            if !self.to.isEmpty {
+                writer.bytes(self.to)
+                writer.tag(18)
+            }
+            if !self.from.isEmpty {
+                writer.bytes(self.from)
+                writer.tag(10)
+            }
+        }
+    }
+
+    /// Jobs that met the condition and could not be changed.
+    public struct BulkRefusal: Message {
+        public static var messageName: String { "silo.storage.v1.BulkRefusal" }
+
+        public var reason: String = ""
+        public var count: UInt64 = 0
+        /// the first of them
+        public var sample: [StorageV1.BulkJob] = []
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.reason = try reader.string()
+                case 16: self.count = try reader.uint64()
+                case 26:
+                    var value = StorageV1.BulkJob()
+                    try reader.message(&value)
+                    self.sample.append(value)
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            for value in self.sample.reversed() {
+                writer.message(value)
+                writer.tag(26)
+            }
+            if self.count != 0 {
+                writer.uint64(self.count)
+                writer.tag(16)
+            }
+            if !self.reason.isEmpty {
+                writer.string(self.reason)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct BulkJob: Message {
+        public static var messageName: String { "silo.storage.v1.BulkJob" }
+
+        public var tenant: String = ""
+        public var id: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.tenant = try reader.string()
+                case 18: self.id = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.id.isEmpty {
+                writer.string(self.id)
+                writer.tag(18)
+            }
+            if !self.tenant.isEmpty {
+                writer.string(self.tenant)
                 writer.tag(10)
             }
         }

@@ -4,6 +4,7 @@
 //                01 01                                ShardInfo    what the database says of itself
 //                01 02                                (1,024 bits) the slices that hold anything: those that opening reads
 //                01 05 kind name                      Pause        what is paused for all tenants
+//                01 07 action                         BulkAction   what is being done to many jobs, and how far it has come
 //
 //   a slice      slice 02 hash tenant group           QueueCounts  the directory: every queue that has jobs
 //   indexes      slice 03 hash tenant limit           Refresh      the outstanding refresh of a floating limit
@@ -23,9 +24,10 @@
 //                slice 41 hash tenant job                      Status    what became of it
 //                slice 42 hash tenant job attempt              Attempt   finished attempts, but for the one that ended the job
 //                slice 43 hash tenant key value job            (empty)   metadata index
-//                slice 44 hash tenant state ~changed job       (empty)   finished jobs of a tenant, newest first
+//                slice 44 hash tenant state ~changed job       FinishedJob  finished jobs of a tenant, newest first
 //                slice 45 ~changed hash tenant job             (empty)   failed jobs of all tenants, newest first
-//                slice 46 period state hash tenant             (empty)   tenants that had a job finish in a period
+//                slice 46 state period hash tenant             (empty)   tenants that had a job finish in a period
+//                slice 47 until hash tenant job                FinishedJob  finished jobs that are kept for a time of their own
 //                slice 7f key                                  (as found) rows that could not be read, set aside
 //
 // A slice is the first ten bits of the tenant's routing hash. Everything of a slice is one range of keys, and slices lie in
@@ -45,7 +47,8 @@
 //   live leases                                    one scan in each slice whose directory counts some
 //   jobs of a tenant by how they ended, newest     one scan
 //   the newest failures of all tenants             a scan in each slice, newest slice first (the shard knows each slice's newest)
-//   what ended before a date, for retention        one scan in each slice, of periods that ended before it: tenants
+//   what ended before a date, for retention        one scan in each slice and state, of periods that ended before it: tenants
+//   what goes at a time of its own                 one scan in each slice
 //   jobs by metadata                               one scan
 //   counts by tenant, group and state              the directory, which is in memory or one scan
-//   everything of a tenant, to drop or export it   one range in each family: eighteen
+//   everything of a tenant, to drop or export it   one range in each family but 45 to 47: eighteen

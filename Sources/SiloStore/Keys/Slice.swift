@@ -53,12 +53,21 @@ public struct Slice: Hashable, Sendable, Comparable {
     public var ready: (start: Bytes, end: Bytes) { range(.ready) }
     public var leases: (start: Bytes, end: Bytes) { range(.lease) }
 
-    func range(_ family: Family) -> (start: Bytes, end: Bytes) {
+    /// Failures of all tenants between two moments, both with them, newest first.
+    package func failures(from first: Timestamp, through last: Timestamp) -> (start: Bytes, end: Bytes) {
+        var newest = KeyEncoder(prefix + [Family.failed.rawValue])
+        var oldest = newest
+        newest.append(~last.sortable)
+        oldest.append(~first.sortable)
+        return (newest.bytes, Self.successor(of: oldest.bytes))
+    }
+
+    package func range(_ family: Family) -> (start: Bytes, end: Bytes) {
         (prefix + [family.rawValue], prefix + [family.rawValue + 1])
     }
 
     /// The first key after all that begin with `prefix`, which begins below 0xFF.
-    static func successor(of prefix: Bytes) -> Bytes {
+    package static func successor(of prefix: Bytes) -> Bytes {
         var end = prefix
         while end.last == 0xff { end.removeLast() }
         if let last = end.popLast() { end.append(last + 1) }
@@ -90,7 +99,7 @@ public struct SliceSet: Sendable, Equatable {
 }
 
 /// The kinds of rows of a slice.
-enum Family: UInt8 {
+package enum Family: UInt8, Sendable {
     case queue = 0x02
     case refresh = 0x03
     case tenantState = 0x04
@@ -110,5 +119,6 @@ enum Family: UInt8 {
     case finished = 0x44
     case failed = 0x45
     case period = 0x46
+    case keptUntil = 0x47
     case setAside = 0x7f
 }

@@ -81,9 +81,19 @@ public struct TenantKeys: Sendable {
     public func period(_ period: FinishedPeriod, _ state: UInt8) -> Bytes {
         var key = KeyEncoder(slice.prefix)
         key.append(Family.period.rawValue)
-        key.append(period.number)
         key.append(state)
+        key.append(period.number)
         key.append(contentsOf: template[(Self.familyIndex + 1)...])
+        return key.bytes
+    }
+
+    /// The job among those of its slice that go at a time of their own.
+    public func keptUntil(_ time: Timestamp, _ id: JobID) -> Bytes {
+        var key = KeyEncoder(slice.prefix)
+        key.append(Family.keptUntil.rawValue)
+        key.append(time.sortable)
+        key.append(contentsOf: template[(Self.familyIndex + 1)...])
+        key.append(id.text)
         return key.bytes
     }
 
@@ -98,6 +108,8 @@ public struct TenantKeys: Sendable {
     // Ranges.
 
     public var jobs: (start: Bytes, end: Bytes) { range(.job) }
+    /// The tenant's part of the directory.
+    public var queues: (start: Bytes, end: Bytes) { range(.queue) }
     public var leases: (start: Bytes, end: Bytes) { range(.lease) }
     public var slots: (start: Bytes, end: Bytes) { range(.slots) }
     public var buckets: (start: Bytes, end: Bytes) { range(.bucket) }
@@ -113,6 +125,21 @@ public struct TenantKeys: Sendable {
         var key = encoder(.finished)
         key.append(state)
         return range(after: key.bytes)
+    }
+
+    /// Jobs that ended so in a period, newest first.
+    public func finished(_ state: UInt8, in period: FinishedPeriod) -> (start: Bytes, end: Bytes) {
+        finished(state, from: period.first, through: period.last)
+    }
+
+    /// Jobs that ended so between two moments, both with them, newest first.
+    public func finished(_ state: UInt8, from first: Timestamp, through last: Timestamp) -> (start: Bytes, end: Bytes) {
+        var newest = encoder(.finished)
+        newest.append(state)
+        var oldest = newest
+        newest.append(~last.sortable)
+        oldest.append(~first.sortable)
+        return (newest.bytes, Slice.successor(of: oldest.bytes))
     }
 
     public func attempts(of id: JobID) -> (start: Bytes, end: Bytes) { range(after: key(.attempt, id.text)) }
@@ -158,11 +185,36 @@ public struct TenantKeys: Sendable {
         return decoder.text().map(JobID.init)
     }
 
+    /// When the job of a finished key ended, how, and its id.
+    public func parseFinished(_ key: Bytes) -> (state: UInt8, changedAt: Timestamp, job: JobID)? {
+        var decoder = KeyDecoder(key, after: template.count)
+        guard let state = decoder.byte(), let changedAt = decoder.uint64(), let job = decoder.text() else { return nil }
+        return (state, Timestamp(Int64(clamping: ~changedAt)), JobID(job))
+    }
+
+    /// The same of any key of the tenant; nil when it is not a finished one.
+    public func parseFinishedRow(_ key: Bytes) -> (state: UInt8, changedAt: Timestamp, job: JobID)? {
+        guard Slice(of: key) == slice, key[Self.familyIndex] == Family.finished.rawValue else { return nil }
+        return parseFinished(key)
+    }
+
     /// Where the job of a ready or timer key stands in its group.
     public func parseOrdered(_ key: Bytes) -> Position? {
         var decoder = KeyDecoder(key, after: template.count)
         guard decoder.text() != nil else { return nil }
         return decoder.position()
+    }
+
+    /// Every row of the tenant, but for the indexes that lie across tenants: what finishes a row of family 44 takes away.
+    /// Jobs come last, and what says that the tenant has slots not at all.
+    public var everything: [(start: Bytes, end: Bytes)] {
+        let families: [Family] = [
+            .ready, .lease, .date, .delay, .waiting, .slots, .bucket, .queue, .refresh, .pause, .line,
+            .finished, .metadata, .attempt, .status, .job,
+        ]
+        return families.map(range) + (families + [.tenantState]).map { family in
+            range(after: slice.prefix + [Family.setAside.rawValue] + encoder(family).bytes)
+        }
     }
 
     private func encoder(_ family: Family) -> KeyEncoder {
@@ -191,19 +243,21 @@ public struct TenantKeys: Sendable {
         return key
     }
 
-    private func range(_ family: Family) -> (start: Bytes, end: Bytes) { range(after: encoder(family).bytes) }
+    /// Every row of the tenant in a family.
+    package func range(_ family: Family) -> (start: Bytes, end: Bytes) { range(after: encoder(family).bytes) }
+
+    /// Rows of the metadata index with a key, and a value or the beginning of one; whoever asks for a longer one than is indexed
+    /// compares the job's own.
+    package func metadata(_ name: String, value: String, isPrefix: Bool) -> (start: Bytes, end: Bytes) {
+        var key = encoder(.metadata)
+        key.append(name)
+        key.append(Self.indexed(value))
+        // A text ends with two bytes.
+        if isPrefix { key.bytes.removeLast(2) }
+        return range(after: key.bytes)
+    }
 
     private func range(after prefix: Bytes) -> (start: Bytes, end: Bytes) { (prefix, Slice.successor(of: prefix)) }
-}
-
-/// About 17 minutes of the wall clock: retention looks at tenants whose jobs ended in one, not at all.
-public struct FinishedPeriod: Hashable, Sendable {
-    public let number: UInt64
-
-    /// The one that a time lies in.
-    public init(of time: Timestamp) { number = time.sortable >> Self.bits }
-
-    private static let bits = 20
 }
 
 extension KeyEncoder {

@@ -24,6 +24,15 @@ public final class SlateStore: KeyValueStore {
         do { return rows(try await database.scan(from: start, to: end, limit: limit)) } catch { throw StoreError(error) }
     }
 
+    public func page(from start: Bytes, to end: Bytes, limit: Int, bytesMax: Int) async throws(StoreError) -> RowPage {
+        do {
+            let (found, hasMore) = try await database.scan(from: start, to: end, limit: limit, bytesMax: bytesMax)
+            return RowPage(rows(found), hasMore: hasMore)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
     public func write(_ batch: [Write]) async throws(StoreError) {
         do {
             var changes = WriteBatch()
@@ -70,6 +79,15 @@ private struct SlateSnapshot: StoreReader {
 
     func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
         do { return rows(try await snapshot.scan(from: start, to: end, limit: limit)) } catch { throw StoreError(error) }
+    }
+
+    func page(from start: Bytes, to end: Bytes, limit: Int, bytesMax: Int) async throws(StoreError) -> RowPage {
+        do {
+            let (found, hasMore) = try await snapshot.scan(from: start, to: end, limit: limit, bytesMax: bytesMax)
+            return RowPage(rows(found), hasMore: hasMore)
+        } catch {
+            throw StoreError(error)
+        }
     }
 }
 

@@ -94,32 +94,60 @@ package struct SortedEntries<Value: Sendable>: Sendable {
         return Cursor(pieces: pieces, piece: place?.piece ?? 0, index: place?.index ?? 0)
     }
 
+    /// Whether there are so many entries from `start` up to `end` that are so.
+    /// - Returns: the key of the last of them; nil: there are fewer.
+    package func key(ofThe count: Int, from start: Bytes, before end: Bytes, where isSo: (Value) -> Bool) -> Bytes? {
+        guard count > 0, count <= self.count, let place = place(of: start) else { return nil }
+        var left = count
+        var index = place.index
+        for piece in pieces[place.piece...] {
+            while index < piece.count {
+                if isSo(piece[index].value) {
+                    left -= 1
+                    if left == 0 { return piece[index].key.precedes(end) ? piece[index].key : nil }
+                }
+                index += 1
+            }
+            if let last = piece.last, !last.key.precedes(end) { return nil }
+            index = 0
+        }
+        return nil
+    }
+
     /// A place between entries of a copy that does not change.
     package struct Cursor: IteratorProtocol {
         private let pieces: [[Entry]]
         private var piece: Int
+        /// The piece it is in, and where.
+        private var entries: [Entry] = []
         private var index: Int
 
         fileprivate init(pieces: [[Entry]], piece: Int, index: Int) {
             self.pieces = pieces
             self.piece = piece
             self.index = index
+            if piece < pieces.count { entries = pieces[piece] }
             settle()
         }
 
-        package var current: Entry? { piece < pieces.count ? pieces[piece][index] : nil }
+        package var current: Entry? { index < entries.count ? entries[index] : nil }
 
         package mutating func next() -> Entry? {
             guard let entry = current else { return nil }
-            index += 1
-            settle()
+            advance()
             return entry
         }
 
+        package mutating func advance() {
+            index += 1
+            settle()
+        }
+
         private mutating func settle() {
-            guard piece < pieces.count, index >= pieces[piece].count else { return }
+            guard index >= entries.count else { return }
             piece += 1
             index = 0
+            entries = piece < pieces.count ? pieces[piece] : []
         }
     }
 }

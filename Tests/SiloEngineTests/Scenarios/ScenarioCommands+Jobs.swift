@@ -8,7 +8,7 @@ extension ScenarioCommands {
     private typealias NewJob = (ScenarioWorld, String) -> Enqueue
 
     /// What `enqueue` says of each job, but for its name: `[tenant=t] [group=g] [priority=50] [after=5s] [retries=3 [backoff=0s]]
-    /// [payload=bytes] [limits=…]`. A retry waits 2 s, 4 s and so on, or each time `backoff`.
+    /// [payload=bytes] [keep=10s] [limits=…]`. A retry waits 2 s, 4 s and so on, or each time `backoff`.
     private static func newJob(_ arguments: inout ScenarioArguments) throws(ScenarioError) -> NewJob {
         let wait = try arguments.length("after")
         let backoff = try arguments.length("backoff")
@@ -18,7 +18,7 @@ extension ScenarioCommands {
             tenant: arguments.tenant() ?? Bench.tenant, priority: try arguments.number("priority") ?? 50,
             retryPolicy: retries.map { policy($0, initial: backoff ?? 1000, factor: backoff == nil ? 2 : 1) },
             payload: Bytes(repeating: 7, count: payload), limits: try ScenarioLimits.parse(arguments.option("limits"), arguments),
-            taskGroup: arguments.option("group") ?? "g")
+            taskGroup: arguments.option("group") ?? "g", retainMs: try arguments.length("keep") ?? 0)
         let resets = template.limits.rates.contains { $0.behavior & RateBehavior.resetRemaining != 0 }
         return { world, name in
             if resets { world.forgetBuckets() }

@@ -27,6 +27,24 @@ extension ScenarioCommands {
         return { world in ["\(try await world.bench.dropHolders(tenant)) dropped"] }
     }
 
+    /// `drop-tenant [tenant=t]`
+    static func dropTenant(_ arguments: inout ScenarioArguments) -> ScenarioStep {
+        let tenant = arguments.tenant() ?? Bench.tenant
+        return { world in
+            let drop = try await world.bench.shard.run(DropTenant(tenant: tenant))
+            return ["\(drop.jobs) jobs, \(drop.rowsDeleted) rows deleted so far"]
+        }
+    }
+
+    /// `keep-house 10s`: so much time passes and a little more, and what is due of housekeeping is done.
+    static func keepHouse(_ arguments: inout ScenarioArguments) throws(ScenarioError) -> ScenarioStep {
+        let time = try arguments.length(of: try arguments.word("a length of time"))
+        return { world in
+            try await world.bench.keepHouse(after: time)
+            return []
+        }
+    }
+
     /// `pass 10s [times=6]`
     static func pass(_ arguments: inout ScenarioArguments) throws(ScenarioError) -> ScenarioStep {
         let time = try arguments.length(of: try arguments.word("a length of time"))

@@ -32,13 +32,16 @@ enum ScenarioCommands {
         case "give-back": try giveBack(&arguments)
         case "pause", "resume": try pause(&arguments)
         case "drop-holders": dropHolders(&arguments)
+        case "drop-tenant": dropTenant(&arguments)
+        case "keep-house": try keepHouse(&arguments)
         case "pass": try pass(&arguments)
         case "settle", "crash", "counts", "rows": try shard(&arguments)
         default: throw ScenarioError(line: arguments.line, "unknown command \(arguments.command)")
         }
     }
 
-    /// `open [tiny] [lease=10s] [passed-over=30s] [grants=1024] [window=8192] [page=512] [refreshes=16]`
+    /// `open [tiny] [lease=10s] [passed-over=30s] [grants=1024] [window=8192] [page=512] [refreshes=16] [succeeded=10s]
+    /// [failed=10s]`; with one of the last two, how long finished jobs are kept, the shard is kept in order by `keep-house`.
     static func opening(_ block: Scenario.Block) throws(ScenarioError) -> EngineSettings {
         var arguments = try ScenarioArguments(String(block.input[0]), line: block.line)
         var settings = EngineSettings()
@@ -54,6 +57,9 @@ enum ScenarioCommands {
         if let count: Int = try arguments.number("window") { settings.windowMax = count }
         if let count: Int = try arguments.number("page") { settings.pageRows = count }
         if let count: Int = try arguments.number("refreshes") { settings.refreshesPerLeaseMax = count }
+        settings.retention.succeededMilliseconds = try arguments.length("succeeded")
+        settings.retention.failedMilliseconds = try arguments.length("failed")
+        if settings.retention != Retention() { settings.housekeepingMilliseconds = Bench.housekeeping }
         try arguments.finish()
         return settings
     }

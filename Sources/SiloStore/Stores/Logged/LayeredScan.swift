@@ -13,65 +13,83 @@ package struct LayeredScan {
     }
 
     private static let pageMin = 32
-    private static let pageMax = 1024
+    private static let pageMax = 2048
 
     /// The first `limit` rows of `[start, end)`.
     package func rows(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
+        try await page(from: start, to: end, limit: limit, bytesMax: .max).rows
+    }
+
+    /// The same of about `bytesMax` bytes, and one row at least.
+    package func page(from start: Bytes, to end: Bytes, limit: Int, bytesMax: Int) async throws(StoreError) -> RowPage {
         var from = start.precedes(LogPosition.firstKey) ? LogPosition.firstKey : start
-        guard limit > 0, from.precedes(end) else { return [] }
+        guard limit > 0, from.precedes(end) else { return RowPage([], hasMore: false) }
         // What the overlays alone have need not be looked for any further below.
-        let end = sufficientEnd(from, end, limit)
-        var merge = Merge(cursor: LoggedRowsView.Cursor(view, from: from), limit: limit, now: now)
+        let end = view.key(ofThe: limit, from: from, before: end, at: now).map { $0 + [0] } ?? end
+        var merge = Merge(cursor: LoggedRowsView.Cursor(view, from: from), limit: limit, bytesMax: bytesMax, now: now)
         var page = min(max(limit, Self.pageMin), Self.pageMax)
         while true {
-            let rows = try await below.scan(from: from, to: end, limit: page)
+            let below = try await below.page(from: from, to: end, limit: page, bytesMax: bytesMax)
             // What is below is known up to here.
-            let bound = rows.count < page ? end : (rows.last?.key ?? end) + [0]
-            merge.add(rows, upTo: bound)
-            if merge.isFull || rows.count < page { return merge.found }
+            let bound = below.hasMore ? (below.rows.last?.key ?? end) + [0] : end
+            merge.add(below.rows, upTo: bound)
+            if merge.isFull || !below.hasMore { return RowPage(merge.found, hasMore: merge.isFull) }
             from = bound
             page = min(2 * page, Self.pageMax)
         }
     }
 
-    /// The end of the range whose first `limit` rows are in the overlays already.
-    private func sufficientEnd(_ start: Bytes, _ end: Bytes, _ limit: Int) -> Bytes {
-        var cursor = LoggedRowsView.Cursor(view, from: start)
-        var count = 0
-        while let entry = cursor.current, entry.key.precedes(end) {
-            if entry.value.value != nil, entry.value.expiresAt > now {
-                count += 1
-                if count == limit { return entry.key + [0] }
-            }
-            cursor.step()
-        }
-        return end
-    }
-
     private struct Merge {
         var cursor: LoggedRowsView.Cursor
         let limit: Int
+        let bytesMax: Int
         let now: Timestamp
-        var found: [Row] = []
+        private(set) var found: [Row] = []
+        private var bytes = 0
 
-        var isFull: Bool { found.count >= limit }
+        init(cursor: LoggedRowsView.Cursor, limit: Int, bytesMax: Int, now: Timestamp) {
+            self.cursor = cursor
+            self.limit = limit
+            self.bytesMax = bytesMax
+            self.now = now
+        }
+
+        var isFull: Bool { found.count >= limit || bytes >= bytesMax }
+
+        private mutating func append(_ row: Row) {
+            found.append(row)
+            bytes += row.key.count + row.value.count
+        }
+
+        /// Rows among which nothing changes.
+        private mutating func append(_ rows: [Row]) {
+            var count = 0
+            while count < rows.count, found.count + count < limit, bytes < bytesMax {
+                bytes += rows[count].key.count + rows[count].value.count
+                count += 1
+            }
+            if found.isEmpty, count == rows.count { found = rows } else { found += rows[..<count] }
+        }
 
         /// - Parameter rows: those of the store below, up to `end`.
         mutating func add(_ rows: [Row], upTo end: Bytes) {
+            guard cursor.precedes(end) else { return append(rows) }
             for row in rows where !isFull {
                 addChanges(before: row.key)
                 guard !isFull else { return }
-                if let entry = cursor.current, entry.key == row.key { addChange(entry) } else { found.append(row) }
+                if cursor.current?.key == row.key { addChange() } else { append(row) }
             }
             addChanges(before: end)
         }
 
         private mutating func addChanges(before end: Bytes) {
-            while !isFull, let entry = cursor.current, entry.key.precedes(end) { addChange(entry) }
+            while !isFull, cursor.precedes(end) { addChange() }
         }
 
-        private mutating func addChange(_ entry: SortedEntries<LoggedRows.Change>.Entry) {
-            if let value = entry.value.value, entry.value.expiresAt > now { found.append(Row(key: entry.key, value: value)) }
+        private mutating func addChange() {
+            if let entry = cursor.current, let value = entry.value.value, entry.value.expiresAt > now {
+                append(Row(key: entry.key, value: value))
+            }
             cursor.step()
         }
     }

@@ -1,9 +1,13 @@
 import SiloCore
+import Synchronization
 
 /// The files of a log, as whoever writes them keeps them: the segment that is written to, those before it, and those that are
 /// free.
 package final class LogWriter: @unchecked Sendable {
-    // Safety: only the log's worker touches it.
+    // Safety: only the log's worker touches it, but for what anybody may read.
+
+    /// Files that are not free. For whoever looks.
+    let segments = Atomic(0)
 
     struct Slot: Sendable {
         fileprivate let name: String
@@ -232,6 +236,7 @@ package final class LogWriter: @unchecked Sendable {
     var liveCount: Int { live.count }
 
     private func tellFullBytes() {
+        segments.store(live.count, ordering: .relaxed)
         let bytes = live.dropLast(hasBegun ? 1 : 0).reduce(0) { $0 + $1.slot.bytes }
         defer { fullBytes = bytes }
         if bytes != fullBytes { onFullBytes(bytes - fullBytes) }

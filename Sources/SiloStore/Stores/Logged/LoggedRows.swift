@@ -69,26 +69,53 @@ package struct LoggedRowsView: Sendable {
         return .value(value)
     }
 
+    /// The key of the `count`th row of a range that the overlays have by themselves; nil: they have fewer.
+    func key(ofThe count: Int, from start: Bytes, before end: Bytes, at now: Timestamp) -> Bytes? {
+        func isThere(_ change: LoggedRows.Change) -> Bool { change.value != nil && change.expiresAt > now }
+        guard let frozen, !frozen.isEmpty else {
+            return active.changes.key(ofThe: count, from: start, before: end, where: isThere)
+        }
+        guard count <= active.changes.count + frozen.changes.count else { return nil }
+        var cursor = Cursor(self, from: start)
+        var left = count
+        while cursor.precedes(end), let entry = cursor.current {
+            if isThere(entry.value) { left -= 1 }
+            if left == 0 { return entry.key }
+            cursor.step()
+        }
+        return nil
+    }
+
     /// Walks over the changes of both, in order; of one key over the newer.
     struct Cursor {
         private var active: SortedEntries<LoggedRows.Change>.Cursor
         private var frozen: SortedEntries<LoggedRows.Change>.Cursor?
+        private(set) var current: SortedEntries<LoggedRows.Change>.Entry?
 
         init(_ view: LoggedRowsView, from start: Bytes) {
             active = view.active.changes.cursor(from: start)
-            frozen = view.frozen?.changes.cursor(from: start)
+            if let frozen = view.frozen, !frozen.isEmpty { self.frozen = frozen.changes.cursor(from: start) }
+            look()
         }
 
-        var current: SortedEntries<LoggedRows.Change>.Entry? {
-            guard let older = frozen?.current else { return active.current }
-            guard let newer = active.current else { return older }
-            return older.key.precedes(newer.key) ? older : newer
-        }
+        /// Whether there is a change before a key.
+        func precedes(_ end: Bytes) -> Bool { current?.key.precedes(end) ?? false }
 
         mutating func step() {
+            guard frozen != nil else {
+                active.advance()
+                return look()
+            }
             guard let key = current?.key else { return }
-            if active.current?.key == key { _ = active.next() }
-            if frozen?.current?.key == key { _ = frozen?.next() }
+            if active.current?.key == key { active.advance() }
+            if frozen?.current?.key == key { frozen?.advance() }
+            look()
+        }
+
+        private mutating func look() {
+            guard let older = frozen?.current else { return current = active.current }
+            guard let newer = active.current else { return current = older }
+            current = older.key.precedes(newer.key) ? older : newer
         }
     }
 }

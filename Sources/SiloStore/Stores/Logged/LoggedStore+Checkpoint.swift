@@ -7,8 +7,9 @@ extension LoggedStore {
     func runCheckpoints() async {
         while let requests = await bell.wait() {
             do throws(StoreError) {
-                _ = try await move(isLast: false)
-                for request in requests { request.resume() }
+                let isBelow = try await moveAll()
+                let answer = isBelow ? Result.success(()) : .failure(StoreError.unavailable("the store is being closed"))
+                for request in requests { request.resume(with: answer) }
             } catch {
                 for request in requests { request.resume(throwing: error) }
                 guard state.withLock({ $0.stalled != nil && $0.refusal == nil }) else {
@@ -42,6 +43,12 @@ extension LoggedStore {
         return try await move(isLast: true)
     }
 
+    /// What was frozen before and did not get below goes there first: whoever asks means what was written since, too.
+    private func moveAll() async throws(StoreError) -> Bool {
+        if state.withLock(\.isFrozen), try await !move(isLast: false) { return false }
+        return try await move(isLast: false)
+    }
+
     private func move(isLast: Bool) async throws(StoreError) -> Bool {
         guard try await waitForClock(isLast) else { return false }
         let begun = place.environment.clock.steady
@@ -59,7 +66,7 @@ extension LoggedStore {
         budget.change(member, overlayBytes: -frozen.overlay.bytes)
         try await free(through: frozen.sequence)
         let milliseconds = place.environment.clock.steady - begun
-        place.onEvent(.checkpointed(rows: frozen.overlay.changes.count, milliseconds: milliseconds))
+        noteCheckpoint(rows: frozen.overlay.changes.count, milliseconds: milliseconds)
         return true
     }
 

@@ -15,6 +15,8 @@ public final class LoggedStore: KeyValueStore {
     let budget: LogBudget
     let member: Int
     let bell: CheckpointBell
+    /// Of `LogLoad`, what is counted.
+    let moves = Mutex(LogLoad())
     private let checkpoints = Mutex<Task<Void, Never>?>(nil)
     private let closing = Mutex<Task<StoreError?, Never>?>(nil)
 
@@ -297,5 +299,9 @@ private struct LoggedSnapshot: StoreReader {
 
     func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
         try await LayeredScan(view, over: below, at: clock.now).rows(from: start, to: end, limit: limit)
+    }
+
+    func page(from start: Bytes, to end: Bytes, limit: Int, bytesMax: Int) async throws(StoreError) -> RowPage {
+        try await LayeredScan(view, over: below, at: clock.now).page(from: start, to: end, limit: limit, bytesMax: bytesMax)
     }
 }

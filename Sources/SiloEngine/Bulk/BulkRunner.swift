@@ -1,0 +1,176 @@
+import SiloCore
+import SiloStore
+
+/// Does a shard's bulk actions for as long as it is open.
+///
+/// It looks for jobs beside the loop, page by page on views of the moment, and hands them to it in small steps, one at a time. So
+/// new work never waits behind more than one step; and where others ask for something meanwhile, a step is followed by a pause
+/// that is much longer than it was. Several actions take turns, page by page.
+final class BulkRunner {
+    private let store: any KeyValueStore
+    private let clock: any Clock
+    private let mailbox: Mailbox
+    private let gauge: ShardGauge
+    private let finder: any JobFinder
+    private let onEnd: @Sendable (StorageV1.BulkAction) -> Void
+    private var pages: [BulkID: Page] = [:]
+    private var pace: BulkPace
+
+    /// How many jobs an action looks at, at once: few where they change quickly, many where few of them meet the condition.
+    private struct Page {
+        var rows = 256
+        /// Steps in a row that ended before a job that had changed.
+        var tries = 0
+
+        private static let rowsRange = 16...16_384
+        private static let jobsMany = 512
+        static let triesMax = 3
+
+        mutating func ended(jobs: Int) {
+            tries = 0
+            rows = jobs > Self.jobsMany ? max(Self.jobsMany, rows / 2) : min(rows * 2, Self.rowsRange.upperBound)
+        }
+
+        mutating func hasChanged(afterSome: Bool) {
+            tries = afterSome ? 1 : tries + 1
+            rows = max(rows / 4, Self.rowsRange.lowerBound)
+        }
+
+        /// - Returns: false: fewer cannot be looked at.
+        mutating func wasTooSlow() -> Bool {
+            defer { rows = max(1, rows / 8) }
+            return rows > 1
+        }
+    }
+
+    private static let patienceMilliseconds: Int64 = 1000
+
+    /// - Parameter onEnd: is told of each action that came to its end, when that is durable; not of those that a caller stops.
+    init(
+        store: any KeyValueStore, clock: any Clock, mailbox: Mailbox, gauge: ShardGauge, finder: any JobFinder,
+        onEnd: @escaping @Sendable (StorageV1.BulkAction) -> Void
+    ) {
+        self.store = store
+        self.clock = clock
+        self.mailbox = mailbox
+        self.gauge = gauge
+        self.finder = finder
+        self.onEnd = onEnd
+        pace = BulkPace(mailbox, clock)
+    }
+
+    /// Until the task is cancelled.
+    func run() async {
+        for await _ in gauge.bulkChanges {
+            while true {
+                let running = gauge.bulks.filter(\.value.goesOn).sorted { $0.key < $1.key }
+                pages = pages.filter { page in running.contains { $0.key == page.key } }
+                if running.isEmpty { break }
+                do {
+                    for (id, action) in running { try await turn(of: id, action) }
+                } catch {
+                    // What cannot be done now, because there is too much to do, is done another time.
+                    guard (try? await clock.sleep(milliseconds: Self.patienceMilliseconds)) != nil else { return }
+                }
+            }
+        }
+    }
+
+    /// One page.
+    private func turn(of id: BulkID, _ action: StorageV1.BulkAction) async throws {
+        guard let span = action.left.first else { return try await end(id, nil) }
+        let page = pages[id] ?? Page()
+        let search = JobSearch(
+            condition: action.condition, tenants: action.tenants.isEmpty ? nil : action.tenants.map { Tenant($0) },
+            now: Timestamp(action.startedAtMs), from: span.from, to: span.to, rowsMax: page.rows)
+        let found: FoundJobs
+        let began = clock.steady
+        do throws(FindError) {
+            found = try await find(search)
+        } catch {
+            switch error {
+            case .cannot(let text): return try await end(id, text)
+            case .tooSlow(let text):
+                pages[id] = page
+                if pages[id]?.wasTooSlow() == false { try await end(id, text) }
+                return
+            case .store(let failure): throw failure
+            }
+        }
+        try await pace.breathe(afterSearch: clock.steady - began)
+        try await act(on: found, id, from: span.from)
+    }
+
+    private func find(_ search: JobSearch) async throws(FindError) -> FoundJobs {
+        let view: any StoreReader
+        do throws(StoreError) { view = try await store.snapshot() } catch { throw .store(error) }
+        return try await finder.find(search, in: view, at: clock.moment)
+    }
+
+    /// Hands what was found to the loop.
+    private func act(on found: FoundJobs, _ id: BulkID, from start: Bytes) async throws {
+        var page = pages[id] ?? Page()
+        defer { pages[id] = page }
+        var position = start
+        var index = 0
+        repeat {
+            let jobs = Array(found.jobs[index...].prefix(BulkStep.jobsMax))
+            let isLast = index + jobs.count == found.jobs.count
+            let step = BulkStep(
+                id: id, from: position, jobs: jobs, noted: index == 0 ? 0 : found.jobs[index - 1].row,
+                next: isLast ? found.next : jobs.last.map { $0.key + [0] },
+                rows: isLast ? found.rows : jobs.last?.row ?? 0, givesUp: index == 0 && page.tries >= Page.triesMax)
+            let answer = try await mailbox.run(step)
+            try await pace.breathe(afterStep: answer.milliseconds)
+            if let ended = answer.ended { onEnd(ended) }
+            guard let next = answer.position else { return }
+            guard !answer.hasChanged else { return page.hasChanged(afterSome: index + answer.passed > 0) }
+            position = next
+            index += answer.passed
+        } while index < found.jobs.count
+        page.ended(jobs: found.jobs.count)
+    }
+
+    private func end(_ id: BulkID, _ error: String?) async throws {
+        if let ended = try await mailbox.run(EndBulk(id: id, error: error)) { onEnd(ended) }
+    }
+}
+
+/// Leaves the shard to others: while they ask for something, what was done for an action is followed by a pause that is so many
+/// times as long.
+struct BulkPace {
+    private let mailbox: Mailbox
+    private let clock: any Clock
+    private var seen: Int
+    /// A step holds the loop up, and all who wait for it; a search only uses processors.
+    private static let ofStep: Int64 = 16
+    private static let ofSearch: Int64 = 4
+    private static let pauseOfStepMax: Int64 = 16_000
+    private static let pauseOfSearchMax: Int64 = 1000
+
+    init(_ mailbox: Mailbox, _ clock: any Clock) {
+        self.mailbox = mailbox
+        self.clock = clock
+        seen = mailbox.posted
+    }
+
+    mutating func breathe(afterStep milliseconds: Int64) async throws {
+        try await breathe(Self.pause(afterStep: milliseconds))
+    }
+
+    mutating func breathe(afterSearch milliseconds: Int64) async throws {
+        try await breathe(min(Self.ofSearch * milliseconds, Self.pauseOfSearchMax))
+    }
+
+    static func pause(afterStep milliseconds: Int64) -> Int64 {
+        ofStep * min(max(1, milliseconds), pauseOfStepMax / ofStep)
+    }
+
+    private mutating func breathe(_ milliseconds: Int64) async throws {
+        let posted = mailbox.posted
+        defer { seen = mailbox.posted }
+        // Somebody may look how far the action is.
+        guard posted - seen > 1, milliseconds > 0 else { return }
+        try await clock.sleep(milliseconds: milliseconds)
+    }
+}

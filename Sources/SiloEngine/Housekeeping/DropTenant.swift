@@ -1,0 +1,139 @@
+import Protobuf
+public import SiloCore
+public import SiloStore
+
+/// Begins to delete everything of a tenant, which `DropStep` then does step by step, also after a crash: the tenant's state says
+/// that it is to be done.
+///
+/// From this on the tenant has no jobs, whatever rows are left, and nothing can be done with it until all are gone. What runs is
+/// lost: its worker hears it with its next heartbeat.
+public struct DropTenant: Duty {
+    public let tenant: Tenant
+
+    public init(tenant: Tenant) { self.tenant = tenant }
+
+    /// What there is to be deleted. Durable when answered; asked again meanwhile it says how far it has come.
+    package func run(in transaction: Transaction) async throws(StoreError) -> StorageV1.TenantDrop {
+        let memory = transaction.memory
+        if let drop = memory.drops[tenant] { return drop }
+        transaction.reached(.tenantDropBegun)
+        let counts = try await transaction.counts(of: tenant)
+        var drop = StorageV1.TenantDrop()
+        drop.startedAtMs = transaction.now.milliseconds
+        drop.jobs = counts.total
+        drop.rowsExpected = 2 * counts.total + counts.completed
+        var state = StorageV1.TenantState()
+        // So that what is held is void at once.
+        state.drops = memory.limits.dropCount(of: tenant) &+ 1
+        state.drop = drop
+        transaction.rows.put(ShardKeys.tenantState(tenant), state.serializedBytes())
+        memory.totalJobs -= Int64(clamping: counts.total)
+        memory.completedJobs -= Int64(clamping: counts.completed)
+        memory.forget(tenant)
+        memory.limits.setDropCount(of: tenant, state.drops)
+        memory.setDrop(of: tenant, drop)
+        return drop
+    }
+}
+
+/// Deletes some more rows of a tenant that is being dropped.
+struct DropStep: Duty {
+    /// Where to go on: in which of the tenant's ranges, and from which key.
+    struct Place {
+        var range = 0
+        var from: Bytes?
+    }
+    let tenant: Tenant
+    let place: Place
+
+    /// Of one step; rows are read in pages, for those of jobs may be large.
+    static let rowsMax = 512
+    private static let bytesMax = 4 << 20
+    private static let pageRows = 32
+    private static let millisecondsMax: Int64 = 5
+
+    var jobCount: Int { 32 }
+
+    /// Where to go on; nil: nothing of the tenant is left.
+    func run(in transaction: Transaction) async throws(StoreError) -> Place? {
+        let memory = transaction.memory
+        guard var drop = memory.drops[tenant] else { return nil }
+        let keys = TenantKeys(tenant)
+        let ranges = keys.everything + [keys.slice.periods]
+        guard place.range < ranges.count else {
+            end(keys, in: transaction)
+            return nil
+        }
+        let range = ranges[place.range]
+        let began = transaction.steady
+        var (from, deleted, bytes) = (place.from, 0, 0)
+        repeat {
+            let (rows, next) = try await transaction.rows.scan(from: from ?? range.start, to: range.end, limit: Self.pageRows)
+            for row in rows where place.range < ranges.count - 1 || RetainedKeys.parsePeriod(row.key)?.tenant == tenant {
+                delete(row, keys, in: transaction)
+                deleted += 1
+                bytes += row.value.count
+            }
+            from = next
+            transaction.begin()
+        } while from != nil && deleted < Self.rowsMax && bytes < Self.bytesMax
+            && transaction.steady - began < Self.millisecondsMax
+        if deleted > 0 {
+            drop.rowsDeleted += UInt64(deleted)
+            write(drop, in: transaction)
+        }
+        return from.map { Place(range: place.range, from: $0) } ?? Place(range: place.range + 1)
+    }
+
+    /// With a row among finished ones go those of the indexes across tenants.
+    private func delete(_ row: Row, _ keys: TenantKeys, in transaction: Transaction) {
+        transaction.rows.delete(row.key)
+        guard let (state, changedAt, id) = keys.parseFinishedRow(row.key) else { return }
+        if state == UInt8(StorageV1.JobState.failed.rawValue) { transaction.rows.delete(keys.failed(changedAt, id)) }
+        guard let record = try? StorageV1.FinishedJob(serializedBytes: row.value), record.keptUntilMs != 0 else { return }
+        transaction.rows.delete(keys.keptUntil(Timestamp(record.keptUntilMs), id))
+    }
+
+    private func write(_ drop: StorageV1.TenantDrop, in transaction: Transaction) {
+        var state = StorageV1.TenantState()
+        state.drops = transaction.memory.limits.dropCount(of: tenant)
+        state.drop = drop
+        transaction.rows.put(ShardKeys.tenantState(tenant), state.serializedBytes())
+        transaction.memory.setDrop(of: tenant, drop)
+    }
+
+    private func end(_ keys: TenantKeys, in transaction: Transaction) {
+        transaction.reached(.tenantDropEnded)
+        transaction.rows.delete(ShardKeys.tenantState(tenant))
+        transaction.memory.forget(tenant)
+        transaction.memory.setDrop(of: tenant, nil)
+    }
+}
+
+extension Transaction {
+    /// Jobs that a tenant has, and those of them that have finished. Memory is ahead of the rows.
+    func counts(of tenant: Tenant) async throws(StoreError) -> (total: UInt64, completed: UInt64) {
+        var (total, completed) = (UInt64(0), UInt64(0))
+        for queue in memory.queues.values where queue.id.tenant == tenant {
+            total += queue.total
+            completed += queue.completed
+        }
+        let range = TenantKeys(tenant).queues
+        var start: Bytes? = range.start
+        while let from = start {
+            let (found, next) = try await rows.scan(from: from, to: range.end, limit: 1024, merging: false)
+            for row in found {
+                guard case .queue(_, let group)? = ShardKeys.parse(row.key) else { continue }
+                let id = Queue.ID(tenant: tenant, group: group)
+                guard memory.queues[id] == nil, let counts = try? StorageV1.QueueCounts(serializedBytes: row.value) else {
+                    continue
+                }
+                let queue = Queue(id, counts: counts)
+                total += queue.total
+                completed += queue.completed
+            }
+            start = next
+        }
+        return (total, completed)
+    }
+}

@@ -1,0 +1,55 @@
+import SiloCore
+import SiloStore
+import Testing
+
+@testable import SiloEngine
+
+/// What a shard counts by task group for whoever measures. `Bench.finish` compares it with the rows in every other test too.
+@Suite(.timeLimit(.minutes(10))) struct GroupLevelTests {
+    @Test("the oldest ready job is that of the tenant whose next job is due for longest")
+    func oldest() async throws {
+        let bench = try await Bench.open()
+        let start = bench.now
+        try await bench.enqueue("a")
+        try await bench.pass(1000)
+        try await bench.enqueue("b", tenant: Tenant("other"))
+        try await bench.enqueue("later", after: 5000)
+        #expect(bench.shard.groups["g"]?.oldestReady == start)
+        _ = try await bench.lease()
+        #expect(bench.shard.groups["g"]?.oldestReady == start + 1000)
+        _ = try await bench.lease()
+        #expect(bench.shard.groups["g"]?.oldestReady == nil)
+        try await bench.pass(5000)
+        #expect(bench.shard.groups["g"]?.oldestReady == start + 6000)
+        try await bench.finish()
+    }
+
+    @Test("groups past the bound share one, also after a crash and when one of them has its name")
+    func bounded() async throws {
+        let bench = try await Bench.open { $0.measuredGroupsMax = 2 }
+        for group in ["a", "b", "c", "d", "other"] {
+            try await bench.enqueue("1-\(group)", group: group)
+            try await bench.enqueue("2-\(group)", group: group)
+        }
+        #expect(bench.shard.groups.mapValues(\.jobs.ready) == ["a": 2, "b": 2, "other": 6])
+        try await bench.succeed(bench.leaseOne(group: "c"))
+        try await bench.delete("1-c")
+        #expect(bench.shard.groups["other"]?.jobs.ready == 5)
+        let next = try await bench.crash()
+        #expect(next.shard.groups.count == 3 && next.shard.groups.values.reduce(0) { $0 + $1.jobs.ready } == 9)
+        try await next.finish()
+    }
+
+    @Test("a queue that was forgotten and comes back is not counted twice")
+    func forgotten() async throws {
+        let bench = try await Bench.open { $0.idleQueuesMax = 2 }
+        for number in 0..<20 {
+            try await bench.enqueue("\(number)", tenant: Tenant("t\(number)"))
+            try await bench.succeed(bench.leaseOne())
+        }
+        #expect(bench.shard.counts.queues < 20, "some were forgotten")
+        for number in 0..<20 { try await bench.enqueue("again", tenant: Tenant("t\(number)")) }
+        #expect(bench.shard.groups["g"]?.jobs.succeeded == 20 && bench.shard.groups["g"]?.jobs.ready == 20)
+        try await bench.finish()
+    }
+}

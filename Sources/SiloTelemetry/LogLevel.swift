@@ -14,7 +14,7 @@ public enum LogLevel: Int, Comparable, Sendable, CaseIterable {
 
 /// The parts of a server that speak in its log.
 public enum LogPart: String, CaseIterable, Sendable {
-    case silo, shard, admin, storage, grpc, limits
+    case silo, shard, admin, storage, grpc, limits, traces, calls
 }
 
 /// Which lines are written: a level for all, and others for single parts, as in `info,storage=debug`.
@@ -52,4 +52,14 @@ public struct LogFilter: Sendable, Equatable {
     }
 
     func allows(_ level: LogLevel, _ part: String) -> Bool { level <= (parts[part] ?? everywhere) }
+
+    /// No part writes lines of a higher level.
+    var mostTalkative: LogLevel { parts.values.reduce(everywhere, max) }
+}
+
+extension LogFilter: CustomStringConvertible {
+    /// As it is read again.
+    public var description: String {
+        ([everywhere.name] + parts.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.name)" }).joined(separator: ",")
+    }
 }

@@ -22,7 +22,10 @@ public final class LogThrottle: Sendable {
         self.seconds = seconds
     }
 
-    public func log(_ level: LogLevel, kind: String, _ message: String, _ fields: Logger.Fields = [:]) {
+    /// - Parameter other: writes the line itself, as one of a call; nil: the throttle's own logger.
+    public func log(
+        _ level: LogLevel, kind: String, _ message: String, _ fields: Logger.Fields = [:], by other: Logger? = nil
+    ) {
         let (kind, count) = counts.withLock { counts in
             let kind = counts[kind] == nil && counts.count >= Self.kindsMax ? "" : kind
             let count = counts[kind, default: 0] + 1
@@ -32,7 +35,7 @@ public final class LogThrottle: Sendable {
         if count == 1 {
             DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(seconds)) { self.endPeriod(of: kind, level, message) }
         }
-        if count <= linesMax { logger.log(level, message, fields) }
+        if count <= linesMax { (other ?? logger).log(level, message, fields) }
     }
 
     private func endPeriod(of kind: String, _ level: LogLevel, _ message: String) {

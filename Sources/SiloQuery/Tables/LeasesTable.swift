@@ -1,0 +1,98 @@
+import Protobuf
+import SiloCore
+import SiloStore
+
+/// `leases`: the attempts that run, and which worker has them.
+final class LeasesTable: RowsTable {
+    private static let tenant = Constraint(1, .equal)
+
+    init(_ run: StatementRun) {
+        super.init(
+            "leases",
+            [
+                Column("shard_id", .utf8), Column("tenant", .utf8), Column("job_id", .utf8), Column("task_id", .utf8),
+                Column("worker_id", .utf8), Column("task_group", .utf8), Column("attempt", .uint32),
+                Column("started_at_ms", .int64),
+                Column("expires_at_ms", .int64), Column("cancelled_at_ms", .int64, nullable: true), Column("held_queues", .utf8),
+            ], run)
+    }
+
+    override func accepts(_ constraint: Constraint) -> Bool { constraint == Self.tenant }
+    override func exact(_ constraints: Set<Constraint>) -> Set<Constraint> { constraints }
+    override func rows(_ constraints: Set<Constraint>) -> Double { constraints.isEmpty ? 2000 : 100 }
+
+    override func scan(_ plan: ScanPlan, _ arguments: ScanArguments) -> RowsScan {
+        let tenants = arguments.tenants(Self.tenant)
+        return RowsScan("tenant=\(JobScan.shown(tenants))") { LeasesScan($0, tenants: tenants) }
+    }
+}
+
+/// `@unchecked Sendable`: as `RowScan`.
+private final class LeasesScan: RowScan, @unchecked Sendable {
+    override func rows(of part: Part, in shard: ScannedShard, _ reader: CountedReader) async throws(StoreError) -> [[Cell]] {
+        try await reader.all(part.range(.lease)).compactMap { row in
+            guard let (tenant, job) = ShardKeys.parseLease(row.key), let lease = try? StorageV1.Lease(serializedBytes: row.value)
+            else { return nil }
+            return [
+                .text(shard.id.description), .text(tenant.name), .text(job.text), .text(UUID(bytes: lease.taskId)?.text ?? ""),
+                .text(lease.workerId), .text(lease.taskGroup), Cell(lease.attempt), .integer(lease.startedAtMs),
+                .integer(shard.moment.date(of: Timestamp(lease.expiresAtMs)).milliseconds), Cell(lease.cancelledAtMs),
+                .text(lease.slots.joined(separator: ",")),
+            ]
+        }
+    }
+}
+
+/// `shards`: the shards that the statement is asked of, and how many jobs they have.
+final class ShardsTable: RowsTable {
+    init(_ run: StatementRun) {
+        super.init(
+            "shards",
+            [
+                Column("shard_id", .utf8), Column("range_start", .utf8), Column("range_end", .utf8), Column("tenants", .int64),
+                Column("jobs", .int64), Column("finished_jobs", .int64), Column("leases", .int64),
+            ], run)
+    }
+
+    override func rows(_ constraints: Set<Constraint>) -> Double { 8 }
+
+    override func scan(_ plan: ScanPlan, _ arguments: ScanArguments) -> RowsScan {
+        RowsScan("all") { ShardPages($0, arguments.audience) }
+    }
+}
+
+/// `@unchecked Sendable`: one task at a time reads.
+private final class ShardPages: PageSource, @unchecked Sendable {
+    private let shard: ScannedShard
+    private let tenants: [Tenant]?
+    private var isOver = false
+
+    init(_ shard: ScannedShard, _ tenants: [Tenant]?) {
+        self.shard = shard
+        self.tenants = tenants
+    }
+
+    /// Its one row. Of a statement for some tenants it counts theirs.
+    func next() async throws(StoreError) -> [[Cell]]? {
+        guard !isOver else { return nil }
+        isOver = true
+        var names: Set<Tenant> = []
+        var (jobs, finished, leases) = (UInt64(0), UInt64(0), UInt64(0))
+        for part in try await Part.all(of: shard, tenants) {
+            shard.reader.held.clear()
+            for row in try await part.directory(shard.reader) {
+                names.insert(row.tenant)
+                let ended = row.counts.succeeded + row.counts.failed + row.counts.cancelled
+                finished += ended
+                leases += row.counts.leased
+                jobs += ended + row.counts.leased + row.count(.waiting)
+            }
+        }
+        return [
+            [
+                .text(shard.id.description), .text(shard.range.start?.text ?? ""), .text(shard.range.end?.text ?? ""),
+                .integer(Int64(names.count)), Cell(jobs), Cell(finished), Cell(leases),
+            ]
+        ]
+    }
+}

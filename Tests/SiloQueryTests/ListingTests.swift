@@ -1,0 +1,205 @@
+import Protobuf
+import SiloCore
+import SiloEngine
+import SiloStore
+import SiloTesting
+import Testing
+
+@testable import SiloQuery
+
+/// Lists of jobs, page by page.
+@Suite(.timeLimit(.minutes(10))) struct ListingTests {
+    private func view(_ fixture: Fixture) async throws -> ListedShard {
+        ListedShard(id: fixture.id, range: .all, reader: try await fixture.shard.snapshot(), moment: fixture.shard.moment)
+    }
+
+    /// Goes on from page to page; each has a view of its own.
+    private func pages(
+        _ fixture: Fixture, jobsMax: Int, budget: JobListing.Budget = .init(), _ change: (inout JobFilter) -> Void = { _ in }
+    ) async throws -> [JobListPage] {
+        var filter = JobFilter()
+        change(&filter)
+        var pages: [JobListPage] = []
+        var cursor: ListCursor?
+        repeat {
+            let listing = JobListing(
+                filter, of: [try await view(fixture)], jobsMax: jobsMax, hasDetails: true, budget: budget, clock: fixture.clock)
+            // As it goes through an address.
+            let page = try #require(try await listing.page(after: cursor.flatMap { ListCursor($0.text) }))
+            pages.append(page)
+            cursor = page.next
+        } while cursor != nil && pages.count < 10_000
+        return pages
+    }
+
+    private func ids(_ pages: [JobListPage]) -> [String] { pages.flatMap { $0.jobs.map(\.id.text) } }
+
+    private func failed(_ count: Int) async throws -> Fixture {
+        let fixture = try await Fixture()
+        for number in 0..<count {
+            // Three of one moment, of several tenants.
+            if number % 3 == 0 { try await fixture.pass(1000) }
+            try await fixture.finish("f\(number)", tenant: Tenant("t\(number % 7)"), Fixture.failure)
+        }
+        return fixture
+    }
+
+    @Test func failuresComeNewestFirstOverAllTenantsEachOnce() async throws {
+        let fixture = try await failed(40)
+        for size in [1, 2, 7, 40, 100] {
+            let pages = try await pages(fixture, jobsMax: size) { _ = $0.setStatus("Failed") }
+            #expect(pages.allSatisfy { $0.isNewestFirst && $0.jobs.count <= size })
+            let found = pages.flatMap(\.jobs)
+            #expect(Set(found.map(\.id.text)).count == 40 && found.count == 40)
+            #expect(zip(found, found.dropFirst()).allSatisfy { $0.changedAt >= $1.changedAt })
+            #expect(found.allSatisfy { $0.status == "Failed" && $0.errorCode == "BROKEN" && $0.attempt == 1 })
+        }
+    }
+
+    @Test func aPageThatMayCostLittleGoesOnUntilTheEnd() async throws {
+        let fixture = try await failed(30)
+        var budget = JobListing.Budget()
+        budget.jobs = 1
+        for status in ["Failed", nil] {
+            let pages = try await pages(fixture, jobsMax: 5, budget: budget) { filter in
+                if let status { _ = filter.setStatus(status) }
+                filter.groups = [TaskGroup("f17")]
+            }
+            #expect(ids(pages) == ["f17"])
+            #expect(pages.allSatisfy { $0.lookedAt <= 1 })
+        }
+    }
+
+    @Test func whatComesMeanwhileMovesNothing() async throws {
+        let fixture = try await failed(10)
+        var filter = JobFilter()
+        _ = filter.setStatus("Failed")
+        func page(_ cursor: ListCursor?) async throws -> JobListPage {
+            let listing = JobListing(
+                filter, of: [try await view(fixture)], jobsMax: 4, hasDetails: false, clock: fixture.clock)
+            return try #require(try await listing.page(after: cursor))
+        }
+        let first = try await page(nil)
+        try await fixture.pass(1000)
+        try await fixture.finish("new", Fixture.failure)
+        let rest = try await page(first.next)
+        #expect(Set(first.jobs.map(\.id.text)).isDisjoint(with: rest.jobs.map(\.id.text)))
+        #expect(!rest.jobs.map(\.id.text).contains("new"))
+    }
+
+    @Test func everyStatusHasItsJobs() async throws {
+        let fixture = try await Fixture()
+        try await fixture.finish("done", Fixture.success)
+        try await fixture.finish("bad", Fixture.failure)
+        try await fixture.finish("again", Fixture.failure, retries: 3)
+        try await fixture.enqueue("run", group: "running")
+        try await fixture.lease(group: "running")
+        try await fixture.enqueue("wait")
+        try await fixture.enqueue("later", after: 3_600_000)
+        var slots = StorageV1.ConcurrencyLimit()
+        (slots.key, slots.maxConcurrency) = ("gate", 1)
+        var limit = StorageV1.Limit()
+        limit.kind = .concurrency(slots)
+        try await fixture.enqueue("holds", limits: [limit])
+        try await fixture.enqueue("line", limits: [limit])
+        let all: [(String, [String])] = [
+            ("Succeeded", ["done"]), ("Failed", ["bad"]), ("Running", ["run"]), ("Waiting", ["holds", "line", "wait"]),
+            ("Scheduled", ["again", "later"]), ("Cancelled", []),
+        ]
+        for tenants in [nil, [Fixture.tenant]] as [[Tenant]?] {
+            for (status, wanted) in all {
+                let pages = try await pages(fixture, jobsMax: 2) { filter in
+                    filter.tenants = tenants
+                    _ = filter.setStatus(status)
+                }
+                #expect(ids(pages).sorted() == wanted, "\(status)")
+                #expect(pages.flatMap(\.jobs).allSatisfy { $0.status == status })
+            }
+            let everything = try await pages(fixture, jobsMax: 3) { $0.tenants = tenants }
+            #expect(ids(everything).sorted() == all.flatMap(\.1).sorted())
+            #expect(everything.flatMap(\.jobs).allSatisfy { job in
+                all.contains { $0.0 == job.status && $0.1.contains(job.id.text) }
+            })
+            let gated = try await pages(fixture, jobsMax: 3) { ($0.tenants, $0.limitKey) = (tenants, "gate") }
+            #expect(ids(gated).sorted() == ["holds", "line"])
+        }
+    }
+
+    @Test func anyFiltersHoldTogether() async throws {
+        let fixture = try await Fixture()
+        for number in 0..<20 {
+            let metadata: TextMap<String> = ["env": number % 2 == 0 ? "prod" : "test", "n": "\(number)"]
+            try await fixture.enqueue("m\(number)", group: number < 10 ? "a" : "b", metadata: metadata)
+        }
+        for tenants in [nil, [Fixture.tenant]] as [[Tenant]?] {
+            let found = try await pages(fixture, jobsMax: 3) { filter in
+                filter.tenants = tenants
+                filter.groups = [TaskGroup("b")]
+                filter.metadata = [("env", "prod")]
+                _ = filter.setStatus("Waiting")
+            }
+            #expect(ids(found).sorted() == ["m10", "m12", "m14", "m16", "m18"])
+        }
+        let now = fixture.clock.now.milliseconds
+        #expect(try await ids(pages(fixture, jobsMax: 9) { $0.changed = 0..<now }).isEmpty)
+        #expect(try await ids(pages(fixture, jobsMax: 9) { $0.changed = now..<now + 1 }).count == 20)
+    }
+
+    @Test func aTimeIsFoundByTheIndex() async throws {
+        let fixture = try await failed(30)
+        let newest = fixture.clock.now.milliseconds
+        let pages = try await pages(fixture, jobsMax: 10) { filter in
+            _ = filter.setStatus("Failed")
+            filter.changed = newest - 3000..<newest
+        }
+        #expect(ids(pages).count == 9)
+        #expect(pages.reduce(0) { $0 + $1.lookedAt } <= 9)
+    }
+
+    @Test func cursorsThatAreNoneAreRefused() async throws {
+        for text in ["zz", "0", "00", String(repeating: "0", count: 32), String(repeating: "f", count: 1 << 20)] {
+            #expect(ListCursor(text) == nil)
+        }
+        let fixture = try await failed(3)
+        var filter = JobFilter()
+        _ = filter.setStatus("Failed")
+        let strange = ListCursor(shard: ShardID(UUID(high: 1, low: 2)), key: [1])
+        let lost = ListCursor(shard: fixture.id, key: [0xff, 1, 2])
+        for cursor in [strange, lost] {
+            let listing = JobListing(filter, of: [try await view(fixture)], jobsMax: 4, hasDetails: true, clock: fixture.clock)
+            #expect(try await listing.page(after: cursor) == nil)
+        }
+    }
+}
+
+/// What starts when.
+@Suite(.timeLimit(.minutes(10))) struct ScheduleTests {
+    @Test func jobsAreCountedByTheirStart() async throws {
+        let fixture = try await Fixture()
+        for number in 0..<20 {
+            try await fixture.enqueue("s\(number)", after: Int64(number) * 60_000 + 30_000, group: number % 2 == 0 ? "a" : "b")
+        }
+        try await fixture.finish("again", Fixture.failure, retries: 1)
+        let shard = ListedShard(
+            id: fixture.id, range: .all, reader: try await fixture.shard.snapshot(), moment: fixture.shard.moment)
+        func schedule(_ budget: JobListing.Budget = .init()) -> JobSchedule {
+            JobSchedule(
+                of: [shard], from: fixture.clock.now, slotMilliseconds: 60_000, slots: 10, jobsMax: 3, budget: budget,
+                clock: fixture.clock)
+        }
+        let found = try await schedule().queues(of: Fixture.tenant, 0, groups: nil)
+        #expect(found.scheduled == 21)
+        let answer = try await schedule().answer(found.queues)
+        // The retry comes after a minute.
+        #expect(answer.slots == [1, 2, 1, 1, 1, 1, 1, 1, 1, 1])
+        #expect(answer.jobs.map(\.id.text) == ["s0", "again", "s1"] && answer.wholeUntil == nil)
+        let own = try await schedule().queues(of: Fixture.tenant, 0, groups: [TaskGroup("a")])
+        #expect(try await schedule().answer(own.queues).slots == [1, 0, 1, 0, 1, 0, 1, 0, 1, 0])
+        var budget = JobListing.Budget()
+        budget.jobs = 4
+        let part = try await schedule(budget).answer(found.queues)
+        // Those of s0, again, s1 and s2: s3 is the next.
+        let whole = try #require(part.wholeUntil).milliseconds - fixture.clock.now.milliseconds
+        #expect(part.slots == [1, 2, 1, 0, 0, 0, 0, 0, 0, 0] && whole == 210_000, "\(whole)")
+    }
+}

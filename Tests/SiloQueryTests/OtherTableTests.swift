@@ -1,0 +1,86 @@
+import SiloCore
+import SiloEngine
+import SiloStore
+import SiloTesting
+import Testing
+
+@testable import SiloQuery
+
+/// The tables that upstream does not have.
+@Suite(.timeLimit(.minutes(10))) struct OtherTableTests {
+    @Test func attemptsOfAJobAreRows() async throws {
+        let fixture = try await Fixture()
+        try await fixture.finish("flaky", Fixture.failure, retries: 2)
+        try await fixture.finish("done", Fixture.success)
+        try await fixture.pass(60_000)
+        try await fixture.lease(group: "flaky")
+        #expect(
+            try await fixture.rows("SELECT job_id, attempt, outcome, error_code, error_data, result FROM attempts ORDER BY 1, 2")
+                == [
+                    "done|1|Succeeded|nil|nil|1", "flaky|1|Failed|BROKEN|2|nil", "flaky|2|Running|nil|nil|nil",
+                ])
+        let one = try await fixture.query("SELECT attempt FROM attempts WHERE tenant='-' AND job_id='flaky' ORDER BY attempt")
+        #expect(one.texts == ["1", "2"])
+        // Its earlier attempt, its status and its lease.
+        #expect(one.scanned == 3)
+        #expect(try await fixture.rows("SELECT job_id FROM attempts WHERE job_id='done'") == ["done"])
+        #expect(
+            try await fixture.rows("SELECT error_code, COUNT(*) n FROM attempts WHERE outcome='Failed' GROUP BY error_code") == [
+                "BROKEN|1"
+            ])
+    }
+
+    @Test func leasesNameTheirWorkers() async throws {
+        let fixture = try await Fixture()
+        try await fixture.enqueue("a")
+        let task = try #require(try await fixture.lease())
+        let now = fixture.clock.now.milliseconds
+        #expect(
+            try await fixture.rows("SELECT job_id, task_id, worker_id, task_group, attempt, started_at_ms FROM leases") == [
+                "a|\(task.id)|w|g|1|\(now)"
+            ])
+        #expect(try await fixture.rows("SELECT expires_at_ms - started_at_ms AS length FROM leases") == ["10000"])
+        #expect(try await fixture.rows("SELECT job_id FROM leases", tenant: Tenant("other")) == [])
+    }
+
+    @Test func limitsSayWhatIsHeldAndWhoWaits() async throws {
+        let fixture = try await Fixture()
+        var slots = StorageV1.ConcurrencyLimit()
+        slots.key = "gate"
+        slots.maxConcurrency = 1
+        var gate = StorageV1.Limit()
+        gate.kind = .concurrency(slots)
+        var bucket = StorageV1.RateLimit()
+        bucket.name = "api"
+        bucket.uniqueKey = "all"
+        bucket.limit = 1
+        bucket.durationMs = 60_000
+        bucket.hits = 1
+        var rate = StorageV1.Limit()
+        rate.kind = .rate(bucket)
+        for id in ["a", "b", "c"] { try await fixture.enqueue(id, limits: [gate]) }
+        for id in ["x", "y"] { try await fixture.enqueue(id, limits: [rate]) }
+        #expect(
+            try await fixture.rows("SELECT name, limit_key, limit_type, maximum, held, waiting, is_paused FROM limits ORDER BY 2")
+                == [
+                    "api|all|rate|1|1|1|false", "|gate|concurrency|1|1|2|false",
+                ])
+        try await fixture.shard.run(Pause(.limit(LimitKey("gate"), of: Fixture.tenant), reason: ""))
+        #expect(try await fixture.rows("SELECT is_paused FROM limits WHERE limit_key='gate'") == ["true"])
+        #expect(
+            try await fixture.rows("SELECT job_id, variant_type FROM tasks ORDER BY 1") == [
+                "a|RunAttempt", "x|RunAttempt", "y|CheckRateLimit",
+            ])
+    }
+
+    @Test func shardsSayWhatTheyHold() async throws {
+        let fixture = try await Fixture()
+        try await fixture.finish("done", Fixture.success)
+        try await fixture.enqueue("a", tenant: Tenant("acme"))
+        try await fixture.enqueue("b")
+        try await fixture.lease()
+        let counts = "SELECT shard_id, tenants, jobs, finished_jobs, leases FROM shards"
+        #expect(try await fixture.rows(counts) == ["\(fixture.id)|2|3|1|1"])
+        #expect(try await fixture.rows(counts, tenant: Tenant("acme")).first?.contains("|1|1|0|") == true)
+    }
+}

@@ -12,6 +12,7 @@ public final class Client: Sendable {
     private let enqueuer: Enqueuer
     /// Of the client's own work.
     var environment: Environment { lanes.own }
+    var options: ClientOptions { router.options }
 
     /// Does not connect before the first call. Servers that make no sense, or contradict the other options, show in the calls:
     /// they end with `.invalidArgument`.
@@ -54,8 +55,13 @@ public final class Client: Sendable {
     /// gives the job up: whether it was stored is not known then.
     @discardableResult
     public func enqueue(_ job: NewJob) async throws(ClientError) -> JobHandle {
-        let id = job.id ?? UUID.random(from: environment.random).text
-        do throws(Status) { try await enqueuer.enqueue(.init(job: job, id: id)) } catch { throw ClientError(error, job: id) }
+        let id = job.id ?? newID()
+        let span = EnqueueSpan(of: job, id, options.tracer)
+        do throws(Status) { try await enqueuer.enqueue(.init(job: job, id: id, trace: span.context)) } catch {
+            span.end(error)
+            throw ClientError(error, job: id)
+        }
+        span.end(nil)
         return JobHandle(id: id, tenant: job.tenant, client: self)
     }
 
@@ -63,12 +69,20 @@ public final class Client: Sendable {
     /// that succeeded are durable. A call that fails fails its jobs and no others.
     /// - Returns: in the jobs' order.
     public func enqueue(_ jobs: [NewJob]) async throws(ClientError) -> [Result<JobHandle, ClientError>] {
-        let jobs = jobs.map { Enqueuer.Job(job: $0, id: $0.id ?? UUID.random(from: environment.random).text) }
-        return zip(jobs, await enqueuer.enqueue(jobs)).map { job, refusal in
+        let begun = jobs.map { job in
+            let id = job.id ?? newID()
+            return (job, id, EnqueueSpan(of: job, id, options.tracer))
+        }
+        let jobs = begun.map { Enqueuer.Job(job: $0, id: $1, trace: $2.context) }
+        return zip(zip(jobs, begun), await enqueuer.enqueue(jobs)).map { entry, refusal in
+            let (job, (_, _, span)) = entry
+            span.end(refusal)
             if let refusal { return .failure(ClientError(refusal, job: job.id)) }
             return .success(JobHandle(id: job.id, tenant: job.job.tenant, client: self))
         }
     }
+
+    private func newID() -> String { UUID.ordered(at: environment.clock.now, from: environment.random).text }
 
     /// A handle of a job that exists already. Asks nobody.
     public func job(_ id: String, tenant: String? = nil) -> JobHandle {

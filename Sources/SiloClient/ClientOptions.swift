@@ -1,4 +1,5 @@
 public import GRPC
+public import SiloTelemetry
 
 /// How a client reaches its servers.
 public struct ClientOptions: Sendable {
@@ -16,6 +17,10 @@ public struct ClientOptions: Sendable {
     public var retryPause = Duration.milliseconds(250)
     /// How long one call may take; nil: for ever. A call that waits for work gets its wait on top.
     public var timeout: Duration? = .seconds(30)
+
+    /// Makes spans of what is enqueued and of what a worker runs. Without one, `TraceContext.current` is sent as it is, and
+    /// handlers get that of whoever enqueued their job.
+    public var tracer: (any Tracer)?
 
     /// How often connections are asked with a ping whether the server is there, also without calls, and how long it may take to
     /// answer before another connection is made. Nil: never; then a server that vanished is noticed when calls time out.

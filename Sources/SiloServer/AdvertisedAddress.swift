@@ -23,11 +23,11 @@ struct AdvertisedAddress: Equatable {
     }
 
     /// Refuses what nobody could call.
-    static func check(_ given: String) throws(StartError) {
+    static func check(_ given: String, from setting: String) throws(StartError) {
         guard !given.hasPrefix("unix:") else { return }
         guard let (_, port) = SocketAddress.split(given), port > 0, !given.contains("/") else {
             throw StartError(
-                "--advertise must be host:port with a port from 1 to 65535, such as silo.example:7450 or [2001:db8::1]:7450, "
+                "\(setting) must be host:port with a port from 1 to 65535, such as silo.example:7450 or [2001:db8::1]:7450, "
                     + "not \(given)"
             )
         }

@@ -9,15 +9,20 @@ extension ServerOptions {
     private static let connectionsRange = 1024...65_536
 
     /// The options of a node with so many shards.
-    init(_ settings: NodeSettings, shards: Int, memoryBytes: Int, logger: Logger) {
+    init(_ settings: NodeSettings, shards: Int, memoryBytes: Int, metrics: NodeMetrics?, logger: Logger) {
         self.init(address: settings.address)
+        if let calls = metrics?.calls {
+            observer = { calls.observer(of: $0) }
+            unknownObserver = calls.observer(of: nil)
+        }
         tls = settings.tls
         maxConcurrentCalls = settings.concurrentCallsMax
         maxBufferedBytes = Self.bufferedRange.nearest(memoryBytes / 8)
         maxConnections = Self.connectionsRange.nearest(memoryBytes / 8 / Self.connectionBytes)
-        reservedDescriptors = DescriptorLimit.reserve(shards: shards)
+        reservedDescriptors = DescriptorLimit.reserve(shards: shards) + OperatorPort.connectionsMax
         let throttle = LogThrottle(logger, linesMax: 1)
-        connectionRefused = {
+        connectionRefused = { [refusals = metrics?.refusedConnections] in
+            refusals?.add()
             throttle.log(.warn, kind: "", "connection refused: there are too many, or too few descriptors left")
         }
     }
@@ -39,12 +44,12 @@ extension Logger {
             warn("the certificate does not name what clients are told to call", ["host": .init(advertised.host)])
         }
         guard !AdvertisedAddress.isLocal(settings.address) else { return }
-        if settings.authToken == nil, settings.tls?.clientCA == nil {
-            warn("anybody who reaches this address may do anything: there is no --auth-token-file", [
+        if settings.authToken == nil, settings.tokensFile == nil, settings.tls?.clientCA == nil {
+            warn("anybody who reaches this address may do anything: there is no --tokens-file", [
                 "listen": .init(settings.address),
             ])
         }
-        if settings.authToken != nil, settings.tls == nil {
+        if settings.authToken != nil || settings.tokensFile != nil, settings.tls == nil {
             warn("the auth token crosses the network in plain text: there is no --tls-cert", ["listen": .init(settings.address)])
         }
     }

@@ -16,6 +16,11 @@ enum ReadableShard: Sendable {
         }
     }
 
+    /// Whether everything of the tenant is being deleted: what is read of it means nothing.
+    func isDropping(_ tenant: Tenant) -> Bool {
+        if case .serving(let shard) = self { shard.drop(of: tenant) != nil } else { false }
+    }
+
     func explanation(_ explain: Explain, for context: RequestContext) async throws(SiloError) -> Explanation {
         do {
             switch self {

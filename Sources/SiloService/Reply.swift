@@ -17,6 +17,26 @@ extension Reply {
     package func send(_ answer: Answer) { send(.success(answer), onUndelivered: nil) }
 }
 
+/// Where the answers to one request go, one after another, from any thread.
+package protocol StreamReply<Answer>: Sendable {
+    associatedtype Answer: Sendable
+
+    /// Sends one more. The next one waits for `whenTaken`.
+    /// - Parameter whenTaken: runs once: true when the caller's flow control took it, false when nobody reads any more.
+    func send(_ answer: Answer, whenTaken: @escaping @Sendable (Bool) -> Void)
+
+    /// Ends the stream once; what comes later is ignored.
+    /// - Parameter failure: ends it at once, and an answer that was not taken is lost; nil: well, after the last answer.
+    func end(_ failure: SiloError?)
+
+    /// Runs when nobody waits for answers any more.
+    func onCancel(_ body: @escaping @Sendable () -> Void)
+}
+
+/// An operation that answers with a stream.
+package typealias StreamOperation<Request, Answer> =
+    @Sendable (Request, RequestContext, any StreamReply<Answer>) throws(SiloError) -> Void
+
 /// An operation that answers later.
 package typealias Operation<Request, Answer> =
     @Sendable (Request, RequestContext, any Reply<Answer>) throws(SiloError) -> Void

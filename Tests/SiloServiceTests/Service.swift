@@ -18,9 +18,10 @@ final class Service: Sendable {
     /// - Parameters:
     ///   - count: of shards, each of an equal part of the tenants.
     ///   - elsewhere: shards that other nodes have.
-    init(shards count: Int = 1, tenancy: Bool = false, isDevelopment: Bool = false, elsewhere: [ShardID: ShardOwner] = [:])
-        async throws
-    {
+    init(
+        shards count: Int = 1, tenancy: Bool = false, isDevelopment: Bool = false, elsewhere: [ShardID: ShardOwner] = [:],
+        profiler: (any Profiler)? = nil
+    ) async throws {
         self.elsewhere = elsewhere
         let random = SeededRandom(seed: 1)
         var hosts: [MemoryHost] = []
@@ -29,9 +30,13 @@ final class Service: Sendable {
             hosts.append(try await MemoryHost(ShardID(UUID.random(from: random)), ShardRange(start: start, end: end)))
         }
         self.hosts = hosts
+        var queries = QuerySettings()
+        // Their threads wait for everybody else's: on a busy machine that is long.
+        queries.statementTimeoutMilliseconds = 0
         operations = Operations(
             shards: MemoryShards(hosts: hosts, elsewhere: elsewhere), node: NodeIdentity(id: "node"), storage: nil,
-            tenancy: Tenancy(isEnabled: tenancy), leaseMilliseconds: 10_000, isDevelopment: isDevelopment, random: random,
+            tenancy: Tenancy(isEnabled: tenancy), leaseMilliseconds: 10_000, isDevelopment: isDevelopment,
+            environment: Environment(clock: SystemClock(), random: random), profiler: profiler, queries: queries,
             logger: Logger("test", write: { _ in })
         )
     }

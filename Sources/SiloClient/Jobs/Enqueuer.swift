@@ -1,13 +1,16 @@
 import GRPC
 import SiloAPI
 import SiloCore
+import SiloTelemetry
 
 /// Brings new jobs to their shards. Single ones that come at the same time share their calls.
 final class Enqueuer: Sendable {
     struct Job: Sendable {
         let job: NewJob
         let id: String
-        var weight: Int { job.weight + id.utf8.count }
+        /// Whom it is enqueued for.
+        let trace: TraceContext?
+        var weight: Int { job.weight + id.utf8.count + (trace == nil ? 0 : 64) }
     }
     private let calls: EnqueueCalls
     private let gatherer: Gatherer<Target, Job>
@@ -84,7 +87,8 @@ private struct EnqueueCalls: Sendable {
     private func send(_ jobs: [Enqueuer.Job], _ shard: String, _ address: String) async throws(Status) -> [Status?] {
         if jobs.count == 1 {
             do throws(Status) {
-                _ = try await router.call(SiloV1.Silo.enqueue, jobs[0].job.request(id: jobs[0].id, shard: shard), at: address)
+                let request = jobs[0].job.request(id: jobs[0].id, shard: shard)
+                _ = try await router.call(SiloV1.Silo.enqueue, request, at: address, for: jobs[0].trace)
                 return [nil]
             } catch where error.code == .alreadyExists {
                 return [error]
@@ -94,7 +98,11 @@ private struct EnqueueCalls: Sendable {
         }
         var request = SiloV1.EnqueueBatchRequest()
         request.shard = shard
-        request.jobs = jobs.map { $0.job.request(id: $0.id, shard: "") }
+        request.jobs = jobs.map { job in
+            var request = job.job.request(id: job.id, shard: "")
+            if let trace = job.trace { (request.traceparent, request.tracestate) = (trace.header, trace.state) }
+            return request
+        }
         let response = try await router.call(SiloV1.Silo.enqueueBatch, request, at: address)
         guard response.results.count == jobs.count else {
             throw Status(.internalError, "the answer has \(response.results.count) results for \(jobs.count) jobs")

@@ -107,6 +107,7 @@ extension ImportedJob {
         request.tenant = job.tenant
         request.metadata = job.metadata.message
         request.taskGroup = job.group
+        request.retainMs = job.retention.map { max(1, $0.milliseconds) } ?? 0
         request.attempts = attempts.map { attempt in
             var message = SiloV1.ImportAttempt()
             message.startedAtMs = attempt.startedAt.milliseconds

@@ -28,6 +28,8 @@ public struct JobInfo: Sendable {
     public let payload: Payload
     public let limits: [JobLimit]
     public let metadata: JobMetadata
+    /// How long it is kept after it has finished; nil: as the server's settings say.
+    public let retention: Duration?
     /// When the next attempt may start; nil when none is waiting.
     public let nextAttemptAt: Date?
     /// Only when asked for, oldest first.
@@ -42,6 +44,7 @@ public struct JobInfo: Sendable {
         payload = Payload(response.payload)
         limits = response.limits.compactMap(JobLimit.init)
         metadata = JobMetadata(response.metadata)
+        retention = response.retainMs > 0 ? .milliseconds(response.retainMs) : nil
         nextAttemptAt = response.nextAttemptStartsAfterMs.map(Date.init(milliseconds:))
         attempts = response.attempts.map(JobAttempt.init)
     }

@@ -13,6 +13,7 @@ extension NewJob {
         request.tenant = tenant
         request.metadata = metadata.message
         request.taskGroup = group
+        request.retainMs = retention.map { max(1, $0.milliseconds) } ?? 0
         return request
     }
 }

@@ -19,6 +19,8 @@ public struct NewJob: Sendable {
     public var limits: [JobLimit] = []
     /// Up to 16 labels.
     public var metadata: JobMetadata = [:]
+    /// How long the job is kept after it has finished, up to 100 years; nil: as the server's settings say.
+    public var retention: Duration?
 
     /// - Parameter payload: what the worker gets, as a MessagePack document.
     public init(_ group: String, _ payload: some Encodable) throws {

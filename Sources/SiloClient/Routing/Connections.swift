@@ -2,6 +2,7 @@ import GRPC
 import Protobuf
 import SiloAPI
 import SiloCore
+import SiloTelemetry
 import Synchronization
 
 /// The ways of a client to its servers, one to each address.
@@ -44,11 +45,18 @@ final class Connections: Sendable {
     }
 
     /// One call, without repetition.
+    /// - Parameter trace: whom it is made for.
     func call<Request: Message, Response: Message>(
-        _ method: Method<Request, Response>, _ request: Request, at address: String, timeout: Duration?
+        _ method: Method<Request, Response>, _ request: Request, at address: String, timeout: Duration?,
+        for trace: TraceContext? = nil
     ) async throws(Status) -> Response {
         let (target, link) = try link(to: address)
         let begun = clock.steady
+        var headers = headers
+        if let trace {
+            headers.append("traceparent", trace.header)
+            if !trace.state.isEmpty { headers.append("tracestate", trace.state) }
+        }
         let bytes: [UInt8]
         do throws(Status) {
             bytes = try await link.transport.unary(method.path, request.serializedBytes(), metadata: headers, timeout: timeout)
@@ -63,6 +71,16 @@ final class Connections: Sendable {
         } catch {
             throw Status(.internalError, "the answer to \(method.path) is no valid \(Response.messageName): \(error)")
         }
+    }
+
+    /// A call that is answered by a stream, without repetition and with no time limit of its own.
+    func stream<Request: Message, Response: Message>(
+        _ method: Method<Request, Response>, _ request: Request, at address: String
+    ) throws(Status) -> ServerStreamingCall {
+        guard let transport = try link(to: address).link.transport as? any StreamTransport else {
+            throw Status(.unimplemented, "\(method.path) is answered by a stream, which this transport does not bring")
+        }
+        return transport.serverStream(method.path, request.serializedBytes(), metadata: headers, timeout: nil)
     }
 
     /// The next call to an address takes a new connection if nothing was heard on this one since `begun`: a peer may have

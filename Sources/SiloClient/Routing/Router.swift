@@ -2,6 +2,7 @@ package import GRPC
 package import Protobuf
 import SiloAPI
 import SiloCore
+import SiloTelemetry
 import Synchronization
 
 /// The way of requests to the servers that hold their shards. It knows where the shards are, asks when it does not, follows
@@ -32,14 +33,23 @@ package final class Router: Sendable {
 
     // MARK: Requests
 
-    /// Sends a request until somebody takes it, or it is refused for good.
+    /// Sends a request until somebody takes it, or it is refused for good, for whom the task traces.
     /// - Parameter request: for the shard that holds the target now.
     package func call<Request: Message, Response: Message>(
         _ method: Method<Request, Response>, to target: Target, _ repeats: Repeats = .asConfigured,
         _ request: @Sendable (_ shard: String) -> Request
     ) async throws(Status) -> Response {
         try await run(target, repeats) { shard, address, _ throws(Status) in
-            try await call(method, request(shard), at: address)
+            try await call(method, request(shard), at: address, for: .current)
+        }
+    }
+
+    /// Sends a request that is answered by a stream. It is repeated until the first response has come, and not afterwards.
+    package func stream<Request: Message, Response: Message>(
+        _ method: Method<Request, Response>, to target: Target, _ repeats: Repeats = .asConfigured, _ request: Request
+    ) async throws(Status) -> ResponseStream<Response> {
+        try await run(target, repeats) { _, address, _ throws(Status) in
+            try await ResponseStream(try connections.stream(method, request, at: address), of: method.path)
         }
     }
 
@@ -80,10 +90,12 @@ package final class Router: Sendable {
     }
 
     /// One call, within the time that calls may take and `wait` on top.
+    /// - Parameter trace: whom it is made for.
     func call<Request: Message, Response: Message>(
-        _ method: Method<Request, Response>, _ request: Request, at address: String, wait: Duration = .zero
+        _ method: Method<Request, Response>, _ request: Request, at address: String, wait: Duration = .zero,
+        for trace: TraceContext? = nil
     ) async throws(Status) -> Response {
-        try await call(method, request, at: address, timeout: options.timeout.map { $0 + wait })
+        try await connections.call(method, request, at: address, timeout: options.timeout.map { $0 + wait }, for: trace)
     }
 
     func call<Request: Message, Response: Message>(

@@ -12,4 +12,10 @@ package protocol Transport: Sendable {
     func close()
 }
 
-extension Channel: Transport {}
+/// One that brings streams too.
+package protocol StreamTransport: Transport {
+    /// Calls a method with one request and a stream of responses, which goes as fast as it is read.
+    func serverStream(_ path: String, _ request: [UInt8], metadata: Metadata, timeout: Duration?) -> ServerStreamingCall
+}
+
+extension Channel: StreamTransport {}

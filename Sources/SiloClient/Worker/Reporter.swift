@@ -1,6 +1,7 @@
 import GRPC
 import SiloAPI
 import SiloCore
+import SiloTelemetry
 
 /// Sends outcomes to their shards, again and again until they are taken or refused for good: work that is done is not lost
 /// because a server is away. Those that come while a call is on its way share the next one.
@@ -39,7 +40,8 @@ final class Reporter: Sendable {
         _ requests: [SiloV1.ReportOutcomeRequest], to shard: String, at address: String, _ router: Router
     ) async throws(Status) -> [Status?] {
         if requests.count == 1 {
-            _ = try await router.call(SiloV1.Silo.reportOutcome, requests[0], at: address)
+            let trace = TraceContext(requests[0].traceparent, state: requests[0].tracestate)
+            _ = try await router.call(SiloV1.Silo.reportOutcome, requests[0], at: address, for: trace)
             return [nil]
         }
         var request = SiloV1.ReportOutcomesRequest()
@@ -63,6 +65,6 @@ extension SiloV1.ReportOutcomeRequest {
         case .failure(let failure): Payload(failure.data).bytes.count + failure.code.utf8.count
         case .cancelled, nil: 0
         }
-        return content + shard.utf8.count + taskId.utf8.count + (tenantId?.utf8.count ?? 0) + 64
+        return content + shard.utf8.count + taskId.utf8.count + (tenantId?.utf8.count ?? 0) + 128
     }
 }

@@ -2,6 +2,7 @@ import Foundation
 import GRPC
 import SiloAPI
 import SiloCore
+import SiloTelemetry
 import Synchronization
 
 /// Runs the jobs of one task group: asks for work, keeps the leases, reports what came of it, stops cleanly.
@@ -34,6 +35,8 @@ public final class Worker: Sendable {
     private let teller: Teller
     private let tell: @Sendable (WorkerError) -> Void
     private let stopping = Atomic(false)
+    /// Where it runs, as whoever lists workers sees it.
+    private static let host = String(ProcessInfo.processInfo.hostName.prefix(64))
 
     /// - Parameters:
     ///   - handler: runs for each task, `concurrency` at once. What it throws fails the attempt with the code
@@ -63,6 +66,11 @@ public final class Worker: Sendable {
 
     /// Works until the worker is stopped. Cancelling the task that runs it stops it at once: what it holds is given up.
     public func run() async {
+        // What it does for its jobs is done for those who sent them, whatever it was started for.
+        await TraceContext.$current.withValue(nil) { await work() }
+    }
+
+    private func work() async {
         let poll = environment.start { await self.poll() }
         await withTaskCancellationHandler {
             // On the client's own thread: the caller's may be taken by handlers.
@@ -141,6 +149,8 @@ public final class Worker: Sendable {
         request.taskGroup = group
         request.waitMs = UInt32(clamping: wait.milliseconds)
         request.answerBytesMax = Self.answerBytesMax
+        request.host = Self.host
+        request.version = options.version
         let asked = clock.steady
         let response = try await client.router.call(SiloV1.Silo.leaseTasks, request, at: server, wait: wait)
         for task in response.tasks { start(task, asked: asked) }
@@ -159,17 +169,19 @@ public final class Worker: Sendable {
         // Ends by itself; `run` waits for it.
         environment.start { [self] in
             await execution.confirmed()
-            let outcome = await outcome(of: task, execution)
+            let span = ProcessSpan(of: task, by: id, client.options.tracer)
+            let outcome = await outcome(of: task, execution, span.context)
             execution.settle()
+            span.end(outcome)
             load.handlerEnded()
-            await report(outcome, of: execution)
+            await report(outcome, of: execution, span.context)
             leases.end(execution)
             slots.free()
             load.end()
         }
     }
 
-    private func outcome(of task: SiloV1.Task, _ execution: Execution) async -> TaskOutcome {
+    private func outcome(of task: SiloV1.Task, _ execution: Execution, _ trace: TraceContext?) async -> TaskOutcome {
         guard execution.ending == nil else { return .cancelled }
         let context = TaskContext(task, execution)
         let lanes = client.lanes
@@ -177,7 +189,7 @@ public final class Worker: Sendable {
             // It may have waited long for a thread.
             guard execution.ending == nil else { return .cancelled }
             do {
-                return try await handler(context)
+                return try await TraceContext.$current.withValue(trace) { try await handler(context) }
             } catch {
                 return .failed(code: "HANDLER_ERROR", data: (try? Payload(["message": "\(error)"])) ?? .empty)
             }
@@ -185,7 +197,7 @@ public final class Worker: Sendable {
         return await execution.value(of: work) { lanes.callbacks.start { work.cancel() } }
     }
 
-    private func report(_ outcome: TaskOutcome, of execution: Execution) async {
+    private func report(_ outcome: TaskOutcome, of execution: Execution, _ trace: TraceContext?) async {
         let final: TaskOutcome
         switch execution.ending {
         case .leaseLost: return
@@ -194,13 +206,13 @@ public final class Worker: Sendable {
         }
         let lease = execution.lease
         do throws(Status) {
-            try await reporter.report(SiloV1.ReportOutcomeRequest(final, of: lease))
+            try await reporter.report(SiloV1.ReportOutcomeRequest(final, of: lease, for: trace))
         } catch {
             tell(WorkerError(doing: .reporting, lease, ClientError(error, job: lease.jobID ?? "")))
             guard error.refusesContent else { return }
             // The attempt fails with the reason, and not as if the worker had died.
             let data = (try? Payload(["message": "\(error)"])) ?? .empty
-            let request = SiloV1.ReportOutcomeRequest(.failed(code: "OUTCOME_REFUSED", data: data), of: lease)
+            let request = SiloV1.ReportOutcomeRequest(.failed(code: "OUTCOME_REFUSED", data: data), of: lease, for: trace)
             do throws(Status) { try await reporter.report(request) } catch {
                 tell(WorkerError(doing: .reporting, lease, ClientError(error, job: lease.jobID ?? "")))
             }
@@ -209,8 +221,9 @@ public final class Worker: Sendable {
 }
 
 extension SiloV1.ReportOutcomeRequest {
-    init(_ outcome: TaskOutcome, of lease: Lease) {
+    init(_ outcome: TaskOutcome, of lease: Lease, for trace: TraceContext? = nil) {
         self.init()
+        (traceparent, tracestate) = (trace?.header ?? "", trace?.state ?? "")
         shard = lease.shard
         taskId = lease.taskID
         tenantId = lease.tenant

@@ -4,6 +4,8 @@ import Foundation
 public struct WorkerOptions: Sendable {
     /// Names the worker in leases; nil: the host's name, the process and a random part.
     public var id: String?
+    /// Which build of the program the worker is, for whoever lists workers; up to 256 bytes.
+    public var version = ""
     /// Handlers that run at once.
     public var concurrency = 10
     /// How long a request for work may wait at the server for some. A worker that is stopped may take as long to end: an answer

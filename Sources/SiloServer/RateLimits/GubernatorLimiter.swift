@@ -33,8 +33,9 @@ final class GubernatorLimiter: RateLimiter {
     }
 
     /// Asks whether it is there, again and again until the connect timeout has passed.
+    /// - Parameter name: what the operator calls the setting that names it.
     /// - Throws: when it does not answer.
-    func connect() async throws(StartError) {
+    func connect(called name: String = SettingNames().gubernator) async throws(StartError) {
         let end = clock.steady + Int64(settings.connectTimeoutMilliseconds)
         while true {
             do {
@@ -53,7 +54,7 @@ final class GubernatorLimiter: RateLimiter {
                 let pause = min(left, Self.retryMilliseconds)
                 guard error.code == .unavailable, left > 0, (try? await clock.sleep(milliseconds: pause)) != nil else {
                     throw StartError(
-                        "gubernator at \(settings.address) does not answer (\(error)): start it first, or leave --gubernator out"
+                        "gubernator at \(settings.address) does not answer (\(error)): start it first, or leave \(name) out"
                     )
                 }
             }

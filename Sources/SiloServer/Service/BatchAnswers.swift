@@ -5,6 +5,26 @@ import SiloService
 
 // The answers of batches, whose entries carry codes and messages of their own.
 
+/// What came of each entry of a batch.
+protocol BatchAnswer {
+    /// Of those that were refused, in their order.
+    var refusals: [SiloError] { get }
+}
+
+/// What came of one.
+protocol BatchEntry {
+    var refusal: SiloError? { get }
+}
+
+extension Result: BatchEntry where Failure == SiloError {}
+extension ReportedOutcome: BatchEntry {}
+extension ImportedJob: BatchEntry {
+    var refusal: SiloError? { result.refusal }
+}
+extension Array: BatchAnswer where Element: BatchEntry {
+    var refusals: [SiloError] { compactMap(\.refusal) }
+}
+
 extension SiloV1.EnqueueBatchResponse {
     init(_ answer: [Result<JobID, SiloError>]) {
         self.init()

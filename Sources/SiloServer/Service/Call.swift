@@ -2,17 +2,38 @@ import GRPC
 import Protobuf
 import SiloCore
 import SiloService
+import SiloTelemetry
 
 /// A gRPC call as an operation sees it, whose answer is the message to send.
 struct Call<Answer: Message>: Reply {
     private let call: any IncomingCall
+    private let context: RequestContext
+    private let log: CallLog
+    /// Nil: nothing is kept of it.
+    private let record: CallRecord?
 
-    init(_ call: any IncomingCall) { self.call = call }
+    init(_ call: any IncomingCall, _ context: RequestContext, _ log: CallLog, _ record: CallRecord? = nil) {
+        self.call = call
+        self.context = context
+        self.log = log
+        self.record = record
+    }
 
     func send(_ result: Result<Answer, SiloError>, onUndelivered: (@Sendable () -> Void)?) {
+        send(result, entries: [], onUndelivered: onUndelivered)
+    }
+
+    /// - Parameter entries: what was refused of a batch; asked for where a record is kept.
+    fileprivate func send(
+        _ result: Result<Answer, SiloError>, entries: @autoclosure () -> [SiloError], onUndelivered: (@Sendable () -> Void)?
+    ) {
+        record?.end(result.refusal, entries())
         switch result {
         case .success(let answer): call.respond(answer.serializedBytes(), onUndelivered: onUndelivered)
-        case .failure(let error): call.fail(error)
+        case .failure(let error):
+            let status = Status(error).shortened
+            log.note(status, context)
+            call.fail(status)
         }
     }
 
@@ -25,33 +46,34 @@ private struct ConvertedCall<Answer: Sendable, Response: Message>: Reply {
     let response: @Sendable (Answer) -> Response
 
     func send(_ result: Result<Answer, SiloError>, onUndelivered: (@Sendable () -> Void)?) {
-        call.send(result.map(response), onUndelivered: onUndelivered)
+        call.send(result.map(response), entries: Self.refusals(in: result), onUndelivered: onUndelivered)
     }
 
     func onCancel(_ body: @escaping @Sendable () -> Void) { call.onCancel(body) }
+
+    private static func refusals(in result: Result<Answer, SiloError>) -> [SiloError] {
+        guard case .success(let answer as any BatchAnswer) = result else { return [] }
+        return answer.refusals
+    }
 }
 
-extension Callers {
-    /// Looks at a call's headers before its request is read; nil lets everybody in.
-    fileprivate var screen: Server.Screen? {
-        guard !mayBeAnybody else { return nil }
-        return { headers in
-            do throws(SiloError) {
-                try check(headers.header("authorization"))
-                return nil
-            } catch {
-                return Status(error)
-            }
-        }
+extension TraceContext {
+    /// Whom a call is made for; nil: nobody who traces.
+    fileprivate init?(of call: any IncomingCall) {
+        guard let parent = call.header("traceparent") else { return nil }
+        self.init(parent, state: call.header("tracestate").map { String(decoding: $0, as: UTF8.self) } ?? "")
     }
 }
 
 extension IncomingCall {
-    func fail(_ error: SiloError) { fail(Status(error).shortened) }
-
     /// - Parameter caller: who calls, as the call's headers showed.
-    fileprivate func context(_ caller: RequestContext.Caller, _ clock: any Clock) -> RequestContext {
-        RequestContext(caller: caller, deadline: timeRemaining.map { clock.steady + $0.milliseconds }, from: self)
+    func context(
+        _ caller: Caller, _ method: String, _ clock: any Clock, _ trace: TraceContext?, _ span: RecordedSpan?
+    ) -> RequestContext {
+        RequestContext(
+            caller: caller, method: method, deadline: timeRemaining.map { clock.steady + $0.milliseconds }, trace: trace,
+            span: span, from: self
+        )
     }
 }
 
@@ -62,14 +84,14 @@ extension Duration {
 extension MethodTable {
     /// Serves a method: checks who calls, decodes, and hands over to an operation whose answer is a message.
     mutating func serve<Request: Message, Response: Message>(
-        _ method: Method<Request, Response>, for callers: Callers, _ operation: @escaping Operation<Request, Response>
+        _ method: Method<Request, Response>, for callers: Gate, _ operation: @escaping Operation<Request, Response>
     ) {
         add(method, for: callers) { request, context, call throws(SiloError) in try operation(request, context, call) }
     }
 
     /// Serves a method by an operation whose answer `response` makes into a message.
     mutating func serve<Request: Message, Answer: Sendable, Response: Message>(
-        _ method: Method<Request, Response>, for callers: Callers, _ operation: @escaping Operation<Request, Answer>,
+        _ method: Method<Request, Response>, for callers: Gate, _ operation: @escaping Operation<Request, Answer>,
         _ response: @escaping @Sendable (Answer) -> Response
     ) {
         add(method, for: callers) { request, context, call throws(SiloError) in
@@ -79,7 +101,7 @@ extension MethodTable {
 
     /// Serves a method by an operation that waits.
     mutating func serve<Request: Message, Response: Message>(
-        _ method: Method<Request, Response>, for callers: Callers,
+        _ method: Method<Request, Response>, for callers: Gate,
         _ operation: @escaping @Sendable (Request, RequestContext) async throws(SiloError) -> Response
     ) {
         add(method, for: callers) { [environment] request, context, call throws(SiloError) in
@@ -91,15 +113,25 @@ extension MethodTable {
     }
 
     private mutating func add<Request: Message, Response: Message>(
-        _ method: Method<Request, Response>, for callers: Callers,
+        _ method: Method<Request, Response>, for callers: Gate,
         _ begin: @escaping @Sendable (Request, RequestContext, Call<Response>) throws(SiloError) -> Void
     ) {
-        let (caller, clock) = (callers.caller, environment.clock)
-        add(method.path, screen: callers.screen) { call in
+        let (clock, path, isWritten) = (environment.clock, method.path, callers.writes(method.path))
+        let name = path.split(separator: "/").last.map(String.init) ?? ""
+        add(path, screen: callers.screen(of: path)) { [tracer, log] call, caller in
+            let trace = TraceContext(of: call)
+            let span = tracer?.call(path, for: trace)
+            let call = span.map { TracedCall(call, $0) } ?? call
+            let context = call.context(caller, name, clock, trace, span)
+            var record: CallRecord?
             do throws(SiloError) {
-                try begin(try call.request(), call.context(caller, clock), Call(call))
+                var size = 0
+                let request: Request = try call.request(&size)
+                callers.pay(for: caller, request, bytes: size)
+                record = callers.record(path, request, context, isWritten: isWritten)
+                try begin(request, context, Call(call, context, log, record))
             } catch {
-                call.fail(error)
+                Call<Response>(call, context, log, record).send(.failure(error))
             }
         }
     }
@@ -107,10 +139,12 @@ extension MethodTable {
 
 extension IncomingCall {
     /// The request, decoded.
-    func request<Request: Message>() throws(SiloError) -> Request {
+    /// - Parameter size: is set to the bytes that it had.
+    func request<Request: Message>(_ size: inout Int) throws(SiloError) -> Request {
         do {
             return try withRequest { bytes throws(DecodingError) in
-                try Request(decoding: bytes, nestedMax: Bounds.nestedMax(in: bytes.count))
+                size = bytes.count
+                return try Request(decoding: bytes, nestedMax: Bounds.nestedMax(in: bytes.count))
             }
         } catch {
             throw .invalidArgument("the request is no valid \(Request.messageName): \(error)")

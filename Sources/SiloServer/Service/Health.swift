@@ -37,18 +37,19 @@ final class Health: Sendable {
     }
 
     func register(on methods: inout MethodTable) {
-        methods.add(GRPCHealthV1.Health.check.path, isServedWhileClosing: true, limit: checks) { call in
+        methods.add(GRPCHealthV1.Health.check.path, isServedWhileClosing: true, limit: checks) { call, _ in
             do throws(SiloError) {
-                let request: GRPCHealthV1.HealthCheckRequest = try call.request()
+                var size = 0
+                let request: GRPCHealthV1.HealthCheckRequest = try call.request(&size)
                 guard let isServing = self.state.withLock({ $0.isServing(request.service) }) else {
                     return call.fail(Status(.notFound, "unknown service \(request.service)").shortened)
                 }
                 call.respond(Self.response(isServing).serializedBytes(), onUndelivered: nil)
             } catch {
-                call.fail(error)
+                call.fail(Status(error).shortened)
             }
         }
-        methods.addAnswerStream(GRPCHealthV1.Health.watch.path, limit: watches) { call in self.watch(call) }
+        methods.addAnswerStream(GRPCHealthV1.Health.watch.path, limit: watches) { call, _ in self.watch(call) }
     }
 
     /// A shard begins to serve, or stops.

@@ -1,5 +1,6 @@
 package import GRPC
 package import SiloCore
+import SiloTelemetry
 
 /// A call with one request and one answer, as a method sees it, whatever brought it here.
 package protocol IncomingCall: RequestOrigin, CallHeaders {
@@ -18,10 +19,6 @@ package protocol IncomingCall: RequestOrigin, CallHeaders {
     func onCancel(_ body: @escaping @Sendable () -> Void)
 }
 
-extension IncomingCall {
-    package var trace: String? { header("traceparent").map { String(decoding: $0, as: UTF8.self) } }
-}
-
 extension ServerCall: IncomingCall {
     package func respond(_ bytes: [UInt8], onUndelivered: (@Sendable () -> Void)?) {
         respond(bytes, trailers: Metadata(), onUndelivered: onUndelivered)
@@ -30,12 +27,14 @@ extension ServerCall: IncomingCall {
 
 /// The methods of a node, by path. The gRPC server serves them, and so does a simulated wire.
 package struct MethodTable: Sendable {
-    package typealias Handler = @Sendable (any IncomingCall) -> Void
+    /// Serves a call of a caller who was let in.
+    package typealias Handler = @Sendable (any IncomingCall, Caller) -> Void
+    typealias StreamHandler = @Sendable (ServerCall, Caller) -> Void
 
     private enum Kind {
         case unary(Handler)
         /// One request, a stream of answers.
-        case answerStream(@Sendable (ServerCall) -> Void)
+        case answerStream(StreamHandler)
     }
 
     private struct Entry {
@@ -47,9 +46,14 @@ package struct MethodTable: Sendable {
     private var entries: [String: Entry] = [:]
     /// Of the methods that wait.
     let environment: Environment
+    /// Records their calls; nil: nobody does.
+    let tracer: RecordingTracer?
+    let log: CallLog
 
-    init(in environment: Environment) {
+    init(in environment: Environment, tracer: RecordingTracer? = nil, logger: Logger = .silent) {
         self.environment = environment
+        self.tracer = tracer
+        log = CallLog(logger)
     }
 
     /// For the parameters see `Server.register`.
@@ -62,26 +66,37 @@ package struct MethodTable: Sendable {
 
     /// A method that answers with a stream; for the parameters see `Server.register`.
     mutating func addAnswerStream(
-        _ path: String, limit: CallLimit? = nil, screen: Server.Screen? = nil, _ handler: @escaping @Sendable (ServerCall) -> Void
+        _ path: String, limit: CallLimit? = nil, screen: Server.Screen? = nil, _ handler: @escaping StreamHandler
     ) {
         entries[path] = Entry(kind: .answerStream(handler), isServedWhileClosing: false, limit: limit, screen: screen)
     }
 
     /// Who serves `path`, with the check of who calls; nil: nobody, or it is a stream.
-    package func handler(of path: String) -> Handler? {
+    package func handler(of path: String) -> (@Sendable (any IncomingCall) -> Void)? {
         guard let entry = entries[path], case .unary(let handler) = entry.kind else { return nil }
-        guard let screen = entry.screen else { return handler }
+        guard let screen = entry.screen else { return { handler($0, .anonymous) } }
         return { call in
-            if let refusal = screen(call) { call.fail(refusal) } else { handler(call) }
+            switch screen(call) {
+            case .refused(let refusal): call.fail(refusal)
+            case .admitted(let found): handler(call, found as? Caller ?? .nobody)
+            }
         }
+    }
+
+    /// Who serves `path` for a caller who was let in by whoever asks.
+    func handler(forAdmitted path: String) -> Handler? {
+        guard let entry = entries[path], case .unary(let handler) = entry.kind else { return nil }
+        return handler
     }
 
     func register(on server: Server) {
         for (path, entry) in entries {
             let handler: @Sendable (ServerCall) -> Void =
                 switch entry.kind {
-                case .unary(let handler): { handler($0) }
-                case .answerStream(let handler): handler
+                case .unary(let handler) where entry.screen == nil: { handler($0, .anonymous) }
+                case .unary(let handler): { handler($0, $0.screened as? Caller ?? .nobody) }
+                case .answerStream(let handler) where entry.screen == nil: { handler($0, .anonymous) }
+                case .answerStream(let handler): { handler($0, $0.screened as? Caller ?? .nobody) }
                 }
             server.register(
                 path, isServedWhileClosing: entry.isServedWhileClosing, limit: entry.limit, screen: entry.screen, handler

@@ -17,6 +17,7 @@ extension Status {
         case .tenantNotTaken:
             self.init(.failedPrecondition, "tenant must not be provided when tenancy is disabled on the server")
         case .unauthenticated(let text): self.init(.unauthenticated, text)
+        case .denied(let text): self.init(.permissionDenied, text)
         case .developmentOnly(let operation): self.init(.permissionDenied, "\(operation) is only available in dev mode")
         case .unsupported(let text): self.init(.unimplemented, text)
 
@@ -38,6 +39,8 @@ extension Status {
                     + "then ask again with omit_payload, omit_result and attempts_from = next_attempt"
             )
 
+        case .bulkActionNotFound: self.init(.notFound, "bulk action not found")
+
         case .notOwner(let owner): self.init(.notFound, "shard not found", trailers: owner.map(Metadata.init) ?? Metadata())
         case .shardNotReady(let why): self.init(.unavailable, "shard not ready: \(why)")
         case .shardNotOpen(let shard): self.init(.notFound, "shard \(shard) not found on this node")
@@ -46,7 +49,15 @@ extension Status {
                 .failedPrecondition, "tenant '\(tenant)' is not within shard \(shard) range \(range); refresh topology and retry"
             )
 
+        case .tenantBeingDropped(let tenant):
+            self.init(
+                .failedPrecondition, "tenant '\(tenant)' is being dropped; it can be used anew when that has ended")
         case .exhausted(let text): self.init(.resourceExhausted, text)
+        case .tooMuch(let text, let milliseconds):
+            let seconds = (Double(milliseconds) / 100).rounded(.up) / 10
+            self.init(
+                .resourceExhausted, "\(text); try again in \(seconds) s", trailers: Metadata(retryAfter: milliseconds))
+        case .timedOut(let text): self.init(.deadlineExceeded, text)
         case .unavailable(let text, _): self.init(.unavailable, text)
         case .corrupt(let text, _), .failed(let text, _): self.init(.internalError, text)
         }
@@ -61,6 +72,11 @@ extension Status {
 }
 
 extension Metadata {
+    /// When to try again: in milliseconds, as clients of gRPC that repeat calls read it, and in seconds, as HTTP has it.
+    fileprivate init(retryAfter milliseconds: Int64) {
+        self = ["grpc-retry-pushback-ms": "\(milliseconds)", "retry-after": "\((milliseconds + 999) / 1000)"]
+    }
+
     /// Where clients find a shard that is not here (spec/api.md 1.4).
     fileprivate init(_ owner: ShardOwner) {
         self = ["x-silo-shard-owner-addr": owner.address, "x-silo-shard-owner-node": owner.node]

@@ -10,4 +10,8 @@ extension DataLocation: StorageOperator {
     func manifest(of shard: ShardID) async throws(StorageError) -> Manifest? {
         try await admin(shard.description).manifest()
     }
+
+    func checkpoints(of shard: ShardID) async throws(StorageError) -> [Admin.Checkpoint] {
+        try await admin(shard.description).allCheckpoints()
+    }
 }

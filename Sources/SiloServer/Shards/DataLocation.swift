@@ -22,14 +22,18 @@ public struct DataLocation: Sendable {
         }
         let text: String
         let kind: Kind
+        /// What the operator calls the setting that names it.
+        let setting: String
 
         private static let forms = "name a folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or memory:"
 
-        init(_ text: String) throws(StartError) {
+        init(_ text: String, from setting: String = SettingNames().data) throws(StartError) {
             self.text = text
-            guard !text.isEmpty else { throw StartError("--data names no place: \(Self.forms)") }
+            self.setting = setting
+            guard !text.isEmpty else { throw StartError("\(setting) names no place: \(Self.forms)") }
             guard text != "memory" else {
-                throw StartError("--data memory: write memory: for data that ends with the server, or ./memory for a folder")
+                throw StartError(
+                    "\(setting) memory: write memory: for data that ends with the server, or ./memory for a folder")
             }
             let word = text.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
             guard word.first?.isLetter ?? false, text[word.endIndex...].hasPrefix(":") else {
@@ -43,7 +47,7 @@ public struct DataLocation: Sendable {
             let rest = text[word.endIndex...].dropFirst(3)
             let bucket = rest.prefix { $0 != "/" }
             guard ["s3", "gs", "az"].contains(word), text[word.endIndex...].hasPrefix("://"), !bucket.isEmpty else {
-                throw StartError("--data \(text) is no place for data: \(Self.forms). A folder of that name is ./\(text)")
+                throw StartError("\(setting) \(text) is no place for data: \(Self.forms). A folder of that name is ./\(text)")
             }
             let path = rest.dropFirst(bucket.count).split(separator: "/").joined(separator: "/")
             kind = .bucket("\(word)://\(bucket)", path: path)
@@ -69,16 +73,16 @@ public struct DataLocation: Sendable {
         case .folder(let path):
             var status = stat()
             guard stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFDIR else {
-                throw StartError("--data \(path) is a file, where a folder is wanted")
+                throw StartError("\(place.setting) \(path) is a file, where a folder is wanted")
             }
             do {
                 try FileManager.default.createDirectory(
                     atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
                 )
             } catch {
-                throw StartError("cannot make the folder \(path), which --data names", because: error)
+                throw StartError("cannot make the folder \(path), which \(place.setting) names", because: error)
             }
-            lock = try FolderLock(path)
+            lock = try FolderLock(path, from: place.setting)
             store = try .local(path)
             prefix = ""
         }
@@ -102,7 +106,9 @@ public struct DataLocation: Sendable {
     public static var standardFolder: String {
         let environment = ProcessInfo.processInfo.environment
         if let base = environment["XDG_DATA_HOME"], base.hasPrefix("/") { return base + "/silo" }
-        return NSHomeDirectory() + "/.local/share/silo"
+        // Foundation's own looks at the user's account instead.
+        let home = environment["HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? NSHomeDirectory()
+        return home + "/.local/share/silo"
     }
 
     /// Opens one database of the location.
@@ -130,12 +136,14 @@ public struct DataLocation: Sendable {
 private final class FolderLock: Sendable {
     private let file: Int32
 
-    init(_ folder: String) throws {
+    init(_ folder: String, from setting: String) throws {
         file = Glibc.open(folder + "/.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw StartError("cannot write to \(folder): \(String(cString: strerror(errno)))") }
+        guard file >= 0 else {
+            throw StartError("cannot write to \(folder), which \(setting) names: \(String(cString: strerror(errno)))")
+        }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             Glibc.close(file)
-            throw StartError("another silo server uses \(folder): stop it, or name another folder with --data")
+            throw StartError("another silo server uses \(folder): stop it, or name another folder with \(setting)")
         }
     }
 

@@ -7,6 +7,7 @@ import SlateDB
 /// The logs of a node's shards, in a folder on local disk: each has a folder of its own there.
 struct LocalLogs: Sendable {
     private let root: String
+    private let setting: String
     private let data: String?
     /// The data lies where others may open it without these logs.
     private let isParted: Bool
@@ -20,26 +21,29 @@ struct LocalLogs: Sendable {
     init?(for location: DataLocation, _ settings: NodeSettings, in environment: Environment, logger: Logger) throws(StartError)
     {
         guard let root = settings.logFolder ?? location.folder.map({ $0 + "/log" }) else { return nil }
-        guard !location.isMemory else { throw StartError("--log: data in memory has no log") }
+        guard !location.isMemory else { throw StartError("\(settings.names.log): data in memory has no log") }
         try self.init(
             root, data: location.folder, isParted: settings.logFolder != nil || !location.isFolder,
-            overlayBytes: settings.overlayBytes, in: environment, logger: logger)
+            setting: settings.names.log, overlayBytes: settings.overlayBytes, in: environment, logger: logger)
     }
 
     /// - Parameters:
     ///   - root: made where there is none.
     ///   - data: the folder of the data; nil: a bucket.
+    ///   - setting: what the operator calls the one that names the folder.
     ///   - overlayBytes: memory for rows that are not in sorted files yet, over all shards.
     private init(
-        _ root: String, data: String?, isParted: Bool, overlayBytes: Int, in environment: Environment, logger: Logger
+        _ root: String, data: String?, isParted: Bool, setting: String, overlayBytes: Int, in environment: Environment,
+        logger: Logger
     ) throws(StartError) {
         self.root = root
+        self.setting = setting
         self.data = data
         self.isParted = isParted
         self.environment = environment
         self.logger = logger
         guard mkdir(root, 0o700) == 0 || errno == EEXIST else {
-            throw StartError("cannot make the folder \(root) for logs: \(String(cString: strerror(errno)))")
+            throw StartError("\(setting): cannot make the folder \(root) for logs: \(String(cString: strerror(errno)))")
         }
         do {
             try FolderLogDisk.syncName(of: root)
@@ -88,7 +92,7 @@ struct LocalLogs: Sendable {
             guard let position = bytes.flatMap(LogPosition.init), !position.isWhole else { return }
             throw .corrupt(
                 "the log of \(name) is missing: the data is complete only up to batch \(position.sequence). Bring its folder "
-                    + "back to \(folder), or name with --log the folder that it lies in")
+                    + "back to \(folder), or name with \(setting) the folder that it lies in")
         } catch {
             try? await store.close()
             throw error

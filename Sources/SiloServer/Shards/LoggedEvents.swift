@@ -15,9 +15,11 @@ struct LoggedEvents: EngineEvents {
     }
 
     func turnBegan() { events.turnBegan() }
+    func turnRan(_ tally: TurnTally) { events.turnRan(tally) }
     func turnEnded(_ batch: BatchSize) { events.turnEnded(batch) }
     func flushBegan() { events.flushBegan() }
     func flushEnded() { events.flushEnded() }
+    func answered() { events.answered() }
     func reached(_ branch: Branch, count: Int) { events.reached(branch, count: count) }
 
     /// What the shard counts is not what is stored: a fault of this program, or of the storage.

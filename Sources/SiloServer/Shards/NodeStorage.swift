@@ -34,11 +34,22 @@ struct SlateStorage: NodeStorage {
     /// Nil: SlateDB keeps the logs.
     private let logs: LocalLogs?
     private let logger: Logger
+    private let isMeasured: Bool
+    /// The time between two merges of all files; nil: they are merged when it is worth while.
+    private let compaction: (milliseconds: Int64, clock: any Clock)?
     private var options = OpenOptions()
 
-    /// - Parameter settings: SlateDB's own, as the operator wants them.
-    init(_ location: DataLocation, _ settings: [String: String], logs: LocalLogs?, logger: Logger) {
+    /// - Parameters:
+    ///   - settings: SlateDB's own, as the operator wants them.
+    ///   - compaction: the time between two merges of all files.
+    ///   - isMeasured: whether databases count what they do.
+    init(
+        _ location: DataLocation, _ settings: [String: String], logs: LocalLogs?,
+        compaction: (milliseconds: Int64, clock: any Clock)? = nil, isMeasured: Bool = false, logger: Logger
+    ) {
         self.location = location
+        self.isMeasured = isMeasured
+        self.compaction = compaction
         self.logs = logs
         self.logger = logger
         options.hasLog = logs == nil
@@ -56,15 +67,16 @@ struct SlateStorage: NodeStorage {
     }
 
     /// Bounds what databases opened from now on keep of what they read.
-    mutating func shareCache(_ bytes: UInt64, among count: Int) {
-        let share = bytes / UInt64(count)
-        options.blockCacheBytes = max(1 << 20, share * 3 / 4)
-        options.metadataCacheBytes = max(1 << 20, share / 4)
+    mutating func shareCache(_ settings: NodeSettings, among count: Int) {
+        let share = settings.cacheBytes / UInt64(count)
+        options.blockCacheBytes = settings.blockCacheBytes ?? max(1 << 20, share * 3 / 4)
+        options.metadataCacheBytes = settings.metadataCacheBytes ?? max(1 << 20, share / 4)
     }
 
     func open(_ name: String, mustExist: Bool) async throws -> any KeyValueStore {
         var options = options
         options.mustExist = mustExist
+        if name != ShardMap.database, isMeasured { options.metrics = Metrics() }
         guard let logs else {
             let store = SlateStore(try await location.open(name, options))
             do {
@@ -107,8 +119,11 @@ struct SlateStorage: NodeStorage {
         guard let sorted = (logged?.below ?? store) as? SlateStore, let admin = try? location.admin(name) else { return }
         async let watching: Void? = logged?.watchBelow { sorted.database.isOpen }
         async let moving: Void? = logged?.moveRegularly()
+        async let merging: Void? = compaction.map { milliseconds, clock in
+            RegularCompaction(admin: admin, milliseconds: milliseconds, clock: clock, logger: logger, shard: name)
+        }?.run()
         await FreeSpace(store: sorted, log: logged, admin: admin, logger: logger, shard: name).run()
-        _ = await (watching, moving)
+        _ = await (watching, moving, merging)
     }
 
     /// What SlateDB is told unless the operator says otherwise.
@@ -124,6 +139,9 @@ struct SlateStorage: NodeStorage {
         "l0_max_ssts_per_key": "16",
         "compactor_options.poll_interval": "\"1s\"",
         "compactor_options.worker.compactions_poll_interval": "\"1s\"",
+        // A few small files are not merged with a large one each time: half of the writes, for some more files to look into.
+        "compactor_options.scheduler_options.min_compaction_sources": "\"6\"",
+        "compactor_options.scheduler_options.include_size_threshold": "\"2.0\"",
         "compactor_options.worker.max_sst_size": "67108864",
         "compactor_options.worker.max_fetch_tasks": "2",
         "compactor_options.worker.max_subcompactions": "1",

@@ -17,6 +17,8 @@ final class ShardHost: HostedShard {
         var life = Life()
         var waitingForTry: [CheckedContinuation<Void, Never>] = []
         var waitingForReset: [CheckedContinuation<Void, any Error>] = []
+        /// What shards are opened with from now on.
+        var changeable: EngineSettings.Changeable
         /// The shard that is let go of.
         var releasing: Task<Void, Never>?
     }
@@ -29,17 +31,24 @@ final class ShardHost: HostedShard {
     private let rateLimiter: (any RateLimiter)?
     private let budgets: MemoryBudgets
     private let events: any EngineEvents
+    private let finder: (any JobFinder)?
+    private let bulkEnds: BulkEnds
     private let logger: Logger
     private let onChange: @Sendable (_ serves: Bool) -> Void
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let bell: Bell
 
-    /// - Parameter onChange: is told whether the shard serves, whenever that may have changed. It must not call back.
+    /// - Parameters:
+    ///   - finder: finds the jobs of bulk actions; nil: they do not go on.
+    ///   - bulkEnds: is told of those that come to their end.
+    ///   - onChange: is told whether the shard serves, whenever that may have changed. It must not call back.
     init(
         _ entry: ShardMap.Entry, in storage: any NodeStorage, settings: EngineSettings, environment: Environment,
         rateLimiter: (any RateLimiter)?, budgets: MemoryBudgets, logger: Logger, events: any EngineEvents = NoEvents(),
+        finder: (any JobFinder)? = nil, bulkEnds: BulkEnds? = nil,
         onChange: @escaping @Sendable (_ serves: Bool) -> Void
     ) {
+        state = Mutex(State(changeable: settings.changeable))
         id = entry.id
         range = entry.range
         self.storage = storage
@@ -49,6 +58,8 @@ final class ShardHost: HostedShard {
         self.budgets = budgets
         self.logger = logger
         self.events = events
+        self.finder = finder
+        self.bulkEnds = bulkEnds ?? BulkEnds(audit: nil, logger: logger)
         self.onChange = onChange
         bell = Bell(in: environment)
     }
@@ -94,6 +105,18 @@ final class ShardHost: HostedShard {
     func close(_ ending: ShardEnding = .shutdown) async {
         perform(change { $0.life.close(ending) })
         await untilReleased()
+    }
+
+    /// There were audits of its limits at the start.
+    var isAudited: Bool { settings.auditMilliseconds != nil }
+
+    func change(_ settings: EngineSettings.Changeable) {
+        let shard = state.withLock { state in
+            state.changeable = settings
+            if case .serving(let shard, _) = state.life.state { return Optional(shard) }
+            return nil
+        }
+        shard?.change(settings)
     }
 
     func reset() async throws {
@@ -159,7 +182,7 @@ final class ShardHost: HostedShard {
                 let begun = environment.clock.steady
                 do throws(StoreError) {
                     try await shard.close(refusing: ending.refusal)
-                    logger.info("closed shard", [
+                    logger.debug("closed shard", [
                         "shard": .init(id), "close_ms": .init(Int(environment.clock.steady - begun)),
                     ])
                 } catch {
@@ -206,14 +229,21 @@ final class ShardHost: HostedShard {
         do throws(StoreError) {
             try await waitForClock(of: store)
             guard !isInterrupted else { return try await store.close() }
+            var settings = settings
+            settings.changeable = state.withLock { $0.changeable }
             let shard = try await Shard.open(
                 store, settings: settings, clock: environment.clock, random: environment.random, executor: environment.executor,
-                rateLimiter: rateLimiter, budgets: budgets, events: LoggedEvents(of: id, logger, events),
+                rateLimiter: rateLimiter, budgets: budgets, finder: finder, events: LoggedEvents(of: id, logger, events),
+                onBulkEnd: { [bulkEnds, id] in bulkEnds.tell($0, of: id) },
                 onAudit: { [logger, id] in Self.tell($0, of: id, logger) }
             )
+            // At the start the server tells of all shards in one line.
+            let isNews = wasTried
             let actions = change { $0.life.serves(shard, store, at: environment.clock.steady) }
             guard let actions else { return try await shard.close() }
-            logger.info("opened shard", [
+            // It may have changed while the shard was opened.
+            shard.change(state.withLock { $0.changeable })
+            logger.log(isNews ? .info : .debug, "opened shard", [
                 "shard": .init(id), "range": .init(range), "jobs": .init(Int(shard.counts.total)),
                 "durability": .init(store.durability?.rawValue ?? "none"),
                 "init_ms": .init(Int(environment.clock.steady - begun)),

@@ -56,7 +56,7 @@ struct ShardMap: Sendable {
         let (made, way) = tenancy ? ("with", "with --tenancy") : ("without", "without --tenancy")
         throw StartError(
             "\(settings.data) was made \(made) tenancy, and its jobs could not be reached: "
-                + "start the server \(way), or name another place with --data"
+                + "start the server \(way), or name another place with \(settings.names.data)"
         )
     }
 

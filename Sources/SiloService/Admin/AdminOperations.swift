@@ -9,6 +9,7 @@ package protocol StorageOperator: Sendable {
     func submitFullCompaction(of shard: ShardID) async throws(StorageError)
     /// Nil: nothing was ever written.
     func manifest(of shard: ShardID) async throws(StorageError) -> Manifest?
+    func checkpoints(of shard: ShardID) async throws(StorageError) -> [Admin.Checkpoint]
 }
 
 /// What operators call.
@@ -28,7 +29,7 @@ package struct AdminOperations: Sendable {
             do { try await host.reset() } catch { throw .failed("\(error)", cause: .init(error)) }
             response.shardsReset += 1
         }
-        logger.warn("erased every job of this node", ["shards": .init(Int(response.shardsReset))])
+        logger.of(context).warn("erased every job of this node", ["shards": .init(Int(response.shardsReset))])
         return response
     }
 
@@ -42,7 +43,7 @@ package struct AdminOperations: Sendable {
         } catch {
             throw .failed("compaction failed: \(error)", cause: .init(error))
         }
-        logger.info("full compaction submitted", ["shard": .init(host.id)])
+        logger.of(context).info("full compaction submitted", ["shard": .init(host.id)])
         var response = SiloV1.CompactShardResponse()
         response.status = "full compaction submitted for shard \(request.shard)"
         return response
@@ -71,16 +72,38 @@ package struct AdminOperations: Sendable {
     package func getShardStorageInfo(
         _ request: SiloV1.GetShardStorageInfoRequest, _ context: RequestContext
     ) async throws(SiloError) -> SiloV1.GetShardStorageInfoResponse {
-        let (host, _) = try shards.open(request.shard)
-        guard let storage else { throw Self.noSlateDB }
+        let (host, store) = try shards.open(request.shard)
         do {
-            guard let manifest = try await storage.manifest(of: host.id) else {
+            guard let (manifest, debt) = try await debt(of: host.id, store) else {
                 throw StorageError.invalid("the shard has no manifest")
             }
-            return SiloV1.GetShardStorageInfoResponse(manifest)
+            var response = SiloV1.GetShardStorageInfoResponse(manifest)
+            response.add(debt)
+            return response
+        } catch let error as SiloError {
+            throw error
         } catch {
             throw .failed("failed to read LSM state: \(error)", cause: .init(error))
         }
+    }
+
+    /// What the files of a shard that is open here cost beyond what they hold; nil: it is not open, or has none.
+    package func storageDebt(of shard: ShardID) async throws -> StorageDebt? {
+        guard let (host, store) = try? shards.open(shard.description) else { return nil }
+        return try await debt(of: host.id, store)?.debt
+    }
+
+    private func debt(
+        of shard: ShardID, _ store: any KeyValueStore
+    ) async throws -> (manifest: Manifest, debt: StorageDebt)? {
+        guard let storage else { throw Self.noSlateDB }
+        let logged = store as? LoggedStore
+        guard let sorted = (logged?.below ?? store) as? SlateStore, let manifest = try await storage.manifest(of: shard) else {
+            return nil
+        }
+        let debt = StorageDebt(
+            manifest, try await storage.checkpoints(of: shard), deletedBytes: sorted.deletedBytes.estimate, hasLog: logged == nil)
+        return (manifest, debt)
     }
 
     private static let noSlateDB = SiloError.unsupported("the shard is not kept in SlateDB")

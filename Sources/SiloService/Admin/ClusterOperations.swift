@@ -6,6 +6,8 @@ import SiloEngine
 package struct ClusterOperations: Sendable {
     let shards: ShardResolver
     let node: NodeIdentity
+    let registry: WorkerRegistry
+    let overview: any NodeOverview
 
     package func getClusterInfo(
         _ request: SiloV1.GetClusterInfoRequest, _ context: RequestContext, _ reply: any Reply<SiloV1.GetClusterInfoResponse>
@@ -49,8 +51,34 @@ package struct ClusterOperations: Sendable {
             info.ghostHolders = audit.last.ghosts
             info.auditedAtMs = audit.last.endedAt.milliseconds
             info.audits = UInt64(audit.count)
+            info.leases = UInt64(clamping: shard.counts.leases)
+            info.waitingWorkers = UInt64(clamping: shard.counts.waitingWorkers)
             return info
         }
         reply.send(response)
     }
+
+    package func getOverview(
+        _ request: SiloV1.GetOverviewRequest, _ context: RequestContext, _ reply: any Reply<SiloV1.GetOverviewResponse>
+    ) throws(SiloError) {
+        var response = overview.read()
+        let workers = registry.workersByGroup(within: Self.workersLookMilliseconds)
+        for index in response.groups.indices { response.groups[index].workers = workers[response.groups[index].taskGroup] ?? 0 }
+        reply.send(response)
+    }
+
+    /// A worker that has not asked for so long is not counted for the group.
+    private static let workersLookMilliseconds: Int64 = 60_000
+}
+
+/// What a node has counted, and how it stands.
+package protocol NodeOverview: Sendable {
+    /// Without waiting for anything.
+    func read() -> SiloV1.GetOverviewResponse
+}
+
+/// Nothing is counted.
+package struct NoOverview: NodeOverview {
+    package init() {}
+    package func read() -> SiloV1.GetOverviewResponse { SiloV1.GetOverviewResponse() }
 }

@@ -7,19 +7,23 @@ import SiloEngine
 package struct ImportOperations: Sendable {
     let shards: ShardResolver
     let tenancy: Tenancy
+    let room: any DataRoom
     private let inHand = ImportsInHand()
 
-    init(shards: ShardResolver, tenancy: Tenancy) {
+    init(shards: ShardResolver, tenancy: Tenancy, room: any DataRoom) {
         self.shards = shards
         self.tenancy = tenancy
+        self.room = room
     }
 
     /// What came of each job, in the order of the request.
     package func importJobs(
         _ request: SiloV1.ImportJobsRequest, _ context: RequestContext, _ reply: any Reply<[ImportedJob]>
     ) throws(SiloError) {
+        try room.check()
         let plan = BatchPlan(request.jobs) { job throws(SiloError) in
-            let command = try job.command(tenancy.tenant(job.tenant, of: try shards.host(job.shard)))
+            try context.caller.checkGroup(job.taskGroup)
+            let command = try job.command(tenancy.tenant(job.tenant, of: try shards.host(job.shard), for: context))
             return (shard: try shards.serving(job.shard).shard, job: command)
         }
         let size = plan.accepted.reduce(0) { $0 + $1.job.memoryBytes }

@@ -68,7 +68,7 @@ final class ImportRun: Sendable {
         }
         let end = max(part.endIndex, entries.startIndex + 1)
         let (now, rest) = (entries[..<end], entries[end...])
-        shard.submit(Each(now.map(\.job)), for: context) { result in
+        shard.submit(bounded: now.map(\.job), for: context) { result in
             switch result {
             case .success(let results):
                 self.take(zip(now, results).map { ($0.place, $1) })

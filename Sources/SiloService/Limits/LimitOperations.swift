@@ -12,9 +12,11 @@ package struct LimitOperations: Sendable {
         _ request: SiloV1.ExplainJobRequest, _ context: RequestContext
     ) async throws(SiloError) -> SiloV1.ExplainJobResponse {
         let (host, shard) = try await shards.readable(request.shard)
-        let tenant = try tenancy.tenant(request.tenant, of: host)
+        let tenant = try tenancy.tenant(request.tenant, of: host, for: context)
         let explain = Explain(tenant: tenant, id: try JobID(checking: request.id))
-        return SiloV1.ExplainJobResponse(try await shard.explanation(explain, for: context), of: request.id)
+        let explanation = try await shard.explanation(explain, for: context)
+        guard context.caller.sees(explanation.taskGroup.text) else { throw .jobNotFound }
+        return SiloV1.ExplainJobResponse(explanation, of: request.id)
     }
 
     package func dropTenantHolders(
@@ -22,7 +24,9 @@ package struct LimitOperations: Sendable {
         _ reply: any Reply<SiloV1.DropTenantHoldersResponse>
     ) throws(SiloError) {
         let (host, shard) = try shards.serving(request.shard)
-        shard.submit(DropHolders(tenant: try tenancy.tenant(request.tenant, of: host)), for: context) { result in
+        try context.caller.checkAllGroups()
+        let tenant = try tenancy.tenant(request.tenant, of: host, for: context)
+        shard.submit(DropHolders(tenant: tenant), for: context) { result in
             reply.send(result.map { count in
                 var response = SiloV1.DropTenantHoldersResponse()
                 response.holdersDropped = count

@@ -30,6 +30,8 @@ package enum Bounds {
     static let payloadBytesMax = 120 << 20
     /// * The code of an error.
     static let errorCodeBytesMax = 16 << 10
+    /// * How long a finished job is kept: a hundred years.
+    static let retentionMillisecondsMax: Int64 = 3_153_600_000_000
     /// * Jobs or outcomes of one batch; of one that is all or nothing they become durable in one write.
     static let batchMax = 10_000
     /// * Imports that wait for their turn, of all calls together, in bytes.
@@ -54,6 +56,13 @@ package enum Bounds {
 
     /// *
     static let workerIDBytesMax = 1024
+    /// * What a worker says of itself, and what is looked for in names.
+    static let workerTextBytesMax = 256
+    static let searchTextBytesMax = 256
+    /// * Entries of one page of a list; asking for more is no error.
+    static let pageMax: UInt32 = 500
+    static let pageDefault = 50
+    static func page(_ asked: UInt32) -> Int { asked == 0 ? pageDefault : Int(min(asked, pageMax)) }
     /// * What went wrong with a refresh; nobody keeps it.
     static let refreshMessageBytesMax = 64 << 10
     /// * How long a request for tasks waits; asking for more is no error.
@@ -98,6 +107,13 @@ extension Bounds {
             guard value.utf8.count <= metadataValueBytesMax else {
                 throw .outOfBounds(field: "\(field) value", bound: "too long (must be < u16::MAX bytes)")
             }
+        }
+    }
+
+    static func checkRetention(_ milliseconds: Int64) throws(SiloError) {
+        guard (0...retentionMillisecondsMax).contains(milliseconds) else {
+            throw .outOfBounds(
+                field: "retain_ms", bound: "must be between 0 and \(retentionMillisecondsMax), not \(milliseconds)")
         }
     }
 

@@ -3,6 +3,7 @@ package import SiloAPI
 package import SiloCore
 import SiloEngine
 import SiloStore
+import SiloTelemetry
 
 // Between the messages of the API and the records of the store. Limits: LimitConversion.swift.
 
@@ -79,6 +80,15 @@ extension SiloV1.Task {
         self.shard = shard
         taskGroup = task.job.taskGroup
         leaseMs = leaseMilliseconds
+        (traceparent, tracestate) = task.job.traceHeaders
+    }
+}
+
+extension StorageV1.Job {
+    /// Whom it was enqueued for; empty: nobody who traces.
+    fileprivate var traceHeaders: (parent: String, state: String) {
+        guard !trace.isEmpty, let context = TraceContext(storedBytes: trace) else { return ("", "") }
+        return (context.header, context.state)
     }
 }
 
@@ -134,6 +144,8 @@ extension SiloV1.GetJobResponse {
         statusChangedAtMs = stored.changedAt.milliseconds
         nextAttemptStartsAfterMs = stored.nextStart(at: now)?.milliseconds
         taskGroup = job.taskGroup
+        (traceparent, tracestate) = job.traceHeaders
+        retainMs = job.retainMs
         if stored.state == .succeeded, let last = stored.status?.lastAttempt { result = SiloV1.SerializedBytes(last.result) }
     }
 }

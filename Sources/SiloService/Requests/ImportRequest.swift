@@ -15,12 +15,14 @@ extension SiloV1.ImportJobRequest {
         let limits = try limits.records()
         let policy = try retryPolicy?.record()
         try Bounds.checkPayload(payload.bytes, "payload")
+        try Bounds.checkRetention(retainMs)
         var records: [StorageV1.Attempt] = []
         records.reserveCapacity(attempts.count)
         for (index, attempt) in attempts.enumerated() { records.append(try attempt.record(index)) }
         return Import(
             tenant: tenant, id: id, priority: priority, enqueueTimeMs: enqueueTimeMs, startAtMs: startAtMs, retryPolicy: policy,
-            payload: payload.bytes, limits: limits, metadata: metadata, taskGroup: taskGroup, attempts: records
+            payload: payload.bytes, limits: limits, metadata: metadata, taskGroup: taskGroup,
+            retainMs: retainMs, attempts: records
         )
     }
 }

@@ -10,6 +10,8 @@ final class LeaseRun: Sendable {
     struct Found: Sendable {
         let leased: [(place: Place, leased: Leased)]
 
+        var count: Int { leased.reduce(0) { $0 + $1.leased.ids.count } }
+
         /// As if they had not been leased: nobody was told of them.
         func giveBack() {
             for (place, leased) in leased { place.shard.submit(Release(leased.ids)) { _ in } }
@@ -63,8 +65,8 @@ final class LeaseRun: Sendable {
         case .notePoll(let place): places[place].shard.notePoll(lease.group)
         case .visit(let place, let taskCountMax, let answerBytesMax, let takesOversized):
             let rest = Lease(
-                worker: lease.worker, group: lease.group.text, taskCountMax: taskCountMax, answerBytesMax: answerBytesMax,
-                takesOversized: takesOversized
+                worker: lease.worker, group: lease.group.text, tenants: lease.tenants, taskCountMax: taskCountMax,
+                answerBytesMax: answerBytesMax, takesOversized: takesOversized
             )
             places[place].shard.lease(rest, for: context) { self.answered(by: place, $0) }
         case .waitEverywhere: waitEverywhere()

@@ -1,0 +1,119 @@
+import Protobuf
+package import SiloAPI
+package import SiloCore
+import SiloEngine
+import SiloQuery
+import SiloStore
+
+/// Lists of jobs.
+package struct ListOperations: Sendable {
+    let shards: ShardResolver
+    let tenancy: Tenancy
+    let environment: Environment
+
+    /// Jobs that a page has when nobody says, and at most.
+    private static let jobsUsual = 50
+    private static let jobsMax = 1000
+
+    /// Of one view of each shard, in which everything is durable. A caller that is bound to tenants or task groups sees those.
+    package func listJobs(
+        _ request: SiloV1.ListJobsRequest, _ context: RequestContext
+    ) async throws(SiloError) -> SiloV1.ListJobsResponse {
+        let filter = try filter(request, context.caller)
+        try checkJobsMax(request.jobsMax)
+        var cursor: ListCursor?
+        if !request.cursor.isEmpty {
+            cursor = ListCursor(request.cursor)
+            if cursor == nil { throw Self.wrongCursor }
+        }
+        let listing = JobListing(
+            filter, of: try await views(request.shard), jobsMax: jobsMax(request.jobsMax), hasDetails: !request.omitDetails,
+            clock: environment.clock)
+        let page: JobListPage?
+        do { page = try await listing.page(after: cursor) } catch { throw SiloError(reading: error) }
+        guard let page else { throw Self.wrongCursor }
+        var response = SiloV1.ListJobsResponse()
+        response.jobs = page.jobs.map { SiloV1.ListedJob($0, tenancy) }
+        response.nextCursor = page.next?.text ?? ""
+        response.lookedAt = UInt64(page.lookedAt)
+        response.isNewestFirst = page.isNewestFirst
+        return response
+    }
+
+    /// A view of a shard, or of each shard of this node.
+    func views(_ shard: String) async throws(SiloError) -> [ListedShard] {
+        var queried: [ListedShard] = []
+        for host in shard.isEmpty ? shards.all : [try shards.host(shard)] {
+            let (reader, moment) = try await shards.readable(host.id.description).shard.reader()
+            queried.append(ListedShard(id: host.id, range: host.range, reader: reader, moment: moment))
+        }
+        return queried
+    }
+
+    func jobsMax(_ wanted: UInt32) -> Int { wanted == 0 ? Self.jobsUsual : Int(wanted) }
+
+    func checkJobsMax(_ wanted: UInt32) throws(SiloError) {
+        guard wanted <= Self.jobsMax else {
+            throw .outOfBounds(field: "jobs_max", bound: "must be at most \(Self.jobsMax), not \(wanted)")
+        }
+    }
+
+    private static let wrongCursor = SiloError.outOfBounds(
+        field: "cursor", bound: "must be the next_cursor of a page of the same list")
+
+    private func filter(_ request: SiloV1.ListJobsRequest, _ caller: Caller) throws(SiloError) -> JobFilter {
+        var filter = JobFilter()
+        filter.tenants = try tenants(request.tenant, caller)
+        if !request.statusKind.isEmpty, !filter.setStatus(request.statusKind) {
+            throw .outOfBounds(
+                field: "status_kind", bound: "must be Waiting, Scheduled, Running, Succeeded, Failed or Cancelled")
+        }
+        filter.groups = try groups(request.taskGroup, caller)
+        try Bounds.checkMetadata(request.metadata, "metadata")
+        filter.metadata = request.metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        if !request.limitKey.isEmpty { filter.limitKey = request.limitKey }
+        filter.errorCode = request.errorCode
+        let (from, before) = (request.changedFromMs ?? .min, request.changedBeforeMs ?? .max)
+        guard from <= before else { throw .outOfBounds(field: "changed_before_ms", bound: "must not be before changed_from_ms") }
+        filter.changed = from..<before
+        return filter
+    }
+
+    /// Nil: of all.
+    func groups(_ name: String, _ caller: Caller) throws(SiloError) -> Set<TaskGroup>? {
+        guard !name.isEmpty else { return caller.groups }
+        try Bounds.checkTaskGroup(name, "task_group")
+        try caller.checkGroup(name)
+        return [TaskGroup(name)]
+    }
+
+    /// Nil: everybody's.
+    func tenants(_ name: String?, _ caller: Caller) throws(SiloError) -> [Tenant]? {
+        guard tenancy.isEnabled else {
+            guard (name ?? "").isEmpty else { throw .tenantNotTaken }
+            return nil
+        }
+        guard let name, !name.isEmpty else { return caller.tenants.map { $0.sorted { $0.name < $1.name } } }
+        guard Bounds.hasScalars(name, atMost: Tenant.nameScalarsMax) else { throw .invalidTenant }
+        let tenant = Tenant(name)
+        try caller.check(tenant)
+        return [tenant]
+    }
+}
+
+extension SiloV1.ListedJob {
+    init(_ job: ListedJob, _ tenancy: Tenancy) {
+        self.init()
+        shard = job.shard.description
+        tenant = tenancy.shown(job.tenant)
+        id = job.id.text
+        statusKind = job.status
+        statusChangedAtMs = job.changedAt
+        taskGroup = job.group
+        priority = job.priority
+        enqueuedAtMs = job.enqueuedAt
+        attempt = job.attempt
+        nextAttemptStartsAfterMs = job.nextStart
+        errorCode = job.errorCode
+    }
+}

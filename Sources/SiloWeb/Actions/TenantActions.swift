@@ -1,0 +1,59 @@
+import SiloAPI
+
+/// What operators do to a whole tenant.
+enum TenantActions {
+    static let dropHolders = Action("/do/drop-holders", needs: SiloV1.Silo.dropTenantHolders) { _, form in
+        let name = try form.required("tenant")
+        return Action.Confirmation(
+            title: "Free every slot of this tenant?",
+            text: """
+                Every slot of every limit that jobs of \(title(name)) hold becomes free at once, and as many others may start. \
+                Attempts that run are not stopped: for a while more may run than the limits allow. This is for slots whose \
+                holders are gone for good.
+                """,
+            button: "Free its slots", isFinal: true)
+    } perform: { visit, form in
+        let name = try form.required("tenant")
+        var request = SiloV1.DropTenantHoldersRequest()
+        request.shard = try await Homes(visit).shard(of: name.asTenant)
+        request.tenant = name.asTenant
+        let count = try await visit.call(SiloV1.Silo.dropTenantHolders, request).holdersDropped
+        return Action.Outcome(notice: Notice(.done, "\(Quantity.of(count, "slot")) of \(title(name)) became free."))
+    }
+
+    static let dropTenant = Action("/do/drop-tenant", needs: SiloV1.Silo.dropTenant) { _, form in
+        let name = try form.required("tenant")
+        return Action.Confirmation(
+            title: "Delete this tenant?",
+            text: """
+                Every job of \(title(name)) is deleted, with its attempts, results and limits: what waits, what runs, and what \
+                has finished. Until it is done its calls are refused.
+                """,
+            button: "Delete it all", isFinal: true,
+            controls: """
+                <label class="stack"><span>Type the tenant's name to go on</span>\
+                <input name="confirm" maxlength="64" autocomplete="off" spellcheck="false" required></label>
+                """)
+    } perform: { visit, form in
+        let name = try form.required("tenant")
+        guard form["confirm"] == name else {
+            throw PageFailure(
+                400, "The names differ", "Nothing was done: what was typed is not the name of the tenant.",
+                way: ("Go back", .tenant(name)))
+        }
+        var request = SiloV1.DropTenantRequest()
+        request.shard = try await Homes(visit).shard(of: name.asTenant)
+        request.tenant = name.asTenant
+        let drop = try await visit.call(SiloV1.Silo.dropTenant, request).drop
+        let jobs = Quantity.of(drop?.jobs ?? 0, "job")
+        return Action.Outcome(
+            notice: Notice(.done, "\(title(name)) is being deleted, with \(jobs). It is done step by step."),
+            next: Link("/tenants"))
+    }
+
+    static let all = [dropHolders, dropTenant]
+
+    private static func title(_ name: String) -> HTML {
+        name.asTenant == nil ? "all jobs" : "tenant \(Name(name).html)"
+    }
+}

@@ -1,0 +1,133 @@
+import Protobuf
+import SiloAPI
+import SiloCore
+
+/// The filter of a list of jobs, as it stands in an address.
+struct JobFilterForm: Sendable {
+    var tenant: String?
+    var status: String?
+    var group: String?
+    /// Entries of the metadata, each `key=value`.
+    var labels: [String] = []
+    var limit: String?
+    var code: String?
+    /// How far back the status may have changed.
+    var since: Since?
+    /// It changed earlier than then, in milliseconds.
+    var before: Int64?
+
+    static let statuses = ["Waiting", "Scheduled", "Running", "Succeeded", "Failed", "Cancelled"]
+
+    enum Since: String, CaseIterable, Sendable {
+        case quarter = "15m", hour = "1h", day = "24h", week = "7d"
+
+        var title: String {
+            switch self {
+            case .quarter: "the last 15 minutes"
+            case .hour: "the last hour"
+            case .day: "the last 24 hours"
+            case .week: "the last 7 days"
+            }
+        }
+        var milliseconds: Int64 {
+            switch self {
+            case .quarter: 900_000
+            case .hour: 3_600_000
+            case .day: 86_400_000
+            case .week: 604_800_000
+            }
+        }
+    }
+
+    init() {}
+
+    init(_ form: Form) throws(PageFailure) {
+        tenant = form["tenant"]
+        group = form["group"]
+        limit = form["limit"]
+        code = form["code"]
+        labels = form.all("label").filter { !$0.isEmpty }
+        for label in labels where !label.contains("=") {
+            throw PageFailure(400, "The label cannot be read", "A label is a key, =, and a value, such as customer=4711.")
+        }
+        if let text = form["status"] {
+            guard Self.statuses.contains(text) else {
+                throw PageFailure(400, "There is no such status", "It is one of \(Self.statuses.joined(separator: ", ")).")
+            }
+            status = text
+        }
+        if let text = form["since"] {
+            since = Since(rawValue: text)
+            if since == nil { throw PageFailure(400, "There is no such time", "It is one of 15m, 1h, 24h and 7d.") }
+        }
+        if let text = form["before"] {
+            before = Int64(text)
+            if before == nil { throw PageFailure(400, "There is no such time", "The field before is a number of milliseconds.") }
+        }
+    }
+
+    /// The fields that make it.
+    var fields: [(String, String?)] {
+        let first: [(String, String?)] = [("tenant", tenant), ("status", status), ("group", group)]
+        let last: [(String, String?)] = [
+            ("limit", limit), ("code", code), ("since", since?.rawValue), ("before", before.map { String($0) }),
+        ]
+        return first + labels.map { label -> (String, String?) in ("label", label) } + last
+    }
+
+    var given: [(String, String)] { fields.compactMap { name, value in value.map { (name, $0) } } }
+
+    func link(_ path: String = "/jobs", _ more: [(String, String?)] = []) -> Link { Link(path, fields + more) }
+
+    /// With one thing changed.
+    func with(_ change: (inout JobFilterForm) -> Void) -> JobFilterForm {
+        var form = self
+        change(&form)
+        return form
+    }
+
+    var isEmpty: Bool { given.isEmpty }
+
+    func request(at now: Timestamp) -> SiloV1.ListJobsRequest {
+        var request = SiloV1.ListJobsRequest()
+        request.tenant = tenant
+        request.statusKind = status ?? ""
+        request.taskGroup = group ?? ""
+        request.limitKey = limit ?? ""
+        request.errorCode = code
+        for label in labels {
+            let parts = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            request.metadata[String(parts[0])] = parts.count > 1 ? String(parts[1]) : ""
+        }
+        request.changedFromMs = since.map { now.milliseconds - $0.milliseconds }
+        request.changedBeforeMs = before
+        return request
+    }
+
+    /// In words, after `jobs`.
+    var words: HTML {
+        var words: [HTML] = []
+        if let group { words.append("of task group \(Name(group).html)") }
+        if let tenant { words.append("of tenant \(Name(tenant).html)") }
+        for label in labels { words.append("with \(Name(label).html)") }
+        if let limit { words.append("at limit \(Name(limit).html)") }
+        if let code { words.append("that failed with \(Name(code).html)") }
+        if let since { words.append("that changed in \(since.title)") }
+        return words.reduce(.empty) { $0.isEmpty ? $1 : "\($0) \($1)" }
+    }
+}
+
+extension Name {
+    /// A status, in its colour.
+    static func badge(status: String) -> HTML {
+        let kind: HTML =
+            switch status {
+            case "Succeeded": " good"
+            case "Failed": " bad"
+            case "Running": " accent"
+            case "Cancelled": ""
+            default: " warn"
+            }
+        return "<span class=\"badge\(kind)\">\(status)</span>"
+    }
+}

@@ -1,0 +1,191 @@
+import Protobuf
+import SiloAPI
+import SiloCore
+
+/// One job: what it carries, what became of it, and what is in its way.
+enum JobPage {
+    static let page = Page("/job", needs: SiloV1.Silo.getJob) { visit in
+        let id = try visit.query.required("id")
+        let from = visit.query["from"].flatMap { UInt32($0) } ?? 0
+        let found = try await visit.job(id, tenant: visit.query["tenant"], attemptsFrom: from, bytesMax: bytesMax)
+        let parts = JobParts(visit, found, from)
+        let wait = await visit.wait(found)
+        return Content(
+            "Job", about: "\(Name(id).html)", actions: parts.actions,
+            """
+            \(parts.facts)\(wait?.html)\(parts.attempts)\(parts.documents)\
+            <section class="split">\(parts.limits)\(parts.metadata)</section>
+            """)
+    }
+    /// Of what is read to show a job.
+    private static let bytesMax: UInt64 = 4 << 20
+}
+
+struct JobParts {
+    private let visit: Visit
+    private let found: LocatedJob
+    private let attemptsFrom: UInt32
+    private var job: SiloV1.GetJobResponse { found.job }
+    private static let rowsMax = 50
+
+    init(_ visit: Visit, _ found: LocatedJob, _ attemptsFrom: UInt32) {
+        self.visit = visit
+        self.found = found
+        self.attemptsFrom = attemptsFrom
+    }
+
+    /// As the table `jobs` has it.
+    private var status: String {
+        switch job.status {
+        case .scheduled: (job.nextAttemptStartsAfterMs ?? 0) > visit.now.milliseconds ? "Scheduled" : "Waiting"
+        case .running: "Running"
+        case .succeeded: "Succeeded"
+        case .failed: "Failed"
+        default: "Cancelled"
+        }
+    }
+
+    private func when(_ milliseconds: Int64) -> HTML { When(Timestamp(milliseconds), now: visit.now).html }
+
+    // MARK: What can be done
+
+    var actions: HTML {
+        let key = JobKey(shard: found.shard, tenant: found.tenant, id: job.id)
+        let verbs = JobVerb.allCases.filter { $0.isOffered(to: visit) && $0.fits(status: status) }.map { verb in
+            JobActions.some.button(verb.title, [("verb", verb.rawValue), ("of", "selected"), ("job", key.text)], from: visit)
+        }
+        let again = JobActions.enqueueAgain.button("Enqueue again", [("id", job.id), ("tenant", found.tenant)], from: visit)
+        return "\(verbs)\(again)"
+    }
+
+    // MARK: What it is
+
+    var facts: HTML {
+        var facts: [(HTML, HTML)] = [("Status", "\(Name.badge(status: status)) \(when(job.statusChangedAtMs))")]
+        let filter = JobFilterForm()
+        facts.append(("Task group", .link(filter.with { $0.group = job.taskGroup }.link(), Name(job.taskGroup).html)))
+        if let tenant = found.tenant {
+            facts.append(("Tenant", .link(filter.with { $0.tenant = tenant }.link(), Name(tenant).html)))
+        }
+        if let enqueued = job.enqueuedAtMs { facts.append(("Enqueued", when(enqueued))) }
+        if let start = job.nextAttemptStartsAfterMs, !isOver { facts.append(("Next attempt", when(start))) }
+        facts.append(("Priority", "\(job.priority)"))
+        facts.append(("Retries", retries))
+        if job.retainMs > 0 { facts.append(("Kept for", "\(Quantity.duration(milliseconds: Double(job.retainMs)))")) }
+        facts.append(("Shard", ShardLink.html(found.shard, visit)))
+        return "<section class=\"card\">\(Facts(facts).html)\(JobTimeline(job, now: visit.now).html)</section>"
+    }
+
+    private var isOver: Bool { ["Succeeded", "Failed", "Cancelled"].contains(status) }
+
+    private var retries: HTML {
+        guard let policy = job.retryPolicy, policy.retryCount > 0 else { return "none" }
+        guard policy.initialIntervalMs > 0, policy.maxIntervalMs > 0 else {
+            return "\(Quantity.count(policy.retryCount)), at once"
+        }
+        let first = Quantity.duration(milliseconds: Double(policy.initialIntervalMs))
+        let most = Quantity.duration(milliseconds: Double(policy.maxIntervalMs))
+        return "\(Quantity.count(policy.retryCount)), after \(first) and up to \(most)"
+    }
+
+    // MARK: What became of it
+
+    var attempts: HTML {
+        let rows = job.attempts.suffix(Self.rowsMax).reversed().map { attempt -> [HTML] in
+            let status = Self.name(attempt.status)
+            let length: HTML = attempt.finishedAtMs.map {
+                "\(Quantity.duration(milliseconds: Double(max(0, $0 - attempt.startedAtMs))))"
+            } ?? "\(Quantity.duration(milliseconds: Double(max(0, visit.now.milliseconds - attempt.startedAtMs)))) so far"
+            let code: HTML = attempt.errorCode.map { Name($0).html } ?? "–"
+            return [
+                "\(attempt.attemptNumber)", Name.badge(status: status), code, when(attempt.startedAtMs), length,
+                "<code>\(String(attempt.taskId.prefix(8)))</code>",
+            ]
+        }
+        let columns: [Table.Column] = [
+            .init("Attempt"), .init("Outcome"), .init("Error code"), .init("Started", number: true),
+            .init("Ran", number: true), .init("Task"),
+        ]
+        let table = Table(
+            caption: "Attempts, the last one first", columns: columns, rows: rows,
+            empty: Empty("It has not been tried yet"))
+        return "<section class=\"card\"><h2>Attempts</h2>\(table.html)\(more)</section>"
+    }
+
+    private var more: HTML {
+        guard let next = job.nextAttempt else { return .empty }
+        let link = Link("/job", [("id", job.id), ("tenant", found.tenant), ("from", String(next))])
+        return .hint("There are more attempts than are read at once. <a href=\"\(link)\">Attempts from \(next) on</a>")
+    }
+
+    private static func name(_ status: SiloV1.AttemptStatus) -> String {
+        switch status {
+        case .running: "Running"
+        case .succeeded: "Succeeded"
+        case .failed: "Failed"
+        default: "Cancelled"
+        }
+    }
+
+    var documents: HTML {
+        let form = DocumentView.Form(rawValue: visit.query["as"] ?? "") ?? .json
+        func link(_ form: DocumentView.Form) -> Link {
+            Link("/job", [("id", job.id), ("tenant", found.tenant), ("as", form == .json ? nil : form.rawValue)])
+        }
+        var documents: [HTML] = []
+        if let last = job.attempts.last(where: { $0.status == .failed }), job.status != .succeeded {
+            let code = Name.visible(String((last.errorCode ?? "").prefix(200)))
+            let title = "Error of attempt \(last.attemptNumber), \(code)"
+            documents.append(DocumentView("error", title, last.errorData, form).html(link))
+        }
+        if job.status == .succeeded { documents.append(document("result", "Result", job.result, job.resultOmitted, form, link)) }
+        documents.append(document("payload", "Payload", job.payload, job.payloadOmitted, form, link))
+        return "\(documents)"
+    }
+
+    private func document(
+        _ id: String, _ title: String, _ message: SiloV1.SerializedBytes?, _ isOmitted: Bool, _ form: DocumentView.Form,
+        _ link: (DocumentView.Form) -> Link
+    ) -> HTML {
+        guard isOmitted else { return DocumentView(id, title, message, form).html(link) }
+        let hint: HTML = .hint("It is too large for this page: <code>siloctl job get</code> has it.")
+        return "<section class=\"card\" id=\"\(id)\"><h2>\(title)</h2>\(hint)</section>"
+    }
+
+    // MARK: What it was asked for with
+
+    var limits: HTML {
+        let rows = job.limits.compactMap { limit -> [HTML]? in
+            switch limit.limit {
+            case .concurrency(let limit): ["concurrency", key(limit.key), "\(Quantity.count(limit.maxConcurrency)) at once"]
+            case .floatingConcurrency(let limit):
+                ["floating", key(limit.key), "\(Quantity.count(limit.defaultMaxConcurrency)) at once at first"]
+            case .rateLimit(let limit):
+                [
+                    "rate", "\(Name(limit.name).html) \(key(limit.uniqueKey))",
+                    "\(Quantity.count(limit.limit)) in \(Quantity.duration(milliseconds: Double(limit.durationMs)))",
+                ]
+            case nil: nil
+            }
+        }
+        let table = Table(
+            caption: "Limits", columns: [.init("Kind"), .init("Key"), .init("Allows", number: true)], rows: rows,
+            empty: Empty("No limits", next: "It starts as soon as a worker is free."))
+        return "<div class=\"card\"><h2>Limits</h2>\(table.html)</div>"
+    }
+
+    private func key(_ key: String) -> HTML {
+        "<a href=\"\(JobFilterForm().with { ($0.limit, $0.tenant) = (key, found.tenant) }.link())\">\(Name(key).html)</a>"
+    }
+
+    var metadata: HTML {
+        let rows = job.metadata.sorted { $0.key < $1.key }.map { name, value -> [HTML] in
+            let link = JobFilterForm().with { ($0.labels, $0.tenant) = (["\(name)=\(value)"], found.tenant) }.link()
+            return [Name(name).html, value.utf8.count > 500 ? Name(value).html : "<a href=\"\(link)\">\(Name(value).html)</a>"]
+        }
+        let table = Table(
+            caption: "Labels", columns: [.init("Label"), .init("Value")], rows: rows,
+            empty: Empty("No labels", next: "Jobs are found by labels: <code>siloctl job enqueue --label customer=4711</code>"))
+        return "<div class=\"card\"><h2>Labels</h2>\(table.html)</div>"
+    }
+}

@@ -1,0 +1,59 @@
+import Protobuf
+
+/// Something that a visitor can do. `GET` of its path shows what it will do, with a button that does it; `POST` does it and goes
+/// back to where the visitor came from, with a notice of what was done.
+///
+/// The fields say what it is done to; a field `back` says where to go on. To add one: write it beside the page that offers it, as
+/// a `static let` of `Action`, and name it in `Site.Contents`.
+struct Action: Sendable {
+    /// Such as `/do/pause`.
+    let path: String
+    /// Who may not call this method may not do it.
+    let needs: String
+    let ask: @Sendable (Visit, Form) async throws -> Confirmation
+    let perform: @Sendable (Visit, Form) async throws -> Outcome
+
+    init<Request: Message, Answer: Message>(
+        _ path: String, needs method: Method<Request, Answer>,
+        ask: @escaping @Sendable (Visit, Form) async throws -> Confirmation,
+        perform: @escaping @Sendable (Visit, Form) async throws -> Outcome
+    ) {
+        self.path = path
+        needs = method.path
+        self.ask = ask
+        self.perform = perform
+    }
+
+    /// What an action will do, before it does.
+    struct Confirmation: Sendable {
+        /// A question, such as `Cancel this job?`.
+        let title: String
+        /// What will be different then.
+        let text: HTML
+        /// Such as `Cancel the job`.
+        let button: String
+        /// It cannot be undone.
+        var isFinal = false
+        /// More that the visitor may say: controls with names.
+        var controls: HTML = .empty
+    }
+
+    struct Outcome: Sendable {
+        let notice: Notice
+        /// Where to go on; nil: where the visitor came from.
+        var next: Link?
+    }
+
+    /// A way to the page that asks.
+    func button(_ label: String, _ fields: [(String, String?)], from visit: Visit) -> HTML {
+        guard visit.may(needs) else { return .empty }
+        return "<a class=\"button\" href=\"\(Link(path, fields + [("back", visit.here.text)]))\">\(label)</a>"
+    }
+
+    /// A button that does it at once, for what can be undone.
+    func directButton(_ label: String, _ fields: [(String, String)], from visit: Visit) -> HTML {
+        guard visit.may(needs) else { return .empty }
+        let form = PostForm(visit, path, fields: fields + [("back", visit.here.text)])
+        return form.html("<button class=\"button\">\(label)</button>")
+    }
+}

@@ -1,0 +1,77 @@
+import Protobuf
+import SiloAPI
+import SiloCore
+import Testing
+
+@testable import SiloWeb
+
+/// What pages of jobs say and take.
+@Suite(.timeLimit(.minutes(10))) struct JobFormTests {
+    @Test func aJobIsNamedInAFormWhateverItIsCalled() {
+        for (tenant, id) in [(nil, "a"), ("t", "a:b:c"), ("t:1:x", ""), ("👩‍👩‍👧", "é:1"), (nil, "1:2:3")] as [(String?, String)] {
+            let key = JobKey(shard: "s", tenant: tenant, id: id)
+            #expect(JobKey(key.text) == key)
+        }
+        for text in ["", "a", "a:b:c", "s:-1:x", "s:99:x", "s:1"] { #expect(JobKey(text) == nil) }
+    }
+
+    @Test func aFilterIsTheSameInItsAddress() throws {
+        var fields: [(name: String, value: String)] = []
+        for (name, value) in [
+            ("tenant", "a b"), ("status", "Failed"), ("group", "g"), ("label", "k=v=w"), ("label", "x="), ("limit", "l"),
+            ("code", "C"),
+            ("since", "1h"), ("before", "12"),
+        ] { fields.append((name, value)) }
+        let filter = try JobFilterForm(Form(fields))
+        #expect(filter.given.map { "\($0.0)=\($0.1)" } == fields.map { "\($0.name)=\($0.value)" })
+        let request = filter.request(at: .init(10_000_000))
+        #expect(request.metadata.count == 2 && request.metadata["k"] == "v=w" && request.metadata["x"] == "")
+        #expect(request.changedFromMs == 6_400_000 && request.changedBeforeMs == 12 && request.errorCode == "C")
+        for bad in [("status", "Odd"), ("since", "1y"), ("label", "x"), ("before", "soon")] {
+            #expect(throws: PageFailure.self) { try JobFilterForm(Form([(name: bad.0, value: bad.1)])) }
+        }
+    }
+
+    /// The tags taken out, as somebody copies it.
+    private func text(_ html: HTML) -> String {
+        var text = ""
+        var isTag = false
+        for letter in html.text {
+            if letter == "<" { isTag = true } else if letter == ">" { isTag = false } else if !isTag { text.append(letter) }
+        }
+        let quoted = text.replacing("&quot;", with: "\"").replacing("&lt;", with: "<").replacing("&gt;", with: ">")
+        return quoted.replacing("&amp;", with: "&")
+    }
+
+    @Test func aTreeIsJSONAsItStands() {
+        var tree = JSONTree()
+        let value = MessagePack.map([
+            (.text("a\"<b>"), .array([.int(-1), .double(0.5), .null, .bool(true)])), (.int(7), .text("line\n\u{202e}\u{1}")),
+            (.text("e"), .map([])),
+        ])
+        #expect(text(tree.html(value)) == #"{"a\"<b>": [-1,0.5,null,true],"7": "line\n\u202e\u0001","e": {}}"#)
+        #expect(!tree.isCut)
+    }
+
+    @Test func whatIsLongOrVeryMuchIsCutOff() {
+        let long = MessagePack.text(String(repeating: "x", count: 1 << 20))
+        let many = MessagePack.array(Array(repeating: .int(1), count: 100_000))
+        var deep = MessagePack.null
+        for _ in 0..<60 { deep = .array([deep]) }
+        for value in [long, many, .array(Array(repeating: long, count: 100)), .array(Array(repeating: deep, count: 10_000))] {
+            var tree = JSONTree()
+            #expect(tree.html(value).bytes.count < 200_000 && tree.isCut)
+            var outline = MessagePackOutline()
+            #expect(outline.text(value).utf8.count < 200_000 && outline.isCut)
+        }
+    }
+
+    @Test func bytesAreShownInLinesOfSixteen() {
+        let dump = Hex.dump(Array("0123456789abcdef\u{0}<".utf8)[...])
+        #expect(dump == """
+            000000  30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66  0123456789abcdef
+            000010  00 3c                                            .<
+
+            """)
+    }
+}

@@ -1,0 +1,119 @@
+import Foundation
+import SiloCore
+import SiloTesting
+import Testing
+
+@testable import SiloWeb
+
+@Suite(.timeLimit(.minutes(10))) struct SiteTests {
+    private func question(_ curl: Curl) async throws -> Curl.Answer {
+        try await curl.get("/do/add?id=a%26b&back=%2Fcounter")
+    }
+
+    private func send(_ question: Curl.Answer, _ curl: Curl, origin: String? = nil) async throws -> Curl.Answer {
+        let fields = ["form", "id", "back"].map { ($0, question.field($0).replacingOccurrences(of: "&amp;", with: "&")) }
+        return try await curl.post("/do/add", fields, origin: origin)
+    }
+
+    @Test func `an action asks, is done once, tells what it did, and can be undone`() async throws {
+        let counting = try CountingSite()
+        let curl = Curl(counting)
+        #expect(try await curl.get("/counter").text.contains("href=\"/do/add?id=a%26b&amp;back=%2Fcounter\""))
+        let asked = try await question(curl)
+        #expect(asked.text.contains("one more for a&amp;b") && asked.text.contains("cannot be undone") && counting.done == 0)
+        let done = try await send(asked, curl)
+        #expect(done.status == 303 && done.location == "/counter" && counting.done == 1)
+        let page = try await curl.get("/counter")
+        #expect(page.text.contains("One more for a&amp;b.") && page.text.contains("Undo"))
+        #expect(!(try await curl.get("/counter")).text.contains("One more"), "a notice is told once")
+        let undone = try await curl.post("/do/remove", [("form", page.field("form")), ("id", "a&b"), ("back", "/counter")])
+        #expect(undone.status == 303 && counting.done == 0)
+        #expect(try await curl.get("/counter").text.contains("Taken back."))
+    }
+
+    @Test func `the same form twice does nothing twice`() async throws {
+        let counting = try CountingSite()
+        let curl = Curl(counting)
+        let asked = try await question(curl)
+        _ = try await send(asked, curl)
+        let again = try await send(asked, curl)
+        #expect(again.status == 409 && again.text.contains("was done already") && counting.done == 1)
+    }
+
+    @Test func `a form of before a restart says so and does nothing`() async throws {
+        let (old, new) = (try CountingSite(), try CountingSite(seed: 2))
+        let asked = try await question(Curl(old))
+        let curl = Curl(new)
+        _ = try await question(curl)
+        let answer = try await send(asked, curl)
+        #expect(answer.status == 409 && answer.text.contains("out of date") && new.done == 0, "\(answer)")
+    }
+
+    @Test func `a form of somebody else, or from elsewhere, does nothing`() async throws {
+        let counting = try CountingSite()
+        let asked = try await question(Curl(counting))
+        let other = Curl(counting)
+        _ = try await question(other)
+        #expect(try await send(asked, other).status == 409)
+        #expect(try await send(asked, Curl(counting)).status == 409)
+        let mine = try await question(other)
+        let forged = try await send(mine, other, origin: "http://evil.example")
+        #expect(forged.status == 403 && counting.done == 0)
+        #expect(try await send(mine, other).status == 303)
+    }
+
+    @Test func `a field that is missing is named, before and after the question`() async throws {
+        let counting = try CountingSite()
+        let curl = Curl(counting)
+        let answer = try await curl.get("/do/add")
+        #expect(answer.status == 400 && answer.text.contains("The field id is required."))
+    }
+
+    @Test func `where to go on is never elsewhere`() async throws {
+        let counting = try CountingSite()
+        let curl = Curl(counting)
+        let asked = try await curl.get("/do/add?id=x&back=%2F%2Fevil.example")
+        #expect(!asked.text.contains("href=\"//evil"))
+        let done = try await curl.post("/do/add", [("form", asked.field("form")), ("id", "x"), ("back", "//evil.example")])
+        #expect(done.location == "/")
+    }
+
+    @Test func `a role decides what is offered and what is done`() async throws {
+        let reader = Caller(name: "reader", proof: .token, roles: Roles([.read]))
+        let operator_ = Caller(name: "ops", proof: .token, roles: Roles([.operate]))
+        let counting = try CountingSite(["r": reader, "o": operator_])
+        let curl = Curl(counting)
+        _ = try await curl.post("/login", [("token", "r")])
+        #expect(!(try await curl.get("/counter")).text.contains("/do/add"))
+        #expect(try await question(curl).status == 403)
+        #expect(try await curl.post("/do/add", [("id", "x")]).status == 403)
+        let other = Curl(counting)
+        _ = try await other.post("/login", [("token", "o")])
+        #expect(try await send(try await question(other), other).status == 303)
+        #expect(counting.done == 1)
+    }
+
+    @Test func `an action after the session has ended asks to sign in, and is not done`() async throws {
+        let counting = try CountingSite(["o": Caller(name: "ops", proof: .token, roles: Roles([.operate]))])
+        let curl = Curl(counting)
+        _ = try await curl.post("/login", [("token", "o")])
+        let asked = try await question(curl)
+        counting.clock.advance(milliseconds: 60_001)
+        let answer = try await send(asked, curl)
+        #expect(answer.status == 401 && answer.text.contains("Nothing was done") && counting.done == 0)
+        let page = try await curl.get("/counter")
+        #expect(page.status == 303 && page.location == "/login?next=%2Fcounter")
+    }
+
+    @Test func `what a call refuses is a page that says so`() async throws {
+        let counting = try CountingSite()
+        let answer = try await Curl(counting).get("/missing")
+        #expect(answer.status == 404 && answer.text.contains("Job not found."))
+    }
+
+    @Test func `the menu has the pages that have a title in it`() async throws {
+        let counting = try CountingSite()
+        let text = try await Curl(counting).get("/counter").text
+        #expect(text.contains("<a href=\"/counter\" aria-current=\"page\">Counter</a>") && !text.contains("href=\"/missing\""))
+    }
+}

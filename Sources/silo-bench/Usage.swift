@@ -34,6 +34,20 @@ let loadUsage = Usage(
         """
 )
 
+let askUsage = Usage(
+    "silo-bench", "Asks one statement of a Silo server again and again.",
+    commands: [
+        .init(
+            "ask", ["shard", "sql"], help: "One caller, one call after another; prints the latencies as a JSON object.",
+            options: [
+                .init("address", "a", "url", help: "the server (http://localhost:7450)"),
+                .init("tenant", "t", "name", help: "whose rows the statement sees"),
+                .init("get-job", nil, "id", help: "also gets this job after each statement"),
+                .init("count", "c", "calls", help: "calls that are measured (200)"),
+            ])
+    ]
+)
+
 let suiteUsage = Usage(
     "silo-bench", "Measures Silo against its targets, on this machine.",
     commands: [
@@ -56,6 +70,6 @@ let suiteUsage = Usage(
                         + "\(Suite.Part.allCases.map(\.rawValue).joined(separator: ", "))"
                 ),
             ]
-        ),
+        )
     ]
 )

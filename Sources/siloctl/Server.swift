@@ -9,63 +9,45 @@ import SiloCore
 /// A command that failed, in words for the terminal: one line, whatever a server put into it.
 struct Failure: Error, CustomStringConvertible {
     let description: String
-    init(_ text: String) { description = text.printable }
+    /// Nobody answers now; later somebody may.
+    let isPassing: Bool
+
+    init(_ text: String, isPassing: Bool = false) {
+        description = text.printable
+        self.isPassing = isPassing
+    }
 }
 
 /// The way to the servers: to any of them, or to the one that holds a shard.
 struct Server {
     private let router: Router
     private let target: Target
+    /// Nil: nothing is said while one waits.
+    private let notice: Notice?
 
-    init(_ arguments: Arguments) throws {
-        let text = arguments.text("address", default: "http://localhost:7450")
-        var options = ClientOptions(servers: [text])
+    /// - Parameter patience: how long a call may take; nil: whoever waits at the terminal decides, and is told what for. A server
+    ///   that vanished is noticed all the same.
+    init(_ arguments: Arguments, patience: Duration? = nil) throws {
+        let place = try ServerPlace(arguments)
+        var options = ClientOptions(servers: [place.address])
         options.seedsAreServers = true
-        // Whoever waits at the terminal decides how long; a server that vanished is noticed all the same.
-        options.timeout = nil
+        options.timeout = patience
         options.retriesMax = 2
-        let authority = try Self.authority(arguments)
-        do throws(ServerAddress.Mistake) {
-            options.tls = try ServerAddress(text).tls(authority)
-        } catch {
-            throw Arguments.Mistake("--address: \(error)")
-        }
-        options.token = try Self.token(arguments)
+        options.tls = place.tls
+        options.token = place.token
         router = Router(options)
         target = .anywhere
+        notice = patience == nil ? Notice(address: place.address) : nil
     }
 
-    private init(_ router: Router, _ target: Target) {
+    private init(_ router: Router, _ target: Target, _ notice: Notice?) {
         self.router = router
         self.target = target
+        self.notice = notice
     }
 
-    /// The authority that the command line names; where the first server is spoken to with TLS, so are all others.
-    private static func authority(_ arguments: Arguments) throws -> ClientTLS? {
-        guard let path = arguments.text("tls-ca") else { return nil }
-        let pem = try InputFile.read(path, as: "--tls-ca")
-        guard String(decoding: pem, as: UTF8.self).contains("-----BEGIN CERTIFICATE-----") else {
-            throw Failure("--tls-ca: \(path) holds no certificate in PEM form")
-        }
-        return ClientTLS(rootCA: pem)
-    }
-
-    /// The secret: of the file, the command line or the environment.
-    private static func token(_ arguments: Arguments) throws -> String? {
-        let given = arguments.text("auth-token")
-        guard let path = arguments.text("auth-token-file") else {
-            return given ?? ProcessInfo.processInfo.environment["SILO_AUTH_TOKEN"]
-        }
-        guard given == nil else {
-            throw Arguments.Mistake("--auth-token and --auth-token-file exclude each other: give one of them")
-        }
-        let content = try InputFile.read(path, as: "--auth-token-file")
-        let token = String(decoding: content, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
-            throw Failure("--auth-token-file: \(path) must hold the secret and nothing else: one line of visible ASCII")
-        }
-        return token
-    }
+    /// Ends its connections.
+    func close() { router.close() }
 
     /// Sends a request once; again when it went to a server that does not hold the shard any more, which then did nothing.
     func call<Request: Message, Response: Message>(
@@ -76,8 +58,18 @@ struct Server {
         }
     }
 
-    private func failing<Answer>(_ ask: () async throws(Status) -> Answer) async throws -> Answer {
-        do throws(Status) { return try await ask() } catch { throw Failure("\(error)\(Self.advice(on: error))") }
+    /// Sends a request that is answered by a stream.
+    func stream<Request: Message, Response: Message>(
+        _ method: Method<Request, Response>, _ request: Request
+    ) async throws -> ResponseStream<Response> {
+        try await failing { () throws(Status) in try await router.stream(method, to: target, .whenMisdirected, request) }
+    }
+
+    /// Does what may fail as a call does, and says why in words for the terminal.
+    func failing<Answer>(_ ask: () async throws(Status) -> Answer) async throws -> Answer {
+        do throws(Status) { return try await ask() } catch {
+            throw Failure("\(error)\(Self.advice(on: error))", isPassing: error.code == .unavailable)
+        }
     }
 
     /// What to do about a refusal, where that is not plain from it.
@@ -95,16 +87,24 @@ struct Server {
         case .unavailable where status.message.hasPrefix("empty address list"):
             "; --tls-ca names a file whose certificates cannot be used"
         case .unavailable where status.message.contains("connect"): "; start a server there, or name another with --address"
+        case .unimplemented: "; this server cannot do that yet"
         default: ""
         }
     }
 
     func clusterInfo() async throws -> SiloV1.GetClusterInfoResponse {
-        try await failing { () throws(Status) in try await router.topology().info }
+        func ask() async throws -> SiloV1.GetClusterInfoResponse {
+            try await failing { () throws(Status) in try await router.topology().info }
+        }
+        return if let notice { try await notice.whileWaiting(ask) } else { try await ask() }
     }
 
-    /// The shard of a tenant, by its id.
-    func shard(of tenant: String?) async throws -> String { try await clusterInfo().shard(of: tenant) }
+    /// The server of the shard that is named, or else of the tenant's, and that shard's id.
+    func owner(of shard: String?, orOf tenant: String?) async throws -> (server: Server, shard: String) {
+        let info = try await clusterInfo()
+        let shard = try shard ?? info.shard(of: tenant)
+        return (try owner(of: shard, info), shard)
+    }
 
     /// The server that holds a shard.
     func owner(of shard: String) async throws -> Server { try owner(of: shard, try await clusterInfo()) }
@@ -122,18 +122,20 @@ struct Server {
                     + "(members advertise: \(advertised))"
             )
         }
-        return Server(router, .shard(owner.shardId))
+        return Server(router, .shard(owner.shardId), notice)
     }
 }
 
 extension SiloV1.GetClusterInfoResponse {
     /// The shard of a tenant, by its id; nil is the tenant of servers with tenancy off.
-    func shard(of tenant: String?) throws -> String {
-        let hash = Tenant(tenant ?? Tenant.none.name).hash
+    func shard(of tenant: String?) throws -> String { try owner(of: tenant ?? Tenant.none.name).shardId }
+
+    func owner(of tenant: String) throws -> SiloV1.ShardOwner {
+        let hash = Tenant(tenant).hash
         let owner = shardOwners.first { owner in
             ShardRange(start: TenantHash(text: owner.rangeStart), end: TenantHash(text: owner.rangeEnd)).contains(hash)
         }
         guard let owner else { throw Failure("no shard holds the tenant; siloctl cluster info lists the shards") }
-        return owner.shardId
+        return owner
     }
 }

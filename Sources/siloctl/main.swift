@@ -1,79 +1,71 @@
+import CBuildInfo
 import CommandLineTool
 import Foundation
 import GRPC
 import SiloAPI
-import SiloClient
-import SiloCore
 
 // What the network library has to say is in the errors of the calls; GRPC_VERBOSITY asks for its own lines.
 if ProcessInfo.processInfo.environment["GRPC_VERBOSITY"] == nil { CoreLog.setHandler { _ in } }
 
-await Program.run(usage) { arguments in
-    let output = Output(isJSON: arguments.has("json"))
+let builtFrom = ["commit " + String(cString: silo_build_commit()), "gRPC core " + CoreVersion.text]
+
+await Program.run(usage, builtFrom: builtFrom) { arguments in
+    let output = Output(arguments)
     let job = JobCommands(arguments: arguments, output: output)
+    let shard = ShardCommands(arguments: arguments, output: output)
     switch arguments.command {
-    case "cluster info": try await showCluster(arguments, output)
+    case "cluster info": try await Watch.run(arguments) { try await showCluster(arguments, $0) }
+    case "counts": try await Watch.run(arguments) { try await showCounts(arguments, $0) }
+    case "top": try await TopCommand(arguments, output).run()
+    case "job get": try await GetJob(arguments: arguments, output: output).run()
+    case "job result": try await JobResult(arguments: arguments, output: output).run()
     case "job explain": try await ExplainCommand(arguments: arguments, output: output).run()
     case "job import": try await ImportCommand(arguments: arguments, output: output).run()
-    case "job get": try await job.get()
-    case "job result": try await job.result()
     case "job cancel":
         try await job.change("cancelled", SiloV1.Silo.cancelJob) { $0.shard = $1; $0.id = $2; $0.tenant = $3 }
     case "job restart":
         try await job.change("restarted", SiloV1.Silo.restartJob) { $0.shard = $1; $0.id = $2; $0.tenant = $3 }
     case "job expedite":
         try await job.change("expedited", SiloV1.Silo.expediteJob) { $0.shard = $1; $0.id = $2; $0.tenant = $3 }
-    case "job delete":
-        try await job.change("deleted", SiloV1.Silo.deleteJob) { $0.shard = $1; $0.id = $2; $0.tenant = $3 }
+    case "job delete": try await job.delete()
+    case "jobs cancel": try await BulkCommands(arguments: arguments, output: output).start(.cancel)
+    case "jobs restart": try await BulkCommands(arguments: arguments, output: output).start(.restart)
+    case "jobs expedite": try await BulkCommands(arguments: arguments, output: output).start(.expedite)
+    case "jobs delete": try await BulkCommands(arguments: arguments, output: output).start(.delete)
+    case "jobs actions":
+        let commands = BulkCommands(arguments: arguments, output: output)
+        try await Watch.run(arguments) { try await commands.list($0) }
+    case "jobs action": try await BulkCommands(arguments: arguments, output: output).show()
+    case "jobs stop": try await BulkCommands(arguments: arguments, output: output).stop()
     case "enqueue": try await enqueue(arguments, output)
-    case "pause tenant", "pause group", "pause limit": try await PauseCommands(arguments: arguments, output: output).pause()
-    case "resume tenant", "resume group", "resume limit": try await PauseCommands(arguments: arguments, output: output).resume()
-    case "pauses": try await PauseCommands(arguments: arguments, output: output).list()
-    case "tenant drop-holders": try await dropHolders(arguments, output)
-    case "tenant hash":
-        let tenant = arguments.operands[0]
-        let hash = Tenant(tenant).hash.text
-        try output.print(["tenant_id": tenant, "hash": hash], [hash])
+    case "pause tenant", "pause group", "pause limit": try await PauseCommands(arguments, output).pause()
+    case "resume tenant", "resume group", "resume limit": try await PauseCommands(arguments, output).resume()
+    case "pauses": try await PauseCommands(arguments, output).list()
+    case "workers": try await Watch.run(arguments) { try await WorkerCommands(arguments: arguments, output: $0).list() }
+    case "worker quiet": try await WorkerCommands(arguments: arguments, output: output).set(isQuiet: true)
+    case "worker resume": try await WorkerCommands(arguments: arguments, output: output).set(isQuiet: false)
+    case "validate-config": try validateConfig(arguments, output)
+    case "tenant locate": try await TenantCommands(arguments: arguments, output: output).locate()
+    case "tenant hash": try TenantCommands(arguments: arguments, output: output).hash()
+    case "tenant drop-holders": try await TenantCommands(arguments: arguments, output: output).dropHolders()
+    case "query": try await QueryCommand(arguments: arguments, output: output).run()
+    case "shard flush": try await shard.flush()
+    case "shard compact": try await shard.compact()
+    case "shard storage": try await shard.storage()
+    case "shard configure": try await shard.configure()
+    case "shard force-release": try await shard.forceRelease()
+    case "shard split": try await SplitCommands(arguments: arguments, output: output).split()
+    case "shard split-status": try await SplitCommands(arguments: arguments, output: output).status()
+    case "profile": try await ProfileCommands(arguments: arguments, output: output).processor()
+    case "heap-profile": try await ProfileCommands(arguments: arguments, output: output).heap()
+    case "dump", "dump-tasks": try await ProfileCommands(arguments: arguments, output: output).dump()
+    case "servers": try showServers(output)
+    case "token new": try TokenCommand(arguments: arguments, output: output).make()
+    case "token check": try TokenCommand(arguments: arguments, output: output).check()
+    case "tenant drop": try await DropTenantCommand(arguments: arguments, output: output).run()
+    case "log-level": try await logLevel(arguments, output)
+    case "config show": try await showConfiguration(arguments, output)
+    case "audit": try await AuditCommand(arguments: arguments, output: output).run()
     default: throw Arguments.Mistake("unknown command \(arguments.command)")
     }
-}
-
-func showCluster(_ arguments: Arguments, _ output: Output) async throws {
-    let info = try await Server(arguments).clusterInfo()
-    func range(_ owner: SiloV1.ShardOwner) -> String {
-        "[\(owner.rangeStart.isEmpty ? "-∞" : owner.rangeStart), \(owner.rangeEnd.isEmpty ? "+∞" : owner.rangeEnd))"
-    }
-    let owners = info.shardOwners.map { owner in
-        [
-            "shard_id": owner.shardId, "node_id": owner.nodeId, "grpc_addr": owner.grpcAddr,
-            "range_start": owner.rangeStart, "range_end": owner.rangeEnd,
-        ]
-    }
-    let heading = Output.pad("Shard", 38) + Output.pad("Range", 40) + Output.pad("Node ID", 38) + "gRPC Address"
-    let rows = info.shardOwners.map { owner in
-        Output.pad(owner.shardId, 38) + Output.pad(range(owner), 40) + Output.pad(owner.nodeId, 38) + owner.grpcAddr
-    }
-    try output.print(
-        [
-            "num_shards": Int(info.numShards), "this_node_id": info.thisNodeId, "this_grpc_addr": info.thisGrpcAddr,
-            "shard_owners": owners,
-        ],
-        [
-            "Cluster Information", "===================", "Total shards: \(info.numShards)",
-            "Connected to: \(info.thisNodeId) (\(info.thisGrpcAddr))", "", heading, String(repeating: "-", count: 130),
-        ] + rows
-    )
-}
-
-func dropHolders(_ arguments: Arguments, _ output: Output) async throws {
-    var request = SiloV1.DropTenantHoldersRequest()
-    request.tenant = arguments.text("tenant")
-    let server = try Server(arguments)
-    request.shard = try await server.shard(of: request.tenant)
-    if request.tenant == nil { Program.complain("No tenant is named: this frees every slot of every limit, whoever holds it") }
-    let count = try await server.owner(of: request.shard).call(SiloV1.Silo.dropTenantHolders, request).holdersDropped
-    var object: [String: Any] = ["shard": request.shard, "holders_dropped": count]
-    object["tenant"] = request.tenant
-    let whose = request.tenant.map { " of tenant \($0)" } ?? ", those of all jobs"
-    try output.print(object, ["Freed \(count) slot\(count == 1 ? "" : "s")\(whose); attempts that run go on"])
 }

@@ -19,7 +19,7 @@ struct LoadPrinter {
     func progress(_ counts: Counts, elapsed: Double, rates: (enqueue: Double, report: Double)) {
         let line: String
         if hasJSONProgress {
-            line = json(Progress(
+            line = JSON.text(Progress(
                 elapsed_s: elapsed, completed: counts.reported, completed_per_s: rates.report, enqueued: counts.enqueued,
                 enqueued_per_s: rates.enqueue, empty_polls: counts.emptyPolls, failures: counts.failures
             ))
@@ -60,7 +60,7 @@ struct LoadPrinter {
             lease_ms: latencies.lease.summary, report_ms: latencies.report.summary,
             life_cycle_ms: latencies.lifeCycle.summary
         )
-        guard !isJSON else { return say(json(totals)) }
+        guard !isJSON else { return say(JSON.text(totals)) }
         let rows = [
             ("enqueue", totals.enqueue_ms), ("lease", totals.lease_ms), ("report", totals.report_ms),
             ("life cycle", totals.life_cycle_ms),
@@ -83,8 +83,11 @@ struct LoadPrinter {
             say(Text.left(name, 12) + Text.right("\(summary.count)", 9) + " " + values.joined(separator: " "))
         }
     }
+}
 
-    private func json(_ value: some Encodable) -> String {
+/// Figures for other programs.
+enum JSON {
+    static func text(_ value: some Encodable) -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"

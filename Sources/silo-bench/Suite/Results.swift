@@ -10,6 +10,9 @@ struct Results {
         case limit_free_share, limit_hot_share, rate_free_share, handover_p99_ms, handover_flush_p99_ms
         case deadlock_unfinished, flood_neighbour_share, simulated_minutes_per_s
         case log_flush_p50_ms, log_flush_share, log_engine_ratio
+        case retention_lease_share, retention_busy_per_s, retention_idle_per_s
+        case bulk_unary_share, bulk_busy_per_s, bulk_cancel_per_s, bulk_restart_per_s, bulk_expedite_per_s,
+            bulk_cancel_again_per_s, bulk_delete_per_s
     }
 
     private enum Target {
@@ -52,10 +55,10 @@ struct Results {
         case .ack_p99_ms: .below(8)
         case .bare_flush_p50_ms: .none
         case .ready_to_leased_p99_ms: .below(10)
-        case .rss_1m_mib: .below(1024)
-        case .lease_rate_1m_share: .atLeast(0.8)
-        case .reopen_1_tenant_s: .below(1)
-        case .reopen_100k_tenants_s: .below(3)
+        case .rss_1m_mib: .below(700)
+        case .lease_rate_1m_share: .atLeast(0.85)
+        case .reopen_1_tenant_s: .below(0.5)
+        case .reopen_100k_tenants_s: .below(1)
         case .neighbour_wait_ratio: .atMost(2)
         case .limit_free_share, .rate_free_share: .atLeast(0.8)
         case .limit_hot_share: .atLeast(0.6)
@@ -67,6 +70,11 @@ struct Results {
         case .log_flush_p50_ms: .none
         case .log_flush_share: .atLeast(0.5)
         case .log_engine_ratio: .atLeast(1)
+        case .retention_lease_share: .atLeast(0.9)
+        case .retention_busy_per_s, .retention_idle_per_s: .none
+        case .bulk_unary_share: .atLeast(0.9)
+        case .bulk_busy_per_s, .bulk_cancel_per_s, .bulk_restart_per_s, .bulk_expedite_per_s, .bulk_cancel_again_per_s,
+            .bulk_delete_per_s: .none
         }
     }
 

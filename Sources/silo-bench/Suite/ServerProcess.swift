@@ -20,7 +20,9 @@ final class ServerProcess: Sendable {
         try output.seekToEnd()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = ["--listen", "127.0.0.1:0", "--data", data, "--log-format", "json"] + options
+        process.arguments = [
+            "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--data", data, "--log-format", "json",
+        ] + options
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = output
         process.standardError = output

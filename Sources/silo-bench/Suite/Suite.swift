@@ -21,6 +21,8 @@ struct Suite {
         case flood
         case simulation
         case log
+        case retention
+        case bulk
 
         /// Those that a run without `--only` measures; the others are about limits.
         static let standard: [Part] = [
@@ -109,6 +111,8 @@ struct Suite {
         case .flood: try await Flood(place: place).measure(&results)
         case .simulation: try SimulationSpeed(place: place).measure(&results)
         case .log: try await LogCost(place: place).measure(&results)
+        case .retention: try await RetentionShare(place: place).measure(&results)
+        case .bulk: try await BulkShare(place: place).measure(&results)
         case .tenants: try await Backlog.manyTenants(place).measure(&results)
         }
     }

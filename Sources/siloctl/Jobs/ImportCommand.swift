@@ -20,6 +20,7 @@ struct ImportCommand {
           enqueue_time_ms     milliseconds since 1970 (now)
           start_at_ms         when the attempt that is left may start (now)
           metadata            an object of texts
+          retain_ms           how long it is kept after its last attempt finished (as the server's settings say)
           retry_policy        retry_count, initial_interval_ms (1000), max_interval_ms (60000), backoff_factor (2),
                               randomize_interval (true); absent: no retries
           limits              objects with one field each:
@@ -55,10 +56,11 @@ struct ImportCommand {
         }
         let server = try Server(arguments)
         let info = try await server.clusterInfo()
+        let tenant = try ServerPlace.tenant(arguments)
         var requests: [SiloV1.ImportJobRequest] = []
         for (index, item) in items.enumerated() {
             var request = try SiloV1.ImportJobRequest(json: item, at: "job \(index + 1)")
-            if request.tenant == nil { request.tenant = arguments.text("tenant") }
+            if request.tenant == nil { request.tenant = tenant }
             request.shard = try info.shard(of: request.tenant)
             requests.append(request)
         }
@@ -114,8 +116,9 @@ struct ImportCommand {
 
     private func show(_ results: [SiloV1.ImportJobResult]) throws {
         let refused = results.filter { !$0.success }
-        var lines = ["Imported \(results.count - refused.count) of \(Words.count(UInt64(results.count), "job"))"]
-        if !refused.isEmpty { lines += ["Refused:"] + Output.rows(refused.map { [$0.id, $0.error ?? ""] }, indent: 2) }
+        var lines: [Line] = ["Imported \(results.count - refused.count) of \(Words.count(UInt64(results.count), "job"))"]
+        let reasons = refused.map { ["\($0.id)", "\($0.error ?? "")"] as [Line] }
+        if !refused.isEmpty { lines += ["Refused:"] + Table.lines(nil, reasons, indent: 2) }
         try output.print(
             [
                 "imported": results.count - refused.count, "refused": refused.count,

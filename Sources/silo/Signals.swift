@@ -5,10 +5,11 @@ import Foundation
 /// `nonisolated(unsafe)`: set once, before the handler is installed.
 private nonisolated(unsafe) var wordFor: Int32 = -1
 
-/// The signals that end a server. The handler is there from the first moment of the process and leaves word in a pipe, so that
-/// none is lost which comes before somebody reads it.
-enum StopSignals {
-    private static let names = [SIGTERM: "SIGTERM", SIGINT: "SIGINT"]
+/// The signals that a server listens to: those that end it, and the one that makes it read its settings anew. The handler is
+/// there from the first moment of the process and leaves word in a pipe, so that none is lost which comes before somebody
+/// reads it.
+enum Signals {
+    private static let names = [SIGTERM: "SIGTERM", SIGINT: "SIGINT", SIGHUP: "SIGHUP"]
 
     /// Installs the handler.
     /// - Returns: where word comes; nil where the process may open nothing: then a signal ends it as ever.

@@ -16,6 +16,7 @@ extension SiloV1.ImportJobRequest {
         enqueueTimeMs = try fields.integer("enqueue_time_ms", default: 0)
         startAtMs = try fields.integer("start_at_ms", default: 0)
         metadata = try fields.texts("metadata")
+        retainMs = try fields.integer("retain_ms", default: 0)
         if let policy = fields.value("retry_policy") {
             retryPolicy = try SiloV1.RetryPolicy(json: policy, at: fields.at("retry_policy"))
         }

@@ -1,13 +1,18 @@
 import CommandLineTool
 import Foundation
 import SiloAPI
-import SiloCore
 
 /// `pause`, `resume` and `pauses`.
 struct PauseCommands {
     let arguments: Arguments
     let output: Output
-    private var tenant: String? { arguments.text("tenant") }
+    private let tenant: String?
+
+    init(_ arguments: Arguments, _ output: Output) throws {
+        self.arguments = arguments
+        self.output = output
+        tenant = try ServerPlace.tenant(arguments)
+    }
 
     func pause() async throws {
         let reason = arguments.text("reason", default: "")
@@ -95,20 +100,20 @@ struct PauseCommands {
             }
         }
         found.sort { $0.pause.sinceMs < $1.pause.sinceMs }
-        let now = SystemClock().now.milliseconds
         var isPartial = false
-        let rows = found.map { pause, shards in
+        let rows = found.map { pause, shards -> [Line] in
             // Of one tenant only its own shard is looked at.
             let isMissing = home == nil && pause.isForAllTenants && shards < info.shardOwners.count
             isPartial = isPartial || isMissing
             let whose = home != nil && pause.isForAllTenants ? " of all tenants" : ""
             return [
-                (pause.target?.title(of: pause.tenant) ?? "?") + whose, Words.distance(pause.sinceMs, from: now),
+                "\(pause.target?.title(of: pause.tenant) ?? "?")\(whose)",
+                "\(Words.distance(pause.sinceMs, from: output.times.now))",
                 (isMissing ? "(only \(shards) of \(info.shardOwners.count) shards) " : "")
-                    + (pause.reason.isEmpty ? "-" : pause.reason),
+                    + (pause.reason.isEmpty ? "-" : "\(pause.reason)"),
             ]
         }
-        let advice = ["", "A pause that only some shards have was broken off: pause it again, or resume it."]
+        let advice: [Line] = ["", "A pause that only some shards have was broken off: pause it again, or resume it."]
         try output.print(
             ["pauses": found.map { pause, shards in
                 var object = pause.target?.object ?? [:]
@@ -119,7 +124,7 @@ struct PauseCommands {
                 return object
             }],
             found.isEmpty ? ["Nothing is paused"]
-                : Output.rows([["Paused", "Since", "Reason"]] + rows) + (isPartial ? advice : [])
+                : Table.lines(["Paused", "Since", "Reason"], rows) + (isPartial ? advice : [])
         )
     }
 }

@@ -1,49 +1,42 @@
 import CommandLineTool
 import Foundation
 import SiloAPI
-import SiloCore
 
 /// `job explain`: why a job is not running now.
 struct ExplainCommand {
     let arguments: Arguments
     let output: Output
-    /// Since the Unix epoch.
-    private let now = SystemClock().now.milliseconds
-
-    init(arguments: Arguments, output: Output) {
-        self.arguments = arguments
-        self.output = output
-    }
+    private var times: Times { output.times }
 
     func run() async throws {
-        var request = SiloV1.ExplainJobRequest()
-        request.shard = arguments.operands[0]
-        request.id = arguments.operands[1]
-        request.tenant = arguments.text("tenant")
-        let answer = try await Server(arguments).owner(of: request.shard).call(SiloV1.Silo.explainJob, request)
+        let question = try await JobCommands(arguments: arguments, output: output).question {
+            (request: inout SiloV1.ExplainJobRequest, shard, id, tenant) in
+            (request.shard, request.id, request.tenant) = (shard, id, tenant)
+        }
+        let answer = try await question.server.call(SiloV1.Silo.explainJob, question.request)
         try output.print(object(answer), lines(answer))
     }
 
     // MARK: For people
 
-    private func lines(_ answer: SiloV1.ExplainJobResponse) -> [String] {
-        var lines = [answer.summary]
+    private func lines(_ answer: SiloV1.ExplainJobResponse) -> [Line] {
+        var lines: [Line] = ["\(answer.summary)"]
         let blocking = answer.obstacles.filter(\.blocksNow)
         let others = answer.obstacles.filter { !$0.blocksNow }
         if !blocking.isEmpty { lines += ["", "It waits for:"] + blocking.flatMap(describe) }
         if !others.isEmpty {
-            lines += ["", blocking.isEmpty ? "In its way:" : "In its way after that:"] + others.flatMap(describe)
+            lines += ["", blocking.isEmpty ? "In its way:" : "In its way after that:"] as [Line] + others.flatMap(describe)
         }
         lines += [
             "", "Job:       \(answer.id)",
-            "Status:    \(answer.status.word), attempt \(answer.attempt), task group \(answer.taskGroup)",
+            "Status:    \(answer.status.line), attempt \(answer.attempt), task group \(answer.taskGroup)",
         ]
         guard answer.status == .scheduled else { return lines }
         if let start = answer.earliestStartAtMs {
-            lines.append("Earliest:  \(Words.momentAndDistance(start, from: now))")
+            lines.append("Earliest:  \(times.text(start))")
         }
         if let start = answer.estimatedStartAtMs {
-            lines.append("Estimated: \(Words.momentAndDistance(start, from: now)) if things go on as of late")
+            lines.append("Estimated: \(times.text(start)) if things go on as of late")
         }
         return lines + ["Workers:   \(workers(answer))"]
     }
@@ -54,26 +47,26 @@ struct ExplainCommand {
         case 1: "1 waits"
         default: "\(answer.workersWaiting) wait"
         }
-        let poll = answer.lastPollAtMs.map { "one last asked \(Words.distance($0, from: now))" }
+        let poll = answer.lastPollAtMs.map { "one last asked \(Words.distance($0, from: times.now))" }
         return "\(waiting) for work of its group; \(poll ?? "none has asked since the shard was opened")"
     }
 
-    private func describe(_ obstacle: SiloV1.Obstacle) -> [String] {
-        var lines = ["  - \(obstacle.text)"]
-        if let until = obstacle.untilMs { lines.append("    until \(Words.momentAndDistance(until, from: now))") }
+    private func describe(_ obstacle: SiloV1.Obstacle) -> [Line] {
+        var lines: [Line] = ["  - \(obstacle.text)"]
+        if let until = obstacle.untilMs { lines.append("    until \(times.text(until))") }
         if let estimate = obstacle.estimateMs {
             lines.append("    for about \(Words.length(estimate)) more, at the pace of late")
         }
         guard !obstacle.holders.isEmpty else { return lines }
-        let rows = obstacle.holders.map { holder in
+        let rows = obstacle.holders.map { holder -> [Line] in
             let isRunning = holder.sinceMs > 0
             return [
-                holder.jobId, holder.taskGroup,
-                isRunning ? "runs for \(Words.age(holder.sinceMs, at: now))" : "waits for a worker",
-                isRunning ? holder.workerId : "-",
+                "\(holder.jobId)", "\(holder.taskGroup)",
+                isRunning ? "runs for \(Words.age(holder.sinceMs, at: times.now))" : "waits for a worker",
+                isRunning ? "\(holder.workerId)" : "-",
             ]
         }
-        lines += ["    held by"] + Output.rows([["Job", "Task Group", "State", "Worker"]] + rows, indent: 6)
+        lines += ["    held by"] + Table.lines(["Job", "Task Group", "State", "Worker"], rows, indent: 6)
         let rest = obstacle.inUse.subtractingReportingOverflow(UInt64(obstacle.holders.count))
         if !rest.overflow, rest.partialValue > 0 { lines.append("      and \(rest.partialValue) more") }
         return lines

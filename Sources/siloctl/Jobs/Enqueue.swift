@@ -15,7 +15,7 @@ func enqueue(_ arguments: Arguments, _ output: Output) async throws {
     }
 
     var request = SiloV1.EnqueueRequest()
-    request.tenant = arguments.text("tenant")
+    request.tenant = try ServerPlace.tenant(arguments)
     request.id = arguments.text("id", default: "")
     request.taskGroup = arguments.operands[0]
     request.priority = UInt32(try arguments.number("priority", default: 50, in: 0...99))
@@ -32,6 +32,7 @@ func enqueue(_ arguments: Arguments, _ output: Output) async throws {
         guard sides.count == 2 else { throw Arguments.Mistake("--label wants key=value, not \(label)") }
         request.metadata[String(sides[0])] = String(sides[1])
     }
+    request.retainMs = Int64(try arguments.number("keep", default: 0, in: 0...3_153_600_000)) * 1000
     request.limits = try LimitOptions(arguments).limits()
     request.payload = SiloV1.SerializedBytes(payload.bytes)
 

@@ -1,0 +1,57 @@
+import CommandLineTool
+import Foundation
+import SiloAPI
+import SiloCore
+
+/// `tenant hash`, `tenant locate` and `tenant drop-holders`.
+struct TenantCommands {
+    let arguments: Arguments
+    let output: Output
+
+    /// Asks nobody.
+    func hash() throws {
+        let tenant = arguments.operands[0]
+        let hash = Tenant(tenant).hash.text
+        try output.print(["tenant_id": tenant, "hash": hash], ["\(hash)"])
+    }
+
+    func locate() async throws {
+        let tenant = arguments.operands[0]
+        let hash = Tenant(tenant).hash.text
+        let owner = try await Server(arguments).clusterInfo().owner(of: tenant)
+        try output.print(
+            [
+                "tenant_id": tenant, "tenant_hash": hash, "shard_id": owner.shardId, "node_id": owner.nodeId,
+                "grpc_addr": owner.grpcAddr, "range_start": owner.rangeStart, "range_end": owner.rangeEnd,
+            ],
+            Output.fields([
+                ("Tenant ID", "\(tenant)"), ("Tenant Hash", "\(hash)"), ("Shard ID", "\(owner.shardId)"),
+                ("Node ID", owner.nodeId.isEmpty ? Line("nobody", .bad) : "\(owner.nodeId)"),
+                ("gRPC Addr", owner.grpcAddr.isEmpty ? "-" : "\(owner.grpcAddr)"), ("Shard Range", "\(owner.range)"),
+            ])
+        )
+    }
+
+    func dropHolders() async throws {
+        let tenant = try ServerPlace.tenant(arguments)
+        let (server, shard) = try await Server(arguments).owner(of: nil, orOf: tenant)
+        if tenant == nil { Program.complain("No tenant is named: this frees every slot of every limit, whoever holds it") }
+        let which = tenant.map { "that tenant \($0) holds" } ?? "of every job"
+        guard isMeant("This frees every slot \(which), while attempts that run go on.") else { throw Failure("nothing was done") }
+        var request = SiloV1.DropTenantHoldersRequest()
+        request.tenant = tenant
+        request.shard = shard
+        let count = try await server.call(SiloV1.Silo.dropTenantHolders, request).holdersDropped
+        var object: [String: Any] = ["shard": request.shard, "holders_dropped": count]
+        object["tenant"] = request.tenant
+        let whose = request.tenant.map { " of tenant \($0)" } ?? ", those of all jobs"
+        try output.print(object, ["Freed \(Words.count(count, "slot"))\(whose); attempts that run go on"])
+    }
+
+    /// Asks whoever sits at the terminal; a program means what it says.
+    private func isMeant(_ question: String) -> Bool {
+        guard isatty(STDIN_FILENO) == 1, !arguments.has("yes") else { return true }
+        FileHandle.standardError.write(Data("\(question.printable) Go on? [y/N] ".utf8))
+        return ["y", "yes"].contains(readLine()?.lowercased() ?? "")
+    }
+}

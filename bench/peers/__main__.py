@@ -33,6 +33,8 @@ def arguments():
         parser.error(f"no row is called {unknown[0]}; there are {', '.join(ROWS)}")
     if options.quick:
         options.runs, options.seconds = 1, 3
+    if options.peers and options.out and pathlib.Path(options.out).resolve() == ROOT / "bench":
+        parser.error("bench/RESULTS.md is of all rows: name another folder with --out, or leave out --peers")
     options.out = pathlib.Path(options.out or (ROOT / ".build/peers" if options.quick or options.peers else ROOT / "bench"))
     options.data = pathlib.Path(options.data or ROOT / ".build")
     return options

@@ -14,7 +14,7 @@ class Server(Driver):
 
     def versions(self):
         commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-        version = programs.run("silo", "--version").stdout.split()[-1]
+        version = programs.run("silo", "--version").stdout.split()[1]
         return {"Silo": f"{version} ({commit.stdout.strip()})" if commit.returncode == 0 else version}
 
     def start(self):

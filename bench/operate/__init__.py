@@ -1,0 +1,1 @@
+"""What operating Silo costs. Run with `make bench-operate`."""

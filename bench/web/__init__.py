@@ -1,0 +1,1 @@
+"""What the web page costs. Run with `make bench-web`."""

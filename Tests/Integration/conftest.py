@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from support.browser import Browser  # noqa: E402
 from support.client import Client  # noqa: E402
 from support.programs import Server  # noqa: E402
 from support.seaweed import WEED, Seaweed  # noqa: E402
@@ -54,6 +55,29 @@ def new_server(tmp_path):
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.fixture(autouse=True)
+def fresh(request):
+    """What a page of the test before has to say of its server, which may be gone, is not of this one."""
+    if "browser" in request.fixturenames:
+        browser = request.getfixturevalue("browser")
+        browser.go("about:blank")
+        browser.complaints()
+
+
+@pytest.fixture
+def no_complaints(request, fresh):
+    """Pages have nothing to complain of."""
+    yield
+    if "browser" in request.fixturenames:
+        assert request.getfixturevalue("browser").complaints() == []
 
 
 @pytest.fixture(scope="module")

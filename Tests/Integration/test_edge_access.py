@@ -184,7 +184,7 @@ class TestWarnings:
 
         subprocess.run(
             [
-                "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=unused", "-keyout",
+                "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "60", "-subj", "/CN=unused", "-keyout",
                 tmp_path / "key.pem", "-out", tmp_path / "cert.pem", "-addext",
                 "subjectAltName=DNS:silo.example,DNS:*.pool.example,IP:192.0.2.1,IP:2001:db8::1",
             ],

@@ -28,8 +28,7 @@ from support.wallclock import WallClock
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "PowerCut"))
 
 import disk as disks  # noqa: E402
-from disk import FILE_SYNCS, FILE_SYSTEM_SYNCS, FOLDER_SYNCS, MARKS, MARKS_ALL, MARKS_CONTENT, MARKS_NONE  # noqa: E402
-from disk import Disk, Weather  # noqa: E402
+from disk import FILE_SYNCS, FOLDER_SYNCS, SORTED_FILE_SYNCS, Disk, Weather  # noqa: E402
 
 CUTS = int(os.environ.get("SILO_CUTS", 15))
 #: On one disk; then the load is driven to its end and judged, and the next begins on another.
@@ -172,7 +171,7 @@ class Trial:
         self.clock.set(600 * self.lives)
         extra = self.disk.environment(at, self.chance.choice([0, 100, 1000]))
         preload = f"{extra['LD_PRELOAD']}:{self.clock.environment['LD_PRELOAD']}"
-        self.server.extra = extra | self.clock.environment | {"LD_PRELOAD": preload}
+        self.server.extra = extra | self.clock.environment | {"LD_PRELOAD": preload, "SILO_LOG": "info,shard=debug"}
         self.server.spawn()
         server = self.server
         until(lambda: self._opened() or self._refused() or not server.is_running, 90, "the shard to open", server.tail)
@@ -215,11 +214,11 @@ class Broken(Exception):
     """A server that does not come up on what the cut has left."""
 
 
-def cut_again_and_again(folder, library, seed, cuts, cuts_per_disk=CUTS_PER_DISK, marks=MARKS_ALL, without=()):
+def cut_again_and_again(folder, library, seed, cuts, cuts_per_disk=CUTS_PER_DISK, without=()):
     """Gives what does not hold, and tells what was done."""
     for first in range(0, cuts, cuts_per_disk):
         place = folder / f"disk-{first}"
-        trial = Trial(Disk(place / "disk", library, marks), place, random.Random(f"{seed}-{first}"), without)
+        trial = Trial(Disk(place / "disk", library), place, random.Random(f"{seed}-{first}"), without)
         begun = time.monotonic()
         problems = trial.run(min(cuts_per_disk, cuts - first))
         print(f"from cut {first}, {time.monotonic() - begun:.0f} s: {trial.story()}", flush=True)
@@ -229,10 +228,8 @@ def cut_again_and_again(folder, library, seed, cuts, cuts_per_disk=CUTS_PER_DISK
     return []
 
 
-@pytest.mark.parametrize("marks", [MARKS_ALL, MARKS_CONTENT])
-def test_nothing_acknowledged_is_lost_and_the_shard_always_opens(tmp_path, library, seed, marks):
-    cuts = CUTS if marks == MARKS_ALL else max(1, CUTS // 3)
-    problems = cut_again_and_again(tmp_path, library, seed, cuts, marks=marks)
+def test_nothing_acknowledged_is_lost_and_the_shard_always_opens(tmp_path, library, seed):
+    problems = cut_again_and_again(tmp_path, library, seed, CUTS)
     assert problems == [], f"seed {seed}\n" + "\n".join(problems[:20])
 
 
@@ -266,13 +263,10 @@ class TestAName:
 class TestPlantedFaults:
     """Syncs that never reach the disk are found: so they are needed, and this would find one that is missing."""
 
-    @pytest.mark.parametrize("without, marks", [
-        (FILE_SYNCS, MARKS_ALL), (FOLDER_SYNCS, MARKS_ALL), (MARKS, MARKS_ALL), (MARKS, MARKS_CONTENT),
-        (FILE_SYSTEM_SYNCS, MARKS_CONTENT),
-    ])
-    def test_they_are_found(self, tmp_path, library, without, marks):
+    @pytest.mark.parametrize("without", [FILE_SYNCS, FOLDER_SYNCS, SORTED_FILE_SYNCS])
+    def test_they_are_found(self, tmp_path, library, without):
         # Disks that are new: names of folders are made in their first lives.
-        assert cut_again_and_again(tmp_path, library, "1", 60, 4, marks, [without]) != []
+        assert cut_again_and_again(tmp_path, library, "1", 60, 4, [without]) != []
 
 
 class TestTheShim:
@@ -280,10 +274,10 @@ class TestTheShim:
 
     @pytest.fixture
     def after(self, tmp_path, library):
-        def after(program, weather="nothing", marks=MARKS_ALL, **options):
+        def after(program, weather="nothing", **options):
             """The files that the program leaves, when nothing survives that was not synced."""
-            disk = Disk(tmp_path / "disk", library, marks)
-            text = "import os, fcntl, struct\n" + textwrap.dedent(program)
+            disk = Disk(tmp_path / "disk", library)
+            text = "import os\n" + textwrap.dedent(program)
             environment = os.environ | disk.environment(**options)
             ended = subprocess.run([sys.executable, "-c", text], cwd=disk.folder, env=environment, timeout=60)
             assert ended.returncode in (0, -9)
@@ -361,30 +355,6 @@ class TestTheShim:
             assert ctypes.CDLL(None).syncfs(os.open("x", os.O_RDONLY)) == 0
             os.write(os.open("x/a", os.O_RDWR), b"2")
         """) == {"x/a": b"1"}
-
-    def test_what_is_made_in_a_marked_folder_needs_no_sync(self, after):
-        program = """
-            os.mkdir("x")
-            os.fsync(os.open(".", os.O_RDONLY))
-            try:
-                fcntl.ioctl(os.open("x", os.O_RDONLY), 0x40086602, struct.pack("q", 0x10008))
-            except OSError:
-                pass
-            os.write(os.open("x/b", os.O_CREAT | os.O_RDWR), b"1")
-            os.rename("x/b", "x/a")
-        """
-        assert after(program) == {"x/a": b"1"}
-        assert after(program, marks=MARKS_NONE) == {}
-
-    def test_content_comes_first_where_only_that_is_marked(self, after):
-        program = """
-            os.mkdir("x")
-            os.fsync(os.open(".", os.O_RDONLY))
-            fcntl.ioctl(os.open("x", os.O_RDONLY), 0x40086602, struct.pack("q", 0x8))
-            os.write(os.open("x/a", os.O_CREAT | os.O_RDWR), b"1")
-        """
-        assert after(program, marks=MARKS_CONTENT) == {}
-        assert after(program, "names", MARKS_CONTENT) == {"x/a": b"1"}
 
     def test_an_operation_that_the_cut_falls_into_is_not_durable(self, after):
         program = """

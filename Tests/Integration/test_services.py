@@ -361,7 +361,8 @@ class TestProgram:
     def test_version(self):
         for flag in ["--version", "-V"]:
             ended = run("silo", flag)
-            assert ended.returncode == 0 and re.fullmatch(r"silo \d+\.\d+\.\d+\n", ended.stdout)
+            assert ended.returncode == 0 and re.fullmatch(
+                r"silo \d+\.\d+\.\d+\ncommit \w+\+?\nSlateDB \d+\.\d+\.\d+\ngRPC core \d+\.\d+\.\d+\n", ended.stdout)
 
     @pytest.mark.parametrize("flags, text", [
         (["--no-such-flag"], "unknown option --no-such-flag"),
@@ -459,7 +460,7 @@ class TestProgram:
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_signals_end_it_well_and_the_log_says_so(self, new_server, number):
-        server = new_server("--shards", 2)
+        server = new_server("--shards", 2, extra={"SILO_LOG": "info,shard=debug"})
         assert server.stop(number) == 0
         messages = [line["message"] for line in server.log()]
         assert messages.index("server started") < messages.index("stopping") < messages.index("server stopped")

@@ -11,7 +11,7 @@ from support.client import CANCELLED, FAILED, SCHEDULED, SUCCEEDED, Client, hash
 from support.generated import pb
 from support.ports import fixed_address
 from support.programs import run
-from support.siloctl import as_json, pretty, runner
+from support.siloctl import as_json, fields, iso, pretty, runner
 from support.waiting import milliseconds
 
 
@@ -28,9 +28,9 @@ class TestClusterInfo:
         lines = text.splitlines()
         assert lines[0] == "Cluster Information"
         assert "Total shards: 1" in lines
-        assert f"Connected to: {info.this_node_id} ({server.address})" in lines
+        assert f"Connected to: {server.address} (node {info.this_node_id})" in lines
         heading = next(line for line in lines if line.startswith("Shard "))
-        assert heading.index("Range") == 38 and heading.index("Node ID") == 78 and "gRPC Address" in heading
+        assert heading.split("  ") and re.split(r"  +", heading) == ["Shard", "Range", "Node ID", "gRPC Address"]
         rule = lines[lines.index(heading) + 1]
         assert set(rule) == {"-"} and len(rule) >= 120
         row = lines[-1]
@@ -52,16 +52,11 @@ class TestJobGet:
         start = milliseconds() + 10**9
         id = client.enqueue("g", priority=7, start_at_ms=start, metadata={"b": "2", "a": "1"})
         job = client.job(id)
-        lines = ctl("job", "get", client.shard, id).splitlines()
+        lines = ctl("job", "get", client.shard, id, "--utc", "--iso").splitlines()
         assert lines[0] == "Job Details"
-        fields = dict(re.split(r":\s+", line, maxsplit=1) for line in lines if re.match(r"[A-Z].*:\s+\S", line))
-
-        def time(ms):
-            return f"{ms // 1000} ({ms}ms)"
-
-        assert fields == {
-            "ID": id, "Status": "scheduled", "Priority": "7", "Task Group": "g", "Enqueued": time(job.enqueued_at_ms),
-            "Status Changed": time(job.status_changed_at_ms), "Next Attempt": time(start),
+        assert fields(lines) == {
+            "ID": id, "Status": "scheduled", "Priority": "7", "Task Group": "g", "Enqueued": iso(job.enqueued_at_ms),
+            "Status Changed": iso(job.status_changed_at_ms), "Next Attempt": iso(start), "Retries": "none", "Payload": "-",
         }
         at = lines.index("Metadata:")
         assert [line.strip() for line in lines[at + 1:at + 3]] == ["a: 1", "b: 2"]
@@ -71,13 +66,15 @@ class TestJobGet:
         id = client.enqueue(retry_policy=policy(1))
         client.fail(client.lease_one(id), value="boom")
         task = client.lease_one(id)
-        lines = ctl("job", "get", client.shard, id, "--attempts").splitlines()
+        lines = ctl("job", "get", client.shard, id, "--attempts", "--utc", "--iso").splitlines()
         table = lines[lines.index("Attempts:") + 1:]
-        assert table[0].split() == ["Attempt", "Task", "ID", "Status", "Finished", "Error"]
+        assert table[0].split() == ["Attempt", "Task", "ID", "Status", "Started", "Finished", "Error"]
         first, second = client.job(id, attempts=True).attempts
         done = first.finished_at_ms
-        assert table[1].split() == ["1", first.task_id, "failed", str(done // 1000), f"({done}ms)", f"{first.error_code}:", '"boom"']
-        assert table[2].split() == ["2", second.task_id, "running", "-", "-"]
+        assert table[1].split() == [
+            "1", first.task_id, "failed", iso(first.started_at_ms), iso(done), f"{first.error_code}:", '"boom"',
+        ]
+        assert table[2].split() == ["2", second.task_id, "running", iso(second.started_at_ms), "-", "-"]
         document = pretty(ctl("job", "get", client.shard, id, "--attempts", "--json"))
         assert document["status"] == "running" and document["status_code"] == 1
         assert document["attempts"] == [
@@ -95,7 +92,7 @@ class TestJobGet:
         assert pretty(ctl("--json", "job", "get", client.shard, id)) == {
             "id": id, "status": "scheduled", "status_code": 0, "priority": 3, "enqueue_time_ms": start, "task_group": "g",
             "status_changed_at_ms": job.status_changed_at_ms, "metadata": {"k": "v"}, "enqueued_at_ms": job.enqueued_at_ms,
-            "next_attempt_starts_after_ms": start,
+            "next_attempt_starts_after_ms": start, "limits": [], "payload": None,
         }
 
     def test_labels_that_unicode_holds_equal_are_all_there(self, ctl, client):
@@ -157,7 +154,7 @@ class TestJobResult:
 
     def test_cancelled(self, ctl, client):
         id, finished = self.ended(client, client.give_up)
-        assert f"Cancelled at: {finished // 1000} ({finished}ms)" in ctl("job", "result", client.shard, id).splitlines()
+        assert f"Cancelled at: {iso(finished)}" in ctl("job", "result", client.shard, id, "--utc", "--iso").splitlines()
         assert pretty(ctl("job", "result", client.shard, id, "--json")) == {
             "id": id, "status": "cancelled", "cancelled_at_ms": finished,
         }
@@ -285,15 +282,16 @@ class TestCommandLine:
     def test_help_and_version(self):
         ended = run("siloctl", "--help")
         assert ended.returncode == 0
-        for word in ["cluster info", "job get <shard> <id>", "job result", "tenant hash", "enqueue", "--address", "--json"]:
+        for word in ["cluster info", "job get [shard] <id>", "job result", "tenant hash", "enqueue", "--address", "--json"]:
             assert word in ended.stdout
         ended = run("siloctl", "job", "result", "--help")
         assert ended.returncode == 0 and "--format" in ended.stdout
-        assert re.fullmatch(r"siloctl \d+\.\d+\.\d+\n", run("siloctl", "--version").stdout)
+        assert re.fullmatch(
+            r"siloctl \d+\.\d+\.\d+\ncommit \w+\+?\ngRPC core \d+\.\d+\.\d+\n", run("siloctl", "--version").stdout)
 
     @pytest.mark.parametrize("arguments, command", [
         ([], ""), (["nonsense"], ""), (["job"], "job "), (["job", "nonsense"], "job "), (["job", "get"], "job get "),
-        (["job", "get", "x"], "job get "), (["job", "get", "x", "y", "z"], "job get "),
+        (["job", "get", "x", "y", "z"], "job get "), (["query", "x", "y", "z"], "query "), (["shard", "split", "x", "--wait=1"], "shard split "),
         (["cluster", "info", "extra"], "cluster info "),
         (["cluster", "info", "--attempts"], "cluster info "), (["job", "get", "x", "y", "--nonsense"], "job get "),
         (["--nonsense", "pause", "group", "g"], "pause group "), (["job", "get", "x", "y", "-a"], "job get "),

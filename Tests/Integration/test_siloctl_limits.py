@@ -343,7 +343,7 @@ class TestHelp:
     def test_every_command_is_listed_and_explained(self):
         text = run("siloctl", "--help").stdout
         for command in [
-            "job explain <shard> <id>", "job import <file>", "pause tenant", "pause group <group>", "pause limit <key>",
+            "job explain [shard] <id>", "job import <file>", "pause tenant", "pause group <group>", "pause limit <key>",
             "resume tenant", "resume group <group>", "resume limit <key>", "pauses", "tenant drop-holders",
         ]:
             assert f"  {command} " in text

@@ -1,5 +1,6 @@
 """What the programs say of mistakes, and that their help tells all that they take."""
 
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -137,13 +138,17 @@ class TestHelp:
         helps = {name: options_in(run("siloctl", *name.split(), "--help").stdout) for name, _ in commands}
         known |= set().union(*helps.values())
         address = fixed_address()
-        for name, shown in helps.items():
-            for option in sorted(known - {"help", "version"}):
-                # One operand too many, so that nothing is done; whether it takes the option is told first.
-                words = [*name.split(), "a", "b", "c", f"--{option}", *([] if option in ("json", "attempts") else ["1"])]
-                error = run("siloctl", *words, *(["-a", address] if option != "address" else [])).stderr
-                takes = "does not belong to" not in error and "unknown option" not in error
-                assert takes == (option in shown), f"{name} --{option}: {error}"
+
+        def takes(name, option):
+            # One operand too many, so that nothing is done; whether it takes the option is told first.
+            words = [*name.split(), "a", "b", "c", f"--{option}", *([] if option in ("json", "attempts") else ["1"])]
+            error = run("siloctl", *words, *(["-a", address] if option != "address" else [])).stderr
+            return "does not belong to" not in error and "unknown option" not in error
+
+        pairs = [(name, option) for name in helps for option in sorted(known - {"help", "version"})]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for (name, option), taken in zip(pairs, pool.map(lambda pair: takes(*pair), pairs)):
+                assert taken == (option in helps[name]), f"{name} --{option}"
 
     @pytest.mark.parametrize("word", ["job", "pause", "resume", "cluster", "tenant"])
     def test_the_help_of_the_beginning_of_commands_has_the_options_of_all(self, word):

@@ -7,7 +7,7 @@ import pytest
 
 from support.client import new_id, policy
 from support.generated import pb
-from support.siloctl import runner
+from support.siloctl import fields, iso, runner
 from support.waiting import milliseconds
 
 HOUR = 3_600_000
@@ -74,24 +74,24 @@ class TestStates:
         make, word, next_attempt = STATES[state]
         before = milliseconds()
         id = make(client)
-        lines = ctl("job", "get", client.shard, id, "--attempts").splitlines()
-        fields = dict(re.split(r":\s+", line, maxsplit=1) for line in lines if re.match(r"[A-Z].*:\s+\S", line))
-        assert fields["Status"] == word
-        enqueued = int(re.fullmatch(r"\d+ \((\d+)ms\)", fields["Enqueued"])[1])
-        assert before - 1 <= enqueued <= milliseconds()
-        shown = fields.get("Next Attempt")
-        forms = {None: "None", "never": "never", "later": r"\d+ \((\d+)ms\)", "due": r"due since \d+ \((\d+)ms\)"}
-        match = re.fullmatch(forms[next_attempt], str(shown))
-        assert match, shown
+        lines = ctl("job", "get", client.shard, id, "--attempts", "--utc", "--iso").splitlines()
+        shown = fields(lines)
+        assert shown["Status"] == word
+        enqueued = shown["Enqueued"]
+        assert iso(before - 1) <= enqueued <= iso(milliseconds())
+        next_shown = shown.get("Next Attempt")
+        forms = {None: "None", "never": "never", "later": r"(\d\S*Z)", "due": r"due since (\d\S*Z)"}
+        match = re.fullmatch(forms[next_attempt], str(next_shown))
+        assert match, next_shown
         if next_attempt == "later":
-            assert int(match[1]) > milliseconds()
+            assert match[1] > iso(milliseconds())
         if next_attempt == "due":
-            assert enqueued <= int(match[1]) <= milliseconds()
+            assert enqueued <= match[1] <= iso(milliseconds())
         document = json.loads(ctl("job", "get", client.shard, id, "--json"))
-        assert document["enqueued_at_ms"] == enqueued
+        assert iso(document["enqueued_at_ms"]) == enqueued
         assert ("next_attempt_starts_after_ms" in document) == (next_attempt is not None)
         everything = "\n".join(lines) + ctl("job", "explain", client.shard, id).split("Job:")[1]
-        assert not re.search(r"\b0 \(|\(0ms|1970|: *$", everything.replace("Attempts:\n", ""), re.MULTILINE)
+        assert not re.search(r"\b0 \(|\(0ms|1970|: *$", re.sub(r"^\w+:\n", "", everything, flags=re.MULTILINE), re.MULTILINE)
 
     def test_no_attempts_are_none(self, ctl, client):
         assert "Attempts:       none" in ctl("job", "get", client.shard, client.enqueue(), "--attempts").splitlines()
@@ -102,7 +102,7 @@ class TestStates:
 
     def test_an_import_brings_its_time_along(self, ctl, client):
         id = imported(client, enqueue_time_ms=1_700_000_000_123)
-        assert "Enqueued:       1700000000 (1700000000123ms)" in ctl("job", "get", client.shard, id).splitlines()
+        assert "Enqueued:       2023-11-14T22:13:20.123Z" in ctl("job", "get", client.shard, id, "--utc", "--iso").splitlines()
 
     def test_the_start_that_was_asked_for_is_not_the_time_of_enqueue(self, ctl, client):
         start = milliseconds() + HOUR

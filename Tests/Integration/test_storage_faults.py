@@ -22,6 +22,9 @@ from support.ports import fixed_address
 from support.programs import Server
 from support.waiting import until
 
+#: New jobs are taken until the disk is full, which is what these tests are about.
+UNGUARDED = ["--max-data", "off"]
+
 
 @pytest.fixture
 def disk(tmp_path, request):
@@ -38,7 +41,7 @@ def disk(tmp_path, request):
 
 @pytest.fixture
 def on_disk(disk, tmp_path):
-    server = Server(tmp_path / "server", "--shards", 1, data=disk / "data").start()
+    server = Server(tmp_path / "server", "--shards", 1, *UNGUARDED, data=disk / "data").start()
     yield server
     server.close()
 
@@ -119,7 +122,7 @@ class TestFullDisk:
         assert client.result(done).success_data == packed("result")
 
     def test_it_may_fill_again_and_again_under_load(self, disk, tmp_path):
-        server = Server(tmp_path / "server", "--shards", 2, "--tenancy", data=disk / "data", listen=fixed_address()).start()
+        server = Server(tmp_path / "server", "--shards", 2, "--tenancy", *UNGUARDED, data=disk / "data", listen=fixed_address()).start()
         try:
             load = Load(server.address, "full", producers=1, workers=2, backlog=50).begin()
             for _ in range(3):
@@ -148,7 +151,7 @@ class TestFullDisk:
     @pytest.mark.parametrize("disk", [24], indirect=True)
     @pytest.mark.parametrize("shards", [2])
     def test_on_a_disk_that_stays_full_everybody_is_answered_and_the_server_ends(self, disk, tmp_path, shards):
-        on_disk = Server(tmp_path / "server", "--shards", shards, data=disk / "data").start()
+        on_disk = Server(tmp_path / "server", "--shards", shards, *UNGUARDED, data=disk / "data").start()
         with Client(on_disk.address) as client:
             stored = {}
             end = time.monotonic() + 25

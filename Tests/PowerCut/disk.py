@@ -5,10 +5,6 @@ length (`fsync`, `fdatasync`), of a folder the names in it (`fsync`), of everyth
 content, nor the content of the name, and folders are no exception: one whose own name is lost is gone with all that is in it. Of what
 was not synced any part may survive, in any order: sectors of a write, lengths, names; a rename is one step. Where nothing survived
 below a file's length it holds zeros.
-
-Folders hand marks on to what is made in them. A write to a file that is marked FS_SYNC_FL returns when it is durable. As on ext4, names
-of a folder that is marked FS_DIRSYNC_FL are durable when the call returns that changed them (MARKS_ALL). Other file systems with a
-journal know the first mark only, and keep names in order: of what was done to them a cut takes the end (MARKS_CONTENT).
 """
 
 import os
@@ -20,11 +16,10 @@ import subprocess
 SOURCE = pathlib.Path(__file__).with_name("powercut.c")
 SECTOR = 512
 LINE = struct.Struct("<cB6xQQQII")
-SYNC_FLAG, DIRSYNC_FLAG = 0x8, 0x10000
-#: Which marks the file system knows.
-MARKS_ALL, MARKS_CONTENT, MARKS_NONE = "all", "content", "none"
 #: Syncs that a test may take from the program without its knowing.
-FILE_SYNCS, FOLDER_SYNCS, FILE_SYSTEM_SYNCS, MARKS = "file syncs", "folder syncs", "file system syncs", "marks"
+FILE_SYNCS, FOLDER_SYNCS, FILE_SYSTEM_SYNCS = "file syncs", "folder syncs", "file system syncs"
+#: Those of the files alone that SlateDB writes.
+SORTED_FILE_SYNCS = "syncs of sorted files and manifests"
 
 
 def build(folder):
@@ -49,18 +44,6 @@ class Weather:
             "nothing": (0, 0, 0), "names": (1, chance.choice([0, 1]), 0), "everything": (1, 1, 1),
             "some": (chance.choice(some), chance.choice(some), chance.choice(some)),
         }[self.kind]
-        #: The place in the journal from which on no name survives, where names are kept in order.
-        self.names_end = None
-
-    def order_names(self, places):
-        """Names survive in the order in which they were made. `places`: of all changes of names that may."""
-        if self.kind == "some":
-            self.names_end = self.chance.choice([*places, float("inf")])
-        else:
-            self.names_end = 0 if self.names == 0 else float("inf")
-
-    def keeps_name(self, place):
-        return self.keeps(self.names) if self.names_end is None else place < self.names_end
 
     def keeps(self, likelihood):
         return self.chance.random() < likelihood
@@ -72,8 +55,7 @@ class Weather:
 class Node:
     """A file or a folder: what of it is durable, and what was done to it since, as (place in the journal, change)."""
 
-    def __init__(self, marks):
-        self.marks = marks
+    def __init__(self):
         self.durable = self.empty()
         self.pending = []
 
@@ -95,7 +77,7 @@ class Node:
 class File(Node):
     """Its changes are (offset, bytes), (offset, number of zeros) and (None, new length)."""
 
-    empty, synchronous = bytearray, SYNC_FLAG
+    empty = bytearray
 
     @staticmethod
     def apply(content, change):
@@ -140,7 +122,7 @@ class File(Node):
 class Folder(Node):
     """Its changes are names with what they stand for from then on, or nothing."""
 
-    empty, synchronous = dict, DIRSYNC_FLAG
+    empty = dict
 
     @staticmethod
     def apply(names, change):
@@ -152,8 +134,8 @@ class Folder(Node):
 
     def remains(self, weather):
         names = self.durable.copy()
-        for place, change in self.pending:
-            if weather.keeps_name(place):
+        for _, change in self.pending:
+            if weather.keeps(weather.names):
                 self.apply(names, change)
         return names
 
@@ -161,10 +143,10 @@ class Folder(Node):
 class Disk:
     """A folder on a disk, through the lives of a program that was started on it again and again."""
 
-    def __init__(self, folder, library, marks=MARKS_ALL):
-        self.folder, self.library, self.marks = pathlib.Path(folder).resolve(), library, marks
+    def __init__(self, folder, library):
+        self.folder, self.library = pathlib.Path(folder).resolve(), library
         self.journal = self.folder.with_name(self.folder.name + ".journal")
-        self.root = Folder(0)
+        self.root = Folder()
         self.weather = None
         self.operations = 0
         self._write()
@@ -174,15 +156,11 @@ class Disk:
         return {
             "LD_PRELOAD": str(self.library), "POWERCUT_FOLDER": str(self.folder), "POWERCUT_JOURNAL": str(self.journal),
             "POWERCUT_AT": str(at), "POWERCUT_SYNC_US": str(sync_microseconds),
-            "POWERCUT_MARKS": self.marks,
         }
 
     def cut(self, weather):
         """The power is cut after a life that was followed: the files become what it left of them."""
         self.weather = weather
-        if self.marks == MARKS_CONTENT:
-            folders = [node for node in self._all(self.root, {}).values() if isinstance(node, Folder)]
-            weather.order_names(sorted(place for folder in folders for place, _ in folder.pending))
         self.root = self._remains(self.root, {})
         self._write()
 
@@ -191,7 +169,7 @@ class Disk:
     def follow(self, without=()):
         """Reads the journal of the life that has ended. Gives whether the shim ended it: nothing else was under way then.
         `without`: kinds of syncs that never reached the disk."""
-        self.numbers = {}
+        self.numbers, self.paths = {}, {}
         lines = list(self._lines())
         was_cut = bool(lines) and lines[-1][1] == b"C"
         if was_cut:
@@ -220,28 +198,23 @@ class Disk:
             if had_returned:
                 self._sync(kind, number, at, without)
         elif kind == b"O":
-            if flag & 1:
+            if flag:
                 parent, name = self._place(paths[0])
-                self._change(place, parent, {name: File(parent.marks)}, had_returned)
-            self.numbers[number] = node = self._find(paths[0])
-            if flag & 2:
-                node.marks |= SYNC_FLAG
+                self._change(place, parent, {name: File()})
+            self.numbers[number], self.paths[number] = self._find(paths[0]), paths[0]
         elif kind in b"WTE":
             file = self.numbers[number]
             if kind != b"W":
                 at, data = None, max(at, len(file.now())) if kind == b"E" else at
-            self._change(place, file, (at, data), had_returned)
-        elif kind == b"A":
-            if MARKS not in without:
-                self.numbers[number].marks = at
+            self._change(place, file, (at, data))
         else:
-            self._rename(place, kind, paths, had_returned)
+            self._rename(place, kind, paths)
 
-    def _rename(self, place, kind, paths, had_returned):
+    def _rename(self, place, kind, paths):
         parent, name = self._place(paths[-1])
         change = {name: None}
         if kind == b"M":
-            change = {name: Folder(parent.marks)}
+            change = {name: Folder()}
         elif kind in b"NR":
             old, old_name = self._place(paths[0])
             change = {name: self._find(paths[0])}
@@ -249,13 +222,11 @@ class Disk:
                 if old is not parent:
                     raise NotImplementedError("a rename from one folder to another is not modelled")
                 change = {old_name: None} | change
-        self._change(place, parent, change, had_returned)
+        self._change(place, parent, change)
 
     @staticmethod
-    def _change(place, node, change, had_returned):
+    def _change(place, node, change):
         node.pending.append((place, change))
-        if node.marks & node.synchronous and had_returned:
-            node.settle(place + 1)
 
     def _sync(self, kind, number, before, without):
         node = self.numbers[number]
@@ -263,8 +234,16 @@ class Disk:
             if FILE_SYSTEM_SYNCS not in without:
                 for node in self._all(self.root, {}).values():
                     node.settle(before)
-        elif (FOLDER_SYNCS if isinstance(node, Folder) else FILE_SYNCS) not in without:
+        elif not self._kinds(node, self.paths[number]) & set(without):
             node.settle(before)
+
+    @staticmethod
+    def _kinds(node, path):
+        """What a sync is of the kinds that may be left out."""
+        if isinstance(node, Folder):
+            return {FOLDER_SYNCS}
+        is_sorted = {"compacted", "manifest", "compactions"} & set(pathlib.PurePath(path).parts)
+        return {FILE_SYNCS, SORTED_FILE_SYNCS} if is_sorted else {FILE_SYNCS}
 
     def _all(self, node, seen):
         if id(node) not in seen:
@@ -294,7 +273,7 @@ class Disk:
         """What a cut leaves of a file, or of a folder and all below. Names of one file stay names of one file."""
         if id(node) in made:
             return made[id(node)]
-        copy = made[id(node)] = type(node)(0)
+        copy = made[id(node)] = type(node)()
         remains = node.remains(self.weather)
         if isinstance(node, Folder):
             remains = {name: self._remains(below, made) for name, below in remains.items()}

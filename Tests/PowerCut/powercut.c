@@ -5,17 +5,15 @@
      POWERCUT_JOURNAL   where to write it down: a file outside the folder, made anew
      POWERCUT_AT        ends the process in the middle of so manieth operation; without it, or when it is 0, somebody else does
      POWERCUT_SYNC_US   how long a sync takes, in microseconds
-     POWERCUT_MARKS     which synchronous marks the file system knows: all (as ext4), content (as xfs: not that for names) or none
 
-   The files themselves are written as ever; what is synced is only written down, and so are the marks that make files and folders
-   synchronous: the file system beneath need not know them. An operation and its line in the journal are one step for all threads.
+   The files themselves are written as ever; what is synced is only written down. An operation and its line in the journal are one
+   step for all threads.
    What a call does that is not modelled here is refused by an abort, or shows when disk.py compares its files with the real ones. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,10 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,8 +35,7 @@
         found;                                                    \
     })
 
-enum { DESCRIPTORS = 65536, DIRSYNC_FLAG = 0x10000 };
-static const unsigned long GET_FLAGS = 0x80086601, SET_FLAGS = 0x40086602; /* linux/fs.h */
+enum { DESCRIPTORS = 65536 };
 
 /* One line of the journal; names and data follow it. disk.py reads the same. */
 struct line {
@@ -57,9 +52,6 @@ static uint64_t written, operations, last_operation;
 static long sync_nanoseconds;
 /* By descriptor: the number of the file below the folder; 0 for all others. */
 static uint64_t files[DESCRIPTORS];
-static struct { uint64_t file; int marks; } marked[4096];
-static int marked_count;
-static enum { ALL = 'a', CONTENT = 'c', NONE = 'n' } marks_known = ALL;
 
 static void *system_function(const char *name) {
     void *found = dlsym(RTLD_NEXT, name);
@@ -80,7 +72,6 @@ __attribute__((constructor)) static void begin(void) {
     folder_length = (size_t)snprintf(folder, sizeof folder, "%s", root);
     if (getenv("POWERCUT_AT")) last_operation = strtoull(getenv("POWERCUT_AT"), NULL, 10);
     if (getenv("POWERCUT_SYNC_US")) sync_nanoseconds = strtol(getenv("POWERCUT_SYNC_US"), NULL, 10) * 1000;
-    if (getenv("POWERCUT_MARKS")) marks_known = getenv("POWERCUT_MARKS")[0];
     journal = file;
 }
 
@@ -165,15 +156,14 @@ static int open_file(int at, const char *path, int flags, mode_t mode) {
         if (fd >= 0 && fd < DESCRIPTORS) files[fd] = 0;
         return fd;
     }
-    if ((flags & O_TMPFILE) == O_TMPFILE) fail("O_TMPFILE is not modelled");
+    if ((flags & O_TMPFILE) == O_TMPFILE || flags & (O_SYNC | O_DSYNC)) fail("O_TMPFILE and O_SYNC are not modelled");
     pthread_mutex_lock(&lock);
     int is_new = flags & O_CREAT && faccessat(AT_FDCWD, full, F_OK, AT_SYMLINK_NOFOLLOW) != 0;
     int fd = SYSTEM(openat)(at, path, flags, mode);
     if (fd >= DESCRIPTORS) fail("too many descriptors");
     if (fd >= 0) {
         files[fd] = number_of(fd);
-        char flag = (char)((is_new ? 1 : 0) | (flags & (O_SYNC | O_DSYNC) ? 2 : 0));
-        note((struct line){.kind = 'O', .flag = flag, .file = files[fd], .name_bytes = (uint32_t)strlen(full)}, full, NULL);
+        note((struct line){.kind = 'O', .flag = (char)is_new, .file = files[fd], .name_bytes = (uint32_t)strlen(full)}, full, NULL);
         if (flags & O_TRUNC && !is_new) note((struct line){.kind = 'T', .file = files[fd]}, NULL, NULL);
     }
     pthread_mutex_unlock(&lock);
@@ -306,41 +296,6 @@ int syncfs(int fd) { return is_file(fd) ? sync_file(fd, 'F') : SYSTEM(syncfs)(fd
 int sync_file_range(int fd, off_t at, off_t count, unsigned flags) {
     return is_file(fd) ? 0 : SYSTEM(sync_file_range)(fd, at, count, flags);
 }
-
-static int change_marks(int fd, int *flags, int is_reading) {
-    if (marks_known == NONE) return errno = ENOTTY, -1;
-    if (!is_reading && *flags & DIRSYNC_FLAG && marks_known == CONTENT) return errno = EOPNOTSUPP, -1;
-    pthread_mutex_lock(&lock);
-    int index = 0;
-    while (index < marked_count && marked[index].file != files[fd]) index++;
-    if (is_reading) {
-        *flags = index < marked_count ? marked[index].marks : 0;
-    } else {
-        if (index == 4096) fail("too many marked folders");
-        if (index == marked_count) marked_count++;
-        marked[index].file = files[fd];
-        marked[index].marks = *flags;
-        note((struct line){.kind = 'A', .file = files[fd], .at = (uint64_t)*flags}, NULL, NULL);
-    }
-    pthread_mutex_unlock(&lock);
-    return 0;
-}
-
-int ioctl(int fd, unsigned long request, ...) {
-    va_list rest;
-    va_start(rest, request);
-    void *argument = va_arg(rest, void *);
-    va_end(rest);
-    if (is_file(fd) && (request == GET_FLAGS || request == SET_FLAGS)) return change_marks(fd, argument, request == GET_FLAGS);
-    return SYSTEM(ioctl)(fd, request, argument);
-}
-
-int fstatfs(int fd, struct statfs *status) {
-    int result = SYSTEM(fstatfs)(fd, status);
-    if (result == 0 && is_file(fd)) status->f_type = marks_known == ALL ? EXT4_SUPER_MAGIC : XFS_SUPER_MAGIC;
-    return result;
-}
-int fstatfs64(int fd, struct statfs64 *status) { return fstatfs(fd, (struct statfs *)status); }
 
 /* Names */
 

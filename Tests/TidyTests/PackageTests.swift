@@ -19,6 +19,14 @@ import Testing
         }
     }
 
+    @Test func theVersionOfSlateDBThatIsToldIsTheOneThatIsInstalled() throws {
+        func text(_ path: String) throws -> String {
+            try String(contentsOfFile: "\(Repository.path)/\(path)", encoding: .utf8)
+        }
+        let pinned = try #require(text("scripts/versions.sh").firstMatch(of: /SLATEDB_VERSION=(\S+)/)?.1)
+        #expect(try text("Package.swift").contains("let slateDB = \"\(pinned)\""))
+    }
+
     @Test func noProgramButTheSimulatorHasWhatTestsAreMadeOf() {
         let dependencies = Dictionary(Self.targets.map { ($0.name, $0.dependencies) }, uniquingKeysWith: { first, _ in first })
         for program in ["silo", "siloctl", "silo-bench", "checksum", "limits"] {

@@ -55,13 +55,17 @@ import Testing
         #expect(unused.isEmpty, "no longer places for traps")
     }
 
-    @Test func everySuiteHasATimeLimit() {
+    /// All tests of a target wait for one another's threads, so a test that does nothing may take minutes on a busy machine.
+    @Test func everySuiteHasATimeLimitThatABusyMachineKeeps() {
         for file in SourceFile.all
         where file.lines.contains(where: { $0.contains(/@Test\b/) }) && file.path != "Tests/TidyTests/SourceTests.swift" {
             let suites = file.code.indices.filter { file.code[$0].contains(/@Suite\b/) }
             if suites.isEmpty { Issue.record("\(file.path) has tests and no suite with a time limit") }
-            for index in suites where !file.code[index...].prefix(3).joined().contains(".timeLimit(") {
-                Issue.record("\(file.path):\(index + 1): no time limit")
+            for index in suites {
+                let minutes = file.code[index...].prefix(3).joined().firstMatch(of: /\.timeLimit\(\.minutes\((\d+)\)/)
+                if (minutes.flatMap { Int($0.1) } ?? 0) < 10 {
+                    Issue.record("\(file.path):\(index + 1): no time limit, or one under ten minutes")
+                }
             }
         }
     }

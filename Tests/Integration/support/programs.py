@@ -27,13 +27,16 @@ def program(name):
 
 def environment(extra=None):
     """The environment of a program, without what could change its behaviour by accident."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("SILO_", "AWS_"))}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("SILO_", "AWS_", "OTEL_"))}
     plain["LD_LIBRARY_PATH"] = f"{ROOT / '.deps/lib'}:{os.environ.get('LD_LIBRARY_PATH', '')}"
     return plain | (extra or {})
 
 
 def run(name, *arguments, extra=None, timeout=PATIENCE, stdin=None, cwd=None):
     """Runs a program to its end."""
+    if name == "silo" and "--listen" in arguments and "--metrics" not in arguments:
+        # What it says is looked at: a port of others must not come into it. First, for a mistake may be in what comes last.
+        arguments = ("--metrics", "none", *arguments)
     return subprocess.run(
         [program(name), *map(str, arguments)], capture_output=True, text=True, timeout=timeout, env=environment(extra),
         input=stdin, cwd=cwd,
@@ -43,9 +46,10 @@ def run(name, *arguments, extra=None, timeout=PATIENCE, stdin=None, cwd=None):
 class Server:
     """One `silo` process on a data folder of its own. It can be stopped, killed and started again on the same data."""
 
-    def __init__(self, folder, *flags, data=None, listen="127.0.0.1:0", extra=None, dev=True, under=(), output=None):
+    def __init__(self, folder, *flags, data=None, listen="127.0.0.1:0", extra=None, dev=True, under=(), output=None,
+                 metrics="127.0.0.1:0"):
         """`dev`: with LeaseTask and ResetShards. `under`: a command that runs it, such as prlimit. `output`: where its log goes
-        instead of a file."""
+        instead of a file. `metrics`: where its port for operators listens."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = str(data or self.folder / "data")
@@ -55,6 +59,8 @@ class Server:
         self.under = [str(word) for word in under]
         self.output = output
         self.listen = listen
+        self.metrics = metrics
+        self.operator = None
         self.extra = extra or {}
         self.process = None
         self.address = None
@@ -67,6 +73,7 @@ class Server:
         self.spawn()
         started = until(lambda: self._started() or self._fail_if_ended(), patience, "the server to start", self.tail)
         self.address = started["grpc"]
+        self.operator = started["metrics"]
         return self
 
     def spawn(self):
@@ -78,7 +85,7 @@ class Server:
             self.process = subprocess.Popen(
                 [
                     *self.under, program("silo"), "--listen", self.listen, "--data", self.data, "--log-format", "json",
-                    *self.flags,
+                    "--metrics", self.metrics, *self.flags,
                 ],
                 stdout=self.output or log, stderr=errors, env=environment(self.extra), cwd=self.folder,
             )

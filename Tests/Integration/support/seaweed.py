@@ -15,6 +15,8 @@ WEED = ROOT / ".deps/python/bin/weed"
 
 class Seaweed:
     BUCKET = "silo-tests"
+    #: Of 64 MB each: what it has room for.
+    volumes = 20
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -40,7 +42,7 @@ class Seaweed:
         }
 
     def start(self):
-        flags = ["-dir", self.folder / "data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-volume.max=20",
+        flags = ["-dir", self.folder / "data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", f"-volume.max={self.volumes}",
                  "-master.volumeSizeLimitMB=64", "-master.telemetry=false", "-volume.preStopSeconds=1"]
         for name in ["master", "volume", "filer", "s3"]:
             flags += [f"-{name}.port={self.ports[name]}", f"-{name}.port.grpc={self.ports[name + '-grpc']}"]

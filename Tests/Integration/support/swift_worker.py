@@ -12,12 +12,12 @@ from .waiting import until
 class SwiftWorker:
     """A `silo-test-worker` process and what it wrote so far."""
 
-    def __init__(self, folder, address, group, *flags):
+    def __init__(self, folder, address, group, *flags, extra=None):
         self.path = folder / f"worker-{os.urandom(4).hex()}.jsonl"
         with open(self.path, "wb") as output:
             self.process = subprocess.Popen(
                 [program("silo-test-worker"), "--address", address, "--group", group, *map(str, flags)],
-                stdout=output, stderr=subprocess.STDOUT, env=environment(),
+                stdout=output, stderr=subprocess.STDOUT, env=environment(extra),
             )
         until(lambda: self.events("ready"), PATIENCE, "the worker to start", self.text)
 

@@ -1,7 +1,9 @@
 import CommandLineTool
 import Dispatch
 import Foundation
+import OTLP
 import SiloClient
+import SiloTelemetry
 
 // A worker for the integration tests. A job says what its handler does, `{"name": "a", "spin": 13}` or `"sleep"`, in seconds; the
 // worker writes a line of JSON for each thing that happens, with the time on CLOCK_MONOTONIC, which the tests compare with their
@@ -52,6 +54,8 @@ func handle(_ context: TaskContext) async throws -> TaskOutcome {
 func work(_ arguments: Arguments) async throws {
     var clientOptions = ClientOptions(servers: [arguments.text("address", default: "127.0.0.1:7450")])
     clientOptions.token = arguments.text("token")
+    let spans = SpanExporter(of: "worker", version: "1", ProcessInfo.processInfo.environment)
+    clientOptions.tracer = spans?.tracer
     let client = Client(clientOptions)
     var options = WorkerOptions()
     options.concurrency = try arguments.number("concurrency", default: 4, in: 1...1000)
@@ -64,7 +68,16 @@ func work(_ arguments: Arguments) async throws {
     stop.setEventHandler { worker.stop() }
     stop.resume()
     write(Event(event: "ready"))
+    // Jobs of the application itself, when it is to enqueue some: so many, one span around each.
+    for number in 0..<(try arguments.number("enqueue", default: 0, in: 0...1000)) {
+        let span = spans?.tracer.begin(SpanStart("upload"))
+        try await TraceContext.$current.withValue(span?.context) {
+            _ = try await client.enqueue(try NewJob(worker.group, Work(name: "job \(number)")))
+        }
+        span?.end(failure: nil)
+    }
     await worker.run()
+    await spans?.close()
     write(Event(event: "stopped"))
 }
 
@@ -73,6 +86,7 @@ let usage = Usage("silo-test-worker", "Runs the jobs of an integration test.", c
     .init("group", nil, "name", help: "the task group"),
     .init("token", nil, "secret", help: "of the server"),
     .init("concurrency", nil, "count", help: "handlers at once (4)"),
+    .init("enqueue", nil, "count", help: "jobs to enqueue at first, each in a span of its own (0)"),
     .init("patience", nil, "seconds", help: "for outcomes, when it was told to stop (60)"),
 ])])
 

@@ -1,0 +1,77 @@
+"""The web page over more jobs than are looked through at once; and that its benchmark runs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from support.client import Client
+from support.generated import pb
+from support.programs import ROOT
+from support.waiting import until
+from support.web import Visitor
+
+JOBS = 21_000
+
+
+@pytest.fixture(scope="module")
+def many(start_server):
+    """A server with many jobs, each of a tenant of its own."""
+    server = start_server("--shards", 1, "--tenancy")
+    with Client(server.address) as client:
+        shard = client.shard_of("tenant-0")
+        for first in range(0, JOBS, 3000):
+            client.call("ImportJobs", timeout=300, jobs=[
+                pb.ImportJobRequest(shard=shard, id=f"job-{number}", tenant=f"tenant-{number}", task_group="g")
+                for number in range(first, first + 3000)
+            ])
+    return server
+
+
+class TestSearch:
+    def test_an_id_alone_is_looked_for_when_somebody_says_so(self, many):
+        visitor = Visitor(many.operator)
+        # The page knows how many jobs there are from what was counted last.
+        page = until(lambda: (found := visitor.get("/search?q=job-4242")).status == 200 and found, what="the jobs to be counted")
+        assert "21,000 jobs" in page.text and 'href="/search?q=job-4242&amp;jobs=all"' in page.text
+        found = visitor.get("/search?q=job-4242&jobs=all")
+        assert (found.status, found.location) == (303, "/job?id=job-4242&tenant=tenant-4242")
+        nothing = visitor.get("/search?q=job-none&jobs=all")
+        assert nothing.status == 200 and "Nothing is called job-none" in nothing.text and "Look through" not in nothing.text
+
+    def test_with_its_tenant_it_is_found_at_once(self, many):
+        found = Visitor(many.operator).get("/search?q=tenant-77/job-77")
+        assert (found.status, found.location) == (303, "/job?id=job-77&tenant=tenant-77")
+        nothing = Visitor(many.operator).get("/search?q=tenant-77/job-78")
+        assert nothing.status == 200 and "Nothing is called" in nothing.text
+
+    def test_other_names_are_found_as_ever(self, many):
+        found = Visitor(many.operator).get("/search?q=tenant-4242")
+        assert (found.status, found.location) == (303, "/tenant?name=tenant-4242")
+        assert Visitor(many.operator).get("/search?q=g").location == "/group?name=g"
+
+
+class TestLists:
+    def test_tenants_come_page_after_page_each_once(self, many):
+        """Of very many, which are looked at in many turns."""
+        with Client(many.address) as client:
+            seen, after = [], None
+            for _ in range(6):
+                page = client.call("ListTenants", limit=500, after=after)
+                assert page.matching == JOBS and len(page.tenants) == 500
+                seen += [tenant.tenant for tenant in page.tenants]
+                after = pb.TenantPlace(value=page.tenants[-1].order_value, tenant=page.tenants[-1].tenant)
+            assert len(set(seen)) == 3000 and seen == sorted(seen)
+            named = client.call("ListTenants", name_contains="-2099", limit=500)
+            assert [tenant.tenant for tenant in named.tenants] == ["tenant-2099"] + [f"tenant-2099{n}" for n in range(10)]
+
+
+def test_the_benchmark_runs():
+    ended = subprocess.run(
+        [sys.executable, "-m", "bench.web", "--quick", "--only", "pages,live", "--jobs", "3000", "--tenants", "300"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    figures = json.loads(ended.stdout.splitlines()[-1].removeprefix("BENCH "))
+    assert {"overview_p50_ms", "tenants_p99_ms", "job_bytes", "live_p50_ms"} <= set(figures)
+    assert figures["largest_page_bytes"] > 1000 and figures["live_max_ms"] < 30_000

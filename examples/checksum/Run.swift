@@ -105,7 +105,7 @@ final class Run {
             guard !isChaos else {
                 throw Arguments.Mistake("--chaos kills the server, so it starts its own: leave --address away")
             }
-            return
+            return try await reach(address)
         }
         // Data of its own: what an older program left in the usual place does not concern it.
         serverArguments = ["--data", NSTemporaryDirectory() + name]
@@ -124,6 +124,24 @@ final class Run {
         server = try ChildProcess(programs + "/silo", serverArguments, log: log)
         try await waitForServer()
         print("server on \(address), with data of its own")
+    }
+
+    /// Returns when the server answers. Whoever waits is told for what, and not for long.
+    private func reach(_ address: String) async throws {
+        // Only tells; ends when this returns.
+        let telling = Task {
+            try await Task.sleep(for: .seconds(2))
+            print("no answer from \(address) yet, trying for 10 s")
+        }
+        defer { telling.cancel() }
+        let end = ContinuousClock.now + .seconds(10)
+        while true {
+            do { return try await Client(probing: address).ping() } catch {
+                let isAway = if case .unavailable = error { true } else if case .timedOut = error { true } else { false }
+                guard isAway, .now < end else { throw RunFailure("no server answers at \(address): \(error)") }
+            }
+            try await Task.sleep(for: .milliseconds(250))
+        }
     }
 
     private func waitForServer() async throws {

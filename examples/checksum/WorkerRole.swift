@@ -8,6 +8,7 @@ func work(_ arguments: Arguments) async throws {
     let client = Client(arguments.text("address", default: "127.0.0.1:7450"))
     let failPercent = try arguments.number("fail-percent", default: 5, in: 0...100)
     var options = WorkerOptions()
+    options.version = "1"
     options.concurrency = 8
     options.wait = .seconds(5)
     // While the server is down every call fails; one line a second says enough.

@@ -11,6 +11,8 @@ let usage = Usage(
 )
 await Program.run(usage) { arguments in
     let silo = Client(arguments.text("server", default: "127.0.0.1:7450"))
+    // When nobody is there it says so at once; an enqueue tries on for a while.
+    try await silo.ping()
     let group = "limits-\(UInt32.random(in: 0 ... .max))"
 
     let jobs = try (1...12).map { number in

@@ -226,12 +226,13 @@ extension Compiler {
         case .float64: sql = operand.type.isInteger ? "CAST(\(operand.sql) AS REAL)" : "silo_to_double(\(operand.sql))"
         case .boolean: sql = "silo_to_boolean(\(operand.sql))"
         default:
-            // A literal cannot be the lowest number of all.
-            let low = max(type.bounds.lowerBound, .min + 1)
-            sql = "silo_to_integer(\(operand.sql), \(low), \(type.bounds.upperBound))"
+            sql = "silo_to_integer(\(operand.sql), \(literal(type.bounds.lowerBound)), \(type.bounds.upperBound))"
         }
         return Typed(sql: sql, type: type, isNullable: operand.isNullable)
     }
+
+    /// The lowest number of all cannot be written at once: it would be one that is too large, and a sign.
+    private func literal(_ number: Int64) -> String { number == .min ? "(\(Int64.min + 1) - 1)" : "\(number)" }
 
     // MARK: LIKE and metadata
 

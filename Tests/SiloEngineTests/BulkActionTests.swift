@@ -135,6 +135,18 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("a job that cannot be read is refused by name, and the others go on")
+    func damaged() async throws {
+        let bench = try await Bench.open(finding: WordFinder())
+        for index in 0..<4 { try await bench.enqueue("job \(index)") }
+        try await bench.memory.write([Write(key: TenantKeys(Bench.tenant).status(JobID("job 2")), value: [0xff])])
+        try await bench.begin(.cancel)
+        let action = try await bench.finishBulk()
+        #expect((action.end, action.done, action.reasons) == (.done, 3, ["job cannot be read: 1"]))
+        #expect(action.refusals.first?.sample.map(\.id) == ["job 2"])
+        try await bench.shard.close()
+    }
+
     @Test("an action on a tenant touches no other's jobs; a dropped tenant has none")
     func tenants() async throws {
         let bench = try await Bench.open(finding: WordFinder())

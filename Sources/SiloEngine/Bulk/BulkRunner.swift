@@ -97,8 +97,9 @@ final class BulkRunner {
             case .store(let failure): throw failure
             }
         }
-        try await pace.breathe(afterSearch: clock.steady - began)
+        let ended = clock.steady
         try await act(on: found, id, from: span.from)
+        try await pace.breathe(afterSearch: ended - began, since: ended)
     }
 
     private func find(_ search: JobSearch) async throws(FindError) -> FoundJobs {
@@ -142,6 +143,8 @@ struct BulkPace {
     private let mailbox: Mailbox
     private let clock: any Clock
     private var seen: Int
+    /// Others have asked for something since the last search.
+    private var isBusy = false
     /// A step holds the loop up, and all who wait for it; a search only uses processors.
     private static let ofStep: Int64 = 16
     private static let ofSearch: Int64 = 4
@@ -155,22 +158,31 @@ struct BulkPace {
     }
 
     mutating func breathe(afterStep milliseconds: Int64) async throws {
-        try await breathe(Self.pause(afterStep: milliseconds))
+        guard look() else { return }
+        try await clock.sleep(milliseconds: Self.pause(afterStep: milliseconds))
     }
 
-    mutating func breathe(afterSearch milliseconds: Int64) async throws {
-        try await breathe(min(Self.ofSearch * milliseconds, Self.pauseOfSearchMax))
+    /// - Parameter end: of the search. Since then there were the steps with what it found, and they are part of its pause.
+    mutating func breathe(afterSearch milliseconds: Int64, since end: Timestamp) async throws {
+        look()
+        defer { isBusy = false }
+        let pause = min(Self.ofSearch * milliseconds, Self.pauseOfSearchMax) - (clock.steady - end)
+        guard isBusy, pause > 0 else { return }
+        try await clock.sleep(milliseconds: pause)
     }
 
     static func pause(afterStep milliseconds: Int64) -> Int64 {
         ofStep * min(max(1, milliseconds), pauseOfStepMax / ofStep)
     }
 
-    private mutating func breathe(_ milliseconds: Int64) async throws {
+    /// Whether others have asked for something since somebody looked.
+    @discardableResult
+    private mutating func look() -> Bool {
         let posted = mailbox.posted
-        defer { seen = mailbox.posted }
-        // Somebody may look how far the action is.
-        guard posted - seen > 1, milliseconds > 0 else { return }
-        try await clock.sleep(milliseconds: milliseconds)
+        defer { seen = posted }
+        // One is our own, or somebody looks how far the action is.
+        guard posted - seen > 1 else { return false }
+        isBusy = true
+        return true
     }
 }

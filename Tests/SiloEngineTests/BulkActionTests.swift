@@ -116,6 +116,20 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("jobs that workers take one after another, each just before its turn, are not refused")
+    func taken() async throws {
+        let finder = WordFinder(rowsMax: 100)
+        let bench = try await Bench.open(finding: finder)
+        finder.afterEachPage { number in
+            if number <= 6, let task = try? await bench.leaseOne(group: "\(number - 1)") { try? await bench.succeed(task) }
+        }
+        for index in 0..<8 { try await bench.enqueue("\(index)", group: "\(index)") }
+        try await bench.begin(.cancel, "scheduled")
+        let action = try await bench.finishBulk()
+        #expect((action.done, action.refused, action.lookedAt) == (2, 0, 8))
+        try await bench.finish()
+    }
+
     @Test("scheduled jobs are expedited, finished ones deleted")
     func others() async throws {
         let bench = try await Bench.open(finding: WordFinder())

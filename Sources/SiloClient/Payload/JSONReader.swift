@@ -17,7 +17,8 @@ struct JSONReader {
 
     private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-    /// - Throws: when it is no JSON document in UTF-8, is nested deeper than 32 levels, which is what is read back, or holds a number that 64 bits do not.
+    /// - Throws: when it is no JSON document in UTF-8, is nested deeper than 32 levels, which is as deep as msgpack-c reads, or
+    ///   holds a number that 64 bits do not.
     static func read(_ bytes: some ContiguousBytes) throws(Mistake) -> MessagePack {
         let result: Result<MessagePack, Mistake> = bytes.withUnsafeBytes { bytes in
             var reader = JSONReader(bytes)

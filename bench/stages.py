@@ -1,22 +1,22 @@
-"""Where the server's time of a job goes, by stage: python bench/stages.py
+"""Where the server's time of a job goes, by stage: .deps/python/bin/python -m bench.stages
 
-Starts a server, loads it with silo-bench one job a call and then in batches of 100, records all processors with perf meanwhile, and
-counts each sample of the server for the innermost frame that tells its stage. Needs perf, and the right to see the kernel's symbols.
+Loads a server as the rows of `bench.peers` do, one job a call and then in batches of 100, records all processors with perf meanwhile,
+and counts each sample of the server for the innermost frame that tells its stage. Needs perf, and the right to see the kernel's symbols.
 """
 
 import collections
-import json
-import os
 import pathlib
 import re
 import subprocess
 import tempfile
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-BUILD = ROOT / ".build/release"
-ADDRESS = "127.0.0.1:7459"
-LOADS = {1: (64, 256), 100: (8, 4000)}  # jobs a call: (loops of each kind, jobs between enqueue and report)
+from .peers.client import PAYLOAD_BYTES
+from .peers.phase import Meter
+from .peers.rows import ROWS
+from .peers.shared import ROOT, free_port
+
+LOADS = {"silobench": "one job a call", "silobench-100": "100 a call"}
+SECONDS, SKIPPED_SECONDS = 14, 3
 
 #: In the order of the table.
 STAGES = (
@@ -84,34 +84,31 @@ def samples(recording, pid):
             frames.append((match[1], match[2]))
 
 
-def measure(batch, folder):
-    loops, backlog = LOADS[batch]
-    server = subprocess.Popen(
-        [BUILD / "silo", "--data", folder / f"data-{batch}", "--listen", ADDRESS], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def measure(name, folder):
+    """Microseconds of the server's time for a job, by stage, under the load that the comparison with other queues puts on it."""
+    folder = folder / name
+    folder.mkdir()
+    driver, recording = ROWS[name].driver(folder, free_port()), folder / "perf.data"
+    driver.start()
     try:
-        time.sleep(2)
-        load = subprocess.Popen(
-            [BUILD / "silo-bench", "--address", f"http://{ADDRESS}", "--json", "--duration-secs", "14", "--payload-bytes", "200",
-             "--channels", "2", "--workers", str(loops), "--enqueuers", str(loops), "--batch", str(batch), "--max-tasks-per-poll",
-             str(batch), "--backlog", str(backlog)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        time.sleep(3)
-        recording = folder / "perf.data"
-        subprocess.run(
-            ["perf", "record", "-a", "-F", "1997", "-g", "-o", recording, "sleep", "10"], check=True, capture_output=True)
-        figures = json.loads(load.communicate()[0].splitlines()[-1])
-        user, system = pathlib.Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
-        spent = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK") / figures["completed"] * 1e6
-        counts = collections.Counter(stage(*sample) for sample in samples(recording, server.pid))
+        pid, meter = driver.servers[0].pid, Meter(driver)
+        perf = subprocess.Popen(
+            ["perf", "record", "-D", str(SKIPPED_SECONDS * 1000), "-a", "-F", "1997", "-g", "-o", recording, "sleep",
+             str(SECONDS - 1)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        figures = driver.run_tool(SECONDS, PAYLOAD_BYTES, meter)
+        if perf.wait():
+            raise RuntimeError(f"perf record ended with code {perf.returncode}")
+        counts = collections.Counter(stage(*sample) for sample in samples(recording, pid))
     finally:
-        server.terminate()
-        server.wait()
+        driver.stop()
+    spent = meter.server / figures["jobs"] * 1e6
     return {name: counts[name] / sum(counts.values()) * spent for name in STAGES} | {"all": spent}
 
 
 def main():
     with tempfile.TemporaryDirectory(prefix="bench-stages-", dir=ROOT / ".build") as name:
-        columns = [measure(batch, pathlib.Path(name)) for batch in LOADS]
-    print("| stage | one job a call | 100 a call |\n|---|---:|---:|")
+        columns = [measure(row, pathlib.Path(name)) for row in LOADS]
+    print("| stage | " + " | ".join(LOADS.values()) + " |\n|---|" + "---:|" * len(LOADS))
     for name in [*STAGES, "all"]:
         print(f"| {name} | " + " | ".join(f"{column[name]:.1f}" for column in columns) + " |")
 

@@ -36,6 +36,8 @@ public enum StoreError: Error, Equatable, Sendable {
     case fenced(String, cause: StorageError? = nil)
     /// The store did not answer, is closed, or a call of it went wrong: throw the shard's memory away and open it again.
     case unavailable(String, cause: StorageError? = nil)
+    /// There is no space for what was written. Nothing is lost: it waits in memory, and is made durable when there is.
+    case full(String)
     /// The clock is behind the last write: reads go on, writes have to wait.
     case behind(ClockLag)
     /// What is stored cannot be read, or is not there: somebody must look. It is still tried again, for somebody may have mended
@@ -47,6 +49,7 @@ public enum StoreError: Error, Equatable, Sendable {
         switch self {
         case .fenced(let text, _): "the shard was opened elsewhere: \(text)"
         case .unavailable(let text, _): "storage is unavailable: \(text)"
+        case .full(let text): "storage is full: \(text)"
         case .behind(let lag): lag.description
         case .corrupt(let text, _): "stored data cannot be read: \(text)"
         }
@@ -57,6 +60,7 @@ public enum StoreError: Error, Equatable, Sendable {
         switch self {
         case .fenced(_, let cause), .unavailable(_, let cause), .corrupt(_, let cause): cause
         case .behind(let lag): .clockBehind(lag)
+        case .full: nil
         }
     }
 }
@@ -102,6 +106,7 @@ public protocol KeyValueStore: StoreReader {
     func write(_ batch: [Write]) async throws(StoreError)
 
     /// On return everything written before the call is durable.
+    /// - Throws: `.full` while there is no space for it. It may be called again, and covers then what this call did not.
     func flush() async throws(StoreError)
 
     /// An unchanging view of what has been written so far.
@@ -109,6 +114,13 @@ public protocol KeyValueStore: StoreReader {
 
     /// Makes everything durable and lets go of the store. Repeating it is harmless.
     func close() async throws(StoreError)
+
+    /// Why no change should begin; nil: they are taken. It passes by itself, and nothing is lost meanwhile: reads go on, and who
+    /// is in the middle of a change may still write it.
+    var refusal: StoreError? { get }
+
+    /// False: it has closed itself after a failure, and has to be opened anew.
+    var isOpen: Bool { get }
 
     /// How far the clock that the store stamps its writes with is behind the last of them; nil: writes are taken.
     var clockLag: ClockLag? { get }
@@ -118,6 +130,8 @@ public protocol KeyValueStore: StoreReader {
 }
 
 extension KeyValueStore {
+    public var refusal: StoreError? { nil }
+    public var isOpen: Bool { true }
     public var clockLag: ClockLag? { nil }
     public var durability: Durability? { nil }
 }

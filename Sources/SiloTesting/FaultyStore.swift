@@ -26,6 +26,12 @@ public final class FaultyStore: KeyValueStore {
         public var holdWrites = false
         public var holdFlushes = false
         public var holdReads = false
+        /// It has closed itself, and every call fails.
+        public var isClosed = false
+        /// Its clock is behind, and it takes no writes.
+        public var lag: ClockLag?
+        /// Why nothing should begin.
+        public var refusal: StoreError?
     }
     private let inner: any KeyValueStore
     private let state = Mutex(State())
@@ -83,7 +89,9 @@ public final class FaultyStore: KeyValueStore {
 
     public func close() async throws(StoreError) { try await inner.close() }
 
-    public var clockLag: ClockLag? { inner.clockLag }
+    public var clockLag: ClockLag? { state.withLock { $0.faults.lag } ?? inner.clockLag }
+    public var refusal: StoreError? { state.withLock { $0.faults.refusal } ?? inner.refusal }
+    public var isOpen: Bool { state.withLock { !$0.faults.isClosed } && inner.isOpen }
 
     private func hold(_ fault: any (KeyPath<Faults, Bool> & Sendable)) async {
         guard state.withLock({ $0.faults[keyPath: fault] }) else { return }
@@ -98,6 +106,8 @@ public final class FaultyStore: KeyValueStore {
 
     private func fail(_ fault: any (KeyPath<Faults, Bool> & Sendable)) throws(StoreError) {
         let error: StoreError? = state.withLock { state in
+            if state.faults.isClosed { return .unavailable("the store has closed itself") }
+            if let lag = state.faults.lag, fault != \.failReads { return .behind(lag) }
             if let left = state.faults.callsLeft {
                 guard left > 0 else { return state.faults.error }
                 state.faults.callsLeft = left - 1

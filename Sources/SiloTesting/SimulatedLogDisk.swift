@@ -281,7 +281,8 @@ package final class SimulatedLogWorker: LogWorker {
         self.latency = latency
     }
 
-    package func run(_ body: @escaping @Sendable () -> Void) {
+    @discardableResult
+    package func run(_ body: @escaping @Sendable () -> Void) -> Bool {
         let begins = state.withLock { state in
             state.bodies.append(body)
             defer { state.isRunning = true }
@@ -289,6 +290,7 @@ package final class SimulatedLogWorker: LogWorker {
         }
         // Ends when there is nothing to do.
         if begins { environment.start { await self.work() } }
+        return true
     }
 
     private func work() async {

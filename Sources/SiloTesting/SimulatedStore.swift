@@ -45,6 +45,8 @@ final class SimulatedStore: KeyValueStore {
         return rows
     }
 
+    var isOpen: Bool { state.withLock { !$0.isClosed } }
+
     var clockLag: ClockLag? {
         guard !disk.takesOldStamps, lag.milliseconds > Self.lagTolerated else { return nil }
         return lag

@@ -19,8 +19,8 @@ public struct ClockLag: Equatable, Sendable, CustomStringConvertible {
     /// For callers and log lines: how far it is behind, and when writes are taken again.
     public var description: String {
         let tenths = (milliseconds + 99) / 100
-        return "this machine's clock is \(tenths / 10).\(tenths % 10) s behind the last write here; reads are served, "
-            + "writes are taken again when it has passed \(Self.date(lastWrite))"
+        return "this machine's clock is \(tenths / 10).\(tenths % 10) s behind the last write here; set it right, or wait: "
+            + "reads are served, writes are taken again when it has passed \(Self.date(lastWrite))"
     }
 
     /// RFC 3339, UTC.

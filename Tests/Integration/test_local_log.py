@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 import struct
+import time
 
 import grpc
 import pytest
@@ -260,3 +261,60 @@ class TestBucket:
         assert [line["durability"] for line in started(third)] == ["object store"]
         with Client(third.address) as client:
             assert [client.job(id).payload for id in ids] == [packed(n) for n in range(22)]
+
+    @pytest.mark.parametrize("seconds", [0, 15])
+    def test_a_bucket_that_is_away_for_a_while_stops_nothing(self, new_server, s3, tmp_path, seconds):
+        server = new_server("--shards", 1, "--log", tmp_path / "log", data=f"s3://{s3.BUCKET}/away-{seconds}", extra=s3.environment)
+        with Client(server.address) as client:
+            ids = [client.enqueue(payload=n) for n in range(5)]
+            client.call("FlushShard", shard=client.shard)
+            s3.stop()
+            try:
+                refusal(client.call, "FlushShard", shard=client.shard, timeout=120)
+                begun, n = time.monotonic(), 5
+                while n < 20 or time.monotonic() - begun < seconds:
+                    ids.append(client.enqueue(payload=n))
+                    n += 1
+                assert client.take("default").job_id == ids[0]
+            finally:
+                s3.start()
+            until(lambda: flushed(client), 60, "rows to go to the bucket again", server.tail)
+            assert [client.job(id).payload for id in ids] == [packed(n) for n in range(len(ids))]
+        messages = [line["message"] for line in server.log()]
+        assert not [text for text in messages if text.startswith("shard stopped")]
+        assert any(text.startswith("rows stay in the log until") for text in messages), messages
+        assert server.stop() == 0
+        server.start()
+        with Client(server.address) as client:
+            assert client.job(ids[-1]).payload == packed(len(ids) - 1)
+        assert server.stop() == 0
+
+    def test_a_clock_that_is_behind_after_a_clean_end_keeps_nobody_waiting(self, new_server, s3, tmp_path):
+        clock = WallClock(tmp_path)
+        server = new_server(
+            "--shards", 1, "--log", tmp_path / "log", data=f"s3://{s3.BUCKET}/behind", extra=s3.environment | clock.environment)
+        with Client(server.address) as client:
+            first = client.enqueue(payload=1)
+        assert server.stop() == 0
+        clock.set(-3600)
+        server.start()
+        with Client(server.address) as client:
+            second = client.enqueue(payload=2)
+            assert [client.job(id).payload for id in [first, second]] == [packed(1), packed(2)]
+            assert "set it right, or wait" in refusal(client.call, "FlushShard", shard=client.shard)
+        server.kill()
+        server.start()
+        with Client(server.address) as client:
+            assert client.job(second).payload == packed(2)
+            clock.set(0)
+            until(lambda: flushed(client), 30, "rows to go to the bucket", server.tail)
+        assert server.stop() == 0
+
+
+def flushed(client):
+    try:
+        client.call("FlushShard", shard=client.shard, timeout=20)
+        return True
+    except grpc.RpcError as error:
+        assert error.code() == UNAVAILABLE, error.details()
+        return False

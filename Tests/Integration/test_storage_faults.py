@@ -67,6 +67,10 @@ def try_to(call, *arguments, **fields):
         return None
 
 
+def stops(server):
+    return [line for line in server.log() if line["message"].startswith("shard stopped")]
+
+
 def serves_again(client, server, seconds=60):
     return until(
         lambda: try_to(client.enqueue, "again", timeout=30), seconds, "the shard to serve again", server.tail
@@ -108,6 +112,7 @@ class TestFullDisk:
             serves_again(client, on_disk)
             self.check(client, stored, done)
             assert client.status(held) == RUNNING
+            assert not stops(on_disk), "nothing was lost, so nothing had to be opened anew"
             client.succeed(task, "late")
             assert client.result(held).success_data == packed("late")
         on_disk.kill()

@@ -97,6 +97,21 @@ private struct Script {
         #expect(script.machine.abort() == [2])
         #expect(script.machine.abort() == [])
     }
+
+    @Test("a flush for which there was no space is tried again after a pause, and covers what came since")
+    func noSpace() {
+        var script = Script()
+        _ = script.add(1, wrote: true)
+        #expect(script.next() == "flush")
+        #expect(script.add(2, wrote: true) == [])
+        #expect(script.machine.flushWasFull(at: Timestamp(script.now)) == [1])
+        #expect(script.next() == "pause 500")
+        #expect(script.add(3, wrote: false) == [], "it may have met what is not durable")
+        script.now += 500
+        #expect(script.next() == "flush")
+        #expect(script.machine.flushEnded() == [2, 3])
+        #expect(script.next() == "wait")
+    }
 }
 
 @Suite(.timeLimit(.minutes(10))) struct OwnershipTests {

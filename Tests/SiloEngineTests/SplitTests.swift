@@ -190,4 +190,97 @@ import Testing
         _ = try await audit(store)
         try await joined.close()
     }
+
+    // MARK: Limits that need time
+
+    private static let rateMilliseconds: Int64 = 3_600_000
+
+    /// For each tenant a bucket that is used up with a job behind it, a refresh that is out, and a job between two attempts.
+    private func fillLimits(_ shard: Shard) async throws -> [LeasedRefresh] {
+        for tenant in tenants {
+            for number in 1...2 {
+                let limit = rate("r", 1, per: Self.rateMilliseconds)
+                _ = try await shard.run(
+                    Enqueue(tenant: tenant, id: JobID("rated \(number)"), limits: [limit], taskGroup: "rated"))
+                _ = try await shard.run(
+                    Enqueue(tenant: tenant, id: JobID("floats \(number)"), limits: [floating("f", 1)], taskGroup: "floats"))
+            }
+            _ = try await shard.run(
+                Enqueue(tenant: tenant, id: JobID("delayed"), retryPolicy: policy(1, initial: 20_000), taskGroup: "delayed"))
+        }
+        for (group, outcome) in [("rated", .success(result: [])), ("delayed", .failure(code: "X", data: []))]
+            as [(String, ReportOutcome.Outcome)]
+        {
+            let leased = try await lease(shard, group)
+            #expect(leased.tasks.count == tenants.count)
+            for task in leased.tasks {
+                try await shard.run(ReportOutcome(tenant: task.tenant, task: task.id, outcome: outcome))
+            }
+        }
+        return try await lease(shard, "floats").refreshes
+    }
+
+    private func lease(_ shard: Shard, _ group: String) async throws -> Leased {
+        var all = Leased()
+        try await untilNothingIsLeft {
+            let leased = try await shard.lease(Lease(worker: "w", group: group, taskCountMax: 50))
+            all.tasks += leased.tasks
+            all.refreshes += leased.refreshes
+            return !leased.isEmpty
+        }
+        return all
+    }
+
+    @Test("S9: a rate's bucket, a refresh that is out and a wait between attempts go along through cut and join, and go on")
+    func limitsCutAndJoined() async throws {
+        let parent = try await store("limits")
+        let shard = try await open(parent, seed: 1)
+        let refreshes = try await fillLimits(shard)
+        #expect(refreshes.count == tenants.count)
+        _ = try await audit(parent)
+        try await shard.close()
+        for half in halves { try await make(half.name, of: [("limits", half.slices)]) }
+
+        var reported: Set<Tenant> = []
+        for (number, half) in halves.enumerated() {
+            let store = try await store(half.name)
+            let shard = try await open(store, seed: UInt64(10 + number))
+            let own = refreshes.filter { half.slices.contains(Slice(of: $0.tenant.hash)) }
+            let other = try #require(refreshes.first { !half.slices.contains(Slice(of: $0.tenant.hash)) })
+            #expect(own.count > 10)
+            for group in ["rated", "delayed"] { #expect(try await lease(shard, group).tasks.isEmpty, "\(group) too early") }
+            #expect(try await lease(shard, "floats").refreshes.isEmpty, "they are out")
+            // The answer raises the limit: the second job of the tenant starts.
+            try await shard.run(ReportRefresh(tenant: own[0].tenant, task: own[0].id, outcome: .success(newMax: 2)))
+            reported.insert(own[0].tenant)
+            let next = try await lease(shard, "floats").tasks
+            #expect(next.map(\.tenant) == [own[0].tenant] && next.map(\.job.id) == ["floats 2"])
+            let failure = try await refusal {
+                try await shard.run(ReportRefresh(tenant: other.tenant, task: other.id, outcome: .success(newMax: 2)))
+            }
+            #expect(failure != nil, "it is the other half's")
+            _ = try await audit(store)
+            try await shard.close()
+            try await compact(half.name)
+        }
+
+        try await make("joined", of: halves)
+        try await compact("joined")
+        let store = try await store("joined")
+        let joined = try await open(store, seed: 20)
+        for refresh in refreshes where !reported.contains(refresh.tenant) {
+            try await joined.run(ReportRefresh(tenant: refresh.tenant, task: refresh.id, outcome: .success(newMax: 2)))
+        }
+        #expect(try await lease(joined, "floats").tasks.count == tenants.count - 2)
+        for group in ["rated", "delayed"] { #expect(try await lease(joined, group).tasks.isEmpty, "\(group) too early") }
+        clock.advance(milliseconds: 41_000)
+        let retried = try await lease(joined, "delayed").tasks
+        #expect(retried.count == tenants.count && retried.allSatisfy { $0.attempt == 2 })
+        #expect(try await lease(joined, "rated").tasks.isEmpty, "the bucket is used up still")
+        clock.advance(milliseconds: Self.rateMilliseconds)
+        let rated = try await lease(joined, "rated").tasks
+        #expect(rated.count == tenants.count && rated.allSatisfy { $0.job.id == "rated 2" })
+        _ = try await audit(store)
+        try await joined.close()
+    }
 }

@@ -22,6 +22,21 @@ final class LogCrashRun: Sendable {
         var failedSyncs = 0
         var checkpoints = 0
         var lostLogs = 0
+        /// How often a process died just before a step.
+        var crashesBefore: [LogStep: Int] = [:]
+
+        static func += (left: inout Tally, right: Tally) {
+            for path in [
+                \Tally.lives, \.crashes, \.refusals, \.fullDisks, \.failedSyncs, \.checkpoints, \.lostLogs,
+            ] as [WritableKeyPath<Tally, Int>] { left[keyPath: path] += right[keyPath: path] }
+            left.crashesBefore.merge(right.crashesBefore) { $0 + $1 }
+        }
+    }
+    /// Before which step a process dies, and at the how manieth time; nil: it does not there.
+    private struct Plan {
+        var step: LogStep
+        var count: Int
+        let mount: SimulatedMount
     }
     private typealias Rows = [Bytes: Bytes]
     private struct Model {
@@ -45,6 +60,7 @@ final class LogCrashRun: Sendable {
     private let disk: SimulatedDisk
     private let logDisk: SimulatedLogDisk
     private let settings: LogSettings
+    private let plan = Mutex<Plan?>(nil)
     private let model = Mutex(Model())
     private let trace: Trace
 
@@ -85,7 +101,15 @@ final class LogCrashRun: Sendable {
     private func liveOnce() async throws -> Bool {
         model.withLock { $0.tally.lives += 1 }
         let mount = disk.mount()
-        if random.chance(60) { logDisk.crash(afterSteps: 1 + random.below(150)) }
+        if random.chance(40) {
+            logDisk.crash(afterSteps: 1 + random.below(150))
+        } else if random.chance(60) {
+            let step = LogStep.allCases[random.below(LogStep.allCases.count)]
+            plan.withLock { $0 = Plan(step: step, count: 1 + random.below(random.chance(50) ? 2 : 20), mount: mount) }
+        }
+        // Below, what fails may have happened all the same.
+        let fails = random.chance(25)
+        (disk.faults.writeErrors, disk.faults.flushErrors) = fails ? (0.05, 0.2) : (0, 0)
         var opened: LoggedStore?
         do {
             opened = try await open(mount)
@@ -123,9 +147,28 @@ final class LogCrashRun: Sendable {
         var place = LogPlace(Self.name, disk, SimulatedLogWorker(in: environment, clock, random), in: environment)
         if random.chance(70) { place.helper = SimulatedLogWorker(in: environment, clock, random, latency: 50...3000) }
         place.settings = settings
+        #if DEBUG
+            place.settings.onStep = { [weak self] step in self?.comes(step) }
+        #endif
         place.onEvent = { [weak self] event in self?.note(event) }
         let below = try await mount.open(Self.name, mustExist: false)
-        return try await LoggedStore.open(below, place, LogBudget(overlayBytes: 4000, logBytes: 5 * settings.segmentBytes))
+        let budget = LogBudget(overlayBytes: random.chance(30) ? 1000 : 4000, logBytes: 5 * settings.segmentBytes)
+        return try await LoggedStore.open(below, place, budget)
+    }
+
+    private func comes(_ step: LogStep) {
+        let mount: SimulatedMount? = plan.withLock { plan in
+            guard plan?.step == step else { return nil }
+            plan?.count -= 1
+            guard let due = plan, due.count == 0 else { return nil }
+            plan = nil
+            return due.mount
+        }
+        guard let mount else { return }
+        trace.note("dies before \(step)")
+        model.withLock { $0.tally.crashesBefore[step, default: 0] += 1 }
+        logDisk.crash(afterSteps: 1)
+        mount.crash()
     }
 
     private func note(_ event: LogEvent) {
@@ -136,6 +179,7 @@ final class LogCrashRun: Sendable {
     private func crash(_ mount: SimulatedMount) throws {
         let losesPower = random.chance(70)
         trace.note("crash, power lost: \(losesPower)")
+        plan.withLock { $0 = nil }
         mount.crash()
         logDisk.crash(losesPower: losesPower)
         logDisk.bytesMax = .max
@@ -174,9 +218,13 @@ final class LogCrashRun: Sendable {
                 try await step(store)
             } catch {
                 trace.note("step: \(error.message)")
-                guard case .unavailable(let text, _) = error, text.contains("no space") else { return }
-                model.withLock { $0.tally.fullDisks += 1 }
-                if random.chance(50) { logDisk.bytesMax = .max }
+                switch error {
+                case .full:
+                    model.withLock { $0.tally.fullDisks += 1 }
+                    if random.chance(50) { logDisk.bytesMax = .max }
+                case .unavailable("injected fault", nil): break
+                default: return
+                }
             }
             if let error = violation.withLock({ $0 }) { throw error }
         }

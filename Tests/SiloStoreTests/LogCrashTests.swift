@@ -18,14 +18,7 @@ import Testing
         for seed in Self.seeds {
             await Task.yield() // Other tests have the same few threads.
             do {
-                let tally = try LogCrashRun(seed: seed).run()
-                total.lives += tally.lives
-                total.crashes += tally.crashes
-                total.refusals += tally.refusals
-                total.fullDisks += tally.fullDisks
-                total.failedSyncs += tally.failedSyncs
-                total.checkpoints += tally.checkpoints
-                total.lostLogs += tally.lostLogs
+                total += try LogCrashRun(seed: seed).run()
             } catch {
                 Issue.record("seed \(seed): \(error)")
                 return
@@ -36,6 +29,7 @@ import Testing
         // What never happened was not tested.
         #expect(total.crashes > 100 && total.refusals > 0 && total.fullDisks > 0 && total.failedSyncs > 0 && total.lostLogs > 0)
         #expect(total.checkpoints > 100)
+        for step in LogStep.allCases { #expect(total.crashesBefore[step] ?? 0 > 0, "no process died before \(step)") }
     }
 
     @Test("a fault that is planted is found", arguments: PlantedFault.allCases)

@@ -88,7 +88,8 @@ import Testing
             (0..<random.below(6)).map { _ in
                 let expires = random.chance(30) ? Timestamp(random.number(in: .min ... .max)) : nil
                 return random.chance(70)
-                    ? Write(key: bytes(300), value: bytes(3000), expiresAt: expires) : Write(key: bytes(300), value: nil)
+                    ? Write(key: bytes(300), value: bytes(3000), expiresAt: expires, isNew: random.chance(40))
+                    : Write(key: bytes(300), value: nil)
             }
         }
         let content = batches.flatMap(BatchCoding.encode)

@@ -60,4 +60,35 @@ import Testing
         #expect(refusal([file(1, from: 8)], at(7, isWhole: true, log: 9)) == nil)
         #expect(refusal([file(1, from: 7)], at(7, isWhole: true, log: 9))?.contains("does not belong") == true)
     }
+
+    @Test("files of the log before, which was whole when this one was begun, are left over and free")
+    func leftOver() throws {
+        let before = LogIdentity(id: 66, name: "shard")
+        let files = [file(3, from: 50, before), file(9, from: 90, before), file(1, from: 101)]
+        let plan = try LogPlan(files, name: "shard", position: LogPosition(logID: 77, sequence: 100, isWhole: false, after: 66))
+        #expect(plan.live.map(\.file) == ["f1"] && plan.free.map(\.name) == ["f3", "f9"] && plan.lastNumber == 1)
+        // The one after was on another machine.
+        let elsewhere = LogPosition(logID: 78, sequence: 200, isWhole: true, after: 66)
+        let left = try LogPlan([file(3, from: 50, before)], name: "shard", position: elsewhere)
+        #expect(left.log == nil && left.live.isEmpty && left.free.map(\.name) == ["f3"])
+        let open = LogPosition(logID: 78, sequence: 200, isWhole: false, after: 66)
+        #expect(refusal([file(3, from: 50, before)], open)?.contains("is missing") == true)
+        // Of one that nobody knows the end of, batches may be there that are nowhere else.
+        let text = refusal([file(1, from: 101)], LogPosition(logID: 79, sequence: 200, isWhole: true, after: 78))
+        #expect(text?.contains("batches 101 and later") == true && text?.contains("move its files away") == true)
+    }
+
+    @Test("a position is read as it was written, and as the first format has it")
+    func positions() {
+        for position in [
+            LogPosition(logID: 7, sequence: 8, isWhole: true), LogPosition(logID: 7, sequence: 8, begun: 12, isWhole: false),
+            LogPosition(logID: 7, sequence: 8, isWhole: false, after: 9),
+        ] {
+            #expect(LogPosition(position.bytes) == position)
+            for count in 0..<position.bytes.count { #expect(LogPosition(Bytes(position.bytes.prefix(count))) == nil) }
+        }
+        let first = [1, 1] + LogPosition(logID: 7, sequence: 8, isWhole: true).bytes[2..<18]
+        #expect(LogPosition(Bytes(first)) == LogPosition(logID: 7, sequence: 8, isWhole: true))
+        #expect(LogPosition([3] + Bytes(repeating: 0, count: 33)) == nil)
+    }
 }

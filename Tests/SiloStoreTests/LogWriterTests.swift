@@ -12,9 +12,11 @@ import Testing
         let disk = try FolderLogDisk("\(folder.path)/log")
         var settings = LogSettings()
         settings.segmentBytes = 4 * LogFormat.blockBytes
+        let budget = LogBudget()
         let writer = LogWriter(
-            disk, LogIdentity(id: 1, name: "shard"), names: [], lastNumber: 0, lastSequence: 0, settings: settings
-        ) { _ in }
+            disk, LogIdentity(id: 1, name: "shard"), names: [], lastNumber: 0, lastSequence: 0, settings: settings,
+            account: LogAccount(budget: budget, member: budget.join {})
+        )
         func files() throws -> Int { try disk.names().filter { $0.hasSuffix(".log") }.count }
         func write(_ count: Int) throws {
             for _ in 0..<count {

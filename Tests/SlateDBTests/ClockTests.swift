@@ -19,7 +19,7 @@ import Testing
     func aLagExplainsItself() {
         let lag = ClockLag(lastWrite: 1_795_864_849_319, now: 1_795_864_799_331)
         #expect(lag.description == """
-            this machine's clock is 50.0 s behind the last write here; reads are served, \
+            this machine's clock is 50.0 s behind the last write here; set it right, or wait: reads are served, \
             writes are taken again when it has passed 2026-11-28T11:20:49.319Z
             """)
     }

@@ -1,6 +1,6 @@
 import SiloStore
 
 /// Changes nothing; like every command it is answered when all that was written before it is durable.
-struct AwaitDurability: Duty {
-    func run(in transaction: Transaction) async throws(StoreError) {}
+struct AwaitDurability: Query {
+    func check(_ view: View) async throws(Refusal) {}
 }

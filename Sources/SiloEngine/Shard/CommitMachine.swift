@@ -24,7 +24,10 @@ struct CommitMachine<Work> {
     /// Those whom the flush under way covers; nil: there is none.
     private var covered: [Work]?
     private var lastFlush: Timestamp?
-    private var isStopped = false
+    /// There was no space for the last flush; it is tried again then.
+    private var fullUntil: Timestamp?
+    private(set) var isStopped = false
+    static var fullPause: Int64 { 500 }
 
     /// - Parameter flushGapMilliseconds: the least time between the beginnings of two flushes.
     init(flushGapMilliseconds: Int64) {
@@ -52,6 +55,7 @@ struct CommitMachine<Work> {
         if flushGap > 0, let lastFlush, steady < lastFlush + flushGap {
             return .pause(milliseconds: lastFlush + flushGap - steady)
         }
+        if let fullUntil, steady < fullUntil, !isStopped { return .pause(milliseconds: fullUntil - steady) }
         defer { waiting = [] }
         // What came during the last flush and wrote nothing.
         guard hasUnflushedWrites else { return .answer(waiting) }
@@ -64,6 +68,15 @@ struct CommitMachine<Work> {
     /// The flush has ended well.
     /// - Returns: those whom it covered.
     mutating func flushEnded() -> [Work] {
+        defer { (covered, fullUntil) = (nil, nil) }
+        return covered ?? []
+    }
+
+    /// There was no space for what it should have made durable, which stays to be flushed.
+    /// - Returns: those whom it should have covered: they hear so.
+    mutating func flushWasFull(at steady: Timestamp) -> [Work] {
+        hasUnflushedWrites = true
+        fullUntil = steady + Self.fullPause
         defer { covered = nil }
         return covered ?? []
     }

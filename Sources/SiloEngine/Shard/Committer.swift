@@ -19,6 +19,11 @@ final class Committer: Sendable {
             return step
         }
 
+        mutating func flushWasFull(at steady: Timestamp) -> [any PendingWork] {
+            (written, covered, flushBegan) = (covered + written, [], nil)
+            return machine.flushWasFull(at: steady)
+        }
+
         mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {
             defer { sleeper = nil }
             return sleeper
@@ -80,6 +85,10 @@ final class Committer: Sendable {
         do {
             try await store.flush()
         } catch {
+            // Nothing is lost: it is tried again, unless the shard is being closed.
+            if case .full = error, !state.withLock({ $0.machine.isStopped }) {
+                return fail(state.withLock { $0.flushWasFull(at: clock.steady) }, error)
+            }
             events.reached(.flushFailed, count: 1)
             fail(state.withLock { $0.machine.flushFailed() }, error)
             throw error

@@ -25,6 +25,7 @@ final class PendingWalk<W: Walk>: PendingWork, @unchecked Sendable {
     }
 
     var lane: Lane { .ordinary }
+    var changes: Bool { false }
     var weight: Weight { Weight(jobs: 1, bytes: Weight.commandBytes) }
     var goesOnBehindOthers: Bool { true }
 

@@ -21,6 +21,9 @@ protocol PendingWork: AnyObject, Sendable {
     func answer()
     func fail(_ error: SiloError)
 
+    /// Whether it may be refused for want of space: it changes something, and somebody else asked for it.
+    var changes: Bool { get }
+
     /// When there is more to do, what has come meanwhile is done first.
     var goesOnBehindOthers: Bool { get }
 
@@ -29,6 +32,7 @@ protocol PendingWork: AnyObject, Sendable {
 }
 
 extension PendingWork {
+    var changes: Bool { lane != .own }
     var goesOnBehindOthers: Bool { false }
     func takeSlot() -> Bool { true }
 }
@@ -55,6 +59,7 @@ final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
     }
 
     var lane: Lane { C.lane }
+    var changes: Bool { lane != .own && !(C.self is any Query.Type) }
 
     func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool {
         room.take(weight)
@@ -98,6 +103,7 @@ final class PendingEach<C: Command>: PendingWork, @unchecked Sendable {
     }
 
     var lane: Lane { C.lane }
+    var changes: Bool { lane != .own && !(C.self is any Query.Type) }
 
     func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool {
         if results.isEmpty {

@@ -15,6 +15,8 @@ final class ShardLoop {
     private let events: any EngineEvents
     private let retained: RetainedBoard
     private var absencesSeen: Int
+    /// Why the store lets nothing begin in this turn; nil: it does.
+    private var refusal: StoreError?
     private let alarm: LoopAlarm
 
     init(
@@ -60,18 +62,12 @@ final class ShardLoop {
         let waiting = mailbox.beginTurn()
         memory.tally.longestWait = mailbox.oldest.map { max(0, clock.steady - $0) }
         memory.waiters.left(mailbox.takeAbandoned())
+        noticeRefusal()
         var answers: [any PendingWork] = []
         do {
             try await serveLanes(waiting, &answers)
             noticeAbsence()
-            let horizon = min(transaction.steady, mailbox.oldestRenewal ?? transaction.steady)
-            try await transaction.perform(ExpireLeases(endedBy: horizon))
-            try await transaction.perform(FireTimers())
-            try await transaction.perform(TendLimits(judging: horizon))
-            // What a command left over, of very many lines.
-            if memory.limits.hasFreed { try await transaction.grants.grantFreed() }
-            var room = TurnRoom(memory.settings, from: transaction.steady)
-            try await serveWaiters(&room, &answers)
+            if refusal == nil { try await performDuties(&answers) }
             answers += memory.waiters.popOverdue(at: transaction.steady) as [any PendingWork]
 
             let batch = transaction.takeBatch()
@@ -92,6 +88,29 @@ final class ShardLoop {
             mailbox.fail(answers, SiloError(stopped: error))
             throw error
         }
+    }
+
+    /// What the shard does by itself.
+    private func performDuties(_ answers: inout [any PendingWork]) async throws(StoreError) {
+        let horizon = min(transaction.steady, mailbox.oldestRenewal ?? transaction.steady)
+        try await transaction.perform(ExpireLeases(endedBy: horizon))
+        try await transaction.perform(FireTimers())
+        try await transaction.perform(TendLimits(judging: horizon))
+        // What a command left over, of very many lines.
+        if memory.limits.hasFreed { try await transaction.grants.grantFreed() }
+        var room = TurnRoom(memory.settings, from: transaction.steady)
+        try await serveWaiters(&room, &answers)
+    }
+
+    /// While the store has no space nothing new begins, and nothing ends by itself: workers cannot renew their leases, so those
+    /// begin anew when it has.
+    private func noticeRefusal() {
+        let wasRefused = refusal != nil
+        refusal = store.refusal
+        guard wasRefused, refusal == nil else { return }
+        transaction.begin()
+        memory.branches.reached(.leasesBegunAnew)
+        memory.beginLeasesAnew(at: transaction.steady)
     }
 
     private func tellEvents() {
@@ -137,6 +156,7 @@ final class ShardLoop {
         async throws(StoreError)
     {
         transaction.begin()
+        if let refusal, work.changes { return mailbox.fail([work], SiloError(stopped: refusal)) }
         do {
             if work is PendingLease { try await serveWaiters(&room, &answers) }
             guard try await work.run(in: transaction, &room) else { return mailbox.putBack(work) }
@@ -190,6 +210,9 @@ final class ShardLoop {
 
     /// Wakes the loop when a date comes, or when the next lease expires, length of time has passed or waiting ends.
     private func setAlarm() {
+        guard refusal == nil else {
+            return alarm.set(date: .distantFuture, delay: clock.steady + Self.refusedMilliseconds)
+        }
         let isBehind =
             memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.news.unserved.isEmpty && !memory.waiters.isEmpty
         if isBehind { return mailbox.wake() }
@@ -200,4 +223,7 @@ final class ShardLoop {
         gauge.alarmSet(date: date, delay: delay)
         alarm.set(date: date, delay: delay)
     }
+
+    /// How soon a shard that refuses changes looks whether it may take them again.
+    private static let refusedMilliseconds: Int64 = 250
 }

@@ -8,9 +8,7 @@ import SlateDB
 /// nothing is merged with. So all files are merged into one whenever deleted rows are thought to take up as much as what is left:
 /// what is written for it is bounded by what was written before.
 struct FreeSpace {
-    let store: SlateStore
-    /// Above it, where the log is our own.
-    let log: LoggedStore?
+    let store: any KeyValueStore
     let admin: Admin
     let logger: Logger
     let shard: String
@@ -31,7 +29,11 @@ struct FreeSpace {
         }
     }
 
+    /// Above the data, where the log is our own.
+    private var log: LoggedStore? { store as? LoggedStore }
+
     private func mergeIfWorthwhile() async throws {
+        guard let store = (log?.below ?? store) as? SlateStore else { return }
         let deleted = store.deletedBytes.estimate
         guard deleted >= Self.bytesMin, let before = try await admin.manifest(), UInt64(deleted) * 2 >= before.size else {
             return

@@ -9,8 +9,6 @@ struct LocalLogs: Sendable {
     private let root: String
     private let setting: String
     private let data: String?
-    /// The data lies where others may open it without these logs.
-    private let isParted: Bool
     private let budget: LogBudget
     /// Of all shards.
     private let helper: LogThread
@@ -23,8 +21,7 @@ struct LocalLogs: Sendable {
         guard let root = settings.logFolder ?? location.folder.map({ $0 + "/log" }) else { return nil }
         guard !location.isMemory else { throw StartError("\(settings.names.log): data in memory has no log") }
         try self.init(
-            root, data: location.folder, isParted: settings.logFolder != nil || !location.isFolder,
-            setting: settings.names.log, overlayBytes: settings.overlayBytes, in: environment, logger: logger)
+            root, data: location.folder, setting: settings.names.log, overlayBytes: settings.overlayBytes, in: environment, logger: logger)
     }
 
     /// - Parameters:
@@ -33,20 +30,19 @@ struct LocalLogs: Sendable {
     ///   - setting: what the operator calls the one that names the folder.
     ///   - overlayBytes: memory for rows that are not in sorted files yet, over all shards.
     private init(
-        _ root: String, data: String?, isParted: Bool, setting: String, overlayBytes: Int, in environment: Environment,
+        _ root: String, data: String?, setting: String, overlayBytes: Int, in environment: Environment,
         logger: Logger
     ) throws(StartError) {
         self.root = root
         self.setting = setting
         self.data = data
-        self.isParted = isParted
         self.environment = environment
         self.logger = logger
         guard mkdir(root, 0o700) == 0 || errno == EEXIST else {
             throw StartError("\(setting): cannot make the folder \(root) for logs: \(String(cString: strerror(errno)))")
         }
         do {
-            try FolderLogDisk.syncName(of: root)
+            try FolderLogDisk.syncNames(in: "\(root)/..")
             helper = try LogThread()
         } catch { throw StartError(error.text) }
         budget = LogBudget(overlayBytes: overlayBytes, logBytes: Self.logBytes(in: root))
@@ -70,12 +66,22 @@ struct LocalLogs: Sendable {
     }
 
     /// Opens the log of `name` above its data.
-    func open(_ name: String, above data: Database) async throws(StoreError) -> LoggedStore {
-        let store = SlateStore(data, flushing: .sortedFiles)
+    /// - Parameter data: opens the data, which must be there the second time.
+    func open(
+        _ name: String, above data: @escaping @Sendable (_ mustExist: Bool) async throws(StorageError) -> Database,
+        mustExist: Bool
+    ) async throws(StoreError) -> LoggedStore {
+        @Sendable func below(mustExist: Bool) async throws(StoreError) -> SlateStore {
+            do throws(StorageError) { return SlateStore(try await data(mustExist), flushing: .sortedFiles) } catch {
+                throw StoreError(error)
+            }
+        }
+        let store = try await below(mustExist: mustExist)
         try await requireLog(of: name, below: store)
-        let place: LogPlace
+        var place: LogPlace
         do throws(LogDiskError) {
             place = try self.place(name)
+            place.reopen = { () throws(StoreError) in try await below(mustExist: true) }
         } catch {
             try? await store.close()
             throw StoreError(error)
@@ -102,7 +108,6 @@ struct LocalLogs: Sendable {
     private func place(_ name: String) throws(LogDiskError) -> LogPlace {
         var place = LogPlace(name, try FolderLogDisk("\(root)/\(name)"), try LogThread(), in: environment)
         place.helper = helper
-        place.isParted = isParted
         place.hasSpace = { [data] in data.map { Self.freeBytes(in: $0) >= Self.spaceMin } ?? true }
         place.durability = .logSync
         place.onEvent = { [logger] event in Self.tell(event, of: name, logger) }
@@ -131,9 +136,19 @@ struct LocalLogs: Sendable {
                     "shard": .init(name), "behind_ms": .init(Int(lag.milliseconds)),
                 ])
         case .clockPassed: logger.info("the clock has passed the last write of the sorted files", ["shard": .init(name)])
+        case .belowFails(let error):
+            logger.error(
+                "rows stay in the log until the sorted files can be written again",
+                ["shard": .init(name), "error": .init(error.message), "cause": .init(error.cause?.description ?? "none")])
+        case .belowAnswers: logger.info("rows go to sorted files again", ["shard": .init(name)])
         case .noSpace(let text):
             logger.error(
                 "no space is left for the log: writes are refused until there is", ["shard": .init(name), "error": .init(text)])
+        case .noRoom(let error):
+            logger.error(
+                "the log and its memory are full: writes are refused until rows go to sorted files",
+                ["shard": .init(name), "error": .init(error.message)])
+        case .spaceAgain, .roomAgain: logger.info("writes are taken again", ["shard": .init(name)])
         }
     }
 
@@ -146,7 +161,9 @@ struct LocalLogs: Sendable {
         // An erasure that has not ended has the name already.
         guard access(erased, F_OK) != 0 else { return }
         if Glibc.rename(log, erased) != 0 {
-            guard errno == ENOENT, mkdir(erased, 0o700) == 0 else { throw failure("cannot rename the folder \(log)") }
+            guard errno == ENOENT, mkdir(erased, 0o700) == 0 else { 
+                throw .unavailable("cannot rename the folder \(log): \(String(cString: strerror(errno)))")
+            }
         }
         try syncRoot()
     }
@@ -165,11 +182,6 @@ struct LocalLogs: Sendable {
     private func erasedFolder(_ name: String) -> String { "\(root)/\(name).erased" }
 
     private func syncRoot() throws(StoreError) {
-        let handle = Glibc.open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard handle >= 0 else { throw failure("cannot open the folder \(root)") }
-        defer { Glibc.close(handle) }
-        guard fsync(handle) == 0 else { throw failure("cannot sync the folder \(root)") }
+        do throws(LogDiskError) { try FolderLogDisk.syncNames(in: root) } catch { throw StoreError(error) }
     }
-
-    private func failure(_ what: String) -> StoreError { .unavailable("\(what): \(String(cString: strerror(errno)))") }
 }

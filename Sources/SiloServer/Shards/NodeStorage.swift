@@ -90,7 +90,15 @@ struct SlateStorage: NodeStorage {
         // The map is written once or twice in its life: sorted files will do.
         guard name != ShardMap.database else { return SlateStore(try await location.open(name, options), flushing: .sortedFiles) }
         if logs.isErasing(name) { try await endErasing(name, logs) }
-        return try await logs.open(name, above: try await location.open(name, options))
+        return try await logs.open(
+            name,
+            above: { [location, options] mustExist throws(StorageError) in
+                var options = options
+                options.mustExist = mustExist
+                // Counters of one that is closed end with it.
+                if options.metrics != nil { options.metrics = Metrics() }
+                return try await location.open(name, options)
+            }, mustExist: mustExist)
     }
 
     func place(of name: String) -> String { location.text.hasSuffix("/") ? location.text + name : "\(location.text)/\(name)" }
@@ -116,13 +124,13 @@ struct SlateStorage: NodeStorage {
 
     func tend(_ name: String, _ store: any KeyValueStore) async {
         let logged = store as? LoggedStore
-        guard let sorted = (logged?.below ?? store) as? SlateStore, let admin = try? location.admin(name) else { return }
-        async let watching: Void? = logged?.watchBelow { sorted.database.isOpen }
+        guard let admin = try? location.admin(name) else { return }
+        async let watching: Void? = logged?.watchBelow()
         async let moving: Void? = logged?.moveRegularly()
         async let merging: Void? = compaction.map { milliseconds, clock in
             RegularCompaction(admin: admin, milliseconds: milliseconds, clock: clock, logger: logger, shard: name)
         }?.run()
-        await FreeSpace(store: sorted, log: logged, admin: admin, logger: logger, shard: name).run()
+        await FreeSpace(store: store, admin: admin, logger: logger, shard: name).run()
         _ = await (watching, moving, merging)
     }
 

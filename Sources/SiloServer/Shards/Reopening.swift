@@ -11,7 +11,7 @@ struct Reopening {
     /// Milliseconds to wait after a failure.
     mutating func pause(after failure: StoreError) -> Int64 {
         let (shortest, longest): (Int64, Int64) = switch failure {
-        case .unavailable, .behind: (100, 5000)
+        case .unavailable, .full, .behind: (100, 5000)
         case .corrupt: (1000, 60_000)
         // Whoever took the shard over is to keep it while it uses it: see `ShardHost`.
         case .fenced: (10_000, 60_000)

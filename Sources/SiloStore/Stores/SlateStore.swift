@@ -64,6 +64,7 @@ public final class SlateStore: KeyValueStore {
         do { try await database.close() } catch { throw StoreError(error) }
     }
 
+    public var isOpen: Bool { database.isOpen }
     public var clockLag: ClockLag? { database.clockLag }
     public var durability: Durability? { database.durability }
 }

@@ -48,12 +48,12 @@ struct WorkFolder: Sendable {
     }
 
     /// Opens a store of this folder as a server with one shard does.
-    func store(_ name: String) async throws -> any KeyValueStore {
+    func store(_ name: String, _ budget: LogBudget = LogBudget()) async throws -> LoggedStore {
         var place = LogPlace(name, try FolderLogDisk("\(path)/\(name)-log"), try LogThread(), in: .system)
         place.helper = try LogThread()
         place.durability = .logSync
         return try await LoggedStore.open(
-            SlateStore(try await database(name, hasLog: false), flushing: .sortedFiles), place, LogBudget())
+            SlateStore(try await database(name, hasLog: false), flushing: .sortedFiles), place, budget)
     }
 
     /// Opens a database of this folder with a log of SlateDB's own, as in a bucket.

@@ -10,6 +10,7 @@ struct LogCost {
     func measure(_ results: inout Results) async throws {
         try await measureAppends(&results)
         try await measureEngine(&results)
+        try await CheckpointShare(place: place).measure(&results)
     }
 
     // MARK: One write

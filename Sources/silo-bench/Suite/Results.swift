@@ -9,7 +9,7 @@ struct Results {
         case rss_1m_mib, lease_rate_1m_share, reopen_1_tenant_s, reopen_100k_tenants_s, neighbour_wait_ratio
         case limit_free_share, limit_hot_share, rate_free_share, handover_p99_ms, handover_flush_p99_ms
         case deadlock_unfinished, flood_neighbour_share, simulated_minutes_per_s
-        case log_flush_p50_ms, log_flush_share, log_engine_ratio
+        case log_flush_p50_ms, log_flush_share, log_engine_ratio, log_checkpoint_share
         case retention_lease_share, retention_busy_per_s, retention_idle_per_s
         case bulk_unary_share, bulk_busy_per_s, bulk_cancel_per_s, bulk_restart_per_s, bulk_expedite_per_s,
             bulk_cancel_again_per_s, bulk_delete_per_s
@@ -70,6 +70,7 @@ struct Results {
         case .log_flush_p50_ms: .none
         case .log_flush_share: .atLeast(0.5)
         case .log_engine_ratio: .atLeast(1)
+        case .log_checkpoint_share: .atLeast(0.9)
         case .retention_lease_share: .atLeast(0.9)
         case .retention_busy_per_s, .retention_idle_per_s: .none
         case .bulk_unary_share: .atLeast(0.9)

@@ -6,13 +6,16 @@ package enum BatchCoding {
     private static let delete: UInt8 = 0
     private static let put: UInt8 = 1
     private static let putExpiring: UInt8 = 2
+    /// The same of rows that were nowhere before: deleted again they need never get below, after a replay neither.
+    private static let putNew: UInt8 = 3
+    private static let putNewExpiring: UInt8 = 4
 
     package static func encode(_ batch: [Write]) -> Bytes {
         var bytes = Bytes()
         bytes.reserveCapacity(batch.reduce(8) { $0 + 16 + $1.key.count + ($1.value?.count ?? 0) })
         append(batch.count, to: &bytes)
         for write in batch {
-            bytes.append(write.value == nil ? delete : write.expiresAt == nil ? put : putExpiring)
+            bytes.append(kind(of: write))
             append(write.key.count, to: &bytes)
             bytes += write.key
             guard let value = write.value else { continue }
@@ -21,6 +24,12 @@ package enum BatchCoding {
             if let time = write.expiresAt { bytes.append(littleEndian: time.milliseconds) }
         }
         return bytes
+    }
+
+    private static func kind(of write: Write) -> UInt8 {
+        guard write.value != nil else { return delete }
+        guard write.expiresAt == nil else { return write.isNew ? putNewExpiring : putExpiring }
+        return write.isNew ? putNew : put
     }
 
     private static func append(_ length: Int, to bytes: inout Bytes) {
@@ -58,14 +67,15 @@ package enum BatchCoding {
         }
 
         private mutating func write() -> Write? {
-            guard let kind = rest.popFirst(), kind <= putExpiring, let key = bytes() else { return nil }
+            guard let kind = rest.popFirst(), kind <= putNewExpiring, let key = bytes() else { return nil }
             guard kind != delete else { return Write(key: key, value: nil) }
             guard let value = bytes() else { return nil }
-            guard kind == putExpiring else { return Write(key: key, value: value) }
+            let isNew = kind >= putNew
+            guard kind == putExpiring || kind == putNewExpiring else { return Write(key: key, value: value, isNew: isNew) }
             guard rest.count >= 8 else { return nil }
             let time: Int64 = rest.withUnsafeBytes { $0.integer(at: 0) }
             rest = rest.dropFirst(8)
-            return Write(key: key, value: value, expiresAt: Timestamp(time))
+            return Write(key: key, value: value, expiresAt: Timestamp(time), isNew: isNew)
         }
 
         private mutating func bytes() -> Bytes? {

@@ -8,7 +8,9 @@ final class CheckpointBell: Sendable {
     private struct State {
         var isRung = false
         var isStopped = false
+        /// Those who wait for the next round, and for the one that is under way.
         var requests: [Request] = []
+        var round: [Request] = []
         var sleeper: CheckedContinuation<Void, Never>?
     }
     private let state = Mutex(State())
@@ -30,17 +32,35 @@ final class CheckpointBell: Sendable {
         }
     }
 
-    /// Returns when it was rung, with those who wait for the round; nil when it was stopped.
-    func wait() async -> [Request]? {
+    /// Returns when it was rung, and a round begins; false when it was stopped.
+    func wait() async -> Bool {
         await sleep { $0.isRung || $0.isStopped }
-        let (requests, isStopped) = state.withLock { state in
+        let isStopped = state.withLock { state in
             state.isRung = false
-            defer { state.requests = [] }
-            return (state.requests, state.isStopped)
+            state.round += state.requests
+            state.requests = []
+            return state.isStopped
         }
-        guard isStopped else { return requests }
-        for request in requests { request.resume(throwing: Self.closed) }
-        return nil
+        if isStopped { answer(.failure(Self.closed)) }
+        return !isStopped
+    }
+
+    /// The round has ended so: tells those who waited for it.
+    func answer(_ result: Result<Void, StoreError>) {
+        let requests = state.withLock { state in
+            defer { state.round = [] }
+            return state.round
+        }
+        for request in requests { request.resume(with: result.mapError { $0 as any Error }) }
+    }
+
+    /// The round does not end soon: whoever waits, for it or for the next one, is told why.
+    func refuse(_ error: StoreError) {
+        let requests = state.withLock { state in
+            defer { (state.round, state.requests) = ([], []) }
+            return state.round + state.requests
+        }
+        for request in requests { request.resume(throwing: error) }
     }
 
     /// Returns after a while, or when it was stopped.

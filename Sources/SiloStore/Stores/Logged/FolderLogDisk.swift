@@ -22,18 +22,21 @@ package final class FolderLogDisk: LogDisk {
         }
         self.handle = Mutex(handle)
         // Whoever made it may have been stopped before this.
-        try Self.syncName(of: folder)
+        try Self.syncNames(in: "\(folder)/..")
     }
 
     deinit { close() }
 
-    /// On return the name of a folder, or that it is gone, is on the disk.
-    package static func syncName(of folder: String) throws(LogDiskError) {
-        let parent = "\(folder)/.."
-        let handle = Glibc.open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard handle >= 0 else { throw .last("cannot open the folder \(parent)") }
+    /// On return the names in a folder that were made, changed or removed are on the disk.
+    package static func syncNames(in folder: String) throws(LogDiskError) {
+        let handle = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard handle >= 0 else { throw .last("cannot open the folder \(folder)") }
         defer { Glibc.close(handle) }
-        guard fsync(handle) == 0 else { throw .last("cannot sync the folder \(parent)", isSync: true) }
+        try syncNames(in: folder, handle)
+    }
+
+    private static func syncNames(in folder: String, _ handle: Int32) throws(LogDiskError) {
+        guard fsync(handle) == 0 else { throw .last("cannot sync the folder \(folder)", isSync: true) }
     }
 
     package func names() throws(LogDiskError) -> [String] {
@@ -64,7 +67,8 @@ package final class FolderLogDisk: LogDisk {
     }
 
     package func sync() throws(LogDiskError) {
-        guard let handle = handle.withLock({ $0 }), fsync(handle) == 0 else { throw .last("cannot sync the folder \(folder)") }
+        guard let handle = handle.withLock({ $0 }) else { throw .failed("the folder \(folder) is closed") }
+        try Self.syncNames(in: folder, handle)
     }
 
     package func close() {

@@ -2,6 +2,9 @@ import Synchronization
 
 /// What the logs and overlays of all shards of a server may take up together. When half of it is in use, the shard that has most
 /// is asked to move it below; when all is, writers wait.
+///
+/// Files that are kept to be used again have a bound of their own, a quarter of that of the log: no checkpoint makes them fewer.
+/// Besides, each shard has the one file that it writes to.
 public final class LogBudget: Sendable {
     package struct Use: Equatable, Sendable {
         /// Memory.
@@ -32,6 +35,8 @@ public final class LogBudget: Sendable {
         var use = Use()
         /// Of it, what is on its way below.
         var leaving = Use()
+        /// Bytes of files that are kept for later.
+        var spareBytes = 0
         var isAsked = false
         let ask: @Sendable () -> Void
 
@@ -43,18 +48,21 @@ public final class LogBudget: Sendable {
         var members: [Int: Member] = [:]
         var lastMember = 0
         var total = Use()
+        var spareBytes = 0
         var wakes = 0
         var steps = 0
         var waiting: [CheckedContinuation<Void, Never>] = []
     }
     private let state = Mutex(State())
     private let bound: Use
+    private let spareBytesMax: Int
 
     /// - Parameters:
     ///   - overlayBytes: memory for rows that are not below yet.
     ///   - logBytes: disk for the log of those.
     public init(overlayBytes: Int = 128 << 20, logBytes: Int = 1 << 30) {
         bound = Use(overlayBytes: overlayBytes, logBytes: logBytes)
+        spareBytesMax = logBytes / 4
     }
 
     /// - Parameter ask: is told that the member should move below what it has. It must not wait, nor call back.
@@ -68,13 +76,9 @@ public final class LogBudget: Sendable {
 
     func leave(_ member: Int) {
         update { state in
-            if let member = state.members.removeValue(forKey: member) {
-                state.total =
-                    state.total
-                    + Use(
-                        overlayBytes: -member.use.overlayBytes, logBytes: -member.use.logBytes
-                    )
-            }
+            guard let member = state.members.removeValue(forKey: member) else { return }
+            state.total = state.total + Use(overlayBytes: -member.use.overlayBytes, logBytes: -member.use.logBytes)
+            state.spareBytes -= member.spareBytes
         }
     }
 
@@ -87,6 +91,27 @@ public final class LogBudget: Sendable {
             state.total = state.total + change
         }
     }
+
+    /// Whether `member` may keep a file of so many bytes for later. It counts until it is given back.
+    func keepSpare(_ member: Int, bytes: Int) -> Bool {
+        state.withLock { state in
+            guard state.members[member] != nil, state.spareBytes + bytes <= spareBytesMax else { return false }
+            state.members[member]?.spareBytes += bytes
+            state.spareBytes += bytes
+            return true
+        }
+    }
+
+    func giveSpare(_ member: Int, bytes: Int) {
+        state.withLock { state in
+            guard state.members[member] != nil else { return }
+            state.members[member]?.spareBytes -= bytes
+            state.spareBytes -= bytes
+        }
+    }
+
+    /// What of the disk is kept for later, of all members.
+    package var spareBytes: Int { state.withLock { $0.spareBytes } }
 
     /// All that `member` has now is on its way below.
     func beginLeaving(_ member: Int) {
@@ -165,4 +190,16 @@ public final class LogBudget: Sendable {
         state.members[most.key]?.isAsked = true
         return most.value.ask
     }
+}
+
+/// One log's part of the budget.
+struct LogAccount: Sendable {
+    let budget: LogBudget
+    let member: Int
+
+    func change(overlayBytes: Int = 0, logBytes: Int = 0) {
+        budget.change(member, overlayBytes: overlayBytes, logBytes: logBytes)
+    }
+    func keepSpare(bytes: Int) -> Bool { budget.keepSpare(member, bytes: bytes) }
+    func giveSpare(bytes: Int) { budget.giveSpare(member, bytes: bytes) }
 }

@@ -48,7 +48,7 @@ package enum LogDiskError: Error, Equatable {
 extension StoreError {
     package init(_ error: LogDiskError) {
         switch error {
-        case .noSpace(let text): self = .unavailable("no space is left for the log: \(text)")
+        case .noSpace(let text): self = .full("no space is left for the log: \(text)")
         case .failed(let text): self = .unavailable("the log cannot be used: \(text)")
         case .locked(let text): self = .fenced(text)
         }

@@ -12,6 +12,13 @@ public enum LogEvent: Sendable {
     /// Nothing goes below until this machine's clock has passed the last write there. Reads and writes go on.
     case clockBehind(ClockLag)
     case clockPassed
-    /// There is no space for the log: nothing is written until there is.
+    /// The store below does not answer. Until it does, rows stay in the log; reads and writes go on.
+    case belowFails(StoreError)
+    case belowAnswers
+    /// There is no space for the log: changes are refused until there is.
     case noSpace(String)
+    case spaceAgain
+    /// What may be in memory and log is there, and nothing of it goes below: changes are refused until some of it does.
+    case noRoom(StoreError)
+    case roomAgain
 }

@@ -26,7 +26,8 @@ package struct LogIdentity: Equatable, Sendable {
 }
 
 package enum LogFormat {
-    package static let version: UInt32 = 1
+    /// The second one says of rows that they are new.
+    package static let version: UInt32 = 2
     package static let blockBytes = 4096
     package static let nameBytesMax = 1024
     static let magic: UInt64 = 0x314c_4f47_4f4c_4953
@@ -91,7 +92,7 @@ package struct SegmentHeader: Equatable, Sendable {
                 bytes.integer(at: end, as: UInt64.self) == Checksum64.of(.init(rebasing: bytes[..<end]), seed: LogFormat.magic)
             else { return .none }
             let format: UInt32 = bytes.integer(at: 8)
-            guard format == LogFormat.version else { return .newer(format: format) }
+            guard (1...LogFormat.version).contains(format) else { return .newer(format: format) }
             let nameBytes = Int(bytes.integer(at: 12, as: UInt32.self))
             guard nameBytes <= LogFormat.nameBytesMax else { return .none }
             let name = String(decoding: bytes[48..<48 + nameBytes], as: UTF8.self)

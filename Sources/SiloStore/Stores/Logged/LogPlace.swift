@@ -11,8 +11,8 @@ package struct LogPlace: Sendable {
     package var helper: (any LogWorker)?
     package var environment: Environment
     package var settings = LogSettings()
-    /// Whether the data may be opened where the log is not, such as data in a bucket.
-    package var isParted = false
+    /// Opens the store below anew, when it has closed itself; nil: that cannot be done.
+    package var reopen: (@Sendable () async throws(StoreError) -> any KeyValueStore)?
     package var durability: Durability?
     /// Whether there is space for what is moved below. Asked now and then, on any thread.
     package var hasSpace: @Sendable () -> Bool = { true }

@@ -1,7 +1,7 @@
 import SiloCore
 
 /// Which files of a log's folder count, decided from their headers and from what the store below is complete up to.
-package struct LogPlan: Equatable {
+package struct LogPlan: Equatable, Sendable {
     /// A file of the folder, by what its first block says.
     package struct File: Equatable, Sendable {
         package let name: String
@@ -38,6 +38,9 @@ package struct LogPlan: Equatable {
     ///   - name: of the shard.
     ///   - position: what the store below says; nil when it says nothing.
     package init(_ files: [File], name: String, position: LogPosition?) throws(StoreError) {
+        // Of a log that was whole when the one after it was begun, and whose files somebody was about to remove.
+        let left = files.filter { $0.header != nil && $0.header?.log.id == position?.previousID && $0.header?.log.name == name }
+        let files = files.filter { !left.contains($0) }
         let segments = files.filter { $0.header != nil }.sorted { ($0.header?.number ?? 0) < ($1.header?.number ?? 0) }
         unreadable = files.filter { $0.header == nil }
         let headers = segments.compactMap(\.header)
@@ -47,7 +50,7 @@ package struct LogPlan: Equatable {
                     "the log of \(name) is missing: the data is complete only up to batch \(position.sequence). Bring the "
                         + "files of its log back, or name with --log the folder that they lie in")
             }
-            (log, live, free, lastNumber) = (nil, [], [], 0)
+            (log, live, free, lastNumber) = (nil, [], left, 0)
             return
         }
         try Self.check(headers, name: name, position: position)
@@ -64,7 +67,7 @@ package struct LogPlan: Equatable {
             let next = index + 1 < headers.count ? headers[index + 1].firstSequence : nil
             return Segment(file: segments[index].name, header: headers[index], nextSequence: next)
         }
-        free = Array(segments[..<base])
+        free = Array(segments[..<base]) + left
         lastNumber = last.number
     }
 
@@ -78,7 +81,10 @@ package struct LogPlan: Equatable {
         // Beside data that was whole a new log is begun, and the data does not know it at once.
         let isBegun = position?.isWhole == true && headers[0].firstSequence == (position?.sequence ?? 0) + 1
         if let position, position.logID != log.id, !isBegun {
-            throw .corrupt("the log of \(name) does not belong to the data below it")
+            throw .corrupt(
+                "the log of \(name) does not belong to the data below it: that was written with another log since, and whatever "
+                    + "batches \(headers[0].firstSequence) and later hold may be in this one only. Name with --log the folder "
+                    + "of the other; or, to serve the data without this one, move its files away")
         }
     }
 

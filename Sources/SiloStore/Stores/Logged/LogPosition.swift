@@ -5,13 +5,19 @@ package struct LogPosition: Equatable, Sendable {
     package let logID: UInt64
     /// The store below holds every batch up to this one.
     package let sequence: UInt64
+    /// Of those after it, up to this one, the store below may hold some rows: a checkpoint of them has begun.
+    package let begun: UInt64
     /// Nothing is in the log that is not below: the data may be opened without it.
     package let isWhole: Bool
+    /// The log before it, beside whose end it was begun: nothing is in that one that is not below. Nil: there was none.
+    package let previousID: UInt64?
 
-    package init(logID: UInt64, sequence: UInt64, isWhole: Bool) {
+    package init(logID: UInt64, sequence: UInt64, begun: UInt64 = 0, isWhole: Bool, after previousID: UInt64? = nil) {
         self.logID = logID
         self.sequence = sequence
+        self.begun = max(begun, sequence)
         self.isWhole = isWhole
+        self.previousID = previousID
     }
 
     /// Keys that begin so are the store's own.
@@ -20,19 +26,26 @@ package struct LogPosition: Equatable, Sendable {
     static let firstKey: Bytes = [family + 1]
     package static let key: Bytes = [family]
 
-    private static let format: UInt8 = 1
+    private static let format: UInt8 = 2
+    private static let hasPrevious: UInt8 = 2
 
     package var bytes: Bytes {
-        var bytes: Bytes = [Self.format, isWhole ? 1 : 0]
-        bytes.append(littleEndian: logID)
-        bytes.append(littleEndian: sequence)
+        var bytes: Bytes = [Self.format, (isWhole ? 1 : 0) | (previousID == nil ? 0 : Self.hasPrevious)]
+        for number in [logID, sequence, begun, previousID ?? 0] { bytes.append(littleEndian: number) }
         return bytes
     }
 
     /// Nil when the bytes are of no known format.
     package init?(_ bytes: Bytes) {
-        guard bytes.count == 18, bytes[0] == Self.format, bytes[1] <= 1 else { return nil }
-        isWhole = bytes[1] == 1
-        (logID, sequence) = bytes.withUnsafeBytes { ($0.integer(at: 2), $0.integer(at: 10)) }
+        // The first format ends after the sequence.
+        guard bytes.count == (bytes.first == 1 ? 18 : 34), bytes[0] <= Self.format, bytes[1] <= 3 else { return nil }
+        let numbers: [UInt64] = bytes.withUnsafeBytes { bytes in
+            stride(from: 2, to: bytes.count, by: 8).map { bytes.integer(at: $0) }
+        }
+        self.init(
+            logID: numbers[0], sequence: numbers[1], begun: numbers.count > 2 ? numbers[2] : 0, isWhole: bytes[1] & 1 != 0,
+            after: bytes[1] & Self.hasPrevious != 0 && numbers.count > 3 ? numbers[3] : nil)
     }
+
+    var write: Write { Write(key: Self.key, value: bytes) }
 }

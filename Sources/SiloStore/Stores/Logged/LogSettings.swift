@@ -13,9 +13,15 @@ public struct LogSettings: Sendable {
     /// room any more; and the same where there is no space for it.
     public var patienceMilliseconds: Int64 = 300_000
     public var fullDiskMilliseconds: Int64 = 10_000
+    /// Milliseconds that whoever asks for a checkpoint waits for a clock that is behind.
+    public var clockPatienceMilliseconds: Int64 = 5000
+    /// Bytes that are still taken in while changes are refused, of those who are in the middle of one.
+    public var overdraftBytesMax = 64 << 20
     #if DEBUG
         /// Faults that tests plant, to see whether they would be found.
         package var planted: Set<PlantedFault> = []
+        /// Is told of each step, just before it.
+        package var onStep: @Sendable (LogStep) -> Void = { _ in }
     #endif
 
     public init() {}
@@ -23,6 +29,14 @@ public struct LogSettings: Sendable {
     /// What a segment's checksums begin with.
     package func seed(of header: SegmentHeader) -> UInt64 {
         LogFormat.seed(header.log.id, plants(.takesRecycledRecords) ? 0 : header.number)
+    }
+
+    /// A step comes next. Tests let the process die here; in a program that is built for use it does nothing.
+    @inline(__always)
+    func comes(_ step: LogStep) {
+        #if DEBUG
+            onStep(step)
+        #endif
     }
 
     /// Whether a fault was planted. No program that is built for use has any.
@@ -61,4 +75,6 @@ package enum PlantedFault: CaseIterable, Sendable {
     case skipsFolderSync
     /// Says at closing that the data is whole before it is.
     case wholeTooEarly
+    /// Takes rows for new that a checkpoint may have moved below before the crash.
+    case forgetsWhatBegan
 }

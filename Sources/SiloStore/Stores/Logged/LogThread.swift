@@ -4,19 +4,24 @@ import Synchronization
 
 /// Runs what blocks, one piece after another in the order given, and not on one of Swift's few threads.
 package protocol LogWorker: Sendable {
-    func run(_ body: @escaping @Sendable () -> Void)
+    /// - Returns: false: it has ended, and `body` never runs.
+    @discardableResult
+    func run(_ body: @escaping @Sendable () -> Void) -> Bool
     /// Ends when all that was given has run.
     func end()
 }
 
 extension LogWorker {
+    /// - Returns: nil: the worker has ended.
+    @discardableResult
     package func perform<Value: Sendable, Failure: Error>(
         _ body: @escaping @Sendable () throws(Failure) -> Value
-    ) async throws(Failure) -> Value {
-        let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
-            run { continuation.resume(returning: Result { () throws(Failure) in try body() }) }
+    ) async throws(Failure) -> Value? {
+        let result: Result<Value, Failure>? = await withCheckedContinuation { continuation in
+            let runs = run { continuation.resume(returning: Result { () throws(Failure) in try body() }) }
+            if !runs { continuation.resume(returning: nil) }
         }
-        return try result.get()
+        return try result?.get()
     }
 }
 
@@ -25,6 +30,8 @@ package final class LogThread: LogWorker {
     private struct State {
         var bodies: [@Sendable () -> Void] = []
         var isEnded = false
+        /// Nobody is there any more.
+        var isGone = false
     }
     private let state = Mutex(State())
     private let signal = DispatchSemaphore(value: 0)
@@ -46,9 +53,14 @@ package final class LogThread: LogWorker {
         pthread_detach(thread)
     }
 
-    package func run(_ body: @escaping @Sendable () -> Void) {
-        state.withLock { $0.bodies.append(body) }
-        signal.signal()
+    @discardableResult
+    package func run(_ body: @escaping @Sendable () -> Void) -> Bool {
+        let runs = state.withLock { state in
+            if !state.isGone { state.bodies.append(body) }
+            return !state.isGone
+        }
+        if runs { signal.signal() }
+        return runs
     }
 
     package func end() {
@@ -59,12 +71,13 @@ package final class LogThread: LogWorker {
     private func loop() {
         while true {
             signal.wait()
-            let (bodies, isEnded) = state.withLock { state in
+            let (bodies, isGone) = state.withLock { state in
                 defer { state.bodies = [] }
-                return (state.bodies, state.isEnded)
+                state.isGone = state.isEnded && state.bodies.isEmpty
+                return (state.bodies, state.isGone)
             }
             for body in bodies { body() }
-            if isEnded, bodies.isEmpty { return }
+            if isGone { return }
         }
     }
 }

@@ -9,22 +9,8 @@ package final class LogWriter: @unchecked Sendable {
     /// Files that are not free. For whoever looks.
     let segments = Atomic(0)
 
-    struct Slot: Sendable {
-        fileprivate let name: String
-        fileprivate let file: any LogFile
-        fileprivate let bytes: Int
-
-        /// Writes the file once, whole, so that later syncs need change no more than its content. On any thread.
-        func fill() throws(LogDiskError) {
-            let piece = Bytes(repeating: 0, count: min(256 << 10, bytes))
-            for offset in stride(from: 0, to: bytes, by: piece.count) {
-                try file.write(offset + piece.count <= bytes ? piece : Bytes(piece.prefix(bytes - offset)), at: offset)
-            }
-            try file.sync()
-        }
-    }
     private struct Segment {
-        let slot: Slot
+        let slot: LogSlot
         let header: SegmentHeader
         /// Where the next record begins.
         var end: Int
@@ -32,48 +18,57 @@ package final class LogWriter: @unchecked Sendable {
     private let disk: any LogDisk
     private let log: LogIdentity
     private let settings: LogSettings
-    /// Is told by how much the bytes of full segments have changed.
-    private let onFullBytes: @Sendable (_ change: Int) -> Void
+    private let account: LogAccount
+    /// Of full segments, as the account has them.
     private var fullBytes = 0
     /// In order; the last one is written to, if this process has begun it.
     private var live: [Segment] = []
     private var hasBegun = false
-    private var free: [Slot] = []
+    /// The account has these, and the next one, as spare.
+    private var free: [LogSlot] = []
     /// The file that becomes free next, when it has been filled.
-    private var preparing: Slot?
+    private var preparing: LogSlot?
     private var lastNumber: UInt64
     private var lastName: Int
     private(set) var lastSequence: UInt64
     private var freeMax = LogWriter.freeMin
-    /// Was found when the next segment was prepared.
+    /// Was found when a segment was wanted, or prepared.
     private var hasNoSpace = false
     private static let freeMin = 1
 
     /// - Parameters:
     ///   - names: of all files in the folder.
     ///   - lastSequence: the batch before the first that will be written.
-    package init(
+    init(
         _ disk: any LogDisk, _ log: LogIdentity, names: [String], lastNumber: UInt64, lastSequence: UInt64, settings: LogSettings,
-        onFullBytes: @escaping @Sendable (_ change: Int) -> Void
+        account: LogAccount
     ) {
         self.disk = disk
         self.log = log
         self.settings = settings
         self.lastNumber = lastNumber
         self.lastSequence = lastSequence
-        self.onFullBytes = onFullBytes
+        self.account = account
         lastName = names.compactMap { Int($0.prefix { $0 != "." }) }.max() ?? 0
     }
 
     /// Takes over a file that an earlier process left: one to be replayed.
     func adopt(_ header: SegmentHeader, _ name: String, _ file: any LogFile, end: Int) {
-        live.append(Segment(slot: Slot(name: name, file: file, bytes: Int(header.fileBytes)), header: header, end: end))
+        live.append(Segment(slot: LogSlot(name: name, file: file, bytes: Int(header.fileBytes)), header: header, end: end))
     }
 
     /// Takes over a file that holds nothing which is needed.
     func adoptFree(_ name: String, _ file: any LogFile, bytes: Int) throws(LogDiskError) {
-        let slot = Slot(name: name, file: file, bytes: bytes)
-        if bytes == settings.segmentBytes, free.count < freeMax { free.append(slot) } else { try discard(slot) }
+        try keep(LogSlot(name: name, file: file, bytes: bytes))
+    }
+
+    private func keep(_ slot: LogSlot) throws(LogDiskError) {
+        settings.comes(.recycle)
+        if slot.bytes == settings.segmentBytes, free.count < freeMax, account.keepSpare(bytes: slot.bytes) {
+            free.append(slot)
+        } else {
+            try discard(slot)
+        }
     }
 
     // MARK: Appending
@@ -110,7 +105,9 @@ package final class LogWriter: @unchecked Sendable {
         let index = live.count - 1
         let segment = live[index]
         let record = LogRecord.block(batches, firstSequence: firstSequence, seed: settings.seed(of: segment.header))
+        settings.comes(.append)
         try segment.slot.file.write(record, at: segment.end)
+        settings.comes(.syncRecord)
         if !settings.plants(.answersBeforeSync) { try sync(segment.slot.file) }
         live[index].end += record.count
     }
@@ -140,14 +137,21 @@ package final class LogWriter: @unchecked Sendable {
     /// - Parameter batchBytes: of the batch that must fit; one that is larger than a segment gets a file of its own size.
     func roll(for batchBytes: Int) throws(LogDiskError) {
         let bytes = max(settings.segmentBytes, LogFormat.blockBytes + LogFormat.blocks(batchBytes))
-        let slot = try bytes == settings.segmentBytes ? takeFree() : create(bytes)
+        let slot: LogSlot
+        do { slot = try bytes == settings.segmentBytes ? takeFree() : create(bytes) } catch {
+            if case .noSpace = error { hasNoSpace = true }
+            throw error
+        }
         let header = SegmentHeader(log: log, number: lastNumber + 1, firstSequence: lastSequence + 1, fileBytes: UInt64(bytes))
+        settings.comes(.writeHeader)
         do {
             try slot.file.write(header.block(), at: 0)
         } catch {
-            if slot.bytes == settings.segmentBytes { free.append(slot) } else { try discard(slot) }
+            if case .noSpace = error { hasNoSpace = true }
+            try keep(slot)
             throw error
         }
+        settings.comes(.syncHeader)
         if !settings.plants(.headerUnsynced) { try slot.file.sync() }
         lastNumber += 1
         hasNoSpace = false
@@ -156,9 +160,16 @@ package final class LogWriter: @unchecked Sendable {
         tellFullBytes()
     }
 
-    private func takeFree() throws(LogDiskError) -> Slot {
-        if let slot = free.popLast() { return slot }
+    /// Makes sure that there is a segment to write to.
+    /// - Throws: `.noSpace` when it cannot be had.
+    func begin() throws(LogDiskError) {
+        if !hasBegun { try roll(for: 0) }
+    }
+
+    private func takeFree() throws(LogDiskError) -> LogSlot {
+        if let slot = popFree() { return slot }
         let slot = try create(settings.segmentBytes)
+        settings.comes(.fillFile)
         do { try slot.fill() } catch {
             try discard(slot)
             throw error
@@ -166,54 +177,86 @@ package final class LogWriter: @unchecked Sendable {
         return slot
     }
 
-    /// Whether the next segment should be made ready, as there is none and this one is half full.
-    var wantsPreparing: Bool {
-        guard hasBegun, free.isEmpty, preparing == nil, !hasNoSpace, let segment = live.last else { return false }
-        return segment.end >= segment.slot.bytes / 2
-    }
-
-    /// Makes the next segment's file, which somebody else fills.
-    func beginPreparing() throws(LogDiskError) -> Slot {
-        let slot = try create(settings.segmentBytes)
-        preparing = slot
+    private func popFree() -> LogSlot? {
+        guard let slot = free.popLast() else { return nil }
+        account.giveSpare(bytes: slot.bytes)
         return slot
     }
 
-    /// - Parameter failure: why it could not be filled.
-    /// - Returns: whether segments should be freed, as there is no space for another.
-    func endPreparing(_ failure: LogDiskError?) throws(LogDiskError) -> Bool {
-        guard let slot = preparing else { return false }
-        preparing = nil
-        guard let failure else {
-            free.append(slot)
-            return false
-        }
-        try discard(slot)
-        guard case .noSpace = failure else { throw failure }
-        hasNoSpace = true
-        return true
+    /// The next segment is soon needed, and there is none.
+    private var needsNext: Bool {
+        guard free.isEmpty else { return false }
+        guard hasBegun, let segment = live.last else { return true }
+        return segment.end >= segment.slot.bytes / 2
     }
 
-    private func create(_ bytes: Int) throws(LogDiskError) -> Slot {
+    /// There was no space for the next segment when it was last tried, and it is soon needed.
+    var isShort: Bool { hasNoSpace && needsNext }
+
+    /// Whether the next segment should be made ready.
+    var wantsPreparing: Bool { mayPrepare && !hasNoSpace }
+
+    /// The same, though there was no space for it.
+    var mayPrepare: Bool { hasBegun && needsNext && preparing == nil }
+
+    /// Makes the next segment's file, which somebody else fills.
+    /// - Returns: nil: no more may be kept for later.
+    /// - Throws: `.noSpace` when it cannot be had.
+    func beginPreparing() throws(LogDiskError) -> LogSlot? {
+        guard account.keepSpare(bytes: settings.segmentBytes) else {
+            // It is found out when it is needed.
+            hasNoSpace = false
+            return nil
+        }
+        do {
+            let slot = try create(settings.segmentBytes)
+            preparing = slot
+            return slot
+        } catch {
+            account.giveSpare(bytes: settings.segmentBytes)
+            if case .noSpace = error { hasNoSpace = true }
+            throw error
+        }
+    }
+
+    /// - Parameter failure: why it could not be filled.
+    /// - Throws: that.
+    func endPreparing(_ failure: LogDiskError?) throws(LogDiskError) {
+        guard let slot = preparing else { return }
+        preparing = nil
+        guard let failure else {
+            hasNoSpace = false
+            free.append(slot)
+            return
+        }
+        account.giveSpare(bytes: slot.bytes)
+        try discard(slot)
+        if case .noSpace = failure { hasNoSpace = true }
+        throw failure
+    }
+
+    private func create(_ bytes: Int) throws(LogDiskError) -> LogSlot {
+        settings.comes(.createFile)
         lastName += 1
         let digits = String(lastName)
         let name = String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".log"
         let file = try disk.open(name, creating: true)
         if !settings.plants(.skipsFolderSync) { try disk.sync() }
-        return Slot(name: name, file: file, bytes: bytes)
+        return LogSlot(name: name, file: file, bytes: bytes)
     }
 
     // MARK: Freeing
 
     /// Frees the segments of which everything is below, which is complete up to `sequence`.
     func free(through sequence: UInt64) throws(LogDiskError) {
+        settings.comes(.freeSegments)
         let base = live.lastIndex { $0.header.firstSequence <= sequence + 1 } ?? 0
         let freed = live.prefix(settings.plants(.freesTooMuch) ? min(base + 1, live.count - 1) : base)
         guard !freed.isEmpty else { return }
         live.removeFirst(freed.count)
         // As many as were filled between two checkpoints are filled again.
         freeMax = max(Self.freeMin, freed.count)
-        for segment in freed { try adoptFree(segment.slot.name, segment.slot.file, bytes: segment.slot.bytes) }
+        for segment in freed { try keep(segment.slot) }
         try discardSurplus()
         tellFullBytes()
     }
@@ -225,10 +268,11 @@ package final class LogWriter: @unchecked Sendable {
     }
 
     private func discardSurplus() throws(LogDiskError) {
-        while free.count > freeMax { try discard(free.removeLast()) }
+        while free.count > freeMax, let slot = popFree() { try discard(slot) }
     }
 
-    private func discard(_ slot: Slot) throws(LogDiskError) {
+    private func discard(_ slot: LogSlot) throws(LogDiskError) {
+        settings.comes(.discard)
         slot.file.close()
         try disk.remove(slot.name)
     }
@@ -239,7 +283,7 @@ package final class LogWriter: @unchecked Sendable {
         segments.store(live.count, ordering: .relaxed)
         let bytes = live.dropLast(hasBegun ? 1 : 0).reduce(0) { $0 + $1.slot.bytes }
         defer { fullBytes = bytes }
-        if bytes != fullBytes { onFullBytes(bytes - fullBytes) }
+        if bytes != fullBytes { account.change(logBytes: bytes - fullBytes) }
     }
 
     // MARK: Closing
@@ -251,11 +295,12 @@ package final class LogWriter: @unchecked Sendable {
 
     /// Removes every file: all is below.
     func removeAll() throws(LogDiskError) {
+        settings.comes(.removeLog)
         let slots = slots
         (live, free, preparing) = ([], [], nil)
         for slot in slots { try discard(slot) }
         try disk.sync()
     }
 
-    private var slots: [Slot] { live.map(\.slot) + free + [preparing].compactMap { $0 } }
+    private var slots: [LogSlot] { live.map(\.slot) + free + [preparing].compactMap { $0 } }
 }

@@ -27,20 +27,36 @@ struct LoggedState {
     private var waiters: [(sequence: UInt64, waiter: Waiter)] = []
     /// The log's worker is at it.
     private var isWriting = false
-    /// Why the worker could not go on at its last try: there is no space.
-    private(set) var stalled: StoreError?
-    /// Of the store below, while a checkpoint waits for it.
-    var clockLag: ClockLag?
+    /// What the worker could not write at its last try waits, for there was no space.
+    private(set) var isStalled = false
+    /// Why nothing goes below, while a checkpoint waits.
+    var obstacle: StoreError?
+    /// What the store below says of the log, as far as is known.
+    private(set) var position: LogPosition
 
-    init(overlay: LoggedRows, lastSequence: UInt64) {
+    // MARK: Refusals
+
+    /// There is no space for the log, or soon none.
+    private(set) var noSpace: StoreError?
+    /// Memory or log are full, and nothing goes below.
+    private(set) var noRoom: StoreError?
+    /// Somebody looks whether there is space.
+    private(set) var watchesSpace = false
+    /// Bytes that were written since then all the same.
+    private var overdraft = 0
+
+    init(overlay: LoggedRows, lastSequence: UInt64, position: LogPosition) {
         active = overlay
         self.lastSequence = lastSequence
+        self.position = position
         durableSequence = lastSequence
     }
 
     var view: LoggedRowsView { LoggedRowsView(active: active, frozen: frozen?.overlay) }
     var overlayBytes: Int { active.bytes + (frozen?.overlay.bytes ?? 0) }
     var isFrozen: Bool { frozen != nil }
+    /// The store below knows of the log.
+    var isMarked: Bool { !position.isWhole }
 
     /// Nil: reads are served.
     var refusal: StoreError? {
@@ -57,9 +73,48 @@ struct LoggedState {
         return refusal
     }
 
+    /// Why no change should begin.
+    var shortage: StoreError? { refusal == nil ? noSpace ?? noRoom : nil }
+
+    /// - Returns: whether that is news.
+    mutating func setNoSpace(_ error: StoreError?) -> Bool {
+        defer { forgiveOverdraft() }
+        let isNews = (noSpace == nil) != (error == nil)
+        if isNews { noSpace = error }
+        return isNews
+    }
+
+    /// Whether a shortage of space has nobody yet who looks for its end; from now on it has.
+    mutating func beginsWatchingSpace() -> Bool {
+        guard noSpace != nil, refusal == nil, !watchesSpace else { return false }
+        watchesSpace = true
+        return true
+    }
+
+    /// Whether to look again.
+    mutating func goesOnWatchingSpace() -> Bool {
+        watchesSpace = noSpace != nil && refusal == nil
+        return watchesSpace
+    }
+
+    mutating func setNoRoom(_ error: StoreError?) -> Bool {
+        defer { forgiveOverdraft() }
+        let isNews = (noRoom == nil) != (error == nil)
+        if isNews { noRoom = error }
+        return isNews
+    }
+
+    private mutating func forgiveOverdraft() { if shortage == nil { overdraft = 0 } }
+
     // MARK: Writing
 
-    mutating func apply(_ batch: [Write], _ encoded: Bytes) {
+    /// - Parameter overdraftMax: what may be written while changes should not begin, in bytes.
+    mutating func apply(_ batch: [Write], _ encoded: Bytes, overdraftMax: Int) throws(StoreError) {
+        if let writeRefusal { throw writeRefusal }
+        if let shortage {
+            guard overdraft + encoded.count <= overdraftMax else { throw shortage }
+            overdraft += encoded.count
+        }
         active.apply(batch, above: frozen?.overlay)
         lastSequence += 1
         pending.append(encoded)
@@ -99,7 +154,7 @@ struct LoggedState {
     /// - Returns: those that it answers.
     mutating func written(_ rest: LogWriter.Pending) -> [Waiter] {
         durableSequence = rest.firstSequence - 1
-        if rest.batches.isEmpty { stalled = nil }
+        if rest.batches.isEmpty { isStalled = false }
         let answered = waiters.filter { $0.sequence <= durableSequence }.map(\.waiter)
         waiters.removeAll { $0.sequence <= durableSequence }
         return answered
@@ -107,10 +162,10 @@ struct LoggedState {
 
     /// There is no space for `rest`. It waits in the buffer until it is tried again.
     /// - Returns: those that it fails.
-    mutating func stall(_ rest: LogWriter.Pending, _ error: StoreError) -> [Waiter] {
+    mutating func stall(_ rest: LogWriter.Pending) -> [Waiter] {
         pending = Array(rest.batches) + pending
         pendingBytes += rest.batches.reduce(0) { $0 + $1.count }
-        stalled = error
+        isStalled = true
         isWriting = false
         defer { waiters = [] }
         return waiters.map(\.waiter)
@@ -128,8 +183,11 @@ struct LoggedState {
         return next
     }
 
-    /// The frozen overlay is below.
-    mutating func thaw() { frozen = nil }
+    /// The frozen overlay is below, which says so.
+    mutating func thaw(_ position: LogPosition) {
+        frozen = nil
+        self.position = position
+    }
 
     // MARK: The end
 
@@ -140,10 +198,15 @@ struct LoggedState {
         return true
     }
 
-    mutating func close() {
+    /// Nothing is read or written any more.
+    /// - Returns: those that wait still, for what is not going to come.
+    mutating func close() -> [Waiter] {
         phase = .closed
         active = LoggedRows()
         frozen = nil
+        pending = []
+        defer { waiters = [] }
+        return waiters.map(\.waiter)
     }
 
     /// Nothing more becomes durable. The first reason counts.

@@ -3,29 +3,62 @@ import SlateDB
 import Synchronization
 
 extension LoggedStore {
-    /// Moves below what has come together, whenever the bell rings, until the store is closed or has failed.
+    /// Moves below what has come together, whenever the bell rings, until the store is closed or has failed. What may pass is
+    /// waited for: a clock that is behind, a store below that does not answer, a disk that is full.
     func runCheckpoints() async {
-        while let requests = await bell.wait() {
+        var pause = Self.pauseMin
+        while await bell.wait() {
             do throws(StoreError) {
                 let isBelow = try await moveAll()
-                let answer = isBelow ? Result.success(()) : .failure(StoreError.unavailable("the store is being closed"))
-                for request in requests { request.resume(with: answer) }
+                bell.answer(isBelow ? .success(()) : .failure(.unavailable("the store is being closed")))
+                if state.withLock({ $0.obstacle != nil }) {
+                    clear()
+                    place.onEvent(.belowAnswers)
+                }
+                pause = Self.pauseMin
             } catch {
-                for request in requests { request.resume(throwing: error) }
-                guard state.withLock({ $0.stalled != nil && $0.refusal == nil }) else {
+                bell.answer(.failure(error))
+                guard mayPass(error) else {
                     fail(error)
                     continue
                 }
-                // It needs the log's space first. Those that wait for room are told so.
-                budget.wake()
-                await bell.pause(milliseconds: 1000, in: place.environment)
+                obstruct(error)
+                await bell.pause(milliseconds: pause, in: place.environment)
+                pause = min(2 * pause, Self.pauseMax)
                 bell.ring()
             }
         }
     }
 
+    private static let pauseMin: Int64 = 500
+    private static let pauseMax: Int64 = 10_000
+
+    /// Damage stays, and so does another owner.
+    private func mayPass(_ error: StoreError) -> Bool {
+        guard state.withLock({ $0.refusal == nil }) else { return false }
+        return switch error {
+        case .unavailable, .full, .behind: true
+        case .fenced, .corrupt: false
+        }
+    }
+
+    /// Nothing goes below for now. Those that wait for room are told why there is none.
+    private func obstruct(_ error: StoreError) {
+        // What the log lacks space for is told where that is found.
+        if case .full = error { return budget.wake() }
+        let isNews = state.withLock { state in
+            defer { state.obstacle = error }
+            return state.obstacle == nil
+        }
+        budget.wake()
+        if isNews { place.onEvent(.belowFails(error)) }
+    }
+
+    private func clear() { state.withLock { $0.obstacle = nil } }
+
     /// On return everything written before the call is below, and the log that held it is free.
-    /// - Throws: `.behind` while the clock is; later it is done all the same.
+    /// - Throws: `.behind` while the clock is, `.unavailable` while the store below does not answer; later it is done all the
+    ///   same.
     public func checkpoint() async throws(StoreError) {
         if let lag = below.clockLag {
             bell.ring()
@@ -50,65 +83,75 @@ extension LoggedStore {
     }
 
     private func move(isLast: Bool) async throws(StoreError) -> Bool {
+        try await reopenBelow()
         guard try await waitForClock(isLast) else { return false }
         let begun = place.environment.clock.steady
         // Below never has what the log might lose: a batch could be there in part.
         let frozen = state.withLock { $0.freeze() }
-        budget.beginLeaving(member)
-        defer { budget.endLeaving(member) }
+        budget.beginLeaving(account.member)
+        defer { budget.endLeaving(account.member) }
         if !place.settings.plants(.checkpointsUnsyncedRows) { try await flush() }
+        let before = state.withLock { $0.position }
         let position = LogPosition(
-            logID: log.id, sequence: frozen.sequence, isWhole: isLast || place.settings.plants(.wholeTooEarly))
+            logID: log.id, sequence: frozen.sequence, isWhole: isLast || place.settings.plants(.wholeTooEarly),
+            after: before.previousID)
+        guard try await begin(from: before, through: frozen.sequence, isLast) else { return false }
         guard try await write(frozen.overlay, position, isLast) else { return false }
         if place.settings.plants(.freesBeforeFlush) { try await free(through: frozen.sequence) }
-        guard try await patiently(isLast, { () throws(StoreError) in try await self.below.flush() }) else { return false }
-        state.withLock { $0.thaw() }
-        budget.change(member, overlayBytes: -frozen.overlay.bytes)
+        guard try await flushBelow(isLast) else { return false }
+        state.withLock { $0.thaw(position) }
+        account.change(overlayBytes: -frozen.overlay.bytes)
         try await free(through: frozen.sequence)
         let milliseconds = place.environment.clock.steady - begun
         noteCheckpoint(rows: frozen.overlay.changes.count, milliseconds: milliseconds)
         return true
     }
 
+    /// Notes below which batches may be there in part from now on, and the first time also that the data is not whole without
+    /// this log, before any row of it is there.
+    private func begin(
+        from before: LogPosition, through sequence: UInt64, _ isLast: Bool
+    ) async throws(StoreError) -> Bool {
+        let begun = place.settings.plants(.forgetsWhatBegan) ? 0 : sequence
+        let position = LogPosition(
+            logID: log.id, sequence: before.sequence, begun: begun, isWhole: false, after: before.previousID)
+        place.settings.comes(.begin)
+        guard try await writeBelow([position.write], isLast) else { return false }
+        guard state.withLock({ !$0.isMarked }) else { return true }
+        return try await flushBelow(isLast)
+    }
+
     /// Writes an overlay's net rows below, a few at a time, and last of all that they are there.
     /// - Returns: false when the clock is behind and nobody waits for it.
     private func write(_ overlay: LoggedRows, _ position: LogPosition, _ isLast: Bool) async throws(StoreError) -> Bool {
-        let positionWrite = Write(key: LogPosition.key, value: position.bytes)
-        if place.settings.plants(.positionFirst) { try await below.write([positionWrite]) }
-        var batch: [Write] = []
-        var bytes = 0
-        for entry in overlay.changes {
-            if entry.value.value == nil, place.settings.plants(.dropsTombstones) { continue }
-            guard let write = netWrite(entry) else { continue }
-            batch.append(write)
-            bytes += entry.key.count + (entry.value.value?.count ?? 0)
-            guard batch.count >= place.settings.checkpointRowsMax || bytes >= place.settings.checkpointBytesMax else { continue }
+        if place.settings.plants(.positionFirst) { try await below.write([position.write]) }
+        for batch in NetRows(of: overlay, at: place.environment.clock.now, place.settings) {
+            place.settings.comes(.moveRows)
             guard try await writeBelow(batch, isLast) else { return false }
-            (batch, bytes) = ([], 0)
             if !isLast { await rest() }
         }
-        return try await writeBelow(batch + [positionWrite], isLast)
-    }
-
-    /// Nil: nothing of the row need be below.
-    private func netWrite(_ entry: SortedEntries<LoggedRows.Change>.Entry) -> Write? {
-        let change = entry.value
-        guard let value = change.value, change.expiresAt > place.environment.clock.now else {
-            // One that has expired hides what it replaced.
-            return change.isNew ? nil : Write(key: entry.key, value: nil)
-        }
-        return Write(key: entry.key, value: value, expiresAt: change.expiresAt == .distantFuture ? nil : change.expiresAt)
+        place.settings.comes(.notePosition)
+        return try await writeBelow([position.write], isLast)
     }
 
     private func writeBelow(_ batch: [Write], _ isLast: Bool) async throws(StoreError) -> Bool {
-        try await patiently(isLast) { () throws(StoreError) in try await self.below.write(batch) }
+        try await patiently(isLast) { store throws(StoreError) in try await store.write(batch) }
+    }
+
+    private func flushBelow(_ isLast: Bool) async throws(StoreError) -> Bool {
+        place.settings.comes(.flushBelow)
+        return try await patiently(isLast) { store throws(StoreError) in try await store.flush() }
     }
 
     /// Makes a call of the store below, and again as often as the clock is behind.
-    private func patiently(_ isLast: Bool, _ call: () async throws(StoreError) -> Void) async throws(StoreError) -> Bool {
+    private func patiently(
+        _ isLast: Bool, _ call: (any KeyValueStore) async throws(StoreError) -> Void
+    ) async throws(StoreError) -> Bool {
         while try await waitForClock(isLast) {
             do throws(StoreError) {
-                try await call()
+                try await call(below)
+                // It may have been given up meanwhile.
+                if let refusal = state.withLock({ $0.refusal }) { throw refusal }
                 budget.step()
                 return true
             } catch {
@@ -124,19 +167,21 @@ extension LoggedStore {
         try? await place.environment.clock.sleep(milliseconds: place.settings.checkpointRestMilliseconds)
     }
 
-    /// Waits until the store below takes writes.
+    /// Waits until the store below takes writes. Whoever asked for the checkpoint is not kept waiting for long.
     /// - Parameter isLast: does not wait.
     /// - Returns: whether it takes them.
     private func waitForClock(_ isLast: Bool) async throws(StoreError) -> Bool {
         guard var lag = below.clockLag else { return true }
         guard !isLast else { return false }
         place.onEvent(.clockBehind(lag))
-        defer { state.withLock { $0.clockLag = nil } }
+        let begun = place.environment.clock.steady
+        defer { clear() }
         while true {
-            state.withLock { $0.clockLag = lag }
-            // Those that wait for room are told why there is none.
+            state.withLock { $0.obstacle = .behind(lag) }
             budget.wake()
             guard !bell.isStopped else { return false }
+            let patience = place.settings.clockPatienceMilliseconds
+            if max(lag.milliseconds, place.environment.clock.steady - begun) > patience { bell.refuse(.behind(lag)) }
             await bell.pause(milliseconds: min(1000, max(1, lag.milliseconds)), in: place.environment)
             guard let still = below.clockLag else { break }
             lag = still
@@ -145,9 +190,45 @@ extension LoggedStore {
         return true
     }
 
+    /// A store below that has closed itself, as SlateDB does when what it stores to was away, is opened anew. What was on its
+    /// way there is moved once more.
+    private func reopenBelow() async throws(StoreError) {
+        let old = below
+        guard !old.isOpen, let reopen = place.reopen else { return }
+        // Only itself can say whether it was taken over. Another owner must not be put out.
+        do throws(StoreError) { _ = try await old.get(LogPosition.key) } catch {
+            switch error {
+            case .fenced, .corrupt: throw error
+            case .unavailable, .full, .behind: break
+            }
+        }
+        try? await old.close()
+        let new = try await reopen()
+        do throws(StoreError) {
+            let found = try await new.get(LogPosition.key).flatMap(LogPosition.init)
+            let (known, refusal) = state.withLock { ($0.position, $0.refusal) }
+            if let refusal { throw refusal }
+            guard found.map({ isOwn($0, known) }) ?? (known.sequence == 0) else {
+                throw .fenced("the data below its log was written by another")
+            }
+        } catch {
+            try? await new.close()
+            throw error
+        }
+        replaceBelow(by: new)
+    }
+
+    /// Whether the store below says what this log left it with, or found it with.
+    private func isOwn(_ found: LogPosition, _ known: LogPosition) -> Bool {
+        found.logID == log.id || known.isWhole && found.logID == known.previousID && found.sequence == known.sequence
+    }
+
     private func free(through sequence: UInt64) async throws(StoreError) {
-        do {
-            try await place.worker.perform { [writer] () throws(LogDiskError) in try writer.free(through: sequence) }
+        do throws(LogDiskError) {
+            try await place.worker.perform { [self] () throws(LogDiskError) in
+                try writer.free(through: sequence)
+                noteSpace()
+            }
         } catch {
             throw StoreError(error)
         }

@@ -1,0 +1,48 @@
+import SiloStore
+
+/// Life cycles a second of a shard in this process while a checkpoint moves rows to sorted files beside it, over those between
+/// checkpoints: the same loops, on the same shard, in turn.
+struct CheckpointShare {
+    let place: Suite.Place
+
+    /// Nothing is moved but when it is asked for.
+    private static var budget: LogBudget { LogBudget(overlayBytes: 4 << 30, logBytes: 8 << 30) }
+    private static let betweenSeconds = 1.0
+
+    func measure(_ results: inout Results) async throws {
+        let rounds = place.isQuick ? 5 : 20
+        say("\na shard in this process while rows of the second before are moved to sorted files: \(rounds) rounds")
+        let store = try await place.folder.store("checkpoint-share", Self.budget)
+        let shard = try await OpenShard(store, payload: Payload(bytes: 200))
+        let cycles = LifeCycles(shard, EngineShare.plan)
+        cycles.start()
+        var (between, during, lengths): ([Double], [Double], [Double]) = ([], [], [])
+        // The first one moves what came while the loops began.
+        for round in 0...rounds {
+            let quiet = try await rate(of: cycles) { try await Task.sleep(for: .seconds(Self.betweenSeconds)) }
+            let busy = try await rate(of: cycles) { try await store.checkpoint() }
+            guard round > 0 else { continue }
+            between.append(quiet.rate)
+            during.append(busy.rate)
+            lengths.append(busy.seconds * 1000)
+        }
+        await cycles.stop()
+        try await shard.close()
+        let ratios = zip(during, between).map { $0 / $1 }
+        results.set(
+            .log_checkpoint_share, ratios.median,
+            "\(Text.number(during.median, 0))/s for \(Text.number(lengths.median, 0)) ms against "
+                + "\(Text.number(between.median, 0))/s; the worst round \(Text.number(ratios.min() ?? 0, 2)), the best \(Text.number(ratios.max() ?? 0, 2))")
+    }
+
+    private func rate(
+        of cycles: LifeCycles, while body: () async throws -> Void
+    ) async throws -> (rate: Double, seconds: Double) {
+        let (begun, before) = (Instant.now, cycles.counts)
+        try await body()
+        let after = cycles.counts
+        if let failure = after.failure { throw Failure(failure) }
+        let seconds = Instant.now.seconds(since: begun)
+        return (Double(after.reported - before.reported) / seconds, seconds)
+    }
+}

@@ -15,8 +15,9 @@ package final class SimulatedLogDisk: Sendable {
         /// Sectors that differ, or may.
         var dirty: Set<Int> = []
         var isNameOnDisk = false
-        /// But for its first block.
+        /// But for its first block: the last one, and the last one that was synced, which after a power loss may be the last.
         var lastWrite = 0..<0
+        var lastSynced = 0..<0
     }
     fileprivate struct State {
         var files: [String: File] = [:]
@@ -128,7 +129,9 @@ package final class SimulatedLogDisk: Sendable {
             let name = names[random.below(names.count)]
             let place = random.below(state.files[name]?.content.count ?? 0)
             // Damage there looks like a tail that was never written.
-            guard state.files[name]?.lastWrite.contains(place) == false else { return false }
+            guard let file = state.files[name], !file.lastWrite.contains(place), !file.lastSynced.contains(place) else {
+                return false
+            }
             let bit = UInt8(1) << UInt8(random.below(8))
             state.files[name]?.content[place] ^= bit
             if place < state.files[name]?.onDisk.count ?? 0 { state.files[name]?.onDisk[place] ^= bit }
@@ -251,6 +254,7 @@ package final class SimulatedLogDisk: Sendable {
                     file.onDisk.replaceSubrange(range, with: file.content[range])
                 }
                 file.dirty = []
+                file.lastSynced = file.lastWrite
                 return .success(())
             }
         }

@@ -64,12 +64,16 @@ import Testing
             #expect(text.contains("no space"))
         }
         bench.store.set { $0.failFlushes = false }
-        let key = TenantKeys(Bench.tenant).job(JobID("b"))
-        try await bench.until("what was written to be durable") {
+        bench.shard.submit(Enqueue(tenant: Bench.tenant, id: JobID("c"), taskGroup: "g")) { answers.add($0) }
+        try await bench.until("the next to be answered") {
             bench.clock.advance(milliseconds: 500)
-            return bench.memory.durableRows.contains { $0.key == key }
+            return answers.count == 3
         }
-        try await bench.enqueue("c")
+        #expect((try? answers.all[2].get()) == JobID("c"))
+        for id in ["a", "b"] {
+            let key = TenantKeys(Bench.tenant).job(JobID(id))
+            #expect(bench.memory.durableRows.contains { $0.key == key }, "what was written before is durable too")
+        }
         #expect(try await bench.drain(5) == ["a", "b", "c"])
         try await bench.finish()
     }

@@ -21,7 +21,8 @@ struct LocalLogs: Sendable {
         guard let root = settings.logFolder ?? location.folder.map({ $0 + "/log" }) else { return nil }
         guard !location.isMemory else { throw StartError("\(settings.names.log): data in memory has no log") }
         try self.init(
-            root, data: location.folder, setting: settings.names.log, overlayBytes: settings.overlayBytes, in: environment, logger: logger)
+            root, data: location.folder, setting: settings.names.log, overlayBytes: settings.overlayBytes, in: environment,
+            logger: logger)
     }
 
     /// - Parameters:

@@ -29,10 +29,11 @@ struct CheckpointShare {
         await cycles.stop()
         try await shard.close()
         let ratios = zip(during, between).map { $0 / $1 }
+        let (worst, best) = (ratios.min() ?? 0, ratios.max() ?? 0)
         results.set(
             .log_checkpoint_share, ratios.median,
             "\(Text.number(during.median, 0))/s for \(Text.number(lengths.median, 0)) ms against "
-                + "\(Text.number(between.median, 0))/s; the worst round \(Text.number(ratios.min() ?? 0, 2)), the best \(Text.number(ratios.max() ?? 0, 2))")
+                + "\(Text.number(between.median, 0))/s; rounds from \(Text.number(worst, 2)) to \(Text.number(best, 2))")
     }
 
     private func rate(

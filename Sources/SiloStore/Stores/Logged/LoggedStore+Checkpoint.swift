@@ -125,10 +125,12 @@ extension LoggedStore {
     /// - Returns: false when the clock is behind and nobody waits for it.
     private func write(_ overlay: LoggedRows, _ position: LogPosition, _ isLast: Bool) async throws(StoreError) -> Bool {
         if place.settings.plants(.positionFirst) { try await below.write([position.write]) }
+        var isFirst = true
         for batch in NetRows(of: overlay, at: place.environment.clock.now, place.settings) {
+            if !isFirst, !isLast { await rest() }
+            isFirst = false
             place.settings.comes(.moveRows)
             guard try await writeBelow(batch, isLast) else { return false }
-            if !isLast { await rest() }
         }
         place.settings.comes(.notePosition)
         return try await writeBelow([position.write], isLast)

@@ -16,6 +16,7 @@ from support.metrics import Page
 from support.ports import fixed_address
 from support.programs import ROOT, environment, program, run
 from support.siloctl import Terminal, pretty, runner
+from support.statements import TABLES
 from support.waiting import until
 
 
@@ -307,10 +308,17 @@ class TestPrompt:
         prompt.type("\x03")
         assert "1 row(s)" in prompt.run("SELECT 1 AS a;")
 
-    def test_ctrl_c_ends_the_statement_alone(self, prompt, shards):
+    def test_ctrl_c_ends_the_statement_alone(self, shards, home):
         def running():
             return Page.of(shards).sum("silo_query_inflight")
 
+        def ended():
+            return Page.of(shards).sum("silo_query_duration_seconds_count")
+
+        before = ended()
+        prompt = Prompt(shards.address, home)
+        # What it asks by itself when it begins would be taken for the statement.
+        until(lambda: ended() - before >= len(TABLES) and running() == 0, what="the columns of all tables to be known")
         numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) AS endless FROM n;"
         prompt.terminal.write(numbers + "\n")
         # Before it runs the key would be one at the line; a second one has the terminal drop what was written.
@@ -318,6 +326,7 @@ class TestPrompt:
         assert "Cancelled\n" in prompt.type("\x03")
         until(lambda: running() == 0, what="the server to hear of it")
         assert "1 row(s)" in prompt.run("SELECT 1 AS a;")
+        prompt.leave()
 
     def test_ctrl_c_forgets_what_is_typed(self, prompt):
         prompt.run("SELECT nonsense", r"-> $")

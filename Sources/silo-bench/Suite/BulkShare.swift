@@ -52,7 +52,8 @@ struct BulkShare {
                         var request = SiloV1.EnqueueBatchRequest()
                         request.shard = shard
                         request.jobs = (first..<first + Self.batch).map { Self.job($0, in: shard, start) }
-                        let refused = try await connection.call(SiloV1.Silo.enqueueBatch, request).results.first { $0.code != 0 }
+                        let results = try await connection.call(SiloV1.Silo.enqueueBatch, request).results
+                        let refused = results.first { $0.code != 0 }
                         if let refused { throw Failure("a job was refused: \(refused.error)") }
                     }
                 }

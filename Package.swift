@@ -149,7 +149,9 @@ let package = Package(
         tests("StoreContractTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB"]),
         tests("SiloStoreTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB", "TestSupport"]),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "SlateDB", "Protobuf", "TestSupport"]),
-        tests("SiloQueryTests", ["SiloQuery", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "Protobuf"]),
+        tests("SiloQueryTests", [
+            "SiloQuery", "SiloEngine", "SiloStore", "SlateDB", "SiloCore", "SiloTesting", "TestSupport", "Protobuf",
+        ]),
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",
             "SiloAPI", "GRPC", "Protobuf",

@@ -41,6 +41,8 @@ void clineedit_bind(EditLine *editor, const char *keys, const char *name, clinee
     el_set(editor, EL_BIND, keys, name, NULL);
 }
 
+void clineedit_prepare(EditLine *editor) { el_set(editor, EL_PREP_TERM, 1); }
+
 void clineedit_suspend(EditLine *editor) { el_set(editor, EL_PREP_TERM, 0); }
 
 History *clineedit_history(int max) {

@@ -18,6 +18,8 @@ public final class FaultyStore: KeyValueStore {
         public var callsLeft: Int?
         /// What is written of each change instead; nil: nothing. As a bug above would have it.
         public var mangle: (@Sendable (Write) -> Write?)?
+        /// Rows that are not to be read one by one: who does fails.
+        public var unread: (@Sendable (Bytes) -> Bool)?
         /// What a failure says.
         public var error = StoreError.unavailable("injected fault")
         /// Writes, flushes or reads wait until this is cleared.
@@ -51,6 +53,7 @@ public final class FaultyStore: KeyValueStore {
     public func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
         await hold(\.holdReads)
         try fail(\.failReads)
+        if let error = state.withLock({ $0.faults.unread?(key) == true ? $0.faults.error : nil }) { throw error }
         return try await inner.get(key)
     }
 

@@ -9,6 +9,8 @@ extension HTTPServer {
         _ options: (inout HTTPServerOptions) -> Void = { _ in }, _ routes: (inout HTTPRoutes) -> Void
     ) throws -> HTTPServer {
         var settings = HTTPServerOptions(address: "127.0.0.1:0")
+        // Many tests share few threads: what is not about these times must not meet them.
+        (settings.requestTime, settings.handlerTime, settings.sendTime) = (.seconds(300), .seconds(300), .seconds(300))
         options(&settings)
         var table = HTTPRoutes()
         table.add("GET", "/hello") { _ in .text("hello") }
@@ -20,7 +22,7 @@ extension HTTPServer {
 
     /// What curl prints, with the status in a last line.
     func curl(_ path: String, _ arguments: String...) async throws -> String {
-        let words = ["-sS", "--max-time", "60", "-w", "\n%{http_code}"] + arguments + [root + path]
+        let words = ["-sS", "--max-time", "300", "-w", "\n%{http_code}"] + arguments + [root + path]
         return try await ChildProcess.run("/usr/bin/curl", words).output
     }
 }

@@ -2,17 +2,21 @@
 
 import concurrent.futures
 import json
+import re
 import threading
 import time
+import urllib.parse
 
 import grpc
 import pytest
 
+from support.bulk import CANCEL
 from support.client import UNAVAILABLE, Client, refused
 from support.generated import pb
 from support.metrics import Page
 from support.siloctl import runner
 from support.waiting import until
+from support.web import Visitor
 from test_query import INTERNAL, ask, values
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n"
@@ -157,6 +161,17 @@ class TestPartialResults:
         name = next(name for shard, name in names.items() if shard != lost)
         assert values(client, "SELECT COUNT(*) FROM jobs", shard="", tenant=name) == [1]
         assert Page.of(server).sum("silo_query_errors_total", kind="shard") == 1
+
+    def test_the_web_page_says_what_is_missing(self, broken):
+        server, client, lost, names = broken
+        visitor = Visitor(server.operator)
+        asked = urllib.parse.urlencode({"q": "SELECT COUNT(*) AS n FROM jobs", "partial": "yes"})
+        for path in (f"/sql?{asked}", "/actions"):
+            page = visitor.get(path)
+            assert page.status == 200 and re.search(rf"<b>Without shard</b> <bdi[^>]*>{lost}</bdi>", page.text), path
+        whole = next(shard for shard in names if shard != lost)
+        begun = client.call("StartBulkAction", kind=CANCEL, condition="true", shard=whole).action
+        assert f">{lost}</bdi>" in visitor.get(f"/action?id={begun.id}").text
 
     def test_siloctl_says_what_is_missing(self, broken):
         server, _, lost, _ = broken

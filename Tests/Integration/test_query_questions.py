@@ -9,6 +9,7 @@ import pytest
 
 from support.client import Client, concurrency, policy
 from support.generated import pb
+from support.metrics import Page
 from support.programs import ROOT
 from support.waiting import milliseconds
 
@@ -28,6 +29,22 @@ ORDERS = [
     ("old-1", "mail", "4711", ("receipt", 1), [(FAILED, "BROKEN", 2880)]),
     ("retry-1", "video", "12", ("digest", 2), [(FAILED, "TIMEOUT", 5)]),
 ]
+#: What a question is said to read: in its plan, and in rows of this server at most. Each scan of all tenants reads the slices' row and
+#: the directory's four.
+COSTS = {
+    "the directory": (r"jobs\[Counters\(tenant=None\)|shards\[", 5), "the tenant's part of the directory": (r"Counters\(tenant=Some", 3),
+    "the directory, and leases once": (r"jobs\[Counters", 8),
+    "jobs that wait": (r"status=Waiting\)", 12), "jobs with a date": ("status=FutureScheduled", 7), "one job": (r"ExactId\(", 3),
+    "its attempts": (r"attempts\[.*job=\"order-3\"", 2), "those jobs": (r"ExactIds\(.*ids=3", 6), "a range of ids": ("IdRange: id from", 8),
+    "one page": ("IdRange: id>", 6), "the newest rows of an index": (r"status=Failed\)\], limit=Some", 3),
+    "failures of the hour": (r"status=Failed\)", 3), "all attempts of the tenant": (r"attempts\[tenant=Some\(\"acme\"\), all", 11),
+    "jobs with a timer, and their attempts": ("status=FutureScheduled", 7),
+    "all attempts, and a job for each": (r"attempts\[tenant=Some\(\"acme\"\), all", 11 + 8),
+    "jobs that finished in the hour": (r"statuses=\[Failed, Succeeded\]", 4), "leases": (r"leases\[", 3),
+    "holders of the key, and leases once": ("entry_type=Some\\(\"holder\"", 8), "jobs in its lines": ("entry_type=Some\\(\"requester\"", 4),
+    "slots, buckets and lines": (r"limits\[", 5), "limits": (r"limits\[", 5), "the customer's jobs": ("MetadataExact", 5 + 4 * 3),
+    "all jobs of the tenant": (r"FullScan\(tenant=Some", 13),
+}
 
 
 def imported(shard, now, id, group, customer, payload, attempts):
@@ -42,9 +59,13 @@ def imported(shard, now, id, group, customer, payload, attempts):
 
 
 @pytest.fixture(scope="module")
-def server(start_server):
-    server = start_server("--shards", 1, "--tenancy")
-    with Client(server.address, tenant="acme") as client:
+def place(start_server):
+    return start_server("--shards", 1, "--tenancy")
+
+
+@pytest.fixture(scope="module")
+def server(place):
+    with Client(place.address, tenant="acme") as client:
         now = milliseconds()
         orders = [imported(client.shard, now, *order) for order in ORDERS]
         assert all(result.success for result in client.call("ImportJobs", jobs=orders).results)
@@ -98,3 +119,21 @@ def test_the_page_has_the_answers(server):
             assert before == after, f"{number}. {title}"
     if os.environ.get("SILO_REWRITE"):
         PAGE.write_text(page)
+
+
+
+def test_what_is_read_is_what_the_page_says(server, place):
+    """The cost that stands behind each question: the scan of its plan, and how many rows that is on this server."""
+    def read():
+        page = Page.of(place)
+        return sum(page.sum(f"silo_query_{name}_total") for name in ("scanned_keys", "point_lookups"))
+
+    for number, title, statement, _ in QUESTION.findall(PAGE.read_text()):
+        statement = re.sub("^   ", "", statement, flags=re.M)
+        cost = COSTS["limits" if number == "27" else re.search(r"\*\((.*)\)\*$", title)[1]]
+        before = read()
+        answer(server, statement)
+        rows = read() - before
+        [_, plan] = server.call("Query", shard=server.shard, sql="EXPLAIN " + statement).rows
+        assert re.search(cost[0], msgpack.unpackb(plan.msgpack)["plan"]), f"{number}. {title}"
+        assert 0 < rows <= cost[1], f"{number}. {title}: {rows} rows were read"

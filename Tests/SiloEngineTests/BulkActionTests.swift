@@ -116,6 +116,20 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("jobs that workers take one after another, each just before its turn, are not refused")
+    func taken() async throws {
+        let finder = WordFinder(rowsMax: 100)
+        let bench = try await Bench.open(finding: finder)
+        finder.afterEachPage { number in
+            if number <= 6, let task = try? await bench.leaseOne(group: "\(number - 1)") { try? await bench.succeed(task) }
+        }
+        for index in 0..<8 { try await bench.enqueue("\(index)", group: "\(index)") }
+        try await bench.begin(.cancel, "scheduled")
+        let action = try await bench.finishBulk()
+        #expect((action.done, action.refused, action.lookedAt) == (2, 0, 8))
+        try await bench.finish()
+    }
+
     @Test("scheduled jobs are expedited, finished ones deleted")
     func others() async throws {
         let bench = try await Bench.open(finding: WordFinder())
@@ -133,6 +147,18 @@ import Testing
         #expect(try await bench.bulks().count == 2)
         #expect(bench.violations == [])
         try await bench.finish()
+    }
+
+    @Test("a job that cannot be read is refused by name, and the others go on")
+    func damaged() async throws {
+        let bench = try await Bench.open(finding: WordFinder())
+        for index in 0..<4 { try await bench.enqueue("job \(index)") }
+        try await bench.memory.write([Write(key: TenantKeys(Bench.tenant).status(JobID("job 2")), value: [0xff])])
+        try await bench.begin(.cancel)
+        let action = try await bench.finishBulk()
+        #expect((action.end, action.done, action.reasons) == (.done, 3, ["job cannot be read: 1"]))
+        #expect(action.refusals.first?.sample.map(\.id) == ["job 2"])
+        try await bench.shard.close()
     }
 
     @Test("an action on a tenant touches no other's jobs; a dropped tenant has none")

@@ -44,10 +44,15 @@ final class WordFinder: JobFinder {
             }
             found.rows += 1
             guard let (tenant, id) = ShardKeys.parseLease(key), search.tenants?.contains(tenant) ?? true else { continue }
-            guard let stored = try await StoredJob.read(id, TenantKeys(tenant), from: reader),
-                Self.meets(search.condition, stored)
-            else { continue }
-            let stamp = JobStamp(stored.status, stored.lease)
+            var stamp: JobStamp?
+            do throws(StoreError) {
+                guard let stored = try await StoredJob.read(id, TenantKeys(tenant), from: reader),
+                    Self.meets(search.condition, stored)
+                else { continue }
+                stamp = JobStamp(stored.status, stored.lease)
+            } catch {
+                guard case .corrupt = error else { throw error }
+            }
             found.jobs.append(FoundJob(tenant: tenant, id: id, stamp: stamp, row: found.rows))
         }
         return found

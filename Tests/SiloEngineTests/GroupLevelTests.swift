@@ -24,6 +24,26 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("it is known after a crash, before anybody asks for work, and when memory has let the rows go")
+    func oldestOfStored() async throws {
+        let bench = try await Bench.open { $0.windowMax = 2 }
+        let start = bench.now
+        for number in 0..<10 {
+            try await bench.enqueue("\(number)")
+            try await bench.pass(1000)
+        }
+        let next = try await bench.crash()
+        #expect(next.shard.groups["g"]?.oldestReady == start)
+        // Each time memory reads two and has none before it reads again: then it is that of the job before.
+        for number in 0..<10 {
+            let oldest = next.shard.groups["g"]?.oldestReady
+            #expect(oldest == start + Int64(1000 * number) || oldest == start + Int64(1000 * (number - 1)))
+            _ = try await next.lease()
+        }
+        #expect(next.shard.groups["g"]?.oldestReady == nil)
+        try await next.finish()
+    }
+
     @Test("groups past the bound share one, also after a crash and when one of them has its name")
     func bounded() async throws {
         let bench = try await Bench.open { $0.measuredGroupsMax = 2 }

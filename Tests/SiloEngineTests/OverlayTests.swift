@@ -32,6 +32,24 @@ import Testing
         #expect(try await store.get([2]) == [20], "the store is untouched")
     }
 
+    @Test("what is known without a read holds until the batch changes it, or is taken")
+    func presumed() async throws {
+        let overlay = try await overlay(storing: [(1, 10)])
+        overlay.presume([1], isThere: true)
+        overlay.presume([2], isThere: false)
+        #expect(overlay.isPresumed([1]) && !overlay.isPresumed([2]))
+        #expect(try await overlay.get([1]) == [10], "its content is read when somebody asks for it")
+        overlay.delete([1])
+        #expect(!overlay.isPresumed([1]))
+        #expect(try await overlay.get([1]) == nil)
+        overlay.put([2], [20])
+        #expect(try await overlay.get([2]) == [20])
+        #expect(overlay.takeBatch().count == 2)
+        overlay.presume([3], isThere: true)
+        _ = overlay.takeBatch()
+        #expect(!overlay.isPresumed([3]))
+    }
+
     @Test("a page holds the batch's changes up to where its stored rows end, and says where to go on")
     func pages() async throws {
         let overlay = try await overlay(storing: [(1, 10), (3, 30), (5, 50)])

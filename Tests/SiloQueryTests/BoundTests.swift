@@ -91,8 +91,41 @@ import Testing
         }
         let refusal = try await fixture.refusal(nested)
         #expect(refusal == .syntax("it reads more than 4096 tables, with those that its common tables stand for"))
+        for (open, close) in [("abs(", ")"), ("(SELECT ", ")"), ("CASE WHEN true THEN ", " END"), ("NOT (true = ", ")")] {
+            let sql = "SELECT " + String(repeating: open, count: 60) + "1" + String(repeating: close, count: 60)
+            #expect(try await fixture.refusal(sql) == .syntax(Connection.tooDeep), "\(open)")
+        }
         let deep = "SELECT " + String(repeating: "(", count: 150) + "1" + String(repeating: ")", count: 150)
         #expect(try await fixture.rows(deep) == ["1"])
+    }
+
+    @Test(arguments: [2, 89, 391, 399]) func chainsAreAsLongAsTheyMayBe(_ links: Int) async throws {
+        let fixture = try await Fixture()
+        try await fixture.enqueue("a", priority: 7)
+        func chain(_ sign: String, _ term: (Int) -> String) -> String {
+            (0...links).map(term).joined(separator: " \(sign) ")
+        }
+        func right(_ sign: String, _ depth: Int) -> String {
+            String(repeating: "priority > 98 \(sign) (", count: depth) + "id = 'a'" + String(repeating: ")", count: depth)
+        }
+        let last = links / 2 * 2 - 1
+        let id = { (number: Int) in number % 2 == 0 ? "id = 'x\(number)'" : "priority = \(number == last ? 7 : 500)" }
+        #expect(try await fixture.rows("SELECT id FROM jobs WHERE \(chain("OR", id))") == ["a"])
+        #expect(try await fixture.rows("SELECT id FROM jobs WHERE NOT (\(chain("OR", id)))") == [])
+        #expect(try await fixture.rows("SELECT id FROM jobs WHERE (\(chain("AND") { "priority <> 1\($0)" }))") == ["a"])
+        let sums = "SELECT \(chain("-") { _ in "1" }), \(chain("+") { _ in "2" })"
+        #expect(try await fixture.rows(sums) == ["\(1 - links)|\(2 * links + 2)"])
+        #expect(try await fixture.rows("SELECT LENGTH(\(chain("||") { _ in "'x'" }))") == ["\(links + 1)"])
+        #expect(try await fixture.rows("SELECT id FROM jobs WHERE \(right("OR", min(links, 150)))") == ["a"])
+        #expect(try await fixture.rows("SELECT id FROM jobs WHERE \(right("AND", min(links, 150)))") == [])
+    }
+
+    @Test func aChainThatIsLongerSaysWhatToWriteInstead() async throws {
+        let fixture = try await Fixture()
+        let sql = "SELECT id FROM jobs WHERE " + Array(repeating: "id LIKE 'x'", count: 402).joined(separator: " OR ")
+        #expect(
+            try await fixture.refusal(sql)
+                == .syntax("it has more than 400 operators in a row: write IN, or put some in parentheses"))
     }
 
     @Test func whatIsWrittenAnewAtEachLevelIsBounded() async throws {

@@ -156,6 +156,30 @@ import Testing
         #expect((all.jobs, all.rows) == (["tenant 11/j"], 1))
     }
 
+    @Test("a job whose rows cannot be read is told, and the walk goes on behind it", arguments: [1, 3, 1000])
+    func damaged(rowsMax: Int) async throws {
+        for (family, condition) in [(UInt8(0x40), "priority >= 0"), (0x41, "true"), (0x41, "status_kind <> 'Waiting'")] {
+            let fixture = try await filled()
+            let keys = TenantKeys(Tenant("b"))
+            var key = keys.job(JobID("failed"))
+            key[2] = family
+            try await fixture.store.write([Write(key: key, value: [0xff, 0xff])])
+            var jobs: [WalkedJobs.Job] = []
+            var rows = 0
+            var next: Bytes?
+            repeat {
+                let part = try await walk(fixture, condition, from: next, rowsMax: rowsMax)
+                jobs += part.jobs
+                rows += part.rows
+                next = part.next
+            } while next != nil
+            #expect(rows == 27, "each was looked at once")
+            #expect(jobs.filter { $0.stamp == nil }.map { "\($0.tenant)/\($0.id)" } == ["b/failed"], "\(condition)")
+            #expect(Set(jobs.map { "\($0.tenant)/\($0.id)" }).count == jobs.count)
+            #expect(jobs.count == (condition.hasPrefix("status") ? 6 : 27))
+        }
+    }
+
     @Test("a value that cannot be cast ends the walk with an error")
     func broken() async throws {
         let fixture = try await filled()

@@ -92,6 +92,20 @@ import Testing
         try await service.close()
     }
 
+    @Test("a dry run that comes upon a job that cannot be read names it, and the action may begin")
+    func damaged() async throws {
+        let service = try await Service()
+        for id in ["x", "y"] {
+            _ = try await awaitAnswer(service.operations.jobs.enqueue, .job(id, in: service.shard), service.context)
+        }
+        guard case .serving(_, let store) = service.hosts[0].current else { throw SiloError.closing }
+        try await store.write([Write(key: TenantKeys(Tenant("-")).job(JobID("y")), value: [0xff])])
+        let plan = try #require(try await start(service, dryRun: true, condition: "priority >= 0").plan)
+        #expect((plan.isUncounted, plan.uncountedBecause) == (true, "job y of tenant - cannot be read"))
+        #expect(try await start(service, condition: "priority >= 0").action?.state == .running)
+        try await service.close()
+    }
+
     @Test("a dry run of several tenants asks for all of them at once, and of nobody else")
     func tenants() async throws {
         let service = try await Service(shards: 2, tenancy: true)

@@ -17,6 +17,9 @@ void *clineedit_context(EditLine *editor);
 /* Lets `keys`, as editrc(5) writes them, run `body` under a name of its own. */
 void clineedit_bind(EditLine *editor, const char *keys, const char *name, clineedit_key body);
 
+/* The terminal as lines are edited at it: keys come one by one, and none is a signal. */
+void clineedit_prepare(EditLine *editor);
+
 /* The terminal as programs want it, until it is edited in again. */
 void clineedit_suspend(EditLine *editor);
 

@@ -10,14 +10,15 @@ struct JSONReader {
     }
 
     /// The outermost value is the first level.
-    private static let levelsMax = 128
+    private static let levelsMax = 32
 
     private let bytes: UnsafeRawBufferPointer
     private var index = 0
 
     private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-    /// - Throws: when it is no JSON document in UTF-8, is nested deeper than 128 levels, or holds a number that 64 bits do not.
+    /// - Throws: when it is no JSON document in UTF-8, is nested deeper than 32 levels, which is as deep as msgpack-c reads, or
+    ///   holds a number that 64 bits do not.
     static func read(_ bytes: some ContiguousBytes) throws(Mistake) -> MessagePack {
         let result: Result<MessagePack, Mistake> = bytes.withUnsafeBytes { bytes in
             var reader = JSONReader(bytes)

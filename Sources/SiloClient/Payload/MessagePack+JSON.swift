@@ -3,7 +3,7 @@ public import Foundation
 extension MessagePack {
     /// The value of a JSON document. The names of an object come in the order of their UTF-8; of those that are equal byte for
     /// byte the last one counts.
-    /// - Throws: `.undecodable` when it is none in UTF-8, is nested deeper than 128 levels, or has a number that 64 bits do not
+    /// - Throws: `.undecodable` when it is none in UTF-8, is nested deeper than 32 levels, or has a number that 64 bits do not
     ///   hold: it would become another one.
     public init(json: Data) throws(ClientError) {
         do throws(JSONReader.Mistake) { self = try JSONReader.read(json) } catch {

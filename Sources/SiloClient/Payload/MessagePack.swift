@@ -40,7 +40,7 @@ public indirect enum MessagePack: Equatable, Sendable {
         let status = bytes.withUnsafeBytes {
             msgpack_unpack_next(&result, $0.bindMemory(to: CChar.self).baseAddress, $0.count, &offset)
         }
-        guard status == MSGPACK_UNPACK_SUCCESS, offset == bytes.count, let value = Self.lift(result.data, 128) else { return nil }
+        guard status == MSGPACK_UNPACK_SUCCESS, offset == bytes.count, let value = Self.lift(result.data, 64) else { return nil }
         self = value
     }
 

@@ -19,20 +19,30 @@ final class BulkRunner {
     /// How many jobs an action looks at, at once: few where they change quickly, many where few of them meet the condition.
     private struct Page {
         var rows = 256
-        /// Steps in a row that ended before a job that had changed.
-        var tries = 0
+        /// The job before which the last step ended, as it had changed since it was found, and for how many steps in a row it was
+        /// that one, or any.
+        private var changed: (job: Bytes, tries: Int)?
+        private var tries = 0
 
         private static let rowsRange = 16...16_384
         private static let jobsMany = 512
-        static let triesMax = 3
+        private static let triesOfOneMax = 3
+        private static let triesMax = 100
+
+        /// A job that workers take before it can be acted on is gone from what is found next; one that is found again and again
+        /// and has changed each time is given up.
+        func givesUp(_ job: Bytes) -> Bool {
+            tries >= Self.triesMax || (changed?.job == job && changed?.tries ?? 0 >= Self.triesOfOneMax)
+        }
 
         mutating func ended(jobs: Int) {
-            tries = 0
+            (changed, tries) = (nil, 0)
             rows = jobs > Self.jobsMany ? max(Self.jobsMany, rows / 2) : min(rows * 2, Self.rowsRange.upperBound)
         }
 
-        mutating func hasChanged(afterSome: Bool) {
+        mutating func hasChanged(_ job: Bytes, afterSome: Bool) {
             tries = afterSome ? 1 : tries + 1
+            changed = (job, changed?.job == job ? (changed?.tries ?? 0) + 1 : 1)
             rows = max(rows / 4, Self.rowsRange.lowerBound)
         }
 
@@ -97,8 +107,9 @@ final class BulkRunner {
             case .store(let failure): throw failure
             }
         }
-        try await pace.breathe(afterSearch: clock.steady - began)
+        let ended = clock.steady
         try await act(on: found, id, from: span.from)
+        try await pace.breathe(afterSearch: ended - began, since: ended)
     }
 
     private func find(_ search: JobSearch) async throws(FindError) -> FoundJobs {
@@ -119,12 +130,15 @@ final class BulkRunner {
             let step = BulkStep(
                 id: id, from: position, jobs: jobs, noted: index == 0 ? 0 : found.jobs[index - 1].row,
                 next: isLast ? found.next : jobs.last.map { $0.key + [0] },
-                rows: isLast ? found.rows : jobs.last?.row ?? 0, givesUp: index == 0 && page.tries >= Page.triesMax)
+                rows: isLast ? found.rows : jobs.last?.row ?? 0,
+                givesUp: index == 0 && jobs.first.map { page.givesUp($0.key) } ?? false)
             let answer = try await mailbox.run(step)
             try await pace.breathe(afterStep: answer.milliseconds)
             if let ended = answer.ended { onEnd(ended) }
             guard let next = answer.position else { return }
-            guard !answer.hasChanged else { return page.hasChanged(afterSome: index + answer.passed > 0) }
+            if answer.hasChanged, answer.passed < jobs.count {
+                return page.hasChanged(jobs[answer.passed].key, afterSome: index + answer.passed > 0)
+            }
             position = next
             index += answer.passed
         } while index < found.jobs.count
@@ -142,6 +156,8 @@ struct BulkPace {
     private let mailbox: Mailbox
     private let clock: any Clock
     private var seen: Int
+    /// Others have asked for something since the last search.
+    private var isBusy = false
     /// A step holds the loop up, and all who wait for it; a search only uses processors.
     private static let ofStep: Int64 = 16
     private static let ofSearch: Int64 = 4
@@ -155,22 +171,31 @@ struct BulkPace {
     }
 
     mutating func breathe(afterStep milliseconds: Int64) async throws {
-        try await breathe(Self.pause(afterStep: milliseconds))
+        guard look() else { return }
+        try await clock.sleep(milliseconds: Self.pause(afterStep: milliseconds))
     }
 
-    mutating func breathe(afterSearch milliseconds: Int64) async throws {
-        try await breathe(min(Self.ofSearch * milliseconds, Self.pauseOfSearchMax))
+    /// - Parameter end: of the search. Since then there were the steps with what it found, and they are part of its pause.
+    mutating func breathe(afterSearch milliseconds: Int64, since end: Timestamp) async throws {
+        look()
+        defer { isBusy = false }
+        let pause = min(Self.ofSearch * milliseconds, Self.pauseOfSearchMax) - (clock.steady - end)
+        guard isBusy, pause > 0 else { return }
+        try await clock.sleep(milliseconds: pause)
     }
 
     static func pause(afterStep milliseconds: Int64) -> Int64 {
         ofStep * min(max(1, milliseconds), pauseOfStepMax / ofStep)
     }
 
-    private mutating func breathe(_ milliseconds: Int64) async throws {
+    /// Whether others have asked for something since somebody looked.
+    @discardableResult
+    private mutating func look() -> Bool {
         let posted = mailbox.posted
-        defer { seen = mailbox.posted }
-        // Somebody may look how far the action is.
-        guard posted - seen > 1, milliseconds > 0 else { return }
-        try await clock.sleep(milliseconds: milliseconds)
+        defer { seen = posted }
+        // One is our own, or somebody looks how far the action is.
+        guard posted - seen > 1 else { return false }
+        isBusy = true
+        return true
     }
 }

@@ -33,10 +33,10 @@ struct BulkStep: Duty {
         var milliseconds: Int64 = 0
     }
 
-    /// Of one step, unless the jobs that are read at once take longer.
+    /// Of one step, which reads them at once.
     static let jobsMax = 128
+    /// Of what is done with them when they are read; one is done in any case.
     static let millisecondsMax: Int64 = 5
-    private static let jobsReadAtOnce = 32
 
     private enum Outcome {
         case done
@@ -53,13 +53,13 @@ struct BulkStep: Duty {
         guard var action = transaction.memory.bulks[id], let span = action.left.first, span.from == from else { return answer }
         let began = transaction.steady
         var tally = BulkTally(verb: action.verb)
-        let reads = BulkReads(rowsOfOne: (rows - noted) / max(1, jobs.count), verb: action.verb)
-        for (index, job) in jobs.enumerated() {
+        var reads = BulkReads(rowsOfOne: (rows - noted) / max(1, jobs.count), verb: action.verb)
+        try await reads.readAhead(of: jobs, in: transaction)
+        transaction.begin()
+        let read = transaction.steady
+        for job in jobs {
             transaction.begin()
-            if index % Self.jobsReadAtOnce == 0 {
-                if answer.passed > 0, transaction.steady - began >= Self.millisecondsMax { break }
-                try await reads.readAhead(of: Array(jobs[index...].prefix(Self.jobsReadAtOnce)), in: transaction)
-            }
+            if answer.passed > 0, transaction.steady - read >= Self.millisecondsMax { break }
             let outcome = try await act(action.verb, on: job, before: span.arrivalsBefore, in: transaction)
             switch outcome {
             case .done:
@@ -115,7 +115,8 @@ struct BulkStep: Duty {
             }
         }
         guard found.stored.job.arrival < arrivals else { return .isNone }
-        guard JobStamp(found.stored.status, found.stored.lease) == job.stamp else { return .hasChanged }
+        guard let stamp = job.stamp else { return .refused(SiloError.corrupt("").reasonOfMany) }
+        guard JobStamp(found.stored.status, found.stored.lease) == stamp else { return .hasChanged }
         switch verb {
         case .cancel: return try await perform(Cancel(tenant: job.tenant, id: job.id), found, in: transaction)
         case .restart: return try await perform(Restart(tenant: job.tenant, id: job.id), found, in: transaction)

@@ -40,16 +40,16 @@ public struct FoundJobs: Sendable {
     }
 }
 
-/// A job that meets the condition.
+/// A job that meets the condition, or of which that cannot be said.
 public struct FoundJob: Sendable {
     public let tenant: Tenant
     public let id: JobID
-    /// How it stood then.
-    public let stamp: JobStamp
+    /// How it stood then; nil: its rows cannot be read.
+    public let stamp: JobStamp?
     /// How many jobs had been looked at with this one.
     public let row: Int
 
-    public init(tenant: Tenant, id: JobID, stamp: JobStamp, row: Int) {
+    public init(tenant: Tenant, id: JobID, stamp: JobStamp?, row: Int) {
         self.tenant = tenant
         self.id = id
         self.stamp = stamp

@@ -30,7 +30,7 @@ struct RateAnswered: Duty {
             RateCheck(rates[Int(question.index)]) == question.check,
             Timestamp(stored.job.createdAtMs) == question.createdAt, let due = stored.delay, due == question.due,
             let timer = try await transaction.pending.timer(job, stored),
-            let asking = try? StorageV1.Task(serializedBytes: timer.row.value), asking.hold != nil,
+            let asking = timer.value.flatMap({ try? StorageV1.Task(serializedBytes: $0) }), asking.hold != nil,
             asking.ratesPassed == question.index
         else { return }
         var task = try await transaction.pending.take(timer, job, stored)

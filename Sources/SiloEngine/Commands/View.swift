@@ -73,7 +73,9 @@ package struct View {
     /// Whether the job waits at a limit.
     func isWaiting(_ job: JobReference, _ stored: StoredJob) async throws(Refusal) -> Bool {
         guard let start = stored.pendingStart, !stored.job.limits.isEmpty else { return false }
-        return try await get(job.keys.waiting(LineID(of: stored.job.limits), position(job, stored, start: start))) != nil
+        let key = job.keys.waiting(LineID(of: stored.job.limits), position(job, stored, start: start))
+        if transaction.rows.isPresumed(key) { return true }
+        return try await get(key) != nil
     }
 
     /// Where a job's pending attempt stands, or would, among those that are ready or wait at a limit.

@@ -10,7 +10,9 @@ package struct Pending {
         case waiting(LineID, Position)
     }
     let place: Place
-    let row: Row
+    let key: Bytes
+    /// What the row says; nil: nobody has read it, and it holds nothing.
+    let value: Bytes?
 }
 
 /// A pending attempt, wherever it stands: ready, at a timer, or in a line.
@@ -30,17 +32,8 @@ struct PendingMoves: Part {
         return try await row(.waiting(line, position), job.keys.waiting(line, position))
     }
 
-    /// The key by which `find` looks first.
-    func likelyKey(_ job: JobReference, _ stored: StoredJob) -> Bytes? {
-        guard !stored.isFinished, stored.lease == nil, let start = stored.pendingStart else { return nil }
-        if isEarly(stored), let due = stored.due {
-            return job.keys.timer(due.axis, job.group, stored.position(due))
-        }
-        return job.keys.ready(job.group, job.position(of: stored, start: start, settings))
-    }
-
     /// Its time has not come, so that it stands at a timer, unless somebody expedited it.
-    private func isEarly(_ stored: StoredJob) -> Bool {
+    func isEarly(_ stored: StoredJob) -> Bool {
         stored.due.map { $0.date(at: transaction.moment) > now } ?? false
     }
 
@@ -51,12 +44,13 @@ struct PendingMoves: Part {
     }
 
     private func row(_ place: Pending.Place, _ key: Bytes) async throws(StoreError) -> Pending? {
-        try await rows.get(key).map { Pending(place: place, row: Row(key: key, value: $0)) }
+        if rows.isPresumed(key) { return Pending(place: place, key: key, value: nil) }
+        return try await rows.get(key).map { Pending(place: place, key: key, value: $0) }
     }
 
     /// Takes the pending attempt away from where it stands, with what it holds.
     func take(_ pending: Pending, _ job: JobReference, _ stored: StoredJob) async throws(StoreError) -> StorageV1.Task {
-        let task = remove(pending.row, stored)
+        let task = remove(pending, stored)
         switch pending.place {
         case .ready(let position):
             memory.remove(position, from: .ready(job.queue))
@@ -82,15 +76,17 @@ struct PendingMoves: Part {
     }
 
     /// A row that cannot be read is set aside; the job's own row says what the attempt is.
-    private func remove(_ row: Row, _ stored: StoredJob) -> StorageV1.Task {
-        if let task = try? StorageV1.Task(serializedBytes: row.value) {
-            rows.delete(row.key)
-            return task
+    private func remove(_ pending: Pending, _ stored: StoredJob) -> StorageV1.Task {
+        let task = pending.value.flatMap { try? StorageV1.Task(serializedBytes: $0) }
+        if let value = pending.value, task == nil {
+            transaction.setAside(Row(key: pending.key, value: value))
+        } else {
+            rows.delete(pending.key)
         }
-        transaction.setAside(row)
-        return StorageV1.Task(
-            stored.job, attempt: stored.attempt, relative: stored.relativeAttempt, start: stored.pendingStart ?? now,
-            scheduledAt: stored.scheduledAt, encodedBytes: stored.jobBytes, settings
-        )
+        return task
+            ?? StorageV1.Task(
+                stored.job, attempt: stored.attempt, relative: stored.relativeAttempt, start: stored.pendingStart ?? now,
+                scheduledAt: stored.scheduledAt, encodedBytes: stored.jobBytes, settings
+            )
     }
 }

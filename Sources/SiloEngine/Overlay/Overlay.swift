@@ -9,8 +9,14 @@ final class Overlay {
     private var writes: [Write] = []
     /// Where in `writes` a key stands.
     private var places: [RowKey: Int] = [:]
-    /// What the store was found to have before it was asked for.
-    private var ahead: [RowKey: Bytes?] = [:]
+    /// What is known of the store before it is asked.
+    private var ahead: [RowKey: Known] = [:]
+
+    private enum Known {
+        case value(Bytes?)
+        /// It is there, with whatever content.
+        case presence
+    }
 
     init(over store: any StoreReader) {
         self.store = store
@@ -21,15 +27,27 @@ final class Overlay {
     func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
         let place = RowKey(bytes: key)
         if let place = places[place] { return writes[place].value }
-        if let value = ahead[place] { return value }
+        if case .value(let value) = ahead[place] { return value }
         return try await store.get(key)
+    }
+
+    /// Whether the row is there though its content has not been read.
+    func isPresumed(_ key: Bytes) -> Bool {
+        let place = RowKey(bytes: key)
+        guard places[place] == nil, case .presence = ahead[place] else { return false }
+        return true
+    }
+
+    /// Takes note of what is known without a read: until the batch is taken, the store has such a row, or has none.
+    func presume(_ key: Bytes, isThere: Bool) {
+        ahead[RowKey(bytes: key)] = isThere ? .presence : .value(nil)
     }
 
     /// Reads rows side by side, so that `get` has them at hand until the batch is taken. The shard's loop is the only one that
     /// writes, so what the store has stays as it is for so long.
     func readAhead(_ keys: [Bytes]) async throws(StoreError) {
         let values = try await store.gets(keys)
-        for (key, value) in zip(keys, values) { ahead[RowKey(bytes: key)] = .some(value) }
+        for (key, value) in zip(keys, values) { ahead[RowKey(bytes: key)] = .value(value) }
     }
 
     /// The same for keys in their order, with few others between the first and the last: they are read as one range. Where it has
@@ -42,7 +60,7 @@ final class Overlay {
         guard let end else { return }
         for key in keys where !end.lexicographicallyPrecedes(key) {
             let place = RowKey(bytes: key)
-            ahead[place] = .some(found[place])
+            ahead[place] = .value(found[place])
         }
     }
 

@@ -18,7 +18,7 @@ public struct JobCounts: Sendable, Equatable {
 /// The jobs of one task group, over all tenants.
 public struct GroupLevel: Sendable, Equatable {
     public var jobs = JobCounts()
-    /// The earliest start among the jobs that are next in the queues of their tenants, as far as memory holds them, in wall time.
+    /// The earliest start among the jobs that are next in the queues of their tenants, in wall time.
     public var oldestReady: Timestamp?
 }
 
@@ -68,7 +68,7 @@ extension GroupLevels.Group {
         jobs.add(queue.counts, 1)
         jobs.add(queue.notedCounts, -1)
         queue.notedCounts = queue.counts
-        let start = queue.ready.first?.record.startMs
+        let start = queue.nextStart
         guard start != queue.readyStart else { return }
         queue.readyStart = start
         guard let start else { return }

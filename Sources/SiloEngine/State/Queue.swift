@@ -81,6 +81,13 @@ package final class Queue: WindowOwner, RowOwner, Forgettable {
         isServable && !hasUnwrittenRows && ready.frontier != nil && ready.count < min(quantum, Int(clamping: counts.ready))
     }
 
+    /// When the job that is next could have started. That of the one before, or of what the directory row said, while memory does
+    /// not hold it; nil: nothing is ready.
+    var nextStart: Int64? {
+        guard counts.ready > 0 else { return nil }
+        return ready.first?.record.startMs ?? (counts.readyStartMs > 0 ? counts.readyStartMs : nil)
+    }
+
     var heldRows: Int { ready.count + timers.wall.window.count + timers.steady.window.count }
     var heldBytes: Int { ready.bytes + timers.wall.window.bytes + timers.steady.window.bytes }
 
@@ -97,6 +104,7 @@ package final class Queue: WindowOwner, RowOwner, Forgettable {
         let key = ShardKeys.queue(id.tenant, id.group)
         guard total > 0 else { return Write(key: key, value: nil) }
         counts.readyFrom = counts.ready > 0 ? ready.lowerBound : 0
+        counts.readyStartMs = nextStart ?? 0
         counts.datesFrom = counts.dates > 0 ? timers.wall.window.lowerBound : 0
         counts.delaysFrom = counts.delays > 0 ? timers.steady.window.lowerBound : 0
         return Write(key: key, value: counts.serializedBytes())

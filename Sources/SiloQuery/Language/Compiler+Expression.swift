@@ -127,6 +127,8 @@ extension Compiler {
         return Typed(sql: "(\(sign)\(operand.sql))", type: type, isNullable: operand.isNullable)
     }
 
+    /// Numbers from left to right, as SQLite reads them too.
+    private static let chains: [Set<String>] = [["+", "-"], ["*", "/", "%"]]
     private static let comparisons: Set<String> = ["=", "<>", "<", "<=", ">", ">=", "IS", "IS NOT"]
 
     private func binary(
@@ -141,16 +143,19 @@ extension Compiler {
         )
         let isNullable = first.isNullable || second.isNullable
         switch name {
-        case "AND": return Typed(sql: "(\(first.sql) AND \(second.sql))", type: .boolean, isNullable: isNullable)
+        case "AND":
+            let (before, after) = (Self.flat(left, first.sql, in: ["AND"]), Self.flat(right, second.sql, in: ["AND"]))
+            return Typed(sql: "(\(before) AND \(after))", type: .boolean, isNullable: isNullable)
         case "OR":
             // Without a sign before it, wherever it came to stand in a WHERE, SQLite would scan once for each side, and tell rows
             // by numbers that they do not have. Of a chain of them the whole needs it.
-            let before = if case .binary("OR", _, _) = left { first.sql.dropFirst("(+".count).dropLast() } else { first.sql[...] }
-            return Typed(sql: "(+(\(before) OR \(second.sql)))", type: .boolean, isNullable: isNullable)
+            let (before, after) = (Self.flat(left, first.sql, in: ["OR"]), Self.flat(right, second.sql, in: ["OR"]))
+            return Typed(sql: "(+(\(before) OR \(after)))", type: .boolean, isNullable: isNullable)
         case _ where Self.comparisons.contains(name):
             let (low, high) = try comparable(first, left, second, right)
             return Typed(sql: "(\(low) \(name) \(high))", type: .boolean, isNullable: isNullable && !name.hasPrefix("IS"))
-        case "||": return Typed(sql: "(\(first.sql) || \(second.sql))", type: .utf8, isNullable: isNullable)
+        case "||":
+            return Typed(sql: "(\(Self.flat(left, first.sql, in: [name])) || \(second.sql))", type: .utf8, isNullable: isNullable)
         case "->", "->>":
             return Typed(sql: "(\(first.sql) \(name) \(second.sql))", type: name == "->" ? .utf8 : .json)
         default:
@@ -159,8 +164,16 @@ extension Compiler {
             }
             let isReal = first.type == .float64 || second.type == .float64 || first.type == .json || second.type == .json
             // A division by zero is NULL, and so may be what overflows.
-            return Typed(sql: "(\(first.sql) \(name) \(second.sql))", type: isReal ? .float64 : .int64)
+            let before = Self.flat(left, first.sql, in: Self.chains.first { $0.contains(name) } ?? [])
+            return Typed(sql: "(\(before) \(name) \(second.sql))", type: isReal ? .float64 : .int64)
         }
+    }
+
+    /// One side of an operator. Where it goes on with a chain of such operators, the chain stays flat, for SQLite's parser bears
+    /// few parentheses within one another.
+    private static func flat(_ side: Expression, _ sql: String, in chain: Set<String>) -> Substring {
+        guard case .binary(let name, _, _) = side, chain.contains(name) else { return sql[...] }
+        return name == "OR" ? sql.dropFirst("(+(".count).dropLast("))".count) : sql.dropFirst().dropLast()
     }
 
     /// Two sides as they are compared: a text with a text, a number with a number.
@@ -226,12 +239,13 @@ extension Compiler {
         case .float64: sql = operand.type.isInteger ? "CAST(\(operand.sql) AS REAL)" : "silo_to_double(\(operand.sql))"
         case .boolean: sql = "silo_to_boolean(\(operand.sql))"
         default:
-            // A literal cannot be the lowest number of all.
-            let low = max(type.bounds.lowerBound, .min + 1)
-            sql = "silo_to_integer(\(operand.sql), \(low), \(type.bounds.upperBound))"
+            sql = "silo_to_integer(\(operand.sql), \(literal(type.bounds.lowerBound)), \(type.bounds.upperBound))"
         }
         return Typed(sql: sql, type: type, isNullable: operand.isNullable)
     }
+
+    /// The lowest number of all cannot be written at once: it would be one that is too large, and a sign.
+    private func literal(_ number: Int64) -> String { number == .min ? "(\(Int64.min + 1) - 1)" : "\(number)" }
 
     // MARK: LIKE and metadata
 

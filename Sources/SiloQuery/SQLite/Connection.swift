@@ -72,7 +72,7 @@ final class Connection {
         guard code == SQLITE_OK else {
             if let end = run.failure ?? run.control.end { throw end }
             if code & 0xff == SQLITE_NOMEM { throw .memory(run.limits.memoryBytesMax) }
-            throw .syntax(message)
+            throw .syntax(Self.isTooDeep(message) ? Self.tooDeep : message)
         }
         guard let statement, sqlite3_stmt_readonly(statement) != 0 else {
             sqlite3_finalize(statement)
@@ -82,6 +82,15 @@ final class Connection {
     }
 
     func close() { sqlite3_close(handle) }
+
+    /// Its stack of 100 places is compiled in.
+    private static func isTooDeep(_ message: String) -> Bool {
+        message == "parser stack overflow" || message.hasPrefix("Expression tree is too large")
+    }
+
+    static let tooDeep =
+        "it is nested too deep: about 15 selects, or 18 to 47 expressions, may stand within one another; write IN (…) for "
+        + "alternatives, and WITH for parts"
 
     private var message: String { String(cString: sqlite3_errmsg(handle)) }
 

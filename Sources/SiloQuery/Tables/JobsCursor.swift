@@ -69,7 +69,7 @@ final class JobsCursor: TableCursor {
             throw .execution("a walk goes over a shard once")
         }
         let pages = JobWalkPages(walk, scan, shard)
-        run.walker = Walker(pages, self, of: shard.id)
+        run.walker = Walker(pages, self)
         return RowPump([ShardScan(id: shard.id, pages: pages)], run, readsAhead: false)
     }
 
@@ -113,7 +113,7 @@ final class JobsCursor: TableCursor {
 
     private func recordFields() throws(QueryError) -> JobFields {
         if let fields { return fields }
-        guard let found = page[index].recordFields() else { throw unreadable }
+        guard let found = page[index].recordFields() else { throw unreadable() }
         fields = found
         return found
     }
@@ -121,7 +121,7 @@ final class JobsCursor: TableCursor {
     private func decoded() throws(QueryError) -> StorageV1.Job {
         let row = page[index]
         guard let job = row.job, let record = try? StorageV1.Job(serializedBytes: Bytes(job[row.jobRange])) else {
-            throw unreadable
+            throw unreadable()
         }
         return record
     }
@@ -129,7 +129,7 @@ final class JobsCursor: TableCursor {
     private func status() throws(QueryError) -> JobStatusView {
         if let view { return view }
         let moment = moments[page[index].shard]
-        guard let found = page[index].statusView(at: moment, { try? recordFields() }) else { throw unreadable }
+        guard let found = page[index].statusView(at: moment, { try? recordFields() }) else { throw unreadable() }
         view = found
         return found
     }
@@ -138,11 +138,12 @@ final class JobsCursor: TableCursor {
         if let group = page[index].group {
             result.text(group, in: page[index].key)
         } else if page[index].withStoredGroup({ try? recordFields() }, { result.text($0) }) == nil {
-            throw unreadable
+            throw unreadable()
         }
     }
 
-    private var unreadable: QueryError {
+    private func unreadable() -> QueryError {
+        run.walker?.cannotRead()
         let row = page[index]
         let (job, tenant) = (row.id.string(in: row.key), row.tenant.string(in: row.key))
         return .store(.corrupt("job \(job) of tenant \(tenant) cannot be read"), of: run.shards[row.shard].id)

@@ -34,7 +34,8 @@ package struct WalkedJobs: Sendable {
     package struct Job: Sendable {
         package let tenant: Tenant
         package let id: JobID
-        package let stamp: JobStamp
+        /// Nil: the job's rows cannot be read, so nobody knows whether it meets the condition.
+        package let stamp: JobStamp?
         /// How many jobs had been looked at with this one.
         package let row: Int
     }
@@ -58,7 +59,13 @@ extension Query {
         try await onThread(limits) { () throws(QueryError) in
             let run = StatementRun(self, limits, control)
             let rows = WalkedRows(run)
-            try run.run(into: rows)
+            do throws(QueryError) {
+                try run.run(into: rows)
+            } catch {
+                // It goes on behind a job that cannot be read.
+                guard let job = run.walker?.unreadable else { throw error }
+                return WalkedJobs(jobs: rows.jobs + [job], rows: job.row, next: TenantKeys(job.tenant).job(job.id) + [0])
+            }
             return WalkedJobs(jobs: rows.jobs, rows: run.walker?.pages.rows ?? 0, next: run.walker?.pages.stoppedAt)
         }
     }
@@ -74,7 +81,7 @@ private final class WalkedRows: RowSink {
     func begin(_ columns: [Column]) {}
 
     func add(_ statement: PreparedStatement) throws(QueryError) {
-        guard let job = try run.walker?.job else { throw .execution("the walk has lost its place") }
+        guard let job = run.walker?.job else { throw .execution("the walk has lost its place") }
         jobs.append(job)
     }
 

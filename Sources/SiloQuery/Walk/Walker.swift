@@ -6,15 +6,13 @@ import SiloStore
 final class Walker {
     let pages: JobWalkPages
     private unowned let cursor: JobsCursor
-    private let shard: ShardID
     /// Of pages before the one in hand.
     private var rowsBefore = 0
     private var rowsOfPage = 0
 
-    init(_ pages: JobWalkPages, _ cursor: JobsCursor, of shard: ShardID) {
+    init(_ pages: JobWalkPages, _ cursor: JobsCursor) {
         self.pages = pages
         self.cursor = cursor
-        self.shard = shard
     }
 
     func turned(toPageOf rows: Int) {
@@ -22,21 +20,28 @@ final class Walker {
         rowsOfPage = rows
     }
 
+    /// The job whose rows could not be read, so that the condition has no answer.
+    private(set) var unreadable: WalkedJobs.Job?
+
+    func cannotRead() { unreadable = current { _ in nil } }
+
     /// The job that SQLite stands at; nil: there is none.
     var job: WalkedJobs.Job? {
-        get throws(QueryError) {
-            guard let (row, index) = cursor.current else { return nil }
-            let status: StorageV1.Status?
-            let lease: StorageV1.Lease?
+        current { row in
             do {
-                status = try row.statusRecord.map { try StorageV1.Status(serializedBytes: $0) }
-                lease = try row.lease.map { try StorageV1.Lease(serializedBytes: $0) }
+                return JobStamp(
+                    try row.statusRecord.map { try StorageV1.Status(serializedBytes: $0) },
+                    try row.lease.map { try StorageV1.Lease(serializedBytes: $0) })
             } catch {
-                throw .store(.corrupt("job \(row.jobID) cannot be read"), of: shard)
+                return nil
             }
-            return WalkedJobs.Job(
-                tenant: Tenant(row.tenant.string(in: row.key)), id: row.jobID, stamp: JobStamp(status, lease),
-                row: min(rowsBefore + index + 1, pages.rows))
         }
+    }
+
+    private func current(_ stamp: (JobRow) -> JobStamp?) -> WalkedJobs.Job? {
+        guard let (row, index) = cursor.current else { return nil }
+        return WalkedJobs.Job(
+            tenant: Tenant(row.tenant.string(in: row.key)), id: row.jobID, stamp: stamp(row),
+            row: min(rowsBefore + index + 1, pages.rows))
     }
 }

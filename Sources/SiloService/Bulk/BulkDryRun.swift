@@ -32,6 +32,10 @@ struct BulkDryRun: Sendable {
             try await count(into: &plan, control)
         } catch .timeout {
             plan.isUncounted = true
+        } catch .store(.corrupt(let text, _), _) {
+            // The action refuses that job and goes on.
+            plan.isUncounted = true
+            plan.uncountedBecause = text
         }
         plan.elapsedMs = clock.steady - began
         return plan

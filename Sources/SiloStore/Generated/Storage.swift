@@ -952,6 +952,8 @@ public enum StorageV1 {
         public var delays: UInt64 = 0
         /// no such timer is due earlier, steady
         public var delaysFrom: UInt64 = 0
+        /// when the next ready job could have started, as far as memory knew when this was written
+        public var readyStartMs: Int64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -970,6 +972,7 @@ public enum StorageV1 {
                 case 72: self.datesFrom = try reader.uint64()
                 case 80: self.delays = try reader.uint64()
                 case 88: self.delaysFrom = try reader.uint64()
+                case 96: self.readyStartMs = try reader.int64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -977,6 +980,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.readyStartMs != 0 {
+                writer.int64(self.readyStartMs)
+                writer.tag(96)
+            }
             if self.delaysFrom != 0 {
                 writer.uint64(self.delaysFrom)
                 writer.tag(88)

@@ -52,6 +52,7 @@ public struct Slice: Hashable, Sendable, Comparable {
     public var tenantStates: (start: Bytes, end: Bytes) { range(.tenantState) }
     public var ready: (start: Bytes, end: Bytes) { range(.ready) }
     public var leases: (start: Bytes, end: Bytes) { range(.lease) }
+    package var setAside: (start: Bytes, end: Bytes) { range(.setAside) }
 
     /// Failures of all tenants between two moments, both with them, newest first.
     package func failures(from first: Timestamp, through last: Timestamp) -> (start: Bytes, end: Bytes) {

@@ -59,6 +59,7 @@ extension RunningAudit {
         guard !dropped.contains(queue.tenant) else { return }
         var stored = directory[queue] ?? StorageV1.QueueCounts()
         stored.readyFrom = 0
+        stored.readyStartMs = 0
         stored.datesFrom = 0
         stored.delaysFrom = 0
         let recount = counts[queue] ?? StorageV1.QueueCounts()

@@ -25,7 +25,10 @@ struct OverviewHealth {
         let shards = Quantity.of(now.shards.count, "shard serves", "shards serve")
         let audits = now.shards.reduce(0) { $0 + $1.audits }
         let audited: HTML = .when(audits > 0, "Limits recounted \(Quantity.of(audits, "time")), nothing was wrong. ")
-        return "\(shards). Answers are durable by <code>\(now.node.durability)</code>. \(room)\(audited)"
+        let durability: HTML =
+            now.node.durability == "memory"
+            ? "Jobs are in memory alone and go with the server" : "Answers are durable by <code>\(now.node.durability)</code>"
+        return "\(shards). \(durability). \(room)\(audited)"
     }
 
     private var findings: [Finding] { shards + storage + audit + groups }

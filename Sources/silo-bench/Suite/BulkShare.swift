@@ -65,8 +65,7 @@ struct BulkShare {
     private static func job(_ number: Int, in shard: String, _ start: Int64) -> SiloV1.EnqueueRequest {
         var job = SiloV1.EnqueueRequest()
         job.shard = shard
-        // Not in their order, and before those that the server makes: an action looks at jobs in the order of their ids, and at no
-        // others first.
+        // Not in their order, and before those that the server makes: an action looks at jobs in the order of their ids.
         job.id = "00-\(UInt64(number) &* 0x9e37_79b9_7f4a_7c15)"
         job.taskGroup = group
         job.startAtMs = start

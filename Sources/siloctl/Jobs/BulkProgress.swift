@@ -44,7 +44,9 @@ struct BulkProgress {
             now = try await askPatiently(clock)
         }
         show("", isLast: true)
-        try output.print(now.object, now.lines(output.times))
+        // It took a while: times are told from now.
+        let times = Times(isUTC: output.times.isUTC, isISO: output.times.isISO, now: clock.now.milliseconds)
+        try output.print(now.object, now.lines(times))
         guard now.state == .done else {
             throw Failure("the action \(now.state.word)\(now.error.isEmpty ? "" : ": \(now.error)")")
         }

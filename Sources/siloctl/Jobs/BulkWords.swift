@@ -68,7 +68,8 @@ extension SiloV1.BulkPlan {
     func lines(_ kind: SiloV1.BulkActionKind) -> [Line] {
         var lines: [Line] = []
         if isUncounted {
-            lines.append("How many jobs match was not found out in \(Words.length(elapsedMs))")
+            let why = uncountedBecause.isEmpty ? "" : ": \(uncountedBecause)"
+            lines.append("How many jobs match was not found out in \(Words.length(elapsedMs))\(why)")
         } else {
             lines.append("\(Words.grouped(jobs)) job\(jobs == 1 ? " matches" : "s match")")
             lines += Table.lines(
@@ -91,6 +92,7 @@ extension SiloV1.BulkPlan {
     var object: [String: Any] {
         var object: [String: Any] = [
             "sample": sample.map(\.object), "rows_read": rowsRead, "elapsed_ms": elapsedMs, "is_uncounted": isUncounted,
+            "uncounted_because": uncountedBecause,
         ]
         guard !isUncounted else { return object }
         object["jobs"] = jobs

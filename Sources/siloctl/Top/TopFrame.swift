@@ -87,6 +87,7 @@ struct TopFrame {
         let shards = Words.count(UInt64(moment.sample.nodes.reduce(0) { $0 + $1.shards.count }), "shard")
         let free = moment.sample.nodes.compactMap(\.freeBytes).min().map { ", \(Words.size($0)) of disk free" } ?? ""
         let durable = Set(moment.sample.nodes.map(\.durability)).sorted().joined(separator: ", ")
+        guard durable != "memory" else { return "\(shards)\(free), jobs in memory alone" }
         return "\(shards)\(free)" + (durable.isEmpty ? "" : ", durable by \(durable)")
     }
 

@@ -32,6 +32,7 @@ class Browser:
             [DRIVER, f"--port={self.port}", "--log-level=WARNING"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
         self.session = None
+        self.runs_scripts = scripts
         try:
             until(self._is_up, 60, "chromedriver")
             preferences = {} if scripts else {"profile.managed_default_content_settings.javascript": 2}
@@ -199,6 +200,14 @@ class Element:
 
     def click(self):
         self._call("POST", "/click", {})
+
+    def is_gone(self):
+        """The page that it was on has been left."""
+        try:
+            self.name
+        except Refused:
+            return True
+        return False
 
     def type(self, text):
         self._call("POST", "/value", {"text": text})

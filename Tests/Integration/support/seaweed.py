@@ -43,7 +43,9 @@ class Seaweed:
 
     def start(self):
         flags = ["-dir", self.folder / "data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", f"-volume.max={self.volumes}",
-                 "-master.volumeSizeLimitMB=64", "-master.telemetry=false", "-volume.preStopSeconds=1"]
+                 "-master.volumeSizeLimitMB=64", "-master.telemetry=false", "-volume.preStopSeconds=1",
+                 # Two that run at once must not want the same port for what nobody asks.
+                 "-s3.port.iceberg=0", "-s3.port.lance=0"]
         for name in ["master", "volume", "filer", "s3"]:
             flags += [f"-{name}.port={self.ports[name]}", f"-{name}.port.grpc={self.ports[name + '-grpc']}"]
         with open(self.folder / "log.txt", "ab") as log:

@@ -49,7 +49,11 @@ def press(browser, label):
     """A button or a link that is there, by its text, as a person would press it."""
     for control in browser.all("main a.button, main button"):
         if control.text == label:
-            return control.click()
+            control.click()
+            # Without scripts it leads to another page, which may take until after the click.
+            if not browser.runs_scripts:
+                browser.wait(lambda _: control.is_gone(), what=f"what comes after {label}")
+            return
     raise AssertionError(f"nothing is called {label}: {browser.text()}")
 
 

@@ -10,8 +10,8 @@ enum BulkPages {
     }
 
     static let list = Page("/actions", needs: SiloV1.Silo.listBulkActions) { visit in
-        let actions = try await visit.call(SiloV1.Silo.listBulkActions, .init()).actions
-        let rows = actions.map { action -> [HTML] in
+        let response = try await visit.call(SiloV1.Silo.listBulkActions, .init())
+        let rows = response.actions.map { action -> [HTML] in
             [
                 "<a href=\"\(Link("/action", [("id", action.id)]))\">\(BulkParts.verb(action.kind)) jobs</a>",
                 BulkParts.badge(action.state), "<code>\(Name.visible(String(action.condition.prefix(200))))</code>",
@@ -28,7 +28,8 @@ enum BulkPages {
             next: "Choose all jobs that match a filter, <a href=\"\(Link("/jobs"))\">among the jobs</a>.")
         let table = Table(caption: "Actions, the newest first", columns: columns, rows: rows, empty: empty)
         return Content(
-            "Actions", about: "What is done to many jobs in the background", "<section class=\"card\">\(table.html)</section>")
+            "Actions", about: "What is done to many jobs in the background",
+            "<section class=\"card\">\(BulkParts.missing(response.missingShards))\(table.html)</section>")
     }
 
     static let one = Page("/action", needs: SiloV1.Silo.getBulkAction) { visit in
@@ -68,6 +69,9 @@ enum BulkParts {
     static func plan(_ plan: SiloV1.BulkPlan) -> HTML {
         let cost = Quantity.duration(milliseconds: Double(plan.elapsedMs))
         guard !plan.isUncounted else {
+            guard plan.uncountedBecause.isEmpty else {
+                return .hint("How many there are is not known: \(Name.visible(plan.uncountedBecause)).")
+            }
             return .hint("To count them takes longer than a statement may: how many there are is not known.")
         }
         let rows = plan.statuses.map { status -> HTML in
@@ -78,6 +82,16 @@ enum BulkParts {
         let names: HTML = sample.isEmpty ? .empty : "<p>Among them</p><ul class=\"names\">\(sample)</ul>"
         let price: HTML = .hint("Counted just now, in \(cost), by reading \(Quantity.of(plan.rowsRead, "row")).")
         return "<ul class=\"names\">\(rows)</ul>\(names)\(price)"
+    }
+
+    /// Shards that did not answer.
+    static func missing(_ shards: [String]) -> [HTML] {
+        shards.map { shard in
+            """
+            <p class="finding warn"><span class="dot" aria-hidden="true"></span><b>Without shard</b> \(Name(shard).html): \
+            it does not answer, and what goes on there is not told</p>
+            """
+        }
     }
 
     static func condition(_ filter: JobFilterForm, _ condition: String) -> HTML {
@@ -112,7 +126,7 @@ enum BulkParts {
         let reason = Name.visible(String(action.error.prefix(1000)))
         let error: HTML = .when(!action.error.isEmpty, "<p class=\"final\">\(reason)</p>")
         return """
-            <p class="why">\(badge(action.state)) <b>\(Quantity.count(action.done))</b> done, \
+            \(missing(action.missingShards))<p class="why">\(badge(action.state)) <b>\(Quantity.count(action.done))</b> done, \
             <b>\(Quantity.count(action.refused))</b> refused</p>\
             \(gauge.html(looked, isWide: true))\
             \(HTML.hint("Started \(started) by \(Name(action.startedBy).html)."))\(error)\(table.html)

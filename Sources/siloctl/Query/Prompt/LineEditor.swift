@@ -62,6 +62,8 @@ final class LineEditor {
         wasBroken = false
         var count: Int32 = 0
         el_resize(editor)
+        // Before the prompt stands there: the library would show it first, and a key that comes then would be the terminal's own.
+        clineedit_prepare(editor)
         let line = el_gets(editor, &count)
         if wasBroken { return .broken }
         guard let line, count > 0 else { return .ended }

@@ -1,4 +1,5 @@
-# The server, on a Debian without Swift:  docker build -t silo . && docker run -p 7450:7450 -v silo:/var/lib/silo silo
+# The server, on a Debian without Swift; docs/operating.md says how it is run.
+#   docker build -t silo . && docker run -p 127.0.0.1:7450:7450 -v silo:/var/lib/silo silo
 FROM swift:6.3-bookworm AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /src
@@ -17,9 +18,11 @@ FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
     && useradd --system --home-dir /var/lib/silo --create-home --shell /usr/sbin/nologin silo && chmod 0700 /var/lib/silo
 COPY --from=build /out /usr/local
+COPY deploy/docker/silo.toml /etc/silo/silo.toml
 USER silo
 VOLUME /var/lib/silo
-EXPOSE 7450
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["/usr/local/bin/siloctl", "cluster", "info"]
-# Outside the container nothing is reached but the ports that are published.
-ENTRYPOINT ["/usr/local/bin/silo", "--listen", "0.0.0.0:7450", "--data", "/var/lib/silo"]
+EXPOSE 7450 9090
+# It needs no token. A server with TLS or elsewhere needs --health-cmd with the options of siloctl.
+HEALTHCHECK --interval=10s --timeout=8s --start-period=30s CMD ["/usr/local/bin/siloctl", "health"]
+# Settings are in the file, so that another one in its place has its way; options after the image's name override it.
+ENTRYPOINT ["/usr/local/bin/silo", "--config", "/etc/silo/silo.toml"]

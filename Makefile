@@ -80,7 +80,7 @@ bench-limits: build ## measure limits, the log, retention, bulk actions and the 
 	$(BUILD)/silo-bench suite --only limits,handover,deadlock,flood,log,retention,bulk,simulation $(ARGS)
 
 .PHONY: bench-operate
-bench-operate: setup-test build ## measure what operating costs: metrics, traces, scrapes, the start; ends with BENCH {json} (ARGS=--quick)
+bench-operate: setup-test build ## measure what operating costs: metrics, traces, scrapes, the start, retention; ends with BENCH {json} (ARGS=--quick)
 	@.deps/python/bin/python -m bench.operate $(ARGS)
 
 .PHONY: bench-query
@@ -100,9 +100,9 @@ bench-peers: build ## measure other queues beside Silo, half an hour; writes ben
 	@scripts/setup peers
 	.deps/peers/python/bin/python -m bench.peers $(ARGS)
 
-docs: build setup-test ## make docs/siloctl.md from the command line, docs/configuration.md from the table of settings, the metrics in docs/observability.md, the calls of roles in docs/security.md
+docs: build setup-test ## make docs/siloctl.md from the command line, docs/configuration.md from the table of settings, the metrics in docs/observability.md, the calls and addresses of roles in docs/security.md
 	$(BUILD)/siloctl __reference > docs/siloctl.md
-	SILO_REWRITE=1 swift test --filter 'ConfigurationPageTests|MetricTableTests|RolesPageTests'
+	SILO_REWRITE=1 swift test --filter 'ConfigurationPageTests|MetricTableTests|RolesPageTests|RoutesPageTests'
 
 .PHONY: pictures
 pictures: build setup-test ## make the pictures of docs/web.md anew, from a server with work going on

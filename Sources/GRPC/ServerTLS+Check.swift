@@ -39,6 +39,26 @@ extension ServerTLS {
         )
     }
 
+    /// When the first of the certificates ends that are served, in seconds since the Unix epoch; nil: none can be read.
+    public var firstEnd: Int? { Self.firstEnd(certificateChain) }
+
+    /// The same of the authorities of callers.
+    public var firstClientEnd: Int? { clientCA.flatMap(Self.firstEnd) }
+
+    private static func firstEnd(_ pem: [UInt8]) -> Int? {
+        pem.withPEM { source in
+            var first: Int?
+            while let certificate = PEM_read_bio_X509(source, nil, nil, nil) {
+                let end = seconds(X509_get0_notAfter(certificate))
+                first = min(first ?? end, end)
+                X509_free(certificate)
+            }
+            // That there is no further one is an error of the library, which it keeps for whoever asks next.
+            ERR_clear_error()
+            return first
+        }
+    }
+
     /// - Throws: when the certificate cannot be served, has expired, or is not good yet.
     public func checkUsable() throws(Mistake) {
         let validity = try validity()

@@ -27,6 +27,9 @@ package struct HTTPRoutes: Sendable {
         routes.append(Route(method: method, parts: Self.parts(of: path), bodyBytesMax: bodyBytesMax, handler: handler))
     }
 
+    /// All that is served, in order.
+    package var all: [(method: String, path: String)] { routes.map { ($0.method, $0.parts.joined(separator: "/")) } }
+
     /// Answers requests for paths that are not served.
     package mutating func fallback(_ handler: @escaping Handler) {
         other = Route(method: "GET", parts: [], bodyBytesMax: 0, handler: handler)

@@ -13,11 +13,11 @@ package struct RefusedSettings: Sendable, CustomStringConvertible {
 extension Node {
     /// Changes what can change while the server runs, a line for each part, and reads the files again that the settings name.
     /// - Returns: what could not be changed.
-    package func reload(_ settings: NodeSettings) -> [RefusedSettings] {
+    package func reload(_ settings: NodeSettings) async -> [RefusedSettings] {
         if let filter = settings.logFilter { logger.control.configure(filter) }
         server.limitCalls(settings.concurrentCallsMax)
         drainTime.withLock { $0 = settings.drain }
-        return core.reload(settings) + accessFiles.reload(settings)
+        return core.reload(settings) + (await onOwnThread { [accessFiles] in accessFiles.reload(settings) })
     }
 }
 

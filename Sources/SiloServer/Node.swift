@@ -104,6 +104,7 @@ public final class Node: Sendable {
                 settings, gate, server, onRenewal: { operators.port?.renew($0, in: environment) }, clock: environment.clock,
                 logger: logger.part(.admin)
             )
+            operators.metrics?.watch(files)
             return Node(
                 core, limiter: limiter, server: server, gate, files, operators,
                 // Ends when the node stops.

@@ -16,6 +16,9 @@ enum ReadableShard: Sendable {
         }
     }
 
+    /// Nil: nobody notes them.
+    var failureBounds: FailureBounds? { if case .serving(let shard) = self { shard.failureBounds } else { nil } }
+
     /// Whether everything of the tenant is being deleted: what is read of it means nothing.
     func isDropping(_ tenant: Tenant) -> Bool {
         if case .serving(let shard) = self { shard.drop(of: tenant) != nil } else { false }

@@ -51,7 +51,7 @@ struct Reloading {
 
     /// Reads everything again and applies what can change; a mistake changes nothing. The log says what became of it.
     /// - Parameter node: nil: it is still starting; it is done then.
-    mutating func reload(_ node: Node?, _ logger: Logger) {
+    mutating func reload(_ node: Node?, _ logger: Logger) async {
         // First, whatever else there is to say: the file was perhaps moved away.
         do throws(LogFileError) { try logger.control.reopenFile() } catch {
             logger.error("the log goes on in the old file", ["error": .init(error)])
@@ -63,7 +63,7 @@ struct Reloading {
             settings.logFilter = try filter(loaded.configuration)
             let changes = configuration.changes(to: loaded.configuration)
             configuration = loaded.configuration
-            let refusals = node.reload(settings)
+            let refusals = await node.reload(settings)
             inForce.read(loaded.configuration, refused: Set(refusals.flatMap(\.keys)))
             for refusal in refusals {
                 logger.warn("a setting could not be changed", ["reason": .init(refusal.description)])
@@ -80,10 +80,10 @@ struct Reloading {
     }
 
     /// The server has started.
-    mutating func begin(_ node: Node, _ logger: Logger) {
+    mutating func begin(_ node: Node, _ logger: Logger) async {
         guard isWanted else { return }
         isWanted = false
-        reload(node, logger)
+        await reload(node, logger)
     }
 
     private func load() throws -> LoadedConfiguration {

@@ -55,8 +55,8 @@ await Program.run(usage, builtFrom: BuildInfo.lines) { arguments in
         case .started(let outcome):
             let started = try outcome.get()
             node = started
-            reloading.begin(started, logger)
-        case .signal("SIGHUP"): reloading.reload(node, logger)
+            await reloading.begin(started, logger)
+        case .signal("SIGHUP"): await reloading.reload(node, logger)
         case .signal(let signal):
             guard let node else {
                 // What is half open is left as after a kill: nothing has been acknowledged.

@@ -4,6 +4,9 @@ let usage = Usage(
     "siloctl", "Looks at a Silo cluster and works on its jobs.",
     commands: [
         .init("cluster info", help: "the shards and who serves them", options: [Watch.option]),
+        .init("health", help: "whether the server takes calls; needs no token, and fails when it does not", options: [
+            .init("all-shards", help: "whether all of its shards do"),
+        ]),
         .init("counts", help: "how many jobs each shard has", details: """
             Unfinished jobs wait or run. Leased is what workers hold: attempts, and refreshes of floating limits. Workers
             are calls that wait for work. Ghosts are slots of limits that are taken and that no job holds, by the last

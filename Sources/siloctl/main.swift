@@ -15,6 +15,7 @@ await Program.run(usage, builtFrom: builtFrom) { arguments in
     let shard = ShardCommands(arguments: arguments, output: output)
     switch arguments.command {
     case "cluster info": try await Watch.run(arguments) { try await showCluster(arguments, $0) }
+    case "health": try await showHealth(arguments, output)
     case "counts": try await Watch.run(arguments) { try await showCounts(arguments, $0) }
     case "top": try await TopCommand(arguments, output).run()
     case "job get": try await GetJob(arguments: arguments, output: output).run()

@@ -316,6 +316,12 @@ class TestAllowances:
                 bound.call("Enqueue", shard=shard, task_group="h")
             trailers = dict(caught.value.trailing_metadata())
             assert 1000 < int(trailers["grpc-retry-pushback-ms"]) < 6000 and 1 < int(trailers["retry-after"]) < 7
+            with refused(RESOURCE_EXHAUSTED):
+                bound.lease("g")
+            page = Page.of(server)
+            refusals = {call: page.sum("silo_calls_refused_total", call=call, reason="token_limit") for call in ("enqueue", "other")}
+            assert refusals == {"enqueue": 1, "other": 1}
+            assert page.sum("silo_grpc_requests_total", status="RESOURCE_EXHAUSTED") == 2, "as the alerts take them apart"
             bound.heartbeat(task)
             bound.succeed(task)
             assert client.status(id) == 2 and client.enqueue(), "others are not slowed down"

@@ -13,6 +13,7 @@ from support.client import (
     policy, refused,
 )
 from support.generated import pb
+from support.metrics import Page
 from support.programs import Server, run
 from support.siloctl import as_json, pretty, runner
 from support.waiting import milliseconds, until
@@ -297,6 +298,11 @@ class TestMaxData:
                     client.import_jobs({"id": new_id()})
                 with refused(RESOURCE_EXHAUSTED):
                     client.call("EnqueueBatch", shard=client.shard, jobs=[pb.EnqueueRequest(task_group="g")])
+                page = Page.of(server)
+                assert page.sum("silo_calls_refused_total", call="enqueue", reason="disk") >= 4
+                assert page.sum("silo_calls_refused_total", reason="max_data") == 0
+                assert page.sum("silo_disk_reserved_bytes") == 20 << 20 > page.sum("silo_disk_free_bytes")
+                assert page.sum("silo_disk_size_bytes") == 200 << 20
                 client.succeed(task, "well")
                 client.succeed(client.take("waits"))
                 client.delete(done)
@@ -346,6 +352,10 @@ class TestMaxData:
 
             text = until(refusal, 60, "a refusal", server.tail)
             assert re.search(r"the data has \d+ MiB, and database\.max_data \(--max-data\) allows 40 MiB", text)
+            page = Page.of(server)
+            assert page.sum("silo_calls_refused_total", call="enqueue", reason="max_data") >= 1
+            assert page.sum("silo_calls_refused_total", reason="disk") == 0
+            assert page.sum("silo_data_bytes") > page.sum("silo_data_max_bytes") == 40 << 20
 
 
 class TestStorage:

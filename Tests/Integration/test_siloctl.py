@@ -10,7 +10,7 @@ import pytest
 from support.client import CANCELLED, FAILED, SCHEDULED, SUCCEEDED, Client, hash_text, new_id, policy
 from support.generated import pb
 from support.ports import fixed_address
-from support.programs import run
+from support.programs import ROOT, run
 from support.siloctl import as_json, fields, iso, pretty, runner
 from support.waiting import milliseconds
 
@@ -288,6 +288,19 @@ class TestCommandLine:
         assert ended.returncode == 0 and "--format" in ended.stdout
         assert re.fullmatch(
             r"siloctl \d+\.\d+\.\d+\ncommit \w+\+?\ngRPC core \d+\.\d+\.\d+\n", run("siloctl", "--version").stdout)
+
+    def test_what_pages_tell_people_to_type_is_there(self):
+        sections = (ROOT / "docs/siloctl.md").read_text().split("\n## `siloctl ")[1:]
+        commands = {re.match(r"[a-z -]*[a-z]", section)[0]: section for section in sections}
+        told = set()
+        for path in (ROOT / "Sources/SiloWeb").rglob("*.swift"):
+            told |= set(re.findall(r"<code>siloctl ([^<]+)</code>", path.read_text()))
+        assert len(told) > 8 and len(commands) > 30
+        for line in told:
+            command = max((name for name in commands if f"{line} ".startswith(f"{name} ")), key=len, default=None)
+            assert command, line
+            for option in re.findall(r"--[a-z-]+", line):
+                assert option == "--help" or option in commands[command], line
 
     @pytest.mark.parametrize("arguments, command", [
         ([], ""), (["nonsense"], ""), (["job"], "job "), (["job", "nonsense"], "job "), (["job", "get"], "job get "),

@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from support.client import CHANNEL_OPTIONS, PERMISSION_DENIED, UNAUTHENTICATED, Client, refused
+from support.metrics import Page, get
 from support.programs import run
 from support.waiting import until
 
@@ -122,6 +123,30 @@ class TestRenewal:
             assert client.enqueue()
         served.put(authority.sign("good", end=300))
         until(lambda: shown(server, authority) != before, 30, "the good certificate")
+
+    def test_metrics_say_when_certificates_end(self, new_server, authority, served):
+        def ends(server):
+            context = ssl.create_default_context(cafile=authority.pem)
+            page = Page(get(server.operator.replace("127.0.0.1", "localhost"), "/metrics", "https", context=context)[2])
+            name = "silo_tls_certificate_not_after_timestamp_seconds"
+            now = datetime.datetime.now(datetime.UTC).timestamp()
+            return {kind: round((page.sum(name, certificate=kind) - now) / 86_400) for kind in page.values(name, "certificate")}
+
+        # The first of a file counts.
+        served.put(authority.sign("old", end=100))
+        served.certificate.write_bytes(served.certificate.read_bytes() + authority.sign("intermediate", end=50)[0].read_bytes())
+        server = new_server("--shards", 1, *served.flags, "--tls-client-ca", authority.pem, data="memory:")
+        assert ends(server) == {"server": 50, "client_ca": 400}
+        served.put(authority.sign("new", end=300))
+        until(lambda: ends(server) == {"server": 300, "client_ca": 400}, 30, "the new one to be told")
+
+    def test_an_operator_is_warned_of_an_authority(self, new_server, authority, served, tmp_path):
+        served.put(authority.sign("server"))
+        authorities = tmp_path / "authorities.pem"
+        authorities.write_bytes(authority.pem.read_bytes() + authority.sign("leaving", end=5)[0].read_bytes())
+        server = new_server("--shards", 1, *served.flags, "--tls-client-ca", authorities, data="memory:")
+        warning = "a certificate of the callers' authorities expires soon: renew it"
+        until(lambda: warning in messages(server, "WARN"), 10, "a line")
 
     @pytest.mark.parametrize("days, level, message", [
         (10, "WARN", "the TLS certificate expires soon: renew it"),

@@ -119,6 +119,43 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("leases are walked over in steps; those that stay are told once, whatever comes and goes meanwhile")
+    func leaseSteps() throws {
+        let memory = ShardMemory(settings: EngineSettings(), windows: MemoryBudget(1 << 20))
+        let queue = Queue(Queue.ID(tenant: Bench.tenant, group: TaskGroup("g")), counts: StorageV1.QueueCounts())
+        let random = SeededRandom(seed: 3)
+        func lease(_ number: Int, of worker: String) -> LiveLease {
+            var record = StorageV1.Lease()
+            record.workerId = worker
+            record.startedAtMs = Int64(1000 - number)
+            let lease = LiveLease(
+                taskID: TaskID(.random(from: random)), job: JobID("\(number)"), queue: queue, record: record)
+            memory.addLease(lease)
+            return lease
+        }
+        let staying = (0..<900).map { lease($0, of: "w\($0 % 3)") }
+        var going = (0..<100).map { lease(10_000 + $0, of: "gone") }
+        let view = View(of: Transaction(
+            store: MemoryStore(clock: ManualClock()), memory: memory, clock: ManualClock(), random: random))
+        var census = LeaseCensus(worker: "w0")
+        var (everybody, steps) = (LeaseCensus(), 0)
+        var (sums, own): ([String: LeaseCensus.Sum]?, [String: LeaseCensus.Sum]?)
+        while sums == nil || own == nil {
+            if sums == nil { sums = everybody.step(view, countMax: 10) }
+            if own == nil { own = census.step(view, countMax: 10) }
+            steps += 1
+            if let next = going.popLast() { memory.removeLease(next) }
+            _ = lease(20_000 + steps, of: "new")
+        }
+        #expect(steps >= 100)
+        for worker in ["w0", "w1", "w2"] { #expect(sums?[worker]?.count == 300) }
+        #expect(sums?["w0"]?.oldest == Timestamp(103) && sums?["w0"]?.held.isEmpty == true)
+        #expect(own?.count == 1 && own?["w0"]?.count == 300)
+        #expect(own?["w0"]?.held.map(\.job.text) == (0..<LeaseCensus.heldMax).map { "\(897 - 3 * $0)" })
+        for lease in staying { memory.removeLease(lease) }
+        #expect(memory.leaseSlots.count == memory.leases.count)
+    }
+
     @Test("a text is found wherever it stands in another", arguments: [
         ("abc", "abc", true), ("abc", "c", true), ("abc", "a", true), ("abc", "ac", false), ("aab", "ab", true), ("", "a", false),
         ("abc", "abcd", false), ("Straße", "ße", true), ("ABC", "b", false), ("a", "", true),

@@ -3,6 +3,7 @@ import SiloCore
 import SiloEngine
 import SiloStore
 import SiloTesting
+import Synchronization
 import Testing
 
 @testable import SiloQuery
@@ -156,6 +157,49 @@ import Testing
         #expect(pages.reduce(0) { $0 + $1.lookedAt } <= 9)
     }
 
+    /// What a list of the newest failures is, and how many ranges were read for it.
+    private func newest(_ fixture: Fixture, _ count: Int, after cursor: ListCursor? = nil) async throws -> (JobListPage, Int) {
+        let scans = ScanCounter(try await fixture.shard.snapshot())
+        let shard = ListedShard(
+            id: fixture.id, range: .all, reader: scans, moment: fixture.shard.moment,
+            failureBounds: fixture.shard.failureBounds)
+        var filter = JobFilter()
+        _ = filter.setStatus("Failed")
+        let listing = JobListing(filter, of: [shard], jobsMax: count, hasDetails: true, clock: fixture.clock)
+        let page = try #require(try await listing.page(after: cursor))
+        return (page, scans.count)
+    }
+
+    @Test func whoListsTheFailureBoundsReadsTheSlicesThatHaveThem() async throws {
+        let fixture = try await Fixture()
+        for number in 0..<120 {
+            try await fixture.pass(1000)
+            try await fixture.finish("f\(number)", tenant: Tenant("t\(number)"), Fixture.failure)
+        }
+        let ids = { (page: JobListPage) in page.jobs.map(\.id.text) }
+        let (first, all) = try await newest(fixture, 5)
+        let expected = (115..<120).reversed().map { "f\($0)" }
+        #expect(ids(first) == expected && all > 100)
+        let (second, few) = try await newest(fixture, 5)
+        #expect(ids(second) == expected && few < 30, "\(few) ranges were read")
+
+        // What comes meanwhile comes first, and what has gone is not there.
+        try await fixture.pass(1000)
+        try await fixture.finish("new", tenant: Tenant("t3"), Fixture.failure)
+        try await fixture.shard.run(Delete(tenant: Tenant("t119"), id: JobID("f119")))
+        let (third, still) = try await newest(fixture, 3)
+        #expect(ids(third) == ["new", "f118", "f117"] && still < 30, "\(still) ranges were read")
+
+        // From page to page to the end, each once.
+        var (seen, page) = ([String](), try await newest(fixture, 7).0)
+        seen += ids(page)
+        while let cursor = page.next {
+            page = try await newest(fixture, 7, after: cursor).0
+            seen += ids(page)
+        }
+        #expect(seen.count == 120 && Set(seen).count == 120 && seen.first == "new" && seen.last == "f0")
+    }
+
     @Test func cursorsThatAreNoneAreRefused() async throws {
         for text in ["zz", "0", "00", String(repeating: "0", count: 32), String(repeating: "f", count: 1 << 20)] {
             #expect(ListCursor(text) == nil)
@@ -169,6 +213,28 @@ import Testing
             let listing = JobListing(filter, of: [try await view(fixture)], jobsMax: 4, hasDetails: true, clock: fixture.clock)
             #expect(try await listing.page(after: cursor) == nil)
         }
+    }
+}
+
+/// Counts the ranges that are read.
+private final class ScanCounter: StoreReader {
+    private let reader: any StoreReader
+    private let scans = Atomic(0)
+
+    init(_ reader: any StoreReader) { self.reader = reader }
+
+    var count: Int { scans.load(ordering: .relaxed) }
+
+    func get(_ key: Bytes) async throws(StoreError) -> Bytes? { try await reader.get(key) }
+
+    func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
+        scans.add(1, ordering: .relaxed)
+        return try await reader.scan(from: start, to: end, limit: limit)
+    }
+
+    func page(from start: Bytes, to end: Bytes, limit: Int, bytesMax: Int) async throws(StoreError) -> RowPage {
+        scans.add(1, ordering: .relaxed)
+        return try await reader.page(from: start, to: end, limit: limit, bytesMax: bytesMax)
     }
 }
 
@@ -195,6 +261,16 @@ import Testing
         #expect(answer.jobs.map(\.id.text) == ["s0", "again", "s1"] && answer.wholeUntil == nil)
         let own = try await schedule().queues(of: Fixture.tenant, 0, groups: [TaskGroup("a")])
         #expect(try await schedule().answer(own.queues).slots == [1, 0, 1, 0, 1, 0, 1, 0, 1, 0])
+        // Queues whose first job starts after what is asked for are not read.
+        for number in 0..<30 { try await fixture.enqueue("late\(number)", after: 86_400_000, group: "late\(number)") }
+        let more = try await schedule().queues(of: Fixture.tenant, 0, groups: nil)
+        let scans = ScanCounter(try await fixture.shard.snapshot())
+        let counted = JobSchedule(
+            of: [ListedShard(id: fixture.id, range: .all, reader: scans, moment: fixture.shard.moment)],
+            from: fixture.clock.now, slotMilliseconds: 60_000, slots: 10, jobsMax: 3, clock: fixture.clock)
+        let soon = try await counted.answer(more.queues)
+        #expect(more.queues.count > 30 && soon.slots == answer.slots && scans.count < 10, "\(scans.count) ranges were read")
+
         var budget = JobListing.Budget()
         budget.jobs = 4
         let part = try await schedule(budget).answer(found.queues)

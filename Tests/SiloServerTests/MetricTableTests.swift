@@ -45,6 +45,26 @@ import Testing
         }
     }
 
+    /// Base units, and the unit last (https://prometheus.io/docs/practices/naming).
+    @Test func unitsAreThoseThatPrometheusWants() {
+        // Upstream's, whose dashboards know them.
+        let kept: Set = ["silo_ready_to_start_latency_ms", "silo_slatedb_bytes_compacted_total"]
+        let others: Set<Substring> = [
+            "ms", "milliseconds", "microseconds", "us", "minutes", "hours", "days", "kib", "mib", "gib", "kb", "mb", "percent",
+        ]
+        for metric in MetricNames.all.flatMap(\.metrics) where !kept.contains(metric.name) {
+            let words = metric.name.split(separator: "_")
+            #expect(others.isDisjoint(with: words), "\(metric.name)")
+            let last = words.last == "total" ? words.dropLast().last : words.last
+            for unit in ["seconds", "bytes"] where words.contains(Substring(unit)) {
+                #expect(last == Substring(unit), "\(metric.name)")
+            }
+            if metric.kind == .histogram || metric.kind == .summary {
+                #expect(["seconds", "bytes", "rows"].contains(words.last ?? ""), "\(metric.name)")
+            }
+        }
+    }
+
     @Test(arguments: [
         "deploy/grafana/silo.json", "deploy/prometheus/alerts.yml", "deploy/prometheus/recording.yml",
         "deploy/prometheus/alerts.test.yml", "docs/troubleshooting.md",

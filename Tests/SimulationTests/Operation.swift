@@ -21,7 +21,7 @@ enum Operation: Sendable, CustomStringConvertible {
     case sweep(Tenant, StorageV1.JobState, FinishedPeriod)
     case sweepKept(Tenant, by: Timestamp)
     case drop(Tenant)
-    case dropStep(Tenant, DropStep.Place)
+    case dropStep(Tenant)
 
     enum Kind: CaseIterable, Sendable { case success, failure, cancelled }
 
@@ -50,7 +50,7 @@ enum Operation: Sendable, CustomStringConvertible {
         case .sweep(let tenant, let state, let period): "sweep \(tenant) \(state) \(period.number)"
         case .sweepKept(let tenant, let time): "sweep the slice of \(tenant) by \(time)"
         case .drop(let tenant): "drop \(tenant)"
-        case .dropStep(let tenant, let place): "drop step of \(tenant) in range \(place.range)"
+        case .dropStep(let tenant): "drop step of \(tenant)"
         }
     }
 }
@@ -84,7 +84,7 @@ enum Answer: Sendable, Equatable {
     /// So many jobs.
     case erased(Int)
     /// Where to go on with a drop; nil: it is over.
-    case dropped(range: Int?)
+    case dropped(isDone: Bool)
     case cancelledAt(Timestamp?)
     case refused(SiloError)
 

@@ -33,8 +33,8 @@ extension Shard {
             let part = SweepFinished.Part.keptUntil(Slice(of: tenant.hash), by: time)
             submit(SweepFinished(part: part)) { completion($0.answer { .erased($0.erased) }) }
         case .drop(let tenant): submit(DropTenant(tenant: tenant)) { completion($0.answer { _ in .done }) }
-        case .dropStep(let tenant, let place):
-            submit(DropStep(tenant: tenant, place: place)) { completion($0.answer { .dropped(range: $0?.range) }) }
+        case .dropStep(let tenant):
+            submit(DropStep(tenant: tenant)) { completion($0.answer { .dropped(isDone: $0.isDone) }) }
         }
     }
 

@@ -1,13 +1,14 @@
 """The parts of `make bench-operate`."""
 
 import http.client
+import json
 import statistics
 import time
 
 from support.client import Client
 from support.metrics import Page, get
 from support.ports import fixed_address
-from support.programs import Server
+from support.programs import Server, run
 
 from .overhead import overhead
 
@@ -64,4 +65,14 @@ def _is_ready(address):
         return False
 
 
-ALL = {"overhead": overhead, "scrape": scrape, "start": start}
+def retention(options):
+    """What the sweep of finished jobs costs those who work; the part of the same name of `silo-bench suite` measures it."""
+    ended = run("silo-bench", "suite", "--only", "retention", *(["--quick"] if options.quick else []), timeout=1800)
+    if ended.returncode != 0:
+        raise RuntimeError(ended.stderr)
+    line = next(line for line in ended.stdout.splitlines() if line.startswith("BENCH "))
+    figures = json.loads(line.removeprefix("BENCH "))
+    return {name: value for name, value in figures.items() if name.startswith("retention_")}
+
+
+ALL = {"overhead": overhead, "scrape": scrape, "start": start, "retention": retention}

@@ -1,8 +1,9 @@
 package import SiloCore
 import SiloStore
 
-/// What workers hold. Reads nothing.
-package struct LeaseCensus: Query {
+/// What workers hold. Reads nothing. A lease that is there all the while is told once; one that comes or goes meanwhile may be
+/// told or not.
+package struct LeaseCensus: Walk {
     package struct Held: Sendable {
         package let tenant: Tenant
         package let job: JobID
@@ -19,32 +20,46 @@ package struct LeaseCensus: Query {
         package var held: [Held] = []
     }
     package static let heldMax = 200
-    let worker: String?
+    private let worker: String?
+    private var sums: [String: Sum] = [:]
+    private var held: [Held] = []
+    private var place = 0
 
     /// - Parameter worker: this one alone, with each of its leases.
     package init(worker: String? = nil) { self.worker = worker }
 
-    package func check(_ view: View) async throws(Refusal) -> [String: Sum] {
-        var sums: [String: Sum] = [:]
-        var held: [LiveLease] = []
-        view.forEachLease { lease in
-            guard worker == nil || lease.record.workerId == worker else { return }
-            let start = Timestamp(lease.record.startedAtMs)
-            sums[lease.record.workerId, default: Sum()].count += 1
-            sums[lease.record.workerId]?.oldest.become(earlier: start)
-            if worker != nil { held.append(lease) }
-        }
-        guard let worker, sums[worker] != nil else { return sums }
-        held.sort { ($0.record.startedAtMs, $0.job.text) < ($1.record.startedAtMs, $1.job.text) }
-        sums[worker]?.held = held.prefix(Self.heldMax).map { lease in
-            Held(
-                tenant: lease.queue.id.tenant, job: lease.job, group: lease.queue.id.group, attempt: lease.record.attempt,
-                startedAt: Timestamp(lease.record.startedAtMs), isCancelled: lease.cancelledAt != nil)
+    package mutating func step(_ view: View, countMax: Int) -> [String: Sum]? {
+        var place = place
+        let isLast = view.forEachLease(from: &place, atMost: countMax) { see($0) }
+        self.place = place
+        guard isLast else { return nil }
+        if let worker, sums[worker] != nil {
+            keepOldest()
+            sums[worker]?.held = held
         }
         return sums
     }
+
+    private mutating func see(_ lease: LiveLease) {
+        guard worker == nil || lease.record.workerId == worker else { return }
+        let start = Timestamp(lease.record.startedAtMs)
+        sums[lease.record.workerId, default: Sum()].see(start)
+        guard worker != nil else { return }
+        held.append(Held(
+            tenant: lease.queue.id.tenant, job: lease.job, group: lease.queue.id.group, attempt: lease.record.attempt,
+            startedAt: start, isCancelled: lease.cancelledAt != nil))
+        if held.count >= 4 * Self.heldMax { keepOldest() }
+    }
+
+    private mutating func keepOldest() {
+        held.sort { ($0.startedAt, $0.job.text) < ($1.startedAt, $1.job.text) }
+        held.removeLast(max(0, held.count - Self.heldMax))
+    }
 }
 
-extension Timestamp {
-    fileprivate mutating func become(earlier other: Timestamp) { if other < self { self = other } }
+extension LeaseCensus.Sum {
+    fileprivate mutating func see(_ start: Timestamp) {
+        count += 1
+        oldest = min(oldest, start)
+    }
 }

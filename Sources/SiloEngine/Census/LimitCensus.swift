@@ -38,8 +38,27 @@ package struct LimitCensus: Walk {
             }
         }
         /// Its place among others of the same value.
-        package var name: String { Self.place(tenant, key) }
-        package static func place(_ tenant: Tenant, _ key: String) -> String { tenant.name + "\0" + key }
+        package var name: String { tenant.name + "\0" + key }
+    }
+    /// The same, without a new text for each of very many.
+    private struct Name: Comparable {
+        let tenant: String
+        let key: String
+
+        init(tenant: String, key: String) {
+            self.tenant = tenant
+            self.key = key
+        }
+
+        init(place: String) {
+            let parts = place.split(separator: "\0", maxSplits: 1, omittingEmptySubsequences: false)
+            tenant = String(parts[0])
+            key = parts.count > 1 ? String(parts[1]) : ""
+        }
+
+        static func < (left: Name, right: Name) -> Bool {
+            left.tenant != right.tenant ? left.tenant < right.tenant : left.key < right.key
+        }
     }
     let order: Order
     let keyContains: TextSearch
@@ -47,7 +66,7 @@ package struct LimitCensus: Walk {
     let tenants: Set<Tenant>?
     /// Of one tenant only its own are looked at.
     private let only: Tenant?
-    private var best: Best<Entry>
+    private var best: Best<Entry, Name>
     private var place: LimitPlace?
 
     /// - Parameters:
@@ -61,7 +80,7 @@ package struct LimitCensus: Walk {
         self.keyContains = TextSearch(keyContains)
         only = tenants.flatMap { $0.count == 1 ? $0.first : nil }
         self.key = key
-        best = Best(countMax, after: after)
+        best = Best(countMax, after: after.map { ($0.value, Name(place: $0.name)) })
         self.tenants = tenants
     }
 
@@ -83,8 +102,9 @@ package struct LimitCensus: Walk {
             case .waiting: limit.lines.waiting
             case .refusals: limit.refusals
             }
-        let place = { Entry.place(limit.id.tenant, limit.id.text) }
-        best.see(Int64(clamping: value), place(), Entry(limit, at: now, withHistory: key != nil))
+        best.see(
+            Int64(clamping: value), Name(tenant: limit.id.tenant.name, key: limit.id.text),
+            Entry(limit, at: now, withHistory: key != nil))
     }
 
     private func isMeant(_ id: Limit.ID) -> Bool {

@@ -27,7 +27,7 @@ package struct TenantCensus: Walk {
     let nameContains: TextSearch
     let tenants: Set<Tenant>?
     let groups: Set<TaskGroup>?
-    private var best: Best<Entry>
+    private var best: Best<Entry, String>
     private var place: QueueByKey.Place?
     /// The tenant whose queues go by.
     private var entry: Entry?
@@ -40,7 +40,7 @@ package struct TenantCensus: Walk {
     ) {
         self.order = order
         self.nameContains = TextSearch(nameContains)
-        best = Best(countMax, after: after)
+        best = Best(countMax, after: after.map { ($0.value, $0.name) })
         self.tenants = tenants
         self.groups = groups
     }

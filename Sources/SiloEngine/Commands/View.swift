@@ -138,7 +138,13 @@ package struct View {
     ) -> Bool {
         memory.limits.forEach(of: tenant, after: &place, atMost: countMax, body)
     }
-    func forEachLease(_ body: (LiveLease) -> Void) { memory.leases.values.forEach(body) }
+
+    /// Shows leases, from a place on, which is set to where it goes on.
+    /// - Parameter countMax: places that are looked at.
+    /// - Returns: whether there were no more.
+    func forEachLease(from place: inout Int, atMost countMax: Int, _ body: (LiveLease) -> Void) -> Bool {
+        memory.leaseSlots.forEach(from: &place, atMost: countMax, body)
+    }
 
     // MARK: Limits, pauses and workers
 

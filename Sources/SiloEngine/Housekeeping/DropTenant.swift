@@ -36,15 +36,16 @@ public struct DropTenant: Duty {
     }
 }
 
-/// Deletes some more rows of a tenant that is being dropped.
+/// Deletes some more rows of a tenant that is being dropped, from where its state says that it goes on: what is deleted is not
+/// walked over again.
 struct DropStep: Duty {
-    /// Where to go on: in which of the tenant's ranges, and from which key.
-    struct Place {
-        var range = 0
-        var from: Bytes?
+    struct Answer {
+        /// Nothing of the tenant is left.
+        var isDone = true
+        /// How long the loop was at it.
+        var milliseconds: Int64 = 0
     }
     let tenant: Tenant
-    let place: Place
 
     /// Of one step; rows are read in pages, for those of jobs may be large.
     static let rowsMax = 512
@@ -54,35 +55,39 @@ struct DropStep: Duty {
 
     var jobCount: Int { 32 }
 
-    /// Where to go on; nil: nothing of the tenant is left.
-    func run(in transaction: Transaction) async throws(StoreError) -> Place? {
-        let memory = transaction.memory
-        guard var drop = memory.drops[tenant] else { return nil }
+    func run(in transaction: Transaction) async throws(StoreError) -> Answer {
+        guard var drop = transaction.memory.drops[tenant] else { return Answer() }
         let keys = TenantKeys(tenant)
         let ranges = keys.everything + [keys.slice.periods]
-        guard place.range < ranges.count else {
-            end(keys, in: transaction)
-            return nil
-        }
-        let range = ranges[place.range]
+        let number = ranges.firstIndex { Self.contains($0, drop.next) } ?? 0
+        let range = ranges[number]
         let began = transaction.steady
-        var (from, deleted, bytes) = (place.from, 0, 0)
-        repeat {
-            let (rows, next) = try await transaction.rows.scan(from: from ?? range.start, to: range.end, limit: Self.pageRows)
-            for row in rows where place.range < ranges.count - 1 || RetainedKeys.parsePeriod(row.key)?.tenant == tenant {
+        var (deleted, bytes) = (0, 0)
+        var from: Bytes? = Self.contains(range, drop.next) ? drop.next : range.start
+        while let start = from {
+            let (rows, next) = try await transaction.rows.scan(from: start, to: range.end, limit: Self.pageRows)
+            for row in rows where number < ranges.count - 1 || RetainedKeys.parsePeriod(row.key)?.tenant == tenant {
                 delete(row, keys, in: transaction)
                 deleted += 1
                 bytes += row.value.count
             }
             from = next
             transaction.begin()
-        } while from != nil && deleted < Self.rowsMax && bytes < Self.bytesMax
-            && transaction.steady - began < Self.millisecondsMax
-        if deleted > 0 {
-            drop.rowsDeleted += UInt64(deleted)
-            write(drop, in: transaction)
+            if deleted >= Self.rowsMax || bytes >= Self.bytesMax || transaction.steady - began >= Self.millisecondsMax { break }
         }
-        return from.map { Place(range: place.range, from: $0) } ?? Place(range: place.range + 1)
+        let milliseconds = transaction.steady - began
+        guard let next = from ?? (number + 1 < ranges.count ? ranges[number + 1].start : nil) else {
+            end(keys, in: transaction)
+            return Answer(milliseconds: milliseconds)
+        }
+        drop.rowsDeleted += UInt64(deleted)
+        drop.next = next
+        write(drop, in: transaction)
+        return Answer(isDone: false, milliseconds: milliseconds)
+    }
+
+    private static func contains(_ range: (start: Bytes, end: Bytes), _ key: Bytes) -> Bool {
+        !key.lexicographicallyPrecedes(range.start) && key.lexicographicallyPrecedes(range.end)
     }
 
     /// With a row among finished ones go those of the indexes across tenants.
@@ -114,7 +119,7 @@ extension Transaction {
     /// Jobs that a tenant has, and those of them that have finished. Memory is ahead of the rows.
     func counts(of tenant: Tenant) async throws(StoreError) -> (total: UInt64, completed: UInt64) {
         var (total, completed) = (UInt64(0), UInt64(0))
-        for queue in memory.queues.values where queue.id.tenant == tenant {
+        for queue in memory.queues(of: tenant) {
             total += queue.total
             completed += queue.completed
         }

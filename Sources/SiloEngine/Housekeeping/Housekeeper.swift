@@ -53,11 +53,10 @@ final class Housekeeper {
 
     private func dropTenants() async throws {
         for tenant in gauge.drops.keys.sorted(by: { $0.name < $1.name }) {
-            var place: DropStep.Place? = DropStep.Place()
-            while let from = place {
-                let began = clock.steady
-                place = try await mailbox.run(DropStep(tenant: tenant, place: from))
-                try await breathe(after: clock.steady - began)
+            while true {
+                let answer = try await mailbox.run(DropStep(tenant: tenant))
+                try await breathe(after: answer.milliseconds)
+                if answer.isDone { break }
             }
         }
     }

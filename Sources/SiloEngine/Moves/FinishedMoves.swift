@@ -75,7 +75,10 @@ struct FinishedMoves: Part {
         let key = job.keys.finished(state, time, job.id)
         rows.insert(key, record.serializedBytes())
         memory.retained.came(key)
-        if end.state == .failed { rows.insert(job.keys.failed(time, job.id), []) }
+        if end.state == .failed {
+            memory.failureBounds.came(job.keys.slice, at: time)
+            rows.insert(job.keys.failed(time, job.id), [])
+        }
         if let until {
             record.state = end.state
             record.changedAtMs = time.milliseconds

@@ -110,8 +110,7 @@ extension ShardMemory {
             else { return unreadable.append(row) }
             record.expiresAtMs = (now.steady + settings.leaseMilliseconds).milliseconds
             let lease = LiveLease(taskID: TaskID(uuid), job: job, queue: queue, record: record)
-            leases[lease.taskID] = lease
-            leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
+            hold(lease)
         }
         guard !unreadable.isEmpty else { return }
         try await setAside(unreadable, of: slice, in: store, at: now)

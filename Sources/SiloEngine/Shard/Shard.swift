@@ -15,13 +15,15 @@ public final class Shard: Sendable {
     private let polls: Polls
     private let committer: Committer
     private let running: Task<StoreError?, Never>
+    /// For those who list failures.
+    package let failureBounds: FailureBounds
 
     /// When the database was made.
     public let createdAt: Timestamp
 
     private init(
         mailbox: Mailbox, store: any KeyValueStore, clock: any Clock, gauge: ShardGauge, polls: Polls,
-        committer: Committer, createdAt: Timestamp, running: Task<StoreError?, Never>
+        committer: Committer, createdAt: Timestamp, failureBounds: FailureBounds, running: Task<StoreError?, Never>
     ) {
         self.mailbox = mailbox
         self.store = store
@@ -30,6 +32,7 @@ public final class Shard: Sendable {
         self.polls = polls
         self.committer = committer
         self.createdAt = createdAt
+        self.failureBounds = failureBounds
         self.running = running
     }
 
@@ -66,6 +69,7 @@ public final class Shard: Sendable {
         gauge.settings = settings.changeable
         let retained = RetainedBoard()
         let polls = memory.polls
+        let failureBounds = memory.failureBounds
         gauge.update(from: memory)
         let committer = Committer(
             store: store, mailbox: mailbox, clock: clock, flushGapMilliseconds: settings.flushGapMilliseconds, events: events,
@@ -128,7 +132,7 @@ public final class Shard: Sendable {
         }
         return Shard(
             mailbox: mailbox, store: store, clock: clock, gauge: gauge, polls: polls,
-            committer: committer, createdAt: Timestamp(info.createdAtMs), running: running
+            committer: committer, createdAt: Timestamp(info.createdAtMs), failureBounds: failureBounds, running: running
         )
     }
 

@@ -11,6 +11,8 @@ package final class LiveLease {
     var expiresAt: Timestamp
     /// The batch that granted or renewed it last; nil: it was stored when the shard was opened.
     var batch: WrittenBatch?
+    /// Where memory has it among all; see `ShardMemory.leaseSlots`.
+    var slot = 0
 
     init(taskID: TaskID, job: JobID, queue: Queue, record: StorageV1.Lease) {
         self.taskID = taskID

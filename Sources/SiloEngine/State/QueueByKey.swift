@@ -18,6 +18,10 @@ struct QueueByKey: Comparable {
     }
     var place: Place { Place(hash: hash, start: queue.readyRows.start) }
 
+    /// It stands before all queues of tenants with a hash.
+    func isBefore(_ other: TenantHash) -> Bool { hash < other }
+    func has(_ other: TenantHash) -> Bool { hash == other }
+
     /// It stands at a place, or before it.
     func isPassed(_ place: Place) -> Bool {
         if hash != place.hash { return hash < place.hash }

@@ -4,8 +4,8 @@ import SiloStore
 extension ShardMemory {
     /// Forgets everything of a tenant whose rows are being deleted, or are gone.
     func forget(_ tenant: Tenant) {
-        for lease in leases.values where lease.queue.id.tenant == tenant { leases[lease.taskID] = nil }
-        for queue in queues.values where queue.id.tenant == tenant {
+        for lease in leases.values where lease.queue.id.tenant == tenant { forget(lease) }
+        for queue in queues(of: tenant) {
             windows.change(.ready(queue)) { $0.clear() }
             for axis in Axis.allCases { windows.change(.timers(queue, axis)) { $0.clear() } }
             queue.counts = StorageV1.QueueCounts()

@@ -10,7 +10,9 @@ final class ShardMemory {
     /// The same queues in the order of their keys.
     private(set) var queuesByKey = SortedSet<QueueByKey>()
     var groups: [TaskGroup: ReadyGroup] = [:]
-    var leases: [TaskID: LiveLease] = [:]
+    private(set) var leases: [TaskID: LiveLease] = [:]
+    /// The same for whoever walks over them.
+    private(set) var leaseSlots = Slots<LiveLease>()
     var leaseAlarms = Heap<LeaseAlarm>()
     var timerAlarms = PerAxis(Heap<TimerAlarm>())
     var waiters = Waiters()
@@ -26,6 +28,8 @@ final class ShardMemory {
 
     /// What is noted of finished jobs for those who sweep.
     var retained = RetainedNotes()
+    /// For those who list failures.
+    let failureBounds = FailureBounds()
     /// Tenants whose rows are being deleted.
     private(set) var drops: [Tenant: StorageV1.TenantDrop] = [:]
     private var dropsChanged = false
@@ -72,6 +76,18 @@ final class ShardMemory {
         queues[queue.id] = queue
         queuesByKey.insert(QueueByKey(queue))
         noteIdle(queue)
+    }
+
+    /// The queues of a tenant, found without a look at all others.
+    func queues(of tenant: Tenant) -> [Queue] {
+        var found: [Queue] = []
+        let hash = tenant.hash
+        queuesByKey.forEach(behind: { $0.isBefore(hash) }) { next in
+            guard next.has(hash) else { return false }
+            if next.queue.id.tenant == tenant { found.append(next.queue) }
+            return true
+        }
+        return found
     }
 
     func activate(_ queue: Queue) {
@@ -262,15 +278,26 @@ final class ShardMemory {
     var nextDelay: Timestamp? { [timerAlarms.steady.first?.at, limits.nextAlarm.steady].compactMap { $0 }.min() }
 
     func addLease(_ lease: LiveLease) {
-        leases[lease.taskID] = lease
         lease.batch = batch
         lease.queue.counts.leased += 1
+        hold(lease)
+    }
+
+    /// The same of one that is counted already.
+    func hold(_ lease: LiveLease) {
+        leases[lease.taskID] = lease
+        lease.slot = leaseSlots.add(lease)
         leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID))
     }
 
     func removeLease(_ lease: LiveLease) {
-        leases[lease.taskID] = nil
+        forget(lease)
         healed.countDown(&lease.queue.counts.leased)
+    }
+
+    /// The same of one whose queue is forgotten too.
+    func forget(_ lease: LiveLease) {
+        if leases.removeValue(forKey: lease.taskID) != nil { leaseSlots.remove(at: lease.slot) }
     }
 
     func addFinished(_ state: StorageV1.JobState, to queue: Queue) {

@@ -13,6 +13,7 @@ package struct JobListing: Sendable {
     }
     private let filter: JobFilter
     private let shards: [ScannedShard]
+    private let failureBounds: [FailureBounds?]
     private let jobsMax: Int
     private let hasDetails: Bool
     private let budget: Budget
@@ -28,6 +29,7 @@ package struct JobListing: Sendable {
     ) {
         self.filter = filter
         self.shards = ListedShard.scanned(shards, clock)
+        failureBounds = shards.map(\.failureBounds)
         self.jobsMax = jobsMax
         self.hasDetails = hasDetails
         self.budget = budget
@@ -109,20 +111,67 @@ package struct JobListing: Sendable {
         var ranges: [ListedRange] = []
         for shard in shards { ranges += try await filter.ranges(of: shard) }
         guard let starts = starts(of: ranges, after: cursor) else { return nil }
-        var heads = MergedHeads()
         let wanted = max(2, min(64, 2 * jobsMax / max(1, ranges.count)))
-        for (order, range) in starts {
-            let rows = rows(range, wanted: wanted)
-            if let row = try await rows.next() { heads.insert(row, rows, order) }
-        }
-        while let (row, rows, order) = heads.take() {
+        var unread = UnreadRanges(starts.map { order, range in
+            .init(order: order, range: range, rows: rows(range, wanted: wanted), newest: newest(in: range))
+        })
+        var heads = MergedHeads()
+        while true {
+            // Whatever may have something newer than all that is known.
+            while let next = unread.take(newerThan: heads.newest) {
+                if draft.page.lookedAt > 0, isSpent(draft) { return false }
+                for (begun, row) in try await begin(next) {
+                    note(row, begun.range, of: ranges[begun.order])
+                    if let row { heads.insert(row, begun.rows, begun.order) }
+                }
+            }
+            guard let (row, rows, order) = heads.take() else { return true }
             if let changed = row.changedAt, changed < filter.changed.lowerBound { return true }
             draft.lookedAt(row, of: shards[rows.range.shard].id)
             if let job = try await job(row, in: rows.range.shard) { draft.add(job) }
             if draft.hasMore || isSpent(draft) { return false }
             if let next = try await rows.next() { heads.insert(next, rows, order) }
         }
-        return true
+    }
+
+    /// No row of the range is newer; the greatest number: that is not known.
+    private func newest(in range: ListedRange) -> Int64 {
+        range.failuresOf.flatMap { failureBounds[range.shard]?.bound(of: $0) } ?? .max
+    }
+
+    /// Tells others which is the first failure of a slice.
+    /// - Parameter whole: the range of all of them.
+    private func note(_ row: JobRow?, _ read: ListedRange, of whole: ListedRange) {
+        guard let slice = read.failuresOf, read.start == whole.start else { return }
+        failureBounds[read.shard]?.saw(slice, row?.changedAt)
+    }
+
+    /// Reads the first rows of ranges, some side by side.
+    private func begin(_ ranges: [UnreadRanges.Entry]) async throws(StoreError) -> [(UnreadRanges.Entry, JobRow?)] {
+        guard ranges.count > 1 else {
+            var begun: [(UnreadRanges.Entry, JobRow?)] = []
+            for range in ranges { begun.append((range, try await range.rows.next())) }
+            return begun
+        }
+        let results = await withTaskGroup(of: [Result<(UnreadRanges.Entry, JobRow?), StoreError>].self) { group in
+            let laneCount = min(Self.lanes, ranges.count)
+            for lane in 0..<laneCount {
+                let part = stride(from: lane, to: ranges.count, by: laneCount).map { ranges[$0] }
+                group.addTask {
+                    var results: [Result<(UnreadRanges.Entry, JobRow?), StoreError>] = []
+                    for range in part { results.append(await Self.first(of: range)) }
+                    return results
+                }
+            }
+            return await group.reduce(into: []) { $0 += $1 }
+        }
+        return try results.map { result throws(StoreError) in try result.get() }
+    }
+
+    private static let lanes = 4
+
+    private static func first(of range: UnreadRanges.Entry) async -> Result<(UnreadRanges.Entry, JobRow?), StoreError> {
+        do throws(StoreError) { return .success((range, try await range.rows.next())) } catch { return .failure(error) }
     }
 
     /// Of rows that ended at one moment and are called alike those of an earlier range come first.
@@ -230,6 +279,35 @@ extension ListedJob {
     }
 }
 
+/// Ranges that were not read yet, with what is known of them.
+private struct UnreadRanges {
+    struct Entry: Sendable {
+        let order: Int
+        let range: ListedRange
+        let rows: ListedRows
+        /// It has nothing newer; the greatest number: that is not known.
+        let newest: Int64
+    }
+    /// The newest last.
+    private var entries: [Entry]
+    /// That are read at once: few where what each has is known, for the first of them may have all that is wanted.
+    private static let knownMax = 8
+    private static let unknownMax = 64
+
+    init(_ entries: [Entry]) { self.entries = entries.sorted { ($0.newest, $1.order) < ($1.newest, $0.order) } }
+
+    /// The next that may have something as new as that, or newer; nil: there is none.
+    /// - Parameter newest: nil: whatever they have.
+    mutating func take(newerThan newest: Int64?) -> [Entry]? {
+        guard let last = entries.last, last.newest >= newest ?? .min else { return nil }
+        let countMax = last.newest == .max ? Self.unknownMax : Self.knownMax
+        let least = last.newest == .max ? .max : newest ?? .min
+        let next = Array(entries.suffix(countMax).drop { $0.newest < least })
+        entries.removeLast(next.count)
+        return next
+    }
+}
+
 /// The next row of each range, in order.
 private struct MergedHeads {
     private var heads: [(suffix: ArraySlice<UInt8>, order: Int, row: JobRow, rows: ListedRows)] = []
@@ -245,6 +323,9 @@ private struct MergedHeads {
         }
         heads.insert((suffix, order, row, rows), at: low)
     }
+
+    /// When the first of them ended; nil: there is none.
+    var newest: Int64? { heads.last?.row.changedAt }
 
     mutating func take() -> (JobRow, ListedRows, Int)? { heads.popLast().map { ($0.row, $0.rows, $0.order) } }
 

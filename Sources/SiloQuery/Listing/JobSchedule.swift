@@ -76,17 +76,25 @@ package struct JobSchedule: Sendable {
         let end = from.milliseconds + slotMilliseconds * Int64(slots)
         var answer = Answer(slots: Array(repeating: 0, count: slots))
         var heads: [Head] = []
-        for queue in queues {
-            let rows = rows(of: queue, wanted: max(2, min(64, 2000 / max(1, queues.count))))
-            if let row = try await rows.next(), let head = Head(row, rows) { heads.insertSorted(head) }
-        }
+        let wanted = max(2, min(64, 2000 / max(1, queues.count)))
+        // The soonest last.
+        var unread = queues.map { (queue: $0, due: due($0)) }.sorted { $0.due > $1.due }
+        var next: Int64 { min(heads.last?.due ?? .max, unread.last?.due ?? .max) }
         var count = 0
-        while let head = heads.popLast() {
-            guard head.due < end || answer.jobs.count < jobsMax else { break }
+        while true {
+            // Whatever may have something that starts sooner than all that is known.
+            while let queue = unread.last, queue.due <= heads.last?.due ?? .max, next < end || answer.jobs.count < jobsMax {
+                guard count == 0 || clock.steady < deadline else { break }
+                let rows = rows(of: queue.queue, wanted: wanted)
+                if let row = try await rows.next(), let head = Head(row, rows) { heads.insertSorted(head) }
+                unread.removeLast()
+            }
+            guard next < end || answer.jobs.count < jobsMax else { break }
             if count >= budget.jobs || count > 0 && clock.steady >= deadline {
-                answer.wholeUntil = Timestamp(head.due)
+                if !heads.isEmpty || !unread.isEmpty { answer.wholeUntil = Timestamp(next) }
                 break
             }
+            guard let head = heads.popLast() else { break }
             count += 1
             let slot = Int(clamping: (max(head.due, from.milliseconds) - from.milliseconds) / slotMilliseconds)
             if slot < slots { answer.slots[slot] += 1 }
@@ -94,6 +102,12 @@ package struct JobSchedule: Sendable {
             if let row = try await head.rows.next(), let next = Head(row, head.rows) { heads.insertSorted(next) }
         }
         return answer
+    }
+
+    /// None of the queue starts earlier, in milliseconds of dates.
+    private func due(_ queue: Queue) -> Int64 {
+        let due = Timestamp(Int64(clamping: queue.order))
+        return queue.isDelay ? shards[queue.shard].moment.date(of: due).milliseconds : due.milliseconds
     }
 
     private func rows(of queue: Queue, wanted: Int) -> ListedRows {

@@ -7,13 +7,19 @@ package struct ListedShard: Sendable {
     package let range: ShardRange
     private let reader: any StoreReader
     private let moment: Moment
+    let failureBounds: FailureBounds?
 
-    /// - Parameter moment: when the view was taken, by the shard's clocks.
-    package init(id: ShardID, range: ShardRange, reader: any StoreReader, moment: Moment) {
+    /// - Parameters:
+    ///   - moment: when the view was taken, by the shard's clocks.
+    ///   - failureBounds: of the shard; nil: nobody notes them.
+    package init(
+        id: ShardID, range: ShardRange, reader: any StoreReader, moment: Moment, failureBounds: FailureBounds? = nil
+    ) {
         self.id = id
         self.range = range
         self.reader = reader
         self.moment = moment
+        self.failureBounds = failureBounds
     }
 
     /// What a list holds of directories, in bytes.
@@ -38,16 +44,19 @@ struct ListedRange {
     let end: Bytes
     /// Bytes of each key before what rows of several ranges are ordered by.
     let prefixCount: Int
+    /// It has all failures of this slice.
+    let failuresOf: Slice?
     let arm: @Sendable ((start: Bytes, end: Bytes)) -> JobArm
 
     init(
-        _ shard: Int, _ range: (start: Bytes, end: Bytes), prefixCount: Int = 0,
+        _ shard: Int, _ range: (start: Bytes, end: Bytes), prefixCount: Int = 0, failuresOf: Slice? = nil,
         _ arm: @escaping @Sendable ((start: Bytes, end: Bytes)) -> JobArm
     ) {
         self.shard = shard
         start = range.start
         end = range.end
         self.prefixCount = prefixCount
+        self.failuresOf = failuresOf
         self.arm = arm
     }
 
@@ -62,12 +71,14 @@ struct ListedRange {
     func from(_ key: Bytes) -> ListedRange? {
         let start = self.start.lexicographicallyPrecedes(key) ? key : self.start
         guard start.lexicographicallyPrecedes(end) else { return nil }
-        return ListedRange(shard, (start, end), prefixCount: prefixCount, arm)
+        return ListedRange(shard, (start, end), prefixCount: prefixCount, failuresOf: failuresOf, arm)
     }
 }
 
 /// The rows of a range, one after another.
-final class ListedRows {
+///
+/// `@unchecked Sendable`: one task at a time reads.
+final class ListedRows: @unchecked Sendable {
     let range: ListedRange
     private let pages: JobPages
     private var page: ArraySlice<JobRow> = []
@@ -124,7 +135,9 @@ extension JobFilter {
         switch part {
         case .slice where status == .failed:
             let range = part.range(.failed)
-            return ListedRange(shard, range, prefixCount: range.start.count) { .failures($0) }
+            return ListedRange(shard, range, prefixCount: range.start.count, failuresOf: Slice(of: range.start)) {
+                .failures($0)
+            }
         case .slice: return ListedRange(shard, part.range(.finished)) { .finished($0, statuses) }
         case .tenant(let tenant):
             let range = TenantKeys(tenant).finished(UInt8(clamping: status?.stored?.rawValue ?? 0))

@@ -18,11 +18,23 @@ final class AccessFiles: Sendable {
         var settings: NodeSettings
         var tokens: WatchedFile?
         var certificate: WatchedFile?
-        var validity: ServerTLS.Validity?
-        /// When it was last told that the certificate ends soon, in seconds since the Unix epoch.
+        var certificates: [Certificate]
+    }
+    /// A certificate of a file: that which ends first.
+    struct Certificate {
+        enum Kind: String {
+            case server
+            case clientCA = "client_ca"
+        }
+        let kind: Kind
+        /// In seconds since the Unix epoch.
+        let until: Int
+        /// When it was last told that it ends soon.
         var warnedAt = 0
     }
     private let state: Mutex<State>
+    /// One reads at a time: what was read last is in force.
+    private let turn = Mutex(())
     private let gate: Gate
     private let server: Server
     private let onRenewal: @Sendable (ServerTLS) -> Void
@@ -43,29 +55,42 @@ final class AccessFiles: Sendable {
         self.logger = logger
         state = Mutex(State(
             settings: settings, tokens: settings.tokensFile.map { WatchedFile([$0]) },
-            certificate: settings.tlsFiles.map { WatchedFile($0.paths) }, validity: try? settings.tls?.validity()
+            certificate: settings.tlsFiles.map { WatchedFile($0.paths) }, certificates: Self.certificates(of: settings.tls)
         ))
+    }
+
+    /// Those that are in use.
+    var certificates: [Certificate] { state.withLock { $0.certificates } }
+
+    private static func certificates(of tls: ServerTLS?) -> [Certificate] {
+        [(Certificate.Kind.server, tls?.firstEnd), (.clientCA, tls?.firstClientEnd)].compactMap { kind, end in
+            end.map { Certificate(kind: kind, until: $0) }
+        }
     }
 
     /// Looks at the files until the task is cancelled.
     func watch() async {
         warnOfExpiry()
-        while (try? await clock.sleep(milliseconds: Self.lookMilliseconds)) != nil { look() }
+        while (try? await clock.sleep(milliseconds: Self.lookMilliseconds)) != nil { await onOwnThread { self.look() } }
     }
 
-    /// Reads what has changed.
+    /// Reads what has changed. Waits for the disk.
     func look() {
-        let (settings, tokens, certificate) = state.withLock { state in
-            (state.settings, state.tokens?.look() ?? false, state.certificate?.look() ?? false)
+        turn.withLock { _ in
+            let (settings, tokens, certificate) = state.withLock { state in
+                (state.settings, state.tokens?.look() ?? false, state.certificate?.look() ?? false)
+            }
+            if tokens { readTokens(settings) }
+            if certificate { readCertificate(settings) }
         }
-        if tokens { readTokens(settings) }
-        if certificate { readCertificate(settings) }
         warnOfExpiry()
     }
 
-    /// Takes new settings over and reads all files, changed or not.
+    /// Takes new settings over and reads all files, changed or not. Waits for the disk.
     /// - Returns: what could not be changed.
-    func reload(_ new: NodeSettings) -> [RefusedSettings] {
+    func reload(_ new: NodeSettings) -> [RefusedSettings] { turn.withLock { _ in reloadInTurn(new) } }
+
+    private func reloadInTurn(_ new: NodeSettings) -> [RefusedSettings] {
         var refusals: [RefusedSettings] = []
         let old = state.withLock { $0.settings }
         var settings = old
@@ -122,8 +147,7 @@ final class AccessFiles: Sendable {
             try server.renew(tls)
             onRenewal(tls)
             state.withLock { state in
-                state.validity = try? tls.validity()
-                state.warnedAt = 0
+                state.certificates = Self.certificates(of: tls)
             }
             logger.info("TLS certificate read", ["certificate": .init(files.certificate)])
             note("tls", nil)
@@ -144,18 +168,28 @@ final class AccessFiles: Sendable {
     /// Once a day.
     private func warnOfExpiry() {
         let now = Int(clock.now.milliseconds / 1000)
-        let left: Int? = state.withLock { state in
-            guard let validity = state.validity, validity.until - now < Self.warningSeconds,
-                now - state.warnedAt >= Self.warningEverySeconds
-            else { return nil }
-            state.warnedAt = now
-            return validity.until - now
+        let due: [Certificate] = state.withLock { state in
+            state.certificates.indices.compactMap { index in
+                let certificate = state.certificates[index]
+                guard certificate.until - now < Self.warningSeconds, now - certificate.warnedAt >= Self.warningEverySeconds
+                else { return nil }
+                state.certificates[index].warnedAt = now
+                return certificate
+            }
         }
-        guard let left else { return }
+        for certificate in due { warn(of: certificate, left: certificate.until - now) }
+    }
+
+    private func warn(of certificate: Certificate, left: Int) {
+        let (name, harm) =
+            switch certificate.kind {
+            case .server: ("the TLS certificate", "clients refuse it")
+            case .clientCA: ("a certificate of the callers' authorities", "callers with its certificates are refused")
+            }
         if left > 0 {
-            logger.warn("the TLS certificate expires soon: renew it", ["days": .init(left / 86_400), "hours": .init(left / 3600)])
+            logger.warn("\(name) expires soon: renew it", ["days": .init(left / 86_400), "hours": .init(left / 3600)])
         } else {
-            logger.error("the TLS certificate has expired: clients refuse it", ["days_ago": .init(-left / 86_400)])
+            logger.error("\(name) has expired: \(harm)", ["days_ago": .init(-left / 86_400)])
         }
     }
 }

@@ -16,6 +16,9 @@ final class Gate: Sendable {
     private let throttle: LogThrottle
     /// Refusals that were not written to the audit log.
     let refusalsLeftOut = Counter()
+    /// Calls of tokens that had asked for as much as they may: those that bring new jobs, and all others.
+    let limitedEnqueues = Counter()
+    let limitedOthers = Counter()
     private let refusals = Mutex((second: Int64(0), written: 0, left: 0))
 
     init(_ access: Access, audit: AuditLog? = nil, clock: any Clock, logger: Logger) {
@@ -94,6 +97,7 @@ final class Gate: Sendable {
     /// Somebody was refused, at the door or inside.
     /// - Parameter entries: of a batch that was answered: so many were refused, this is the first.
     func note(_ error: SiloError, _ path: String, peer: String, caller: Caller? = nil, entries: Int? = nil) {
+        if case .tooMuch = error { (MethodAccess.of(path).bringsJobs ? limitedEnqueues : limitedOthers).add() }
         let status = Status(error).shortened
         throttle.log(.info, kind: "\(status.code)", "call refused", [
             "call": .init(Self.name(path)), "peer": .init(peer), "why": .init(status.message),

@@ -138,6 +138,9 @@ extension Figures.Jobs {
         waiting += counts.waiting
         ready += counts.ready
         running += counts.running
+        succeeded += counts.succeeded
+        failed += counts.failed
+        cancelled += counts.cancelled
     }
 }
 

@@ -64,7 +64,7 @@ final class OperatorPort: Sendable {
         }
     }
 
-    private static func routes(_ settings: NodeSettings, _ status: NodeStatus, _ metrics: NodeMetrics) -> HTTPRoutes {
+    static func routes(_ settings: NodeSettings, _ status: NodeStatus, _ metrics: NodeMetrics) -> HTTPRoutes {
         var routes = HTTPRoutes()
         routes.add("GET", "/metrics") { _ in
             .bytes(metrics.registry.page().bytes, type: MetricsPage.contentType)

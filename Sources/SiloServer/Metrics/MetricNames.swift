@@ -46,6 +46,10 @@ package enum MetricNames {
     static let refusedConnections = Metric(
         .counter, "silo_connections_refused_total", [],
         "Connections of callers that were closed: there were too many, or too few descriptors were left")
+    static let refusedCalls = Metric(
+        .counter, "silo_calls_refused_total", ["call", "reason"],
+        "Calls refused for want of room: disk (it is nearly full), max_data (database.max_data is reached), token_limit (a token "
+            + "asked for more than it may); call is enqueue (of one job, of several, imports) or other")
     static let runningCalls = Metric(.gauge, "silo_grpc_calls_running", [], "Calls that are not answered yet")
 
     // Shards.
@@ -133,6 +137,21 @@ package enum MetricNames {
     static let oldestCheckpoint = Metric(
         .gauge, "silo_storage_oldest_checkpoint_age_seconds", ["shard"], "How old the oldest of them is; 0: there is none")
 
+    // Room for data.
+    static let diskSize = Metric(
+        .gauge, "silo_disk_size_bytes", [], "Size of the disk of the data or of the log, of the one with less room to spare")
+    static let diskFree = Metric(.gauge, "silo_disk_free_bytes", [], "What of it is free")
+    static let diskReserved = Metric(
+        .gauge, "silo_disk_reserved_bytes", [], "What of it is kept free: with less, new jobs are refused")
+    static let dataSize = Metric(.gauge, "silo_data_bytes", [], "Size of the data, where database.max_data bounds it")
+    static let dataMax = Metric(.gauge, "silo_data_max_bytes", [], "That bound: with more, new jobs are refused")
+
+    // Certificates.
+    static let certificateEnd = Metric(
+        .gauge, "silo_tls_certificate_not_after_timestamp_seconds", ["certificate"],
+        "When the first certificate of a file ends, in seconds since the Unix epoch: server (the chain that is served), "
+            + "client_ca (callers' authorities)")
+
     // Lines.
     static let logLines = Metric(
         .counter, "silo_log_lines_total", ["outcome"],
@@ -171,7 +190,7 @@ package enum MetricNames {
                 oldestReady, waitingWorkers, tenantTurns, bulkRunning, bulkJobs,
             ]
         ),
-        ("Calls", [calls, callSeconds, runningCalls, refusedConnections]),
+        ("Calls", [calls, callSeconds, runningCalls, refusedCalls, refusedConnections, certificateEnd]),
         (
             "Shards",
             [shardsOwned, shardsOpen, shardServing, mailbox, mailboxAge, inHand, inHandBytes, turnAge, flushAge, queues, windowed]
@@ -191,6 +210,7 @@ package enum MetricNames {
             "The debt of storage",
             [storageBytes, unmergedBytes, deletedBytes, storageCheckpoints, oldestCheckpoint]
         ),
+        ("Room for data", [diskSize, diskFree, diskReserved, dataSize, dataMax]),
         ("SlateDB", StorageMetric.all.map(\.metric)),
         (
             "Process",

@@ -40,7 +40,8 @@ final class NodeMetrics: Sendable {
 
     /// Shows the shards of a node too, as long as they are its own.
     func watch(_ core: NodeCore, in environment: Environment, runningCalls: @escaping @Sendable () -> Int) {
-        registry.add { [self, shards = core.shards, admin = core.admin] page in
+        registry.add { [self, shards = core.shards, admin = core.admin, room = core.room] page in
+            if let room { Self.show(room, on: &page) }
             let hosts = shards.hosts
             page.add(MetricNames.shardsOwned, .none, hosts.count)
             page.add(MetricNames.shardsOpen, .none, hosts.count { $0.shard != nil })
@@ -63,8 +64,40 @@ final class NodeMetrics: Sendable {
         }
     }
 
-    /// Shows what becomes of lines for the audit log.
+    private static func show(_ room: DataGuard, on page: inout MetricsPage) {
+        let use = room.use
+        if let size = use.diskBytes, let free = use.freeBytes {
+            page.add(MetricNames.diskSize, .none, size)
+            page.add(MetricNames.diskFree, .none, free)
+            page.add(MetricNames.diskReserved, .none, use.reserveBytes)
+        }
+        if let size = use.dataBytes, let most = use.dataBytesMax {
+            page.add(MetricNames.dataSize, .none, size)
+            page.add(MetricNames.dataMax, .none, most)
+        }
+        page.add(MetricNames.refusedCalls, refusal("enqueue", "disk"), room.refused(for: .disk))
+        page.add(MetricNames.refusedCalls, refusal("enqueue", "max_data"), room.refused(for: .maxData))
+    }
+
+    private static func refusal(_ call: String, _ reason: String) -> MetricLabels {
+        MetricLabels([("call", call), ("reason", reason)])
+    }
+
+    /// Shows when the certificates end.
+    func watch(_ files: AccessFiles) {
+        registry.add { [weak files] page in
+            for certificate in files?.certificates ?? [] {
+                page.add(MetricNames.certificateEnd, MetricLabels("certificate", certificate.kind.rawValue), certificate.until)
+            }
+        }
+    }
+
+    /// Shows whom the gate refused for their number, and what becomes of lines for the audit log.
     func watch(_ gate: Gate) {
+        registry.add { page in
+            page.add(MetricNames.refusedCalls, Self.refusal("enqueue", "token_limit"), gate.limitedEnqueues)
+            page.add(MetricNames.refusedCalls, Self.refusal("other", "token_limit"), gate.limitedOthers)
+        }
         guard let audit = gate.audit else { return }
         registry.add { page in
             let (written, dropped) = audit.counts

@@ -19,10 +19,19 @@ final class DataGuard: DataRoom {
         var dataBytes: UInt64?
         var dataBytesMax: UInt64?
     }
+    /// What there is too little of.
+    enum Cause: CaseIterable, Sendable {
+        case disk, maxData
+    }
+    /// Why new jobs are refused.
+    struct Refusal: Sendable, Equatable {
+        let cause: Cause
+        let text: String
+    }
     private struct State {
         var limit: MaxData
         var use = Use()
-        var refusal: String?
+        var refusal: Refusal?
     }
     private let folders: [String]
     private let size: @Sendable () async throws -> UInt64
@@ -31,6 +40,8 @@ final class DataGuard: DataRoom {
     private let logger: Logger
     private let state: Mutex<State>
     private let isFull = Atomic<Bool>(false)
+    private let refusedForDisk = Counter()
+    private let refusedForMaxData = Counter()
 
     private static let interval: Int64 = 200
 
@@ -52,12 +63,21 @@ final class DataGuard: DataRoom {
 
     package func check() throws(SiloError) {
         guard isFull.load(ordering: .relaxed), let refusal = state.withLock({ $0.refusal }) else { return }
-        throw .exhausted(refusal)
+        refused(for: refusal.cause).add()
+        throw .exhausted(refusal.text)
+    }
+
+    /// Calls with new jobs that were refused for it.
+    func refused(for cause: Cause) -> Counter {
+        switch cause {
+        case .disk: refusedForDisk
+        case .maxData: refusedForMaxData
+        }
     }
 
     var use: Use { state.withLock { $0.use } }
     /// Why new jobs are refused; nil: they are taken.
-    var refusal: String? { state.withLock { $0.refusal } }
+    var refusal: String? { state.withLock { $0.refusal?.text } }
 
     func set(_ limit: MaxData) { state.withLock { $0.limit = limit } }
 
@@ -96,7 +116,7 @@ final class DataGuard: DataRoom {
             state.use = use
             let wasFull = state.refusal != nil
             state.refusal = Self.refusal(use, wasFull: wasFull)
-            return wasFull == (state.refusal != nil) ? nil : (state.refusal != nil, state.refusal)
+            return wasFull == (state.refusal != nil) ? nil : (state.refusal != nil, state.refusal?.text)
         }
         guard let change else { return }
         isFull.store(change.isFull, ordering: .relaxed)
@@ -110,14 +130,18 @@ final class DataGuard: DataRoom {
     /// Callers read it too: they need not know which file of the server says it.
     private static let setting = "database.max_data (--max-data)"
 
-    static func refusal(_ use: Use, wasFull: Bool) -> String? {
+    static func refusal(_ use: Use, wasFull: Bool) -> Refusal? {
         if let free = use.freeBytes, free < use.reserveBytes + (wasFull ? use.reserveBytes / 20 : 0) {
-            return "no new jobs are taken: the disk of the data has \(text(free)) free, and \(text(use.reserveBytes)) are kept "
-                + "for the jobs that it holds; make room on it, have finished jobs deleted sooner, or change \(setting)"
+            return Refusal(
+                cause: .disk,
+                text: "no new jobs are taken: the disk of the data has \(text(free)) free, and \(text(use.reserveBytes)) are "
+                    + "kept for the jobs that it holds; make room on it, have finished jobs deleted sooner, or change \(setting)")
         }
         if let bytes = use.dataBytes, let most = use.dataBytesMax, bytes > most - (wasFull ? most / 20 : 0) {
-            return "no new jobs are taken: the data has \(text(bytes)), and \(setting) allows \(text(most)); have "
-                + "finished jobs deleted sooner, or change it"
+            return Refusal(
+                cause: .maxData,
+                text: "no new jobs are taken: the data has \(text(bytes)), and \(setting) allows \(text(most)); have "
+                    + "finished jobs deleted sooner, or change it")
         }
         return nil
     }
@@ -156,7 +180,7 @@ extension DataGuard {
         self.init(
             limit, folders: [folder, logFolder].compactMap { $0 },
             size: {
-                if let folder { return await Self.bytes(in: folder) }
+                if let folder { return await onOwnThread { Self.bytes(in: folder) } }
                 var bytes: UInt64 = 0
                 for shard in shards { bytes += try await location.manifest(of: shard)?.size ?? 0 }
                 return bytes
@@ -164,14 +188,7 @@ extension DataGuard {
             sizeInterval: folder == nil ? 30_000 : 5000, clock: clock, logger: logger)
     }
 
-    private static func bytes(in folder: String) async -> UInt64 {
-        await withCheckedContinuation { continuation in
-            // It ends when it has looked at every file.
-            Thread.detachNewThread { continuation.resume(returning: Self.bytesNow(in: folder)) }
-        }
-    }
-
-    private static func bytesNow(in folder: String) -> UInt64 {
+    private static func bytes(in folder: String) -> UInt64 {
         var bytes: UInt64 = 0
         guard let names = FileManager.default.enumerator(atPath: folder) else { return 0 }
         for case let name as String in names {

@@ -16,11 +16,14 @@ package struct MethodAccess: Equatable, Sendable {
     package let reach: Reach
     /// It keeps or ends a lease: it counts, and is never refused for its number, for then work would be done twice.
     package let keepsLease: Bool
+    /// It stores new jobs.
+    package let bringsJobs: Bool
 
-    private init(_ role: Role?, _ reach: Reach, keepsLease: Bool = false) {
+    private init(_ role: Role?, _ reach: Reach, keepsLease: Bool = false, bringsJobs: Bool = false) {
         self.role = role
         self.reach = reach
         self.keepsLease = keepsLease
+        self.bringsJobs = bringsJobs
     }
 
     /// Calls of it are written to the audit log.
@@ -53,8 +56,8 @@ package struct MethodAccess: Equatable, Sendable {
         ("Query", .init(.read, .named)),
         ("QueryArrow", .init(.read, .named)),
 
-        ("Enqueue", .init(.enqueue, .named)),
-        ("EnqueueBatch", .init(.enqueue, .named)),
+        ("Enqueue", .init(.enqueue, .named, bringsJobs: true)),
+        ("EnqueueBatch", .init(.enqueue, .named, bringsJobs: true)),
 
         ("LeaseTasks", .init(.work, .named)),
         ("Heartbeat", .init(.work, .named, keepsLease: true)),
@@ -66,7 +69,7 @@ package struct MethodAccess: Equatable, Sendable {
         ("RestartJob", .init(.operate, .named)),
         ("ExpediteJob", .init(.operate, .named)),
         ("DeleteJob", .init(.operate, .named)),
-        ("ImportJobs", .init(.operate, .named)),
+        ("ImportJobs", .init(.operate, .named, bringsJobs: true)),
         ("LeaseTask", .init(.operate, .named)),
         ("DropTenantHolders", .init(.operate, .named)),
         ("Pause", .init(.operate, .named)),

@@ -80,7 +80,7 @@ package struct CensusOperations: Sendable {
         let known = Dictionary(registry.all.map { ($0.id, $0) }) { _, last in last }
         var held: [String: LeaseCensus.Sum] = [:]
         var leases: [SiloV1.WorkerLease] = []
-        for (shard, sums) in try await ask(context, LeaseCensus(worker: wanted)) {
+        for (shard, sums) in try await ask("", context, LeaseCensus(worker: wanted)) {
             held.merge(sums) { $0.adding($1) }
             if let wanted { leases += (sums[wanted]?.held ?? []).map { SiloV1.WorkerLease($0, shard: shard) } }
         }
@@ -111,7 +111,7 @@ package struct CensusOperations: Sendable {
         }
         var response = SiloV1.QuietWorkerResponse()
         response.wasQuiet = wasQuiet
-        for (_, sums) in try await ask(context, LeaseCensus(worker: request.workerId)) {
+        for (_, sums) in try await ask("", context, LeaseCensus(worker: request.workerId)) {
             response.leases += UInt64(clamping: sums[request.workerId]?.count ?? 0)
         }
         return response
@@ -125,12 +125,6 @@ package struct CensusOperations: Sendable {
     ) async throws(SiloError) -> [(shard: String, page: W.Answer)] {
         var answers: [(shard: String, page: W.Answer)] = []
         for (name, shard) in try asked(named) { answers.append((name, try await shard.run(walk, for: context))) }
-        return answers
-    }
-
-    private func ask(_ context: RequestContext, _ census: LeaseCensus) async throws(SiloError) -> [(String, LeaseCensus.Answer)] {
-        var answers: [(String, LeaseCensus.Answer)] = []
-        for (name, shard) in try asked("") { answers.append((name, try await shard.run(census, for: context))) }
         return answers
     }
 

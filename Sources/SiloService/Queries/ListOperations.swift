@@ -44,8 +44,10 @@ package struct ListOperations: Sendable {
     func views(_ shard: String) async throws(SiloError) -> [ListedShard] {
         var queried: [ListedShard] = []
         for host in shard.isEmpty ? shards.all : [try shards.host(shard)] {
-            let (reader, moment) = try await shards.readable(host.id.description).shard.reader()
-            queried.append(ListedShard(id: host.id, range: host.range, reader: reader, moment: moment))
+            let shard = try await shards.readable(host.id.description).shard
+            let (reader, moment) = try await shard.reader()
+            queried.append(ListedShard(
+                id: host.id, range: host.range, reader: reader, moment: moment, failureBounds: shard.failureBounds))
         }
         return queried
     }

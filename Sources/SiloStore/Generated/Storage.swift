@@ -1369,6 +1369,8 @@ public enum StorageV1 {
         /// about so many were there
         public var rowsExpected: UInt64 = 0
         public var rowsDeleted: UInt64 = 0
+        /// the key from which it goes on; none: it begins
+        public var next: [UInt8] = []
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -1380,6 +1382,7 @@ public enum StorageV1 {
                 case 16: self.jobs = try reader.uint64()
                 case 24: self.rowsExpected = try reader.uint64()
                 case 32: self.rowsDeleted = try reader.uint64()
+                case 42: self.next = try reader.bytes()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -1387,6 +1390,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if !self.next.isEmpty {
+                writer.bytes(self.next)
+                writer.tag(42)
+            }
             if self.rowsDeleted != 0 {
                 writer.uint64(self.rowsDeleted)
                 writer.tag(32)

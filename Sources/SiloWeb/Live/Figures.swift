@@ -31,6 +31,10 @@ package struct Figures: Sendable {
         package var waiting: Int64 = 0
         package var ready: Int64 = 0
         package var running: Int64 = 0
+        /// Those that are kept.
+        package var succeeded: Int64 = 0
+        package var failed: Int64 = 0
+        package var cancelled: Int64 = 0
         package var waitingWorkers = 0
         package init() {}
     }

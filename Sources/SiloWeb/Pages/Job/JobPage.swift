@@ -185,7 +185,7 @@ struct JobParts {
         }
         let table = Table(
             caption: "Labels", columns: [.init("Label"), .init("Value")], rows: rows,
-            empty: Empty("No labels", next: "Jobs are found by labels: <code>siloctl job enqueue --label customer=4711</code>"))
+            empty: Empty("No labels", next: "Jobs are found by labels: <code>siloctl enqueue … --label customer=4711</code>"))
         return "<div class=\"card\"><h2>Labels</h2>\(table.html)</div>"
     }
 }

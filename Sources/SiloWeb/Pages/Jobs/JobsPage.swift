@@ -69,6 +69,9 @@ struct JobCount {
         case "Running": return jobs.running
         case "Waiting": return jobs.ready + jobs.waiting
         case "Scheduled": return jobs.scheduled
+        case "Succeeded": return jobs.succeeded
+        case "Failed": return jobs.failed
+        case "Cancelled": return jobs.cancelled
         default: return nil
         }
     }

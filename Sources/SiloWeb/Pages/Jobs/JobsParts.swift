@@ -76,7 +76,7 @@ struct JobsParts {
                 next: "There are more to look at: go on to the next page, or name a tenant or a status, which have indexes.")
         }
         if filter.isEmpty {
-            return Empty("No jobs yet", next: "Enqueue one: <code>siloctl job enqueue --group emails '{\"to\":\"you\"}'</code>")
+            return Empty("No jobs yet", next: "Enqueue one: <code>siloctl enqueue emails '{\"to\":\"you\"}'</code>")
         }
         return Empty(
             "No job meets the filter", next: "<a href=\"\(Link("/jobs"))\">Show all jobs</a>, or take one condition away.")

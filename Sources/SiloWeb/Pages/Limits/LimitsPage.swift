@@ -95,7 +95,7 @@ enum LimitsPage {
             return cells
         }
         let isFiltered = !(filter?.wanted.isEmpty ?? true)
-        let next: HTML = "Jobs bring them: <code>siloctl enqueue … --concurrency emails=5</code>. See docs/limits.md."
+        let next: HTML = "Jobs bring them: <code>siloctl enqueue … --limit emails=5</code>. See docs/limits.md."
         var columns: [Table.Column] = [.init("Key")]
         if hasTenants { columns.append(.init("Tenant")) }
         columns += [

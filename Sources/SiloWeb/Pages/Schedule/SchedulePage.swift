@@ -95,7 +95,7 @@ struct ScheduleParts {
         var columns: [Table.Column] = [.init("Job")]
         if hasTenants { columns.append(.init("Tenant")) }
         columns += [.init("Group"), .init("What"), .init("Starts", number: true)]
-        let next: HTML = "Enqueue one for later: <code>siloctl job enqueue --group emails --start-in 3600 '{}'</code>"
+        let next: HTML = "Enqueue one for later: <code>siloctl enqueue emails '{}' --start-in 3600</code>"
         let empty = Empty("No job waits for its time", next: next)
         return Table(caption: "Jobs that start next", columns: columns, rows: rows, empty: empty).html
     }

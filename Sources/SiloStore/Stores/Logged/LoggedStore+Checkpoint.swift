@@ -64,8 +64,14 @@ extension LoggedStore {
             bell.ring()
             throw .behind(lag)
         }
+        guard below.isOpen || place.reopen == nil else {
+            bell.ring()
+            throw Self.isReopened
+        }
         do { try await bell.request() } catch let error as StoreError { throw error } catch { throw .unavailable("\(error)") }
     }
+
+    private static let isReopened = StoreError.unavailable("the sorted files are opened anew, when they answer")
 
     /// The last checkpoint of a store that nobody writes to any more.
     /// - Returns: whether the data is whole without the log; not so when the clock is behind.
@@ -205,6 +211,9 @@ extension LoggedStore {
             }
         }
         try? await old.close()
+        // That may take as long as what it stores to is away: nobody waits for it.
+        bell.refuse(Self.isReopened)
+        obstruct(Self.isReopened)
         let new = try await reopen()
         do throws(StoreError) {
             let found = try await new.get(LogPosition.key).flatMap(LogPosition.init)

@@ -19,7 +19,10 @@ extension LoggedStore {
         bell.stop()
         let moved = Mutex(Result<Bool, StoreError>.success(false))
         // A step that stands still is left alone: what it comes to later changes nothing any more.
-        let hasEnded = await Patience(place, budget).lasts { [self] in
+        var patient = place
+        // What does not answer already is not waited for as long as what is slow.
+        if state.withLock({ $0.obstacle != nil }) { patient.hasSpace = { false } }
+        let hasEnded = await Patience(patient, budget).lasts { [self] in
             await untilCheckpointsEnd()
             guard isSound, state.withLock({ $0.refusal }) == nil else { return }
             let result = await movedEverythingBelow()

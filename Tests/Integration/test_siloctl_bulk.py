@@ -38,6 +38,7 @@ class TestDoing:
         text = ctl("jobs", "cancel", "--where", where, "--yes")
         told = fields(text.splitlines())
         assert (told["State"], told["Cancelled"], told["Refused"]) == ("done", "5 jobs", "2 jobs")
+        assert re.search("(just now|ago), by ", told["Began"]), "it began before it is shown"
         assert re.search(r"^  2  job is already in terminal state  \S+, \S+$", text, re.M)
         again = as_json(ctl("jobs", "restart", "--where", where, "--yes", "--json"))
         assert (again["state"], again["done"], again["refused"]) == ("done", 7, 0)

@@ -1,5 +1,6 @@
 #include "ctoml.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
@@ -11,6 +12,8 @@
 namespace {
 
 constexpr size_t errors_max = 20;
+/// What a table is called whose heading cannot be read; no key begins so.
+constexpr const char *unread_mark = "\x01";
 
 std::string json_text(const std::string &text) {
     static const char digits[] = "0123456789abcdef";
@@ -39,6 +42,8 @@ struct Writer {
 
     void table(const toml::table &table, std::vector<std::string> &path) {
         for (const auto &[key, value] : table) {
+            // What stood below a heading that cannot be read belongs nowhere.
+            if (path.empty() && key.rfind(unread_mark, 0) == 0) continue;
             path.push_back(key);
             if (!out.empty()) out += ',';
             out += "{\"path\":[";
@@ -56,7 +61,7 @@ struct Writer {
         out += place(where.line(), where.column());
         switch (value.type()) {
         case toml::value_t::string: return typed("string", value.as_string().str);
-        case toml::value_t::integer: return typed("integer", std::to_string(value.as_integer()));
+        case toml::value_t::integer: return typed("integer", integer(value.as_integer(), where));
         case toml::value_t::boolean: return typed("boolean", value.as_boolean() ? "true" : "false");
         case toml::value_t::floating: {
             std::ostringstream text;
@@ -68,6 +73,22 @@ struct Writer {
         case toml::value_t::array: return array(value.as_array());
         default: return typed("date", "");
         }
+    }
+
+    /// The library takes the nearest number for one that is too large: then it is as the text has it.
+    static std::string integer(toml::integer number, const toml::source_location &where) {
+        const auto line = where.line_str();
+        const auto begin = where.column() - 1;
+        if (begin >= line.size()) return std::to_string(number);
+        std::string written = line.substr(begin, line.find_first_not_of("+-_0123456789abcdefABCDEFox", begin) - begin);
+        std::string digits;
+        for (char letter : written) if (letter != '_') digits += letter;
+        int base = 10;
+        const auto prefix = digits.substr(0, 2);
+        if (prefix == "0x") base = 16; else if (prefix == "0o") base = 8; else if (prefix == "0b") base = 2;
+        errno = 0;
+        strtoll(digits.c_str() + (base == 10 ? 0 : 2), nullptr, base);
+        return errno == ERANGE ? written : std::to_string(number);
     }
 
     void array(const toml::array &items) {
@@ -101,7 +122,8 @@ struct Error {
     std::string text;
 };
 
-/// Makes a line empty, and keeps the numbers of the others. False when there is nothing in it.
+/// Makes a line empty, and keeps the numbers of the others. False when there is nothing in it. In place of a heading stands
+/// another, so that what is below it is not taken for part of the table before.
 bool blank(std::string &text, size_t number) {
     size_t begin = 0;
     for (size_t line = 1; line < number; line++) {
@@ -112,7 +134,9 @@ bool blank(std::string &text, size_t number) {
     const auto end = std::min(text.find('\n', begin), text.size());
     const auto length = end - begin;
     if (length == 0) return false;
-    text.erase(begin, length);
+    const auto first = text.find_first_not_of(" \t", begin);
+    const bool is_heading = first < end && text[first] == '[' && text.compare(begin, 8, "[\"\\u0001") != 0;
+    text.replace(begin, length, is_heading ? "[\"\\u0001" + std::to_string(number) + "\"]" : "");
     return true;
 }
 

@@ -8,6 +8,13 @@ public struct Arguments: Sendable {
     public let optionalOperand: String?
     private let values: [String: [String]]
 
+    init(command: String, operands: [String], optionalOperand: String?, values: [String: [String]]) {
+        self.command = command
+        self.operands = operands
+        self.optionalOperand = optionalOperand
+        self.values = values
+    }
+
     /// A command line that cannot be followed. Ends the program with code 2.
     public struct Mistake: Error, CustomStringConvertible, Equatable {
         public let description: String

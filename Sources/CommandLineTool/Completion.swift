@@ -19,41 +19,50 @@ enum Completion: Equatable {
 extension Usage {
     /// Answers a shell that completes a line, by the table that the line will be read with.
     /// - Parameter words: those up to the cursor, without the program; the last one is begun, and may be empty.
-    func completion(of words: [String]) -> Completion {
+    func completion(of words: [String]) async -> Completion {
         let current = words.last ?? ""
         let line = read(words.dropLast())
-        if let option = line.unfinished { return values(of: option, current) }
-        guard current.hasPrefix("-"), !line.hasOnlyOperands else { return nextWords(line.words, current) }
+        if line.isLost { return .words([]) }
+        if let option = line.unfinished { return await values(of: option, current, line) }
+        guard current.hasPrefix("-"), !line.hasOnlyOperands else { return await nextWords(line, current) }
         if current.hasPrefix("--"), let sign = current.firstIndex(of: "=") {
-            guard let option = option(String(current[..<sign]), of: command(line.words)) else { return .words([]) }
-            return values(of: option, String(current[current.index(after: sign)...]), after: String(current[...sign]))
+            guard let option = ownOption(String(current[..<sign]), of: command(line.words)) else { return .words([]) }
+            let value = String(current[current.index(after: sign)...])
+            return await values(of: option, value, line, after: String(current[...sign]))
         }
-        let free = options(of: line.words).filter { option in option.isList || !line.given.contains(option.name) }
+        let free = options(of: line.words).filter { option in option.isList || line.given[option.name] == nil }
         return .words(Self.matching(current, free.map { .init(text: "--\($0.name)", help: $0.help) }))
     }
 
     private struct Line {
         var words: [String] = []
-        var given: Set<String> = []
+        var given: [String: [String]] = [:]
         /// Wants its value next.
         var unfinished: Option?
         var hasOnlyOperands = false
+        /// The last word is an option that the command has not: nobody knows what belongs behind it.
+        var isLost = false
     }
 
     /// The words before the cursor. What is wrong in them is passed over.
     private func read(_ words: ArraySlice<String>) -> Line {
         var line = Line()
         for word in words {
-            if line.unfinished != nil {
+            line.isLost = false
+            if let option = line.unfinished {
+                line.given[option.name, default: []].append(word)
                 line.unfinished = nil
             } else if line.hasOnlyOperands || word == "-" || !word.hasPrefix("-") {
                 line.words.append(word)
             } else if word == "--" {
                 line.hasOnlyOperands = true
-            } else if let option = option(String(word.prefix { $0 != "=" }), of: command(line.words)) {
-                line.given.insert(option.name)
+            } else if let option = ownOption(String(word.prefix { $0 != "=" }), of: command(line.words)) {
                 let wantsValue = option.placeholder != nil && !option.isValueOptional && !word.contains("=")
                 if wantsValue { line.unfinished = option }
+                let value = word.firstIndex(of: "=").map { [String(word[word.index(after: $0)...])] }
+                line.given[option.name, default: []] += value ?? []
+            } else {
+                line.isLost = !word.contains("=")
             }
         }
         return line
@@ -67,7 +76,8 @@ extension Usage {
         return (found + options + Usage.everywhere).filter { seen.insert($0.name).inserted }
     }
 
-    private func nextWords(_ words: [String], _ current: String) -> Completion {
+    private func nextWords(_ line: Line, _ current: String) async -> Completion {
+        let words = line.words
         var candidates: [Completion.Candidate] = []
         for longer in commands(beginningWith: words) where longer.words.count > words.count {
             let word = String(longer.words[words.count])
@@ -81,18 +91,25 @@ extension Usage {
         let index = words.count - command.words.count
         guard index < places.count else { return .words(Self.matching(current, candidates)) }
         if places[index] == "file" { return .files }
-        return .words(Self.matching(current, candidates + Self.choices(places[index])))
+        return .words(Self.matching(current, candidates + (await choices(places[index], line))))
     }
 
-    private func values(of option: Option, _ current: String, after prefix: String = "") -> Completion {
+    private func values(of option: Option, _ current: String, _ line: Line, after prefix: String = "") async -> Completion {
         let placeholder = option.placeholder ?? ""
         if ["file", "folder", "place"].contains(placeholder) { return .files }
-        let choices = option.values?().map { Completion.Candidate(text: $0, help: "") } ?? Self.choices(placeholder)
-        return .words(Self.matching(current, choices, prefix))
+        if let values = option.values {
+            return .words(Self.matching(current, values().map { .init(text: $0, help: "") }, prefix))
+        }
+        return .words(Self.matching(current, await choices(placeholder, line), prefix))
     }
 
-    private static func choices(_ placeholder: String) -> [Completion.Candidate] {
-        placeholder.contains("|") ? placeholder.split(separator: "|").map { .init(text: String($0), help: "") } : []
+    private func choices(_ placeholder: String, _ line: Line) async -> [Completion.Candidate] {
+        guard !placeholder.contains("|") else {
+            return placeholder.split(separator: "|").map { .init(text: String($0), help: "") }
+        }
+        let arguments = Arguments(
+            command: command(line.words)?.name ?? "", operands: [], optionalOperand: nil, values: line.given)
+        return await liveValues?(placeholder, arguments).map { .init(text: $0, help: "") } ?? []
     }
 
     private static func matching(

@@ -18,9 +18,9 @@ extension Usage {
     private static let documenting = "__reference"
 
     /// What scripts and the documentation ask a program for; nil when this is no such question.
-    func answer(toTool words: [String]) -> String? {
+    func answer(toTool words: [String]) async -> String? {
         switch words.first {
-        case Self.completing: completion(of: Array(words.dropFirst())).text
+        case Self.completing: await completion(of: Array(words.dropFirst())).text
         case Self.documenting: reference
         default: nil
         }

@@ -10,14 +10,39 @@ public enum InputFile {
     }
 
     /// - Parameters:
-    ///   - name: the option or operand that names the file.
+    ///   - name: the option that names the file; nil: it is an argument by itself.
     ///   - bytesMax: no more is read.
     /// - Throws: when it cannot be read, or is larger.
-    public static func read(_ path: String, as name: String, bytesMax: Int = bytesMax) throws(Unreadable) -> [UInt8] {
+    public static func read(_ path: String, as name: String? = nil, bytesMax: Int = bytesMax) throws(Unreadable) -> [UInt8] {
+        let complaint = (name.map { "\($0): " } ?? "") + "cannot read \(path)"
         let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw unreadable("\(name): cannot read \(path)") }
+        guard file >= 0 else { throw unreadable(complaint) }
         defer { close(file) }
-        return try read(file, "\(name): cannot read \(path)", bytesMax)
+        return try read(file, complaint, bytesMax)
+    }
+
+    /// Why a file could not be read, without opening it: what comes out of a pipe is there once.
+    public static func unreadableReason(_ path: String) -> String? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return reason("cannot read \(path)", errno) }
+        if status.st_mode & S_IFMT == S_IFDIR { return reason("cannot read \(path)", EISDIR) }
+        return access(path, R_OK) == 0 ? nil : reason("cannot read \(path)", errno)
+    }
+
+    /// Why nothing could be added to a file, or why it could not be made.
+    public static func unwritableReason(_ path: String) -> String? {
+        var status = stat()
+        if stat(path, &status) == 0 {
+            if status.st_mode & S_IFMT == S_IFDIR { return reason("cannot write \(path)", EISDIR) }
+            return access(path, W_OK) == 0 ? nil : reason("cannot write \(path)", errno)
+        }
+        guard errno == ENOENT else { return reason("cannot write \(path)", errno) }
+        let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        return access(folder, W_OK | X_OK) == 0 ? nil : reason("cannot write \(path)", errno)
+    }
+
+    private static func reason(_ complaint: String, _ code: Int32) -> String {
+        "\(complaint): \(String(cString: strerror(code)))"
     }
 
     /// To its end.

@@ -20,8 +20,8 @@ public enum Program {
     ) async -> Never {
         var command = ""
         do {
-            let words = ProcessArguments.all
-            if let text = usage.answer(toTool: words) {
+            let words = try ProcessArguments.all()
+            if let text = await usage.answer(toTool: words) {
                 print(text)
                 exit(0)
             }

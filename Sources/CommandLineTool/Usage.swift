@@ -76,13 +76,20 @@ public struct Usage: Sendable {
     let commands: [Command]
     let options: [Option]
     let notes: String
+    /// What a shell offers where a value of some kind is wanted, which takes a while to find out.
+    let liveValues: (@Sendable (_ placeholder: String, _ line: Arguments) async -> [String])?
 
-    public init(_ program: String, _ summary: String, commands: [Command], options: [Option] = [], notes: String = "") {
+    /// - Parameter liveValues: gives what may stand in the place of a placeholder, such as `shard`, by the options of the line.
+    public init(
+        _ program: String, _ summary: String, commands: [Command], options: [Option] = [], notes: String = "",
+        liveValues: (@Sendable (_ placeholder: String, _ line: Arguments) async -> [String])? = nil
+    ) {
         self.program = program
         self.summary = summary
         self.commands = commands
         self.options = options
         self.notes = notes
+        self.liveValues = liveValues
     }
 
     static let everywhere = [
@@ -99,6 +106,14 @@ public struct Usage: Sendable {
     /// The option of a title such as `--format` or `-f`; letters mean different things to different commands.
     func option(_ title: String, of command: Command?) -> Option? {
         ((command?.options ?? []) + options + commands.flatMap(\.options) + Usage.everywhere).first { option in
+            title == "--\(option.name)" || option.letter.map { title == "-\($0)" } ?? false
+        }
+    }
+
+    /// The option of a title where it may stand: of the command, when it is known, or of all commands that may come.
+    func ownOption(_ title: String, of command: Command?) -> Option? {
+        guard let command else { return option(title, of: nil) }
+        return (command.options + options + Usage.everywhere).first { option in
             title == "--\(option.name)" || option.letter.map { title == "-\($0)" } ?? false
         }
     }
@@ -122,13 +137,14 @@ public struct Usage: Sendable {
 
     /// The help text: of one command, or of those that begin with `words`, or of the program.
     func help(_ command: Command?, _ words: [String] = []) -> String {
-        var lines = [summary, ""]
+        var lines: [String] = []
         let main = commands.first { $0.name.isEmpty }
         var options = (command ?? main).map(\.options) ?? []
         if let command {
-            lines += [line(command), "", command.help]
+            lines += ["\(program) \(command.name): \(command.help.line)", "", line(command)]
             if !command.details.isEmpty { lines += ["", named(command.details)] }
         } else {
+            lines += [summary, ""]
             if let main { lines.append(line(main)) }
             let named = commands(beginningWith: [])
             let asked = words.isEmpty ? [] : commands(beginningWith: words)

@@ -73,14 +73,3 @@ extension ServerTLS {
         return ASN1_TIME_to_tm(date, &parts) == 1 ? timegm(&parts) : 0
     }
 }
-
-extension [UInt8] {
-    /// Lends the bytes as OpenSSL reads them.
-    fileprivate func withPEM<R>(_ read: (OpaquePointer) -> R?) -> R? {
-        withUnsafeBytes { bytes in
-            guard let source = BIO_new_mem_buf(bytes.baseAddress, Int32(clamping: bytes.count)) else { return nil }
-            defer { BIO_free(source) }
-            return read(source)
-        }
-    }
-}

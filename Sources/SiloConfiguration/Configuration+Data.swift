@@ -35,8 +35,10 @@ extension Configuration {
 
     /// A place that the command line names is of the kind that its text says.
     mutating func takeDataOption() {
-        guard source(of: Settings.database.path) == .commandLine else { return }
-        set(Settings.database.backend.entry, .text("url"), from: .commandLine)
+        guard source(of: Settings.database.path) == .commandLine, let path = self[Settings.database.path] else { return }
+        let kinds = [("memory:", "memory"), ("s3://", "s3"), ("gs://", "gcs"), ("az://", "url")]
+        let kind = kinds.first { path.hasPrefix($0.0) }?.1 ?? "fs"
+        set(Settings.database.backend.entry, .text(kind), from: .commandLine)
     }
 
     /// Names the place of who names none.

@@ -2,11 +2,12 @@ package import CommandLineTool
 
 extension Configuration {
     /// Looks at what options and the environment give as a file is looked at: what is printed can be loaded. A server that
-    /// starts leaves that to who uses the values, and says more of what is wrong.
+    /// starts leaves most of that to who uses the values, and says more of what is wrong.
+    /// - Parameter keys: of the settings that are looked at; nil: all.
     /// - Throws: all that is of no form.
-    package func checkForms() throws(Arguments.Mistake) {
+    package func checkForms(of keys: Set<String>? = nil) throws(Arguments.Mistake) {
         let mistakes = Settings.entries.compactMap { entry -> String? in
-            guard let place = givenPlace(of: entry), case .text(let text) = value(of: entry),
+            guard keys?.contains(entry.key) ?? true, let place = givenPlace(of: entry), case .text(let text) = value(of: entry),
                 entry.form.value(of: .text(text)) == nil
             else { return nil }
             let found = entry.isSecret ? "" : ", not \(entry.form.text(of: .text(text)))"

@@ -10,8 +10,10 @@ package struct ConfigurationFile: Sendable {
     private(set) var values: [(entry: SettingEntry, value: SettingValue, line: Int, column: Int)] = []
     private var tables: [String: (values: [String: String], line: Int, column: Int)] = [:]
     private let environment: [String: String]
-    /// Nothing of it could be read.
+    /// Of all of it nobody knows what it says.
     private var isUnreadable = false
+    /// Sections that have a line which could not be read.
+    private var unreadSections: Set<Substring> = []
 
     /// Further ones are only counted.
     private static let mistakesMax = 100
@@ -39,8 +41,9 @@ package struct ConfigurationFile: Sendable {
         for error in document.errors {
             let line = lines.indices.contains(error.line - 1) ? lines[error.line - 1] : ""
             note(error.text(at: line), at: error.line, error.column)
+            noteUnread(error, lines)
         }
-        isUnreadable = document.values.isEmpty && !document.errors.isEmpty
+        if document.values.isEmpty, !document.errors.isEmpty { isUnreadable = true }
         for value in document.values where mistakes.count <= Self.mistakesMax { take(value) }
         for (key, table) in tables {
             if let entry = Settings.entry(key) { values.append((entry, .table(table.values), table.line, table.column)) }
@@ -55,7 +58,17 @@ package struct ConfigurationFile: Sendable {
     /// Whether something is wrong in the same section, or with all.
     func hasMistake(about key: String) -> Bool {
         guard !isUnreadable, let section = key.split(separator: ".").first else { return true }
+        if unreadSections.contains(section) { return true }
         return mistakes.contains { $0.text.contains(section) }
+    }
+
+    /// What else may stand in a section with a line that could not be read; where it is a heading, in any.
+    private mutating func noteUnread(_ error: TOMLDocument.Fault, _ lines: [Substring]) {
+        let above = lines.prefix(max(0, error.line)).map { $0.drop { $0 == " " || $0 == "\t" } }
+        guard let heading = above.lastIndex(where: { $0.hasPrefix("[") }), heading < error.line - 1, !error.isOfAllBelow else {
+            return isUnreadable = true
+        }
+        unreadSections.insert(above[heading].dropFirst().prefix { $0 != "]" && $0 != "." })
     }
 
     private mutating func note(_ text: String, at line: Int, _ column: Int) {

@@ -19,8 +19,11 @@ package struct LoadedConfiguration: Sendable {
     /// - Parameters:
     ///   - path: the file; nil: without one.
     ///   - arguments: what overrides it; nil: nothing.
+    ///   - looksAtFiles: a file that it names and that cannot be used is a mistake.
     /// - Throws: `Mistakes`; `Arguments.Mistake` when only the command line is wrong.
-    package init(file path: String?, _ arguments: Arguments?, environment: [String: String]) throws {
+    package init(
+        file path: String?, _ arguments: Arguments?, environment: [String: String], looksAtFiles: Bool = false
+    ) throws {
         var configuration = Configuration()
         var file: ConfigurationFile?
         if let path {
@@ -31,13 +34,16 @@ package struct LoadedConfiguration: Sendable {
             configuration.take(environment)
             try configuration.take(arguments)
         }
-        try Self.check(configuration, file)
+        let files = looksAtFiles ? configuration.unusableFiles { $0.entry.key } : []
+        try Self.check(configuration, files, file)
         self.configuration = configuration
         notes = file?.notes.map(\.description) ?? []
     }
 
-    private static func check(_ configuration: Configuration, _ file: ConfigurationFile?) throws {
-        let conflicts = configuration.conflicts()
+    private static func check(
+        _ configuration: Configuration, _ files: [Configuration.Conflict], _ file: ConfigurationFile?
+    ) throws {
+        let conflicts = configuration.conflicts() + files
         let ofFile = conflicts.compactMap { conflict -> ConfigurationFile.Mistake? in
             guard let file, case .file(let line, let column) = conflict.source else { return nil }
             guard !conflict.isAbsence || !file.hasMistake(about: conflict.key) else { return nil }

@@ -16,6 +16,22 @@ package struct TOMLDocument: Decodable {
         package let line: Int
         package let column: Int
         package let text: String
+
+        /// Nothing below it could be read.
+        let isOfAllBelow: Bool
+
+        init(line: Int, column: Int, text: String, isOfAllBelow: Bool = false) {
+            (self.line, self.column, self.text, self.isOfAllBelow) = (line, column, text, isOfAllBelow)
+        }
+
+        package init(from decoder: any Decoder) throws {
+            let values = try decoder.container(keyedBy: Keys.self)
+            self.init(
+                line: try values.decode(Int.self, forKey: .line), column: try values.decode(Int.self, forKey: .column),
+                text: try values.decode(String.self, forKey: .text))
+        }
+
+        private enum Keys: CodingKey { case line, column, text }
     }
 
     /// In the order of the text.
@@ -34,8 +50,10 @@ package struct TOMLDocument: Decodable {
         if let fault = Self.unreadable(text) {
             self = Self(values: [], errors: [fault])
         } else {
-            self =
-                Self.parsed(text) ?? Self(values: [], errors: [Fault(line: 1, column: 1, text: "there is no memory to read it")])
+            let strings = TOMLStrings(text)
+            self = Self.parsed(strings.closed)
+                ?? Self(values: [], errors: [Fault(line: 1, column: 1, text: "there is no memory to read it")])
+            errors += strings.faults
         }
         values.sort { ($0.line, $0.column) < ($1.line, $1.column) }
         errors.sort { ($0.line, $0.column) < ($1.line, $1.column) }

@@ -28,7 +28,8 @@ struct AdvertisedAddress: Equatable {
         guard let (_, port) = SocketAddress.split(given), port > 0, !given.contains("/") else {
             throw StartError(
                 "\(setting) must be host:port with a port from 1 to 65535, such as silo.example:7450 or [2001:db8::1]:7450, "
-                    + "not \(given)"
+                    + "not \(given)",
+                mistaken: "coordination.advertised_grpc_addr"
             )
         }
     }

@@ -50,10 +50,11 @@ public final class Node: Sendable {
     ///   - allocator: what the program's allocator says of its memory.
     ///   - tracer: records calls and what is done for them.
     ///   - configuration: tells what is set, for operators.
+    ///   - whenServing: is given the server, and what logs that it has started, before this returns.
     package static func start(
         _ settings: NodeSettings, in environment: Environment = .server, profiler: (any Profiler)? = nil,
         allocator: AllocatorFigures? = nil, tracer: RecordingTracer? = nil, configuration: (any ConfigurationSource)? = nil,
-        logger: Logger
+        logger: Logger, whenServing: (Node, () -> Void) -> Void = { _, announce in announce() }
     ) async throws -> Node {
         // Before anything is opened, which would make a folder, and in a bucket takes the shards from whoever serves them.
         let place = try DataLocation.Place(settings.data, from: settings.names.data)
@@ -94,23 +95,27 @@ public final class Node: Sendable {
             _ = try server.start(on: sockets)
             operators.run(core)
             logger.warnOfAccess(settings, advertised)
-            logger.info("server started", [
-                "grpc": .init(address), "advertised": .init(advertised.text), "data": .init(settings.data),
-                "durability": .init(core.shards.durability), "shards": .init(core.shards.hosts.count),
-                "metrics": .init(operators.port?.address ?? "none"), "start_ms": .init(Int(environment.clock.steady - begun)),
-            ])
-            logger.warnOfUnopened(core.shards.hosts)
             let files = AccessFiles(
                 settings, gate, server, onRenewal: { operators.port?.renew($0, in: environment) }, clock: environment.clock,
                 logger: logger.part(.admin)
             )
             operators.metrics?.watch(files)
-            return Node(
+            let node = Node(
                 core, limiter: limiter, server: server, gate, files, operators,
                 // Ends when the node stops.
                 watch: environment.start { await files.watch() }, drainTime: settings.drain, address: address, tracer: tracer,
                 logger: logger
             )
+            whenServing(node) { [settings] in
+                logger.info("server started", [
+                    "grpc": .init(address), "advertised": .init(advertised.text), "data": .init(settings.data),
+                    "durability": .init(core.shards.durability), "shards": .init(core.shards.hosts.count),
+                    "metrics": .init(operators.port?.address ?? "none"),
+                    "start_ms": .init(Int(environment.clock.steady - begun)),
+                ])
+                logger.warnOfUnopened(core.shards.hosts)
+            }
+            return node
         } catch {
             await core.close()
             throw error

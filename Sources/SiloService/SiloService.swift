@@ -58,7 +58,7 @@ package struct Operations: Sendable {
         imports = ImportOperations(shards: shards, tenancy: tenancy, room: room)
         admin = AdminOperations(shards: shards, storage: storage, isDevelopment: isDevelopment, logger: logger)
         tenants = TenantOperations(shards: shards, tenancy: tenancy, logger: logger)
-        cluster = ClusterOperations(shards: shards, node: node, registry: registry, overview: overview)
+        cluster = ClusterOperations(shards: shards, node: node, tenancy: tenancy, registry: registry, overview: overview)
         diagnostics = DiagnosticsOperations(shards: shards, environment: environment, profiler: profiler, logger: logger)
         lists = ListOperations(shards: shards, tenancy: tenancy, environment: environment)
         queries = QueryOperations(

@@ -11,6 +11,7 @@ struct ProcessProfiler: Profiler {
     func profileProcessor(milliseconds: Int64, frequency: Int) async throws -> (profile: [UInt8], stacks: Int) {
         let file = Self.temporaryFile("cpu")
         defer { try? FileManager.default.removeItem(at: file) }
+        silo_perftools_hush()
         guard ProfilerStart(file.path) != 0 else {
             throw ProfileError("the profiler does not start; it writes to \(file.path)")
         }
@@ -19,11 +20,11 @@ struct ProcessProfiler: Profiler {
         do {
             try await clock.sleep(milliseconds: milliseconds)
         } catch {
-            ProfilerStop()
+            silo_profiler_stop()
             throw error
         }
         return try await Self.onThread {
-            ProfilerStop()
+            silo_profiler_stop()
             let profile = try CPUProfile(
                 of: try Data(contentsOf: file), frequency: frequency, from: begun.date, milliseconds: milliseconds
             )
@@ -35,6 +36,7 @@ struct ProcessProfiler: Profiler {
         // It writes files by itself only when so much was allocated.
         setenv("HEAP_PROFILE_ALLOCATION_INTERVAL", "0", 0)
         setenv("HEAP_PROFILE_INUSE_INTERVAL", "0", 0)
+        silo_perftools_hush()
         HeapProfilerStart(Self.temporaryFile("heap").path)
         do {
             try await clock.sleep(milliseconds: milliseconds)

@@ -29,10 +29,21 @@ struct Reloading {
             let loaded = try load()
             configuration = loaded.configuration
             notes = loaded.notes
+            if !arguments.has("print-config") {
+                try configuration.checkForms(of: [Settings.server.address.entry.key, Settings.metrics.address.entry.key])
+            }
             inForce.start(configuration)
         } catch let mistakes as LoadedConfiguration.Mistakes {
             throw Program.Failure("Config error: \(mistakes)")
         }
+    }
+
+    /// - Throws: all files together that the settings name and that cannot be used.
+    func checkFiles() throws {
+        let mistakes = configuration.unusableFiles { configuration.place(of: $0) }.map(\.description)
+        guard let first = mistakes.first else { return }
+        let head = "\(mistakes.count) files cannot be used"
+        throw StartError(mistakes.count == 1 ? first : ([head] + mistakes).joined(separator: "\n"))
     }
 
     /// The log that the settings ask for.
@@ -76,6 +87,16 @@ struct Reloading {
             for line in mistakes.lines { logger.error("settings stay as they are: the file has a mistake", ["at": .init(line)]) }
         } catch {
             logger.error("settings stay as they are", ["error": .init("\(error)")])
+        }
+    }
+
+    /// The server that has started.
+    /// - Throws: why it has not; a bad option is told as one.
+    func node(_ outcome: Result<Node, any Error>) throws -> Node {
+        do { return try outcome.get() } catch let error as StartError {
+            let setting = Settings.entries.first { $0.key == error.mistakenSetting }
+            guard let setting, configuration.source(of: setting) == .commandLine else { throw error }
+            throw Arguments.Mistake(error.description)
         }
     }
 

@@ -29,6 +29,7 @@ await Program.run(usage, builtFrom: BuildInfo.lines) { arguments in
         try reloading.configuration.checkForms()
         return Program.say(reloading.configuration.text)
     }
+    try reloading.checkFiles()
     let logger = try reloading.logger()
     forwardLogs(to: logger)
     for note in reloading.notes { logger.warn("a setting has no effect", ["at": .init(note)]) }
@@ -36,13 +37,14 @@ await Program.run(usage, builtFrom: BuildInfo.lines) { arguments in
 
     let variables = ProcessInfo.processInfo.environment
     let spans = SpanExporter(of: "silo", version: Program.version, variables, logger: logger.part(.traces))
+    let started = StartedNode()
     // Ends with the process: a signal that comes before it is done does not wait for it.
     Task { [settings, inForce = reloading.inForce] in
         do {
             let profiler = ProcessProfiler(clock: world.clock)
             let node = try await Node.start(
                 settings, in: world, profiler: profiler, allocator: { Memory.figures }, tracer: spans?.tracer,
-                configuration: inForce, logger: logger
+                configuration: inForce, logger: logger, whenServing: started.keep
             )
             report.yield(.started(.success(node)))
         } catch {
@@ -53,12 +55,12 @@ await Program.run(usage, builtFrom: BuildInfo.lines) { arguments in
     for await event in events {
         switch event {
         case .started(let outcome):
-            let started = try outcome.get()
-            node = started
-            await reloading.begin(started, logger)
+            let new = try reloading.node(outcome)
+            node = new
+            await reloading.begin(new, logger)
         case .signal("SIGHUP"): await reloading.reload(node, logger)
         case .signal(let signal):
-            guard let node else {
+            guard let node = started.stop() else {
                 // What is half open is left as after a kill: nothing has been acknowledged.
                 logger.info("stopping before the start was done", ["signal": .init(signal)])
                 return logger.info("server stopped")

@@ -18,6 +18,15 @@ struct Failure: Error, CustomStringConvertible {
     }
 }
 
+/// Several things that are wrong, a line each.
+struct Failures: Error, CustomStringConvertible {
+    private let texts: [String]
+
+    init(_ texts: [String]) { self.texts = texts.map(\.printable) }
+
+    var description: String { texts.joined(separator: "\n") }
+}
+
 /// The way to the servers: to any of them, or to the one that holds a shard.
 struct Server {
     private let router: Router
@@ -80,12 +89,15 @@ struct Server {
         case .failedPrecondition where status.message.hasPrefix("tenant must not be provided"): "; leave --tenant out"
         case .unavailable where status.message.contains("wrong version number"):
             "; the server there does not speak TLS: try http:// in --address"
+        case .unavailable where status.message.contains("is not in peer certificate"):
+            "; the server's certificate does not name this address: use a name that it has in --address, or give the server "
+                + "a certificate that names this one"
         case .unavailable where status.message.contains("certificate verify failed"):
             "; --tls-ca names the authority that its certificate is of"
         case .unavailable where status.message.contains("Socket closed"):
             "; if the server there speaks TLS, try https:// in --address"
         case .unavailable where status.message.hasPrefix("empty address list"):
-            "; --tls-ca names a file whose certificates cannot be used"
+            "; --tls-ca names a file whose certificates cannot all be used"
         case .unavailable where status.message.contains("connect"): "; start a server there, or name another with --address"
         case .unimplemented: "; this server cannot do that yet"
         default: ""

@@ -39,17 +39,18 @@ struct ServerPlace {
 
     /// Whom to trust and who we are; where the first server is spoken to with TLS, so are all others.
     private static func authority(_ arguments: Arguments, _ entry: ServersFile.Entry?) throws -> ClientTLS? {
-        func pem(_ option: String, _ ofEntry: String?, _ kind: String) throws -> [UInt8]? {
+        func pem(_ option: String, _ ofEntry: String?, _ kind: PEMKind) throws -> [UInt8]? {
             guard let path = arguments.text(option) ?? ofEntry else { return nil }
             let pem = try InputFile.read(path, as: "--\(option)")
-            guard String(decoding: pem, as: UTF8.self).contains("-----BEGIN ") else {
-                throw Failure("--\(option): \(path) holds no \(kind) in PEM form")
+            guard kind.isIn(pem) else {
+                let pass = kind == .key ? ", without a pass phrase" : ""
+                throw Failure("--\(option): \(path) holds no \(kind) in PEM form that can be read\(pass)")
             }
             return pem
         }
-        let authority = try pem("tls-ca", entry?.authority, "certificate")
-        let certificate = try pem("tls-cert", entry?.certificate, "certificate")
-        let key = try pem("tls-key", entry?.key, "key")
+        let authority = try pem("tls-ca", entry?.authority, .certificate)
+        let certificate = try pem("tls-cert", entry?.certificate, .certificate)
+        let key = try pem("tls-key", entry?.key, .key)
         guard (certificate == nil) == (key == nil) else { throw Arguments.Mistake("--tls-cert and --tls-key go together") }
         guard authority != nil || certificate != nil else { return nil }
         return ClientTLS(rootCA: authority, certificateChain: certificate, privateKey: key)

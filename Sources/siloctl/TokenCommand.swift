@@ -17,7 +17,9 @@ struct TokenCommand {
         """
     static let options: [Usage.Option] = [
         .init("name", nil, "name", help: "who it is for, in the audit log; no two tokens of a file have the same"),
-        .init("role", nil, "role", isList: true, help: "admin, operate, enqueue, work or read; may be given several times"),
+        .init(
+            "role", nil, "role", isList: true, help: "admin, operate, enqueue, work or read; may be given several times",
+            values: { Role.allCases.map(\.rawValue) }),
         .init("tenant", "t", "id", isList: true, help: "whose jobs alone it may touch; may be given several times"),
         .init("group", nil, "name", isList: true, help: "the task group it is bound to; may be given several times"),
         .init("expires", nil, "time", help: "until when: 90d, 12h or 2027-01-31T00:00:00Z (for ever)"),
@@ -44,19 +46,26 @@ struct TokenCommand {
 
     func check() throws {
         let path = arguments.operands[0]
-        let text = String(decoding: try InputFile.read(path, as: "<file>"), as: UTF8.self)
+        let text = String(decoding: try InputFile.read(path), as: UTF8.self)
         let grants: [Grant]
         do throws(TokensFile.Mistakes) { grants = try TokensFile(text).grants } catch { throw Failure("\(path): \(error)") }
         let now = Timestamp(Int64(Date.now.timeIntervalSince1970 * 1000))
         let rows = grants.map { grant -> [Line] in
             let bounds = (grant.tenants.map { "tenant \($0)" } + grant.groups.map { "group \($0)" }).joined(separator: ", ")
             let isOver = grant.expires.map { $0 <= now } ?? false
+            let rates = [
+                grant.limits.requestsPerSecond.map { "\($0) requests/s" }, grant.limits.bytesPerSecond.map { "\($0) bytes/s" },
+            ].compactMap { $0 }
+            let expiry: Line = grant.expires.map { "\(output.times.text($0.milliseconds))" } ?? "-"
             return [
                 "\(grant.name)", "\(grant.roles.map(\.rawValue).joined(separator: ","))",
-                "\(bounds.isEmpty ? "everything" : bounds)" + (isOver ? Line("  (expired)", .bad) : ""),
+                "\(bounds.isEmpty ? "everything" : bounds)", isOver ? expiry + Line("  (expired)", .bad) : expiry,
+                "\(rates.isEmpty ? "-" : rates.joined(separator: ", "))",
             ]
         }
-        try output.print(["valid": true, "tokens": grants.map(\.name)], Table.lines(nil, rows))
+        try output.print(
+            ["valid": true, "tokens": grants.map(\.name), "grants": grants.map(\.object)],
+            Table.lines(["Name", "Roles", "Of", "Expires", "At most"], rows))
     }
 
     private func grant(_ token: String) throws -> Grant {
@@ -97,11 +106,20 @@ struct TokenCommand {
         return Timestamp(Int64(date.timeIntervalSince1970 * 1000))
     }
 
+    /// The line of a tokens file that has the name.
+    private static func line(of name: String?, in text: String) -> Int? {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        return lines.firstIndex { (try? TokensFile($0 + "\n"))?.grants.first?.name == name }.map { $0 + 1 }
+    }
+
     /// Puts the file in its new form in place of the old one in one step: a server never reads half of it.
     private func add(_ line: String, to path: String) throws {
         let manager = FileManager.default
         var text = manager.fileExists(atPath: path) ? String(decoding: try InputFile.read(path, as: "--file"), as: UTF8.self) : ""
         if !text.isEmpty, !text.hasSuffix("\n") { text += "\n" }
+        if let taken = Self.line(of: arguments.text("name"), in: text) {
+            throw Failure("\(path): the name \(arguments.text("name", default: "")) is taken, by line \(taken); choose another")
+        }
         text += line + "\n"
         do throws(TokensFile.Mistakes) { _ = try TokensFile(text) } catch { throw Failure("\(path): \(error)") }
         let draft = path + ".new"
@@ -117,5 +135,15 @@ struct TokenCommand {
             fchmod(made, status.st_mode & 0o777)
         }
         guard rename(draft, path) == 0 else { throw Failure("cannot write \(path): \(String(cString: strerror(errno)))") }
+    }
+}
+
+extension Grant {
+    fileprivate var object: [String: Any] {
+        var object: [String: Any] = ["name": name, "roles": roles.map(\.rawValue), "tenants": tenants, "groups": groups]
+        object["expires_ms"] = expires?.milliseconds
+        object["requests_per_second"] = limits.requestsPerSecond
+        object["bytes_per_second"] = limits.bytesPerSecond
+        return object
     }
 }

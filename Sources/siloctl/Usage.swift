@@ -85,7 +85,7 @@ let usage = Usage(
             that tenant: its own pauses and those of groups of all tenants
             """),
         .init("workers", help: "who asks for work, what each holds, and which are quiet", options: [
-            .init("group", "g", "name", help: "those that ask for this task group"), Watch.option,
+            .init("group", "g", "group", help: "those that ask for this task group"), Watch.option,
         ]),
         .init("worker quiet", ["id"], help: """
             give a worker nothing new, such as before a deploy; what it holds goes on. The
@@ -119,17 +119,17 @@ let usage = Usage(
             "tenant drop", ["tenant"], help: "delete everything of a tenant, for ever",
             details: """
                 Its running jobs are lost. Until all is deleted its calls are refused; then it can be used anew. It goes on when
-                the command is broken off, or the server: the same command shows how far it has come. Where the servers have
-                tenancy off, - is the tenant of all jobs.
+                the command is broken off, or the server: the same command shows how far it has come, and fails when nothing of
+                the tenant is left. Where the servers have tenancy off, - is the tenant of all jobs.
                 """,
-            options: [.init("yes", "y", help: "do not ask")]),
+            options: [.init("yes", "y", help: "do not ask; needed where there is no terminal to ask at")]),
         .init("tenant drop-holders", help: """
             free every slot of every limit that the tenant holds; without --tenant,
             when the servers have tenancy off, every slot of every job
             """, details: """
             Attempts that run go on, so that for a while more may run than the limits allow. A remedy for slots that seem to be
-            lost: job explain names who holds them. On a terminal it asks before it does so.
-            """, options: [.init("yes", "y", help: "do not ask")]),
+            lost: job explain names who holds them.
+            """, options: [.init("yes", "y", help: "do not ask; needed where there is no terminal to ask at")]),
         .init(
             "query", optional: "shard", ["sql"], mayLackOperands: true,
             help: "run an SQL statement over all shards or one; without one a prompt", details: QueryCommand.details,
@@ -146,7 +146,9 @@ let usage = Usage(
             """, options: [duration, seconds, .init("output", "o", "file", help: "where to (heap-profile-TIME.heap)")]),
         .init("dump", help: "what each shard of the server does at this moment"),
         .init("dump-tasks", help: "the same, as the protocol names it"),
-        .init("validate-config", help: "check a server's configuration file; asks nobody", options: [
+        .init("validate-config", help: "check a server's configuration file; asks nobody", details: """
+            Files that it names, such as certificates, are looked at too, as whoever runs this may read them.
+            """, options: [
             .init("config", "c", "file", help: "the file")
         ]),
         .init("servers", help: "the servers that have names", details: """
@@ -185,26 +187,29 @@ let usage = Usage(
         A job is named by its id, and by its tenant when the servers have tenancy on; its shard may stand before the id.
         Exit codes: 0 done; 1 it failed, and standard error says why; 2 the command line is wrong.
         Colours are for terminals alone; NO_COLOR in the environment leaves them away.
-        """
+        """,
+    liveValues: LiveValues.offer
 )
 
 private let shardCommands: [Usage.Command] = [
     .init("shard flush", ["shard"], help: "write what is in memory and in the log to sorted files"),
     .init("shard compact", ["shard"], help: "merge all sorted files into one, which frees what was deleted"),
     .init("shard storage", ["shard"], help: "how many sorted files a shard has, and how large"),
-    .init("shard split", ["shard"], help: "split a shard in two", options: [
+    .init("shard split", ["shard"], help: "split a shard in two \(ofClusters)", options: [
         .init("at", nil, "tenant", help: "before this tenant's place"),
         .init("at-hash", nil, "hash", help: "at this place, 16 hexadecimal digits"),
         .init("auto", help: "in the middle"),
         .init("wait", help: "until it is done"),
     ]),
-    .init("shard split-status", ["shard"], help: "how far a split has come"),
-    .init("shard configure", ["shard"], help: "move a shard to a placement ring", options: [
+    .init("shard split-status", ["shard"], help: "how far a split has come \(ofClusters)"),
+    .init("shard configure", ["shard"], help: "move a shard to a placement ring \(ofClusters)", options: [
         .init("ring", nil, "name", help: "which (the default one)"),
         .init("allow-unpopulated-ring", help: "also when no server is in it"),
     ]),
-    .init("shard force-release", ["shard"], help: "take a shard away from whoever has it"),
+    .init("shard force-release", ["shard"], help: "take a shard away from whoever has it \(ofClusters)"),
 ]
+
+private let ofClusters = "(clusters only; this server answers that it cannot)"
 
 private let duration = Usage.Option("duration", "d", "1..300", help: "how many seconds (30)")
 private let seconds = Usage.Option("seconds", nil, "1..300", help: "the same")

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 
 import grpc
@@ -438,14 +439,19 @@ class TestAudit:
         assert page.sum("silo_log_lines_total", outcome="written") > 3
 
     def test_strangers_do_not_fill_it(self, new_server, tokens, tmp_path):
-        tokens.add("root", "--role", "admin")
+        token = tokens.add("root", "--role", "admin")
         path = tmp_path / "audit.jsonl"
         server = new_server("--shards", 1, "--tokens-file", tokens.path, "--audit-log", path)
         with Client(server.address, token="wrong") as stranger:
             calls = [stranger.begin("GetClusterInfo") for _ in range(3000)]
             assert {call.exception().code() for call in calls} == {UNAUTHENTICATED}
-        until(lambda: lines(path), 10, "lines")
-        assert len(lines(path)) < 300
+        # How many were left out is said, also when none comes any more.
+        written = lambda: [line for line in lines(path) if line["outcome"] == "UNAUTHENTICATED"]
+        left = lambda: sum(int(line.get("left_out", 0)) for line in lines(path))
+        until(lambda: len(written()) + left() == 3000, 30, "all of them to be told", lambda: f"{len(written())} + {left()}")
+        assert len(lines(path)) < 300 and lines(path)[-1]["outcome"] == "LEFT_OUT"
+        shown = run("siloctl", "-a", server.address, "audit", "--limit", "1000", extra={"SILO_AUTH_TOKEN": token}).stdout
+        assert f"{left()} more refusals of that time left out" in shown.splitlines()[-1]
         assert 0 < messages(server, "INFO").count("call refused") < 50, "the log neither"
 
     def test_a_full_disk_harms_nobody(self, new_server, tokens, tmp_path):
@@ -502,7 +508,56 @@ class TestSiloctl:
         assert tokens.path.stat().st_mode & 0o777 == 0o640
         assert [name for name in os.listdir(tokens.path.parent) if "tokens" in name] == ["tokens.jsonl"]
         shown = run("siloctl", "token", "check", tokens.path)
-        assert shown.returncode == 0 and [line.split()[0] for line in shown.stdout.splitlines()] == ["a", "b"]
+        assert shown.returncode == 0 and [line.split()[0] for line in shown.stdout.splitlines()] == ["Name", "a", "b"]
+
+    def test_a_look_at_the_file_shows_expiry_and_rates(self, tokens):
+        tokens.add("a", "--role", "read")
+        tokens.add(
+            "b", "--role", "work", "--expires", "2100-01-31T00:00:00Z", "--requests-per-second", "7", "--bytes-per-second", "8000")
+        lines = run("siloctl", "token", "check", tokens.path, "--utc").stdout.splitlines()
+        assert re.fullmatch("a +read +everything +- +-", lines[1]), lines
+        assert re.fullmatch("b +work +everything +2100-01-31 00:00:00 UTC, in .* days +7 requests/s, 8000 bytes/s", lines[2]), lines
+        a, b = json.loads(run("siloctl", "--json", "token", "check", tokens.path).stdout)["grants"]
+        assert a == {"name": "a", "roles": ["read"], "tenants": [], "groups": []}
+        assert (b["expires_ms"], b["requests_per_second"], b["bytes_per_second"]) == (4_105_036_800_000, 7, 8000)
+
+    def test_who_may_not_drop_a_tenant_hears_what_that_needs(self, new_server, tokens):
+        token = tokens.add("shop", "--role", "enqueue")
+        server = new_server("--shards", 1, "--tokens-file", tokens.path)
+        ended = run("siloctl", "-a", server.address, "tenant", "drop", "-", "--yes", extra={"SILO_AUTH_TOKEN": token})
+        assert ended.returncode == 1 and "it needs the role admin" in ended.stderr and "operate" not in ended.stderr
+
+    @pytest.mark.parametrize("option, value, hint", [
+        ("--outcome", "FOO", "the log has no FOO"), ("--outcome", "ok", "did you mean OK?"),
+        ("--call", "cancel", "the log has no cancel"), ("--call", "pause", "did you mean Pause?"),
+    ])
+    def test_names_that_the_audit_log_cannot_have(self, option, value, hint):
+        ended = run("siloctl", "-a", "127.0.0.1:1", "audit", option, value)
+        assert ended.returncode == 2 and hint in ended.stderr
+
+
+class TestTheFileOfTokens:
+    @pytest.mark.parametrize("mode, text", [
+        (0o640, None), (0o644, "can read the tokens file: chmod o="), (0o604, "can read the tokens file: chmod o="),
+        (0o662, "can change the tokens file: chmod 600"),
+    ])
+    def test_others_who_reach_it_are_warned_of_also_when_it_is_read_anew(self, new_server, tokens, mode, text):
+        tokens.add("a", "--role", "read")
+        tokens.path.chmod(0o600)
+        server = new_server("--shards", 1, "--tokens-file", tokens.path)
+
+        def warnings():
+            return [line["message"] for line in server.log() if "other users" in line["message"]]
+
+        assert warnings() == []
+        tokens.path.chmod(mode)
+        for times in [1, 2]:
+            server.process.send_signal(signal.SIGHUP)
+            until(lambda: messages(server, "INFO").count("settings were read anew") == times, 30, "the settings", server.tail)
+        assert warnings() == ([f"other users of this machine {text}"] * 2 if text else [])
+        server.stop()
+        server.start()
+        assert len(warnings()) == (1 if text else 0)
 
     @pytest.mark.parametrize("flags, hint", [
         (["--role", "read"], "--name is missing"), (["--name", "a"], "--role is missing"),
@@ -518,7 +573,7 @@ class TestSiloctl:
         tokens.add("a", "--role", "read")
         before = tokens.path.read_text()
         ended = run("siloctl", "token", "new", "--name", "a", "--role", "read", "--file", tokens.path)
-        assert ended.returncode == 1 and "the name is that of line 1" in ended.stderr and tokens.path.read_text() == before
+        assert ended.returncode == 1 and f"{tokens.path}: the name a is taken, by line 1" in ended.stderr and tokens.path.read_text() == before
 
 
 class TestHangup:

@@ -79,6 +79,23 @@ class TestSiloctl:
     def test_others_are_not_trusted(self, secure):
         assert ctl(f"https://{secure.address}", extra={"SILO_AUTH_TOKEN": TOKEN}).returncode == 1
 
+    def test_an_address_that_the_certificate_does_not_name(self, new_server, certificate):
+        files = ["--tls-cert", certificate / "cert.pem", "--tls-key", certificate / "key.pem"]
+        server = new_server("--shards", 1, *files, data="memory:", listen="127.0.0.2:0")
+        ended = ctl(f"https://{server.address}", "--tls-ca", certificate / "cert.pem")
+        assert ended.returncode == 1 and "the server's certificate does not name this address" in ended.stderr, ended.stderr
+        assert "start a server" not in ended.stderr
+
+    @pytest.mark.parametrize("option, kind", [("--tls-ca", "certificate"), ("--tls-cert", "certificate"), ("--tls-key", "key")])
+    @pytest.mark.parametrize("text", ["nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+    def test_a_file_that_holds_none_is_named(self, secure, certificate, tmp_path, option, kind, text):
+        (tmp_path / "bad.pem").write_text(text)
+        given = {"--tls-ca": "cert.pem", "--tls-cert": "cert.pem", "--tls-key": "key.pem"}
+        words = [w for name, file in given.items() for w in (name, certificate / file if name != option else tmp_path / "bad.pem")]
+        ended = ctl(f"https://{secure.address}", *words)
+        start = f"Error: {option}: {tmp_path}/bad.pem holds no {kind} in PEM form that can be read"
+        assert ended.returncode == 1 and ended.stderr.startswith(start), ended.stderr
+
     def test_a_secret_does_not_travel_in_plain_text(self, listener):
         address, received = listener
         with pytest.raises(subprocess.TimeoutExpired):

@@ -5,11 +5,14 @@ import pty
 import re
 import select
 import shutil
+import socket
 import subprocess
 import time
 
 import pytest
 
+from support.client import Client
+from support.ports import fixed_address
 from support.programs import environment, program, run
 
 COMMANDS = {"cluster", "counts", "job", "enqueue", "pause", "resume", "pauses", "tenant", "shard", "query", "profile", "servers"}
@@ -59,6 +62,8 @@ class TestWords:
         ("siloctl job result x -f ", {"hex", "base64", "msgpack"}, {"--json"}), ("siloctl job result --format b", {"base64"}, {"hex"}),
         ("siloctl counts --watch ", set(), {"seconds"}), ("siloctl completion ", {"bash", "zsh", "fish"}, set()),
         ("siloctl query --", {"--shard", "--param", "--file", "--saved", "--csv", "--jsonl", "--expanded"}, {"--watch"}),
+        ("siloctl query --format ", set(), {"hex"}), ("siloctl query --format=", set(), {"hex"}),
+        ("siloctl token new --role ", {"admin", "operate", "enqueue", "work", "read"}, {"--json"}),
         ("siloctl query --saved ", {"backlog", "failures", "holders"}, {"--json"}), ("siloctl tenant locate ", set(), {"hash"}),
         ("siloctl nonsense ", set(), {"job"}), ("silo --da", {"--data"}, {"--dev"}),
         ("silo --log-format ", {"text", "json"}, {"--data"}), ("silo --log-format j", {"json"}, {"text"}),
@@ -81,6 +86,24 @@ class TestWords:
         assert shell("siloctl", "siloctl job import jobs", tmp_path) == {"jobs-1.json", "jobs-2.json"}
         assert shell("siloctl", "siloctl --tls-ca jobs-1", tmp_path) == {"jobs-1.json"}
         assert shell("silo", "silo --tls-cert jobs-2", tmp_path) == {"jobs-2.json"}
+
+    def test_what_only_a_server_knows(self, shell, tmp_path, new_server):
+        with Client(new_server("--shards", 2).address) as client:
+            client.enqueue("mail")
+            client.enqueue("thumbs")
+            address, shards = client.cluster().this_grpc_addr, {owner.shard_id for owner in client.shards()}
+        assert shell("siloctl", f"siloctl -a {address} shard flush ", tmp_path) == shards
+        assert shell("siloctl", f"siloctl -a {address} query SELECT --shard ", tmp_path) == shards
+        assert shell("siloctl", f"siloctl pause group -a {address} ", tmp_path) == {"mail", "thumbs"}
+        assert shell("siloctl", f"siloctl -a {address} pause group th", tmp_path) == {"thumbs"}
+        # Nobody answers, and nothing is said.
+        assert shell("siloctl", f"siloctl -a {fixed_address()} pause group ", tmp_path) == set()
+
+    def test_a_server_that_does_not_answer_is_not_waited_for(self, shell, tmp_path):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            begun = time.monotonic()
+            assert shell("siloctl", f"siloctl -a 127.0.0.1:{silent.getsockname()[1]} shard flush ", tmp_path) == set()
+            assert time.monotonic() - begun < 30
 
     def test_names_of_servers(self, shell, tmp_path):
         (tmp_path / "silo").mkdir()

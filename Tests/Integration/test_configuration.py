@@ -1,5 +1,6 @@
 """The configuration file, from outside: what it means, what is told of mistakes, and what SIGHUP does."""
 import json
+import re
 import signal
 import subprocess
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from support.client import Client, refused
 from support.programs import ROOT, Server, environment, program, run
+from support.siloctl import Terminal, runner
 from support.waiting import until
 
 SECRET = "hushhush"
@@ -124,7 +126,7 @@ class TestNames:
         ('[database]\nbackend = "memory"\n[access]\ntokens_file = "{file}"', "access.tokens_file ({path}:4): {file}: line 1: it is no"),
         ('[database]\nbackend = "memory"\n[access]\ntokens_file = "{folder}/no"', "access.tokens_file ({path}:4): "),
         ('[database]\nbackend = "memory"\n[access]\naudit_log = "{file}/x"', "access.audit_log ({path}:4): cannot write {file}/x"),
-        ('[database]\nbackend = "memory"\n[logging]\nfile = "{file}/x"', "logging.file ({path}:4): cannot open"),
+        ('[database]\nbackend = "memory"\n[logging]\nfile = "{file}/x"', "logging.file ({path}:4): cannot write"),
         ('[database]\nbackend = "memory"\n[server]\nauth_token_file = "{file}/x"', "server.auth_token_file ({path}:4): cannot read"),
         ('[database]\nbackend = "memory"\n[tls]\ncert_file = "{file}/x"\nkey_file = "y"', "tls.cert_file ({path}:4): cannot read"),
         ('[database]\nbackend = "memory"\n[coordination]\nadvertised_grpc_addr = "a:0"',
@@ -434,6 +436,33 @@ class TestValidateConfig:
         answer = json.loads(ended.stdout)
         assert ended.returncode == 1 and ended.stdout.count("\n") == 1
         assert answer["status"] == "invalid" and "logging.format must be text or json, not 1" in answer["error"]
+
+    def test_files_that_cannot_be_used_are_mistakes(self, tmp_path):
+        no = tmp_path / "no"
+        path = config(tmp_path, memory(f"""
+            [tls]
+            cert_file = "{no}/cert"
+            key_file = "{tmp_path}"
+            [access]
+            tokens_file = "{no}/tokens"
+            audit_log = "{no}/audit"
+            """))
+        ended = run("siloctl", "validate-config", "-c", path)
+        assert ended.returncode == 1
+        assert [re.sub(r"^.*:\d+:\d+: ", "", line) for line in ended.stdout.splitlines()] == [
+            "Config error: 4 mistakes", f"tls.cert_file: cannot read {no}/cert: No such file or directory",
+            f"tls.key_file: cannot read {tmp_path}: Is a directory",
+            f"access.tokens_file: cannot read {no}/tokens: No such file or directory",
+            f"access.audit_log: cannot write {no}/audit: No such file or directory",
+        ]
+        ended = run("silo", "--config", path)
+        assert ended.returncode == 1 and ended.stderr.startswith("Error: 4 files cannot be used\n"), ended.stderr
+        assert f"\ntls.cert_file ({path}:5): cannot read {no}/cert" in ended.stderr
+
+    def test_at_a_terminal_a_mistake_is_told_once(self, tmp_path):
+        path = config(tmp_path, memory("[limits]\naudit_interval = 5\n"))
+        terminal = Terminal("siloctl", "validate-config", "-c", path, columns=200)
+        assert terminal.read().count("limits.audit_interval must be") == 1 and terminal.end() == 1
 
     @pytest.mark.parametrize("name", ["laptop", "one-server", "s3", "gcs", "cluster"])
     def test_the_examples(self, name):

@@ -119,7 +119,7 @@ class TestOptions:
     def test_an_address_that_is_none(self, tmp_path, address):
         ended = self.run(tmp_path, "--gubernator", address)
         text = f"the address of gubernator must be host:port with a port from 1 to 65535, not {address}"
-        assert ended.returncode == 1 and text in ended.stderr, ended.stderr
+        assert ended.returncode == 2 and text in ended.stderr, ended.stderr
 
     def test_a_number_below_one_is_one(self, new_server, gubernator):
         new_server("--shards", 1, "--gubernator", gubernator.address, *(

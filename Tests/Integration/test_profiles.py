@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from support.client import RESOURCE_EXHAUSTED, Client, refused
-from support.programs import ROOT
+from support.programs import ROOT, run
 from support.waiting import until
 
 
@@ -77,6 +77,18 @@ def test_there_is_one_profile_at_a_time_and_one_that_nobody_waits_for_ends(new_s
         long.cancel()
         until(lambda: any(line["message"] == "profile finished" for line in server.log()), 30, "the profile to end")
         assert client.call("CpuProfile", duration_seconds=1).profile_data
+
+
+def test_siloctl_says_how_large_the_file_is_and_which_program_it_is_of(new_server, tmp_path):
+    server = new_server("--shards", 1)
+    shown = run("siloctl", "-a", server.address, "profile", "-d", "1", "-o", tmp_path / "cpu.pb.gz").stdout
+    size = (tmp_path / "cpu.pb.gz").stat().st_size
+    assert re.search(rf"^Size: +({size} bytes|{size / 1024:.1f} KiB)$", shown, re.MULTILINE), (size, shown)
+    shown = run("siloctl", "-a", server.address, "heap-profile", "-d", "1", "-o", tmp_path / "h.heap").stdout
+    program = os.path.realpath(f"/proc/{server.process.pid}/exe")
+    assert f"jeprof --text --show_bytes {program} {tmp_path / 'h.heap'}" in shown
+    # The library has nothing to say beside the log.
+    assert server.errors() == [] and all(line["level"] != "RAW" for line in server.log())
 
 
 def test_a_dump_tells_what_each_shard_does(new_server):

@@ -245,9 +245,12 @@ class TestDropTenant:
             assert client.counts()[0] > 0
             text = ctl("tenant", "drop", "ctl", "--yes")
             assert text == "Tenant ctl is dropped, with 1 job\n"
+            assert ctl("tenant", "drop", "ctl", "--yes", code=1) == "Error: there is no tenant ctl: nothing was deleted\n"
+            client.pause("why", whole_tenant=True)
             assert as_json(ctl("tenant", "drop", "ctl", "--yes", "--json")) == {
                 "jobs": 0, "shard": client.shard, "status": "dropped", "tenant": "ctl",
             }
+            assert client.pauses() == []
 
     def test_without_tenancy_the_hyphen_is_the_tenant_of_all(self, new_server):
         server = new_server()

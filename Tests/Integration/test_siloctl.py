@@ -286,6 +286,9 @@ class TestCommandLine:
             assert word in ended.stdout
         ended = run("siloctl", "job", "result", "--help")
         assert ended.returncode == 0 and "--format" in ended.stdout
+        assert ended.stdout.startswith("siloctl job result: how a finished job ended\n\nusage: siloctl job result ")
+        for name in ["split", "split-status", "configure", "force-release"]:
+            assert "clusters only; this server answers that it cannot" in run("siloctl", "shard", name, "--help").stdout
         assert re.fullmatch(
             r"siloctl \d+\.\d+\.\d+\ncommit \w+\+?\ngRPC core \d+\.\d+\.\d+\n", run("siloctl", "--version").stdout)
 
@@ -308,7 +311,8 @@ class TestCommandLine:
         (["cluster", "info", "extra"], "cluster info "),
         (["cluster", "info", "--attempts"], "cluster info "), (["job", "get", "x", "y", "--nonsense"], "job get "),
         (["--nonsense", "pause", "group", "g"], "pause group "), (["job", "get", "x", "y", "-a"], "job get "),
-        (["enqueue", "g", "1", "-p", "x"], "enqueue "), (["job", "result", "x", "y", "-f", "xml"], "job result "),
+        (["enqueue", "g", "1", "-p", "x"], "enqueue "), (["enqueue", "g", "1", "--label", "a=1", "--label", "a=2"], "enqueue "),
+        (["enqueue", "g", "nonsense"], "enqueue "), (["shard", "split"], "shard split "), (["shard", "configure"], "shard configure "), (["job", "result", "x", "y", "-f", "xml"], "job result "),
     ])
     def test_mistakes_end_with_2_and_say_what(self, arguments, command):
         ended = run("siloctl", *arguments)

@@ -39,6 +39,7 @@ class TestDoing:
         told = fields(text.splitlines())
         assert (told["State"], told["Cancelled"], told["Refused"]) == ("done", "5 jobs", "2 jobs")
         assert ", in " not in told["Began"] + told["Ended"], "both have been"
+        assert re.search("(just now|ago), by ", told["Began"]), "it began before it is shown"
         assert re.search(r"^  2  job is already in terminal state  \S+, \S+$", text, re.M)
         again = as_json(ctl("jobs", "restart", "--where", where, "--yes", "--json"))
         assert (again["state"], again["done"], again["refused"]) == ("done", 7, 0)

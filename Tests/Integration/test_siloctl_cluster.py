@@ -43,6 +43,9 @@ class TestTenants:
             "gRPC Addr": tenants.address, "Shard Range": f"[{shard.range_start or '-∞'}, {shard.range_end or '+∞'})",
         }
 
+    def test_an_empty_name_is_a_mistake(self, ctl):
+        assert "the tenant is empty" in ctl("tenant", "locate", "", code=2)
+
     def test_a_job_is_named_by_its_tenant_or_by_its_shard(self, ctl, acme):
         id = acme.enqueue("g")
         assert id in ctl("job", "get", id, "-t", "acme") and id in ctl("job", "get", acme.shard, id, "-t", "acme")
@@ -54,6 +57,7 @@ class TestTenants:
         ctl("job", "cancel", id, "-t", "acme")
         assert ctl("job", "delete", id, "-t", "acme") == f"Job {id} deleted successfully\n"
         assert ctl("job", "delete", id, "-t", "acme") == f"There is no job {id}: nothing was deleted\n"
+        assert as_json(ctl("job", "delete", id, "-t", "acme", "--json")) == {"job_id": id, "status": "not_found"}
         other = next(owner.shard_id for owner in acme.shards() if owner.shard_id != acme.shard)
         assert "is not within shard" in ctl("job", "get", other, id, "-t", "acme", code=1)
 

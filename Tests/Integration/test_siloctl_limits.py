@@ -86,14 +86,15 @@ class TestExplain:
         first, second = self.held(client, group, "people")
         lines = ctl("job", "explain", client.shard, second).splitlines()
         assert lines[0].startswith("It waits: limit people has no free slot: 1 of 1 slots held (1 running)")
-        at = lines.index("It waits for:")
-        assert lines[at + 1].startswith("  - limit people has no free slot")
+        assert sum("limit people has no free slot" in line for line in lines) == 1, "what is in its way is said once"
         at = lines.index("    held by")
         assert lines[at + 1].split() == ["Job", "Task", "Group", "State", "Worker"]
         assert re.fullmatch(rf"      {first}  {re.escape(group)}  runs for [\d.]+ m?s  worker-7", lines[at + 2])
         assert f"Job:       {second}" in lines
         assert f"Status:    scheduled, attempt 1, task group {group}" in lines
         assert re.fullmatch(r"Workers:   none waits for work of its group; one last asked (.* ago|just now)", lines[-1])
+        lonely = ctl("job", "explain", client.shard, client.enqueue(f"{group}-lonely")).splitlines()
+        assert sum("asks for" in line or "asked" in line or "Workers" in line for line in lonely) == 1, lonely
         running = ctl("job", "explain", client.shard, first).splitlines()
         assert running[0].startswith("It is running: attempt 1, worker worker-7") and "It waits for:" not in running
 
@@ -222,17 +223,20 @@ class TestDropHolders:
             client.take("drop")
             second = client.enqueue("drop", limits=[slot("a", 1)])
             assert client.lease("drop") == []
-            assert ctl("tenant", "drop-holders", "-t", "dropped") == "Freed 2 slots of tenant dropped; attempts that run go on\n"
+            assert "say so with --yes" in ctl("tenant", "drop-holders", "-t", "dropped", code=2)
+            assert ctl("tenant", "drop-holders", "-t", "dropped", "--yes") == "Freed 2 slots of tenant dropped; attempts that run go on\n"
             assert client.take("drop").job_id == second
-            assert pretty(ctl("tenant", "drop-holders", "-t", "dropped", "--json")) == {
+            assert pretty(ctl("tenant", "drop-holders", "-t", "dropped", "--json", "-y")) == {
                 "tenant": "dropped", "shard": client.shard, "holders_dropped": 1,
             }
-        assert "name the tenant with --tenant" in ctl("tenant", "drop-holders", code=1)
+        assert "name the tenant with --tenant" in ctl("tenant", "drop-holders", "--yes", code=1)
 
     def test_without_tenancy_it_says_that_all_are_meant(self, server, client):
         client.enqueue("drop-all", limits=[slot("drop-all", 1)])
         client.take("drop-all")
-        ended = run("siloctl", "-a", server.address, "tenant", "drop-holders")
+        asked = run("siloctl", "-a", server.address, "tenant", "drop-holders")
+        assert (asked.returncode, asked.stdout) == (2, "") and "every slot of every job" in asked.stderr
+        ended = run("siloctl", "-a", server.address, "tenant", "drop-holders", "--yes")
         assert ended.stderr == "No tenant is named: this frees every slot of every limit, whoever holds it\n"
         assert re.fullmatch(r"Freed \d+ slots?, those of all jobs; attempts that run go on\n", ended.stdout)
         assert "every slot of every job" in run("siloctl", "tenant", "drop-holders", "--help").stdout
@@ -290,11 +294,12 @@ class TestImport:
     def test_refusals_leave_the_others(self, server, client, tmp_path):
         good, bad = new_id(), new_id()
         file = tmp_path / "jobs.json"
-        file.write_text(json.dumps([{"id": good, "task_group": "g"}, {"id": bad, "task_group": "g", "priority": 100}]))
+        much = {str(number): "" for number in range(17)}
+        file.write_text(json.dumps([{"id": good, "task_group": "g"}, {"id": bad, "task_group": "g", "metadata": much}]))
         ended = run("siloctl", "-a", server.address, "job", "import", file)
         assert ended.returncode == 1 and ended.stderr == "Error: 1 of 2 jobs refused; the others are stored\n"
         assert ended.stdout.startswith("Imported 1 of 2 jobs\nRefused:\n")
-        assert bad in ended.stdout and "priority must be between 0 and 99" in ended.stdout
+        assert bad in ended.stdout and "metadata" in ended.stdout
         assert client.status(good) == SCHEDULED
         ended = run("siloctl", "-a", server.address, "job", "import", file, "--json")
         document = pretty(ended.stdout)
@@ -318,7 +323,8 @@ class TestImport:
         ('[{"id": "a", "task_group": "g"}, {"task_group": "g"}]', "job 2 needs id"),
         ('[{"id": "a"}]', "job 1 needs task_group"),
         ('[{"id": "a", "task_group": "g", "grp": 1}]', "job 1 has an unknown field grp; it may have id, task_group"),
-        ('[{"id": "a", "task_group": "g", "priority": -1}]', "job 1, priority must be a whole number from 0"),
+        ('[{"id": "a", "task_group": "g", "priority": -1}]', "job 1, priority must be a whole number from 0 to 99"),
+        ('[{"id": "a", "task_group": "g", "priority": 100}]', "standard input:1: job 1, priority must be a whole number from 0 to 99"),
         ('[{"id": "a", "task_group": "g", "priority": true}]', "job 1, priority must be a whole number"),
         ('[{"id": "a", "task_group": "g", "priority": 1.5}]', "job 1, priority must be a whole number"),
         ('[{"id": "a", "task_group": "g", "metadata": {"a": 1}}]', "job 1, metadata must be an object of texts"),
@@ -336,7 +342,16 @@ class TestImport:
 
     def test_a_file_that_is_not_there(self, ctl, tmp_path):
         path = tmp_path / "none.json"
-        assert ctl("job", "import", path, code=1) == f"Error: <file>: cannot read {path}: No such file or directory\n"
+        assert ctl("job", "import", path, code=1) == f"Error: cannot read {path}: No such file or directory\n"
+
+    def test_of_ten_jobs_it_is_told_what_is_wrong_with_their_lines(self, ctl, tmp_path):
+        path = tmp_path / "jobs.json"
+        texts = ["{\n \"id\": \"[,\\\"{\",\n \"task_group\": \"g\"}"] + [f'{{"id": "j{n}"}}' for n in range(12)]
+        path.write_text("[\n" + ",\n".join(texts) + "\n]\n")
+        error = ctl("job", "import", path, code=1)
+        assert error.splitlines() == [
+            f"{'Error: ' if n == 0 else ''}{path}:{n + 5}: job {n + 2} needs task_group" for n in range(10)
+        ] + ["2 more jobs have mistakes"]
 
 
 class TestHelp:
@@ -357,7 +372,7 @@ class TestHelp:
 
 class TestExample:
     def test_the_example_runs(self, server):
-        ended = run("limits", "--server", server.address)
+        ended = run("limits", "--address", server.address)
         assert (ended.returncode, ended.stderr) == (0, "")
         lines = ended.stdout.splitlines()
         assert "has no free slot: 2 of 2 slots held" in lines[0]

@@ -23,12 +23,13 @@ class TestFiles:
 
     @pytest.mark.parametrize("name, arguments, option", [
         ("silo", ["--auth-token-file", "{}"], "--auth-token-file"),
-        ("silo", ["--tls-cert", "{}", "--tls-key", "{}"], "--tls-cert"),
+        ("silo", ["--tls-cert", "{}", "--tls-key", "/etc/hostname"], "--tls-cert"),
         ("silo", ["--tls-cert", "/etc/hostname", "--tls-key", "{}"], "--tls-key"),
-        ("silo", ["--tls-client-ca", "{}", "--tls-cert", "{}", "--tls-key", "{}"], "--tls-client-ca"),
+        ("silo", ["--tls-client-ca", "{}", "--tls-cert", "/etc/hostname", "--tls-key", "/etc/hostname"], "--tls-client-ca"),
+        ("silo", ["--tokens-file", "{}"], "--tokens-file"),
         ("siloctl", ["cluster", "info", "--auth-token-file", "{}"], "--auth-token-file"),
         ("siloctl", ["cluster", "info", "--tls-ca", "{}"], "--tls-ca"),
-        ("siloctl", ["job", "import", "{}"], "<file>"),
+        ("siloctl", ["job", "import", "{}"], None), ("siloctl", ["token", "check", "{}"], None),
         ("checksum", ["--directory", "{}"], "--directory"),
     ])
     @pytest.mark.parametrize("kind", ["absent", "wrong"])
@@ -40,7 +41,24 @@ class TestFiles:
             place.touch() if option == "--directory" else place.mkdir()
             reason = "Not a directory" if option == "--directory" else "Is a directory"
         ended = run(name, *(argument.format(place) for argument in arguments))
-        assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"Error: {option}: cannot read {place}: {reason}\n")
+        place = f"{option}: cannot read {place}" if option else f"cannot read {place}"
+        assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"Error: {place}: {reason}\n")
+
+    def test_a_server_names_all_that_it_cannot_use(self, tmp_path):
+        options = ["--tls-cert", "--tls-key", "--tls-client-ca", "--tokens-file", "--auth-token-file", "--audit-log", "--log-file"]
+        words = [word for option in options for word in (option, tmp_path / "no" / option.strip("-"))]
+        ended = run("silo", "--data", "memory:", *words)
+        lines = ended.stderr.splitlines()
+        assert (ended.returncode, lines[0]) == (1, "Error: 7 files cannot be used")
+        verbs = ["read"] * 5 + ["write"] * 2
+        assert lines[1:] == [
+            f"{option}: cannot {verb} {tmp_path}/no/{option.strip('-')}: {ABSENT}" for option, verb in zip(options, verbs)]
+
+    def test_an_argument_that_is_no_text(self):
+        for name, words in [("siloctl", ["job", "get", b"a\xffb"]), ("silo", [b"--data=\xff"])]:
+            ended = subprocess.run([program(name), *words], capture_output=True, text=True, env=environment())
+            assert (ended.returncode, ended.stdout) == (2, "")
+            assert ended.stderr.startswith(f"{name}: argument {len(words)} is not in UTF-8")
 
     @pytest.mark.parametrize("name, arguments", [
         ("silo", ["--listen", "127.0.0.1:0"]), ("silo-bench", ["suite"]), ("silo-bench", ["--mode", "inprocess"]),
@@ -69,7 +87,7 @@ class TestFiles:
         path = tmp_path / "ca.pem"
         path.write_text("no certificate")
         ended = run("siloctl", "--tls-ca", path, "cluster", "info")
-        assert ended.stderr == f"Error: --tls-ca: {path} holds no certificate in PEM form\n"
+        assert ended.stderr == f"Error: --tls-ca: {path} holds no certificate in PEM form that can be read\n"
 
 
 class TestOptionsTogether:
@@ -116,7 +134,7 @@ class TestOtherKindsOfServers:
         assert "--tls-ca names the authority" in stranger and stranger.count("\n") == 1
         (folder / "bad.pem").write_text("-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n")
         bad = run("siloctl", "-a", f"https://{server.address}", "--tls-ca", folder / "bad.pem", "cluster", "info").stderr
-        assert bad.count("\n") == 1 and "--tls-ca names a file whose certificates cannot be used" in bad
+        assert bad == f"Error: --tls-ca: {folder}/bad.pem holds no certificate in PEM form that can be read\n"
 
 
 def options_in(text):

@@ -75,10 +75,28 @@ class TestStatements:
         [row] = [json.loads(line) for line in ctl("query", typed, "--jsonl", *(w for v in values for w in ("-p", v))).splitlines()]
         assert row == {"a": "4711", "b": 4711, "c": 1.5, "d": True, "e": None, "f": 2.0}
         assert "behind the colon stands a whole number" in ctl("query", typed, "-p", "int:x", code=2)
+        for statement, hint in [("SELECT 1 -- $1", "it has no $1"), ("SELECT $1, '$2' AS a", "the last is $1")]:
+            error = ctl("query", statement, "-p", "1", "-p", "2", code=2)
+            assert "--param is given 2 times" in error and hint in error
+
+    def test_a_tenant_where_there_are_none_is_refused(self, new_server, home, tmp_path):
+        with Client(new_server("--shards", 1).address) as client:
+            ctl = runner(client.cluster().this_grpc_addr)
+            for more in [[], ["--arrow", tmp_path / "x"], ["--shard", client.shard]]:
+                assert "the servers have tenancy off" in ctl("query", "SELECT 1", "-t", "acme", *more, code=1)
+            assert not (tmp_path / "x").exists()
+            assert "leave --tenant out" in ctl("counts", "-t", "acme", code=2)
+            assert client.cluster().tenancy is False
+            prompt = Prompt(client.cluster().this_grpc_addr, home)
+            assert "the servers have tenancy off" in prompt.run("\\tenant acme")
+            assert "1 row(s) returned" in prompt.run("SELECT 1 AS a;") and "No tenant is named" in prompt.run("\\tenant")
+            prompt.leave()
 
     @pytest.mark.parametrize("arguments, stdin, code, words", [
         (["SELECT 1", "--file", "x"], None, 2, "exclude each other"), (["--csv", "--json", "SELECT 1"], None, 2, "--csv and --json exclude"),
         ([], "", 2, "a statement is needed"), (["-f", "/nowhere"], None, 1, "--file: cannot read /nowhere: No such file"),
+        (["SELECT 1", "--arrow", "x", "--csv"], None, 2, "--arrow and --csv exclude each other"),
+        (["SELECT 1", "--arrow", "x", "-x"], None, 2, "--arrow and --expanded exclude each other"),
         (["--saved", "nonsense"], None, 1, "no statement is saved as nonsense; there is backlog"),
         (["--shard", "x", "99999999-9999-9999-9999-999999999999", "SELECT 1"], None, 2, "<shard> and --shard exclude"),
         (["--shard", "99999999-9999-9999-9999-999999999999", "SELECT 1"], None, 1, "not found in cluster"),
@@ -161,7 +179,7 @@ class TestSaved:
         listed = ctl("query", "--saved", "x", code=1).strip().removesuffix(".").split("there is ")[1].split(", ")
         assert {"backlog", "failures", "tenants", "holders"} <= set(listed)
         for name in listed:
-            ctl("query", "--saved", name, "-p", "gate", "--csv")
+            ctl("query", "--saved", name, *(["-p", "gate"] if name == "holders" else []), "--csv")
         [heading, *both] = rows(ctl("query", "--saved", "tenants", "--csv"))
         assert sorted(both) == [["acme", "3"], ["beta", "3"]] and heading == ["tenant", "waiting"]
 

@@ -97,6 +97,15 @@ class TestStart:
             time.sleep(pause)
             assert server.stop() == 0, server.tail()
 
+    def test_one_that_has_said_that_it_serves_is_stopped_as_such(self, new_server):
+        for _ in range(8):
+            server = new_server.prepare("--shards", 1, data="memory:")
+            server.spawn()
+            while not messages(server, "server started"):
+                assert server.is_running, server.tail()
+            assert server.stop() == 0
+            assert not messages(server, "before the start was done") and messages(server, "stopping"), server.tail()
+
     @pytest.mark.parametrize("flags", [["--shards", 4], ["--shards", 4, "--verbose"]])
     def test_a_signal_at_any_moment_of_the_process_ends_it_well(self, new_server, flags):
         for pause in range(25):

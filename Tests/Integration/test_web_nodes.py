@@ -299,6 +299,12 @@ class TestConfiguration:
         assert shown.returncode == 0 and "server.drain_timeout" in shown.stdout and f"{server.config}:2" in shown.stdout
         assert "server.statement_timeout_ms" not in shown.stdout
 
+    def test_where_nothing_is_changed_siloctl_says_so(self, new_server):
+        address = new_server("--shards", 1).address
+        ctl = lambda *words: run("siloctl", "-a", address, "config", "show", "--changed", *words).stdout
+        assert "database.backend  \"fs\"" in ctl() and ctl("--name", "nonsense") == "No setting is like that\n"
+        assert ctl("--name", "tls") == "Nothing differs from the defaults\n"
+
 
 class TestAudit:
     def test_the_newest_come_first_with_all_that_is_known(self, server, browser):

@@ -81,6 +81,11 @@ class TestQuiet:
         client.lease("mail", worker="w1", host="box-1")
         assert "box-1" in run("siloctl", "--address", address, "workers").stdout
         assert "gets nothing new" in run("siloctl", "--address", address, "worker", "quiet", "w1").stdout
+        none = run("siloctl", "--address", address, "worker", "resume", "nope")
+        assert (none.returncode, none.stdout) == (1, "") and "no worker nope has asked for work lately" in none.stderr
+        early = run("siloctl", "--address", address, "worker", "quiet", "nope")
+        assert (early.returncode, early.stderr) == (0, "") and "none of that id has asked for work lately" in early.stdout
+        assert "is given work again" in run("siloctl", "--address", address, "worker", "resume", "nope").stdout
         assert "quiet" in run("siloctl", "--address", address, "workers", "--group", "mail").stdout
         assert "given work again" in run("siloctl", "--address", address, "worker", "resume", "w1").stdout
 

@@ -111,6 +111,28 @@ import Testing
         #expect(mistakes.map { $0.prefix { $0 != ":" } } == ["2", "3", "4", "5", "7", "11", "14"].map { $0[...] }, "\(mistakes)")
     }
 
+    @Test(arguments: [
+        // Each is told where it stands, and brings no other one along.
+        ("[server]\ngrpc_addr = \"127.0.0.1:1\n" + data, ["2:13: this string does not end in its line"]),
+        ("[server]\nnode = 'x\n[database]\nbackend = \"fs\"\npath = \"x", [
+            "2:8: this string does not end in its line", "5:8: this string does not end in its line",
+        ]),
+        (data + "[server]\nauth_token = \"\"\"x\n[nonsense]\ny = 1", ["4:14: this string does not end"]),
+        (data + "[server]\nauth_token = \"\"\"x\n'\"\\\"\n\"\"\"\nauth_tokn = 1 # \"", [
+            "7:",
+        ]),
+        (data + "[tenancy\nenabled = true\n[server]\ndev_mode = true", ["3:1"]),
+        (data + "cache_size = 99999999999999999999", ["3:14: database.cache_size must be", "not 99999999999999999999"]),
+    ])
+    func whatCannotBeReadIsToldInItsPlace(text: String, parts: [String]) throws {
+        let mistakes = try Loading.mistakes(text)
+        if let last = parts.last, parts.count == 2, last.hasPrefix("not") {
+            #expect(mistakes.count == 1 && mistakes[0].hasPrefix(parts[0]) && mistakes[0].hasSuffix(last), "\(mistakes)")
+        } else {
+            #expect(mistakes.count == parts.count && zip(mistakes, parts).allSatisfy { $0.hasPrefix($1) }, "\(mistakes)")
+        }
+    }
+
     @Test func noSecretIsEverShown() throws {
         let bad = """
             [server]

@@ -66,6 +66,19 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("of other tenants it is told only where there are some")
+    func othersTakeTurns() async throws {
+        let bench = try await Bench.open()
+        for (tenant, text) in [
+            (Tenant.none, "1 job is ready before it"),
+            (Bench.tenant, "1 job of its tenant is ready before it; other tenants take turns with them"),
+        ] {
+            for id in ["a", "b"] { try await bench.enqueue(id, tenant: tenant) }
+            #expect(try await bench.explain("b", of: tenant).obstacles.last?.text == text)
+        }
+        try await bench.finish()
+    }
+
     @Test("a shard that nobody serves explains its jobs as it did, and lists its pauses; its rows stay as they are")
     func unserved() async throws {
         let bench = try await Bench.open()
@@ -127,8 +140,8 @@ import Testing
 }
 
 extension Bench {
-    fileprivate func explain(_ id: String) async throws -> Explanation {
-        let findings = try await shard.run(Explain(tenant: Bench.tenant, id: JobID(id)))
+    fileprivate func explain(_ id: String, of tenant: Tenant = Bench.tenant) async throws -> Explanation {
+        let findings = try await shard.run(Explain(tenant: tenant, id: JobID(id)))
         return try await findings.explanation(try await shard.snapshot())
     }
 }

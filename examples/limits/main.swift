@@ -7,10 +7,10 @@ import SiloClient
 
 let usage = Usage(
     "limits", "Runs jobs that share a limit.",
-    commands: [.init("", help: "", options: [.init("server", "s", "host:port", help: "of Silo (127.0.0.1:7450)")])]
+    commands: [.init("", help: "", options: [.init("address", "a", "host:port", help: "of a server (127.0.0.1:7450)")])]
 )
 await Program.run(usage) { arguments in
-    let silo = Client(arguments.text("server", default: "127.0.0.1:7450"))
+    let silo = Client(arguments.text("address", default: "127.0.0.1:7450"))
     // When nobody is there it says so at once; an enqueue tries on for a while.
     try await silo.ping()
     let group = "limits-\(UInt32.random(in: 0 ... .max))"

@@ -95,7 +95,7 @@ public struct Findings: Sendable {
     private func obstacle(_ target: PauseTarget, _ pause: StorageV1.Pause) -> Explanation.Obstacle {
         var obstacle = Explanation.Obstacle(kind: .paused, blocksNow: isReady)
         let what = switch target {
-        case .tenant: "its tenant"
+        case .tenant: tenant == .none ? "everything" : "its tenant"
         case .group(let group, of: nil): "task group \(group)"
         case .group(let group, of: .some): "task group \(group) of its tenant"
         case .limit(let key, _): "limit \(key)"
@@ -143,8 +143,11 @@ public struct Findings: Sendable {
         obstacle.ahead = UInt64(ahead)
         obstacle.aheadIsLeast = ahead == Self.rowsMax
         obstacle.estimate = leasePace.estimate(obstacle.ahead + 1)
-        obstacle.text =
-            "\(obstacle.aheadText) of its tenant \(ahead == 1 ? "is" : "are") ready before it; other tenants take turns with them"
+        let verb = ahead == 1 ? "is" : "are"
+        // Without tenancy there are no others.
+        obstacle.text = tenant == .none
+            ? "\(obstacle.aheadText) \(verb) ready before it"
+            : "\(obstacle.aheadText) of its tenant \(verb) ready before it; other tenants take turns with them"
         return obstacle
     }
 

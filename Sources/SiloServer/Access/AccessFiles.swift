@@ -84,6 +84,7 @@ final class AccessFiles: Sendable {
             if certificate { readCertificate(settings) }
         }
         warnOfExpiry()
+        gate.tellLeftOut()
     }
 
     /// Takes new settings over and reads all files, changed or not. Waits for the disk.
@@ -205,8 +206,12 @@ extension NodeSettings {
             throw StartError("\(names.tokensFile): \(tokensFile) is no text")
         }
         var status = stat()
-        if stat(tokensFile, &status) == 0, status.st_mode & (S_IWGRP | S_IWOTH) != 0 {
+        let mode = stat(tokensFile, &status) == 0 ? status.st_mode : 0
+        if mode & (S_IWGRP | S_IWOTH) != 0 {
             logger.warn("other users of this machine can change the tokens file: chmod 600", ["file": .init(tokensFile)])
+        } else if mode & S_IROTH != 0 {
+            // Its group may: that is how the packaged service reads it.
+            logger.warn("other users of this machine can read the tokens file: chmod o=", ["file": .init(tokensFile)])
         }
         do throws(TokensFile.Mistakes) {
             return try TokensFile(text, tenancy: tenancy).grants

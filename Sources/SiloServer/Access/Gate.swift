@@ -110,6 +110,21 @@ final class Gate: Sendable {
         )
     }
 
+    /// Writes down how many refusals were left out, once the second is over in which they were: no refusal may follow that
+    /// would say so.
+    func tellLeftOut() {
+        let second = clock.steady.milliseconds / 1000
+        let left = refusals.withLock { state in
+            guard state.second != second else { return 0 }
+            defer { state.left = 0 }
+            return state.left
+        }
+        guard left > 0 else { return }
+        audit?.write(
+            [("who", Caller.server.name), ("by", Caller.server.proof.rawValue), ("call", "refusals"), ("outcome", "LEFT_OUT")]
+                + [("left_out", "\(left)")])
+    }
+
     /// Whether a refusal may be written now.
     /// - Returns: how many refusals were left out since the last that was written; nil: this one is left out too.
     private func mayWrite() -> Int? {

@@ -40,15 +40,21 @@ public struct GubernatorSettings: Sendable, Equatable {
             place = try ServerAddress(address)
             tls = try place.tls(nil)
         } catch {
-            throw StartError("the address of gubernator must be host:port with a port from 1 to 65535, not \(address): \(error)")
+            throw mistake(": \(error)")
         }
         let colon = place.target.lastIndex(of: ":") ?? place.target.startIndex
         guard colon > place.target.startIndex, let port = UInt16(place.target[colon...].dropFirst()), port > 0,
             !place.target.contains("/")
         else {
-            throw StartError("the address of gubernator must be host:port with a port from 1 to 65535, not \(address)")
+            throw mistake()
         }
         return (place.target, tls)
+    }
+
+    private func mistake(_ reason: String = "") -> StartError {
+        StartError(
+            "the address of gubernator must be host:port with a port from 1 to 65535, not \(address)\(reason)",
+            mistaken: "gubernator.address")
     }
 }
 

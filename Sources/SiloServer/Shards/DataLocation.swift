@@ -30,10 +30,10 @@ public struct DataLocation: Sendable {
         init(_ text: String, from setting: String = SettingNames().data) throws(StartError) {
             self.text = text
             self.setting = setting
-            guard !text.isEmpty else { throw StartError("\(setting) names no place: \(Self.forms)") }
+            func mistake(_ text: String) -> StartError { StartError(text, mistaken: "database.path") }
+            guard !text.isEmpty else { throw mistake("\(setting) names no place: \(Self.forms)") }
             guard text != "memory" else {
-                throw StartError(
-                    "\(setting) memory: write memory: for data that ends with the server, or ./memory for a folder")
+                throw mistake("\(setting) memory: write memory: for data that ends with the server, or ./memory for a folder")
             }
             let word = text.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
             guard word.first?.isLetter ?? false, text[word.endIndex...].hasPrefix(":") else {
@@ -47,7 +47,7 @@ public struct DataLocation: Sendable {
             let rest = text[word.endIndex...].dropFirst(3)
             let bucket = rest.prefix { $0 != "/" }
             guard ["s3", "gs", "az"].contains(word), text[word.endIndex...].hasPrefix("://"), !bucket.isEmpty else {
-                throw StartError("\(setting) \(text) is no place for data: \(Self.forms). A folder of that name is ./\(text)")
+                throw mistake("\(setting) \(text) is no place for data: \(Self.forms). A folder of that name is ./\(text)")
             }
             let path = rest.dropFirst(bucket.count).split(separator: "/").joined(separator: "/")
             kind = .bucket("\(word)://\(bucket)", path: path)
@@ -153,10 +153,16 @@ private final class FolderLock: Sendable {
 /// Why a node cannot start, and what to do about it.
 public struct StartError: Error, CustomStringConvertible {
     public let description: String
-    public init(_ text: String) { description = text }
+    /// The setting whose value could never be right, such as `database.path`; nil: something else is the reason.
+    package let mistakenSetting: String?
+
+    public init(_ text: String) { self.init(text, mistaken: nil) }
+
+    init(_ text: String, mistaken setting: String?) { (description, mistakenSetting) = (text, setting) }
 
     /// - Parameter error: Foundation's, of which only the system's words are told: its own are for programmers.
     init(_ text: String, because error: any Error) {
+        mistakenSetting = nil
         let outer = error as NSError
         let beneath = (outer.userInfo[NSUnderlyingErrorKey] as? any Error).map { $0 as NSError } ?? outer
         let isSystems = beneath.domain == NSPOSIXErrorDomain

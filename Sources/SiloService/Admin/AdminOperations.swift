@@ -61,6 +61,10 @@ package struct AdminOperations: Sendable {
             }
         } catch let error as SiloError {
             throw error
+        } catch let error as StoreError {
+            // It may be asked for again, unless somebody must look first.
+            guard case .corrupt = error else { throw .init(stopped: error) }
+            throw .failed("flush failed: \(error.message)", cause: .init(error))
         } catch {
             throw .failed("flush failed: \(error)", cause: .init(error))
         }

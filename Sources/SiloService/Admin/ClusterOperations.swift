@@ -6,6 +6,7 @@ import SiloEngine
 package struct ClusterOperations: Sendable {
     let shards: ShardResolver
     let node: NodeIdentity
+    let tenancy: Tenancy
     let registry: WorkerRegistry
     let overview: any NodeOverview
 
@@ -30,6 +31,7 @@ package struct ClusterOperations: Sendable {
         member.nodeId = node.id
         member.grpcAddr = node.address
         response.members = [member]
+        response.tenancy = tenancy.isEnabled
         reply.send(response)
     }
 

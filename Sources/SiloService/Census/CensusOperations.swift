@@ -106,6 +106,7 @@ package struct CensusOperations: Sendable {
     ) async throws(SiloError) -> SiloV1.QuietWorkerResponse {
         guard !request.workerId.isEmpty else { throw .outOfBounds(field: "worker_id", bound: "is required") }
         try Bounds.checkWorker(request.workerId)
+        let isHeardOf = registry.hasAsked(request.workerId)
         guard let wasQuiet = registry.setQuiet(request.workerId, !request.resume) else {
             throw .exhausted("\(WorkerRegistry.workersMax) workers are quiet; resume some before adding more")
         }
@@ -114,6 +115,7 @@ package struct CensusOperations: Sendable {
         for (_, sums) in try await ask("", context, LeaseCensus(worker: request.workerId)) {
             response.leases += UInt64(clamping: sums[request.workerId]?.count ?? 0)
         }
+        response.isKnown = isHeardOf || response.leases > 0
         return response
     }
 

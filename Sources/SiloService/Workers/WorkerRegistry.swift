@@ -71,6 +71,9 @@ final class WorkerRegistry: Sendable {
         }
     }
 
+    /// Whether it has asked for work lately. One that was only made quiet has not.
+    func hasAsked(_ id: String) -> Bool { workers.withLock { $0[id]?.groups.isEmpty == false } }
+
     /// In order of their ids.
     var all: [Worker] {
         let now = clock.now

@@ -1,5 +1,7 @@
 import CommandLineTool
+import GRPC
 import SiloAPI
+import SiloConfiguration
 
 /// `audit`: what the audit log of the server that is spoken to has.
 struct AuditCommand {
@@ -26,9 +28,9 @@ struct AuditCommand {
         let limit = try arguments.number("limit", default: 50, in: 1...100_000)
         var request = SiloV1.ListAuditEntriesRequest()
         request.who = arguments.text("who", default: "")
-        request.call = arguments.text("call", default: "")
+        request.call = try known("call", Self.calls)
         request.tenant = try ServerPlace.tenant(arguments) ?? ""
-        request.outcome = arguments.text("outcome", default: "")
+        request.outcome = try known("outcome", Self.outcomes)
         request.onlyFailed = arguments.has("failed")
         request.withReadings = arguments.has("readings")
         if arguments.has("since") {
@@ -57,9 +59,31 @@ struct AuditCommand {
                 Line("\(entry.outcome)\(error)", isDone ? nil : .bad), "\(things)", "\(entry.peer)",
             ]
         }
+        let leftOut = entries.flatMap(\.fields).filter { $0.name == "left_out" }.reduce(0) { $0 + (UInt64($1.value) ?? 0) }
+        let refusals = Words.count(leftOut, "more refusal")
+        let note: [Line] = leftOut == 0 ? [] : ["", "\(refusals) of that time left out: ten a second are kept"]
         try output.print(
-            ["entries": entries.map(\.object)],
-            rows.isEmpty ? ["No entry is like that"] : Table.lines(["When", "Who", "Call", "Outcome", "On what", "From"], rows))
+            ["entries": entries.map(\.object), "refusals_left_out": leftOut],
+            rows.isEmpty
+                ? ["No entry is like that"] : Table.lines(["When", "Who", "Call", "Outcome", "On what", "From"], rows) + note)
+    }
+
+    private static let service = SiloV1.Silo.name + "."
+    /// The calls of the protocol, those of the web page, and what a server notes of itself.
+    private static let calls =
+        SiloV1.symbols.filter { $0.hasPrefix(service) }.map { String($0.dropFirst(service.count)) }
+        + ["SignIn", "SignOut", "reload", "refusals"]
+    private static let outcomes = Status.Code.allCases.map { "\($0)" } + ["FAILED", "LEFT_OUT"]
+
+    /// The value of an option that names one of these; empty: none is given. A name that nothing has would find nothing.
+    private func known(_ option: String, _ names: [String]) throws -> String {
+        guard let text = arguments.text(option), !text.isEmpty, !names.contains(text) else {
+            return arguments.text(option, default: "")
+        }
+        let same = names.first { $0.lowercased() == text.lowercased() }
+        let hint = (same ?? Nearest.name(to: text, among: names)).map { "did you mean \($0)?" }
+        let all = names.sorted().joined(separator: ", ")
+        throw Arguments.Mistake("--\(option): the log has no \(text); \(hint ?? "it has \(all)")")
     }
 }
 

@@ -5,10 +5,9 @@ import SiloAPI
 func showConfiguration(_ arguments: Arguments, _ output: Output) async throws {
     let answer = try await Server(arguments).call(SiloV1.Silo.getConfiguration, .init())
     let wanted = arguments.text("name", default: "")
-    let settings = answer.sections.flatMap(\.settings).filter { setting in
-        (wanted.isEmpty || setting.key.contains(wanted))
-            && (!arguments.has("changed") || setting.origin != .defaults || setting.changesAtRestart)
-    }
+    let named = answer.sections.flatMap(\.settings).filter { wanted.isEmpty || $0.key.contains(wanted) }
+    let settings = named.filter { !arguments.has("changed") || $0.origin != .defaults || $0.changesAtRestart }
+    let none: Line = named.isEmpty ? "No setting is like that" : "Nothing differs from the defaults"
     let rows = settings.map { setting -> [Line] in
         let next = setting.changesAtRestart ? " (next start: \(setting.isSecret ? "another" : setting.nextValue))" : ""
         let change: Line = setting.isReloadable ? "reload" : "restart"
@@ -16,7 +15,7 @@ func showConfiguration(_ arguments: Arguments, _ output: Output) async throws {
     }
     try output.print(
         ["file": answer.file, "read_at_ms": answer.readAtMs, "settings": settings.map(\.object)],
-        rows.isEmpty ? ["No setting is like that"] : Table.lines(["Setting", "In force", "From", "Changes with a"], rows))
+        rows.isEmpty ? [none] : Table.lines(["Setting", "In force", "From", "Changes with a"], rows))
 }
 
 extension SiloV1.SettingInfo {

@@ -3,6 +3,9 @@ import SiloAPI
 
 /// `counts`: how many jobs each shard has, by every server that serves some.
 func showCounts(_ arguments: Arguments, _ output: Output) async throws {
+    guard arguments.text("tenant") == nil else {
+        throw Arguments.Mistake("these are counts of whole shards: leave --tenant out; siloctl query counts one tenant's jobs")
+    }
     let server = try Server(arguments)
     defer { server.close() }
     let info = try await server.clusterInfo()

@@ -1,6 +1,7 @@
 import CommandLineTool
 import Foundation
 import SiloAPI
+import SiloCore
 
 /// `tenant drop`: asks, begins, and shows how far it has come until it is done.
 struct DropTenantCommand {
@@ -14,9 +15,10 @@ struct DropTenantCommand {
 
     func run() async throws {
         let (owner, shard) = try await Server(arguments).owner(of: nil, orOf: tenant)
-        var drop = try await progress(owner, shard)
+        var drop = try await firstProgress(owner, shard)
         if drop == nil {
             try confirm()
+            guard try await isThere(owner, shard) else { throw Failure("there is no tenant \(name): nothing was deleted") }
             var request = SiloV1.DropTenantRequest()
             request.shard = shard
             request.tenant = tenant
@@ -41,6 +43,29 @@ struct DropTenantCommand {
         request.shard = shard
         request.tenant = tenant
         return try await owner.call(SiloV1.Silo.getTenantDrop, request).drop
+    }
+
+    /// Whoever may not drop is told what that needs, and not what looking needs.
+    private func firstProgress(_ owner: Server, _ shard: String) async throws -> SiloV1.TenantDrop? {
+        do { return try await progress(owner, shard) } catch let failure as Failure {
+            throw Failure(failure.description.replacing("it needs the role operate", with: "it needs the role admin"))
+        }
+    }
+
+    /// Whether anything of the tenant is stored: jobs, or limits and pauses without any.
+    private func isThere(_ owner: Server, _ shard: String) async throws -> Bool {
+        var statement = SiloV1.QueryRequest()
+        statement.shard = shard
+        let parameter = try SiloV1.QueryParameter(typed: "text:\(tenant ?? Tenant.none.name)")
+        for table in ["tenant_counts", "limits"] {
+            statement.sql = "SELECT 1 FROM \(table) WHERE tenant = $1 LIMIT 1"
+            statement.parameters = [parameter]
+            if try await !owner.call(SiloV1.Silo.query, statement).rows.isEmpty { return true }
+        }
+        var request = SiloV1.ListPausesRequest()
+        request.shard = shard
+        let pauses = try await owner.call(SiloV1.Silo.listPauses, request).pauses
+        return pauses.contains { $0.tenant == tenant && !$0.isForAllTenants }
     }
 
     private func confirm() throws {

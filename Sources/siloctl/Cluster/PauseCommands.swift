@@ -130,7 +130,7 @@ struct PauseCommands {
 }
 
 extension SiloV1.PauseInfo {
-    fileprivate var isForAllTenants: Bool { target?.isForAllTenants(tenant) ?? false }
+    var isForAllTenants: Bool { target?.isForAllTenants(tenant) ?? false }
 }
 
 extension SiloV1.PauseTarget {

@@ -26,7 +26,7 @@ struct ProfileCommands {
             ],
             ["Saved to \(path)"] + Output.fields([
                 ("Duration", "\(response.durationSeconds) s"), ("Samples", "\(response.samples) distinct stacks"),
-                ("Size", "\(Words.size(UInt64(response.profileData.count)))"),
+                ("Size", "\(Words.size(UInt64(bytes.count)))"),
             ]) + ["", "Look at it with:", "  pprof -top \(path)", "  pprof -http=: \(path)"]
         )
     }
@@ -47,8 +47,17 @@ struct ProfileCommands {
             ],
             ["Saved to \(path)"] + Output.fields([
                 ("Duration", "\(response.durationSeconds) s"), ("Size", "\(Words.size(UInt64(response.profileData.count)))"),
-            ]) + ["", "Look at it with the server's program:", "  jeprof --text --show_bytes /usr/bin/silo \(path)"]
+            ]) + ["", "Look at it with the server's program:", "  jeprof --text --show_bytes \(program(of: response)) \(path)"]
         )
+    }
+
+    /// The server's program, where this machine has it too: the first file of the memory map that the profile ends with.
+    private func program(of response: SiloV1.HeapProfileResponse) -> String {
+        let text = String(decoding: response.profileData, as: UTF8.self)
+        let map = text[(text.range(of: "MAPPED_LIBRARIES:")?.upperBound ?? text.endIndex)...]
+        let lines = map.split(separator: "\n").lazy
+        let path = lines.compactMap { line in line.firstIndex(of: "/").map { String(line[$0...]) } }.first
+        return path.flatMap { access($0, X_OK) == 0 ? $0 : nil } ?? "PATH-OF-THE-SERVER'S-PROGRAM"
     }
 
     func dump() async throws {

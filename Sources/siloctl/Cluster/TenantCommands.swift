@@ -17,6 +17,7 @@ struct TenantCommands {
 
     func locate() async throws {
         let tenant = arguments.operands[0]
+        guard !tenant.isEmpty else { throw Arguments.Mistake("the tenant is empty: name one") }
         let hash = Tenant(tenant).hash.text
         let owner = try await Server(arguments).clusterInfo().owner(of: tenant)
         try output.print(
@@ -34,10 +35,14 @@ struct TenantCommands {
 
     func dropHolders() async throws {
         let tenant = try ServerPlace.tenant(arguments)
+        guard arguments.has("yes") || isatty(STDIN_FILENO) == 1 else {
+            throw Arguments.Mistake("this frees every slot \(Self.which(tenant)), and nobody can be asked: say so with --yes")
+        }
         let (server, shard) = try await Server(arguments).owner(of: nil, orOf: tenant)
         if tenant == nil { Program.complain("No tenant is named: this frees every slot of every limit, whoever holds it") }
-        let which = tenant.map { "that tenant \($0) holds" } ?? "of every job"
-        guard isMeant("This frees every slot \(which), while attempts that run go on.") else { throw Failure("nothing was done") }
+        guard isMeant("This frees every slot \(Self.which(tenant)), while attempts that run go on.") else {
+            throw Failure("nothing was done")
+        }
         var request = SiloV1.DropTenantHoldersRequest()
         request.tenant = tenant
         request.shard = shard
@@ -48,9 +53,11 @@ struct TenantCommands {
         try output.print(object, ["Freed \(Words.count(count, "slot"))\(whose); attempts that run go on"])
     }
 
-    /// Asks whoever sits at the terminal; a program means what it says.
+    private static func which(_ tenant: String?) -> String { tenant.map { "that tenant \($0) holds" } ?? "of every job" }
+
+    /// Asks whoever sits at the terminal.
     private func isMeant(_ question: String) -> Bool {
-        guard isatty(STDIN_FILENO) == 1, !arguments.has("yes") else { return true }
+        guard !arguments.has("yes") else { return true }
         FileHandle.standardError.write(Data("\(question.printable) Go on? [y/N] ".utf8))
         return ["y", "yes"].contains(readLine()?.lowercased() ?? "")
     }

@@ -40,21 +40,30 @@ struct WorkerCommands {
     /// - Parameter isQuiet: false: it is given work again.
     func set(isQuiet: Bool) async throws {
         let id = arguments.operands[0]
-        var (wasQuiet, leases): (Bool, UInt64) = (false, 0)
+        var (wasQuiet, isKnown, leases): (Bool, Bool, UInt64) = (false, false, 0)
         try await onEachServer { server in
             var request = SiloV1.QuietWorkerRequest()
             request.workerId = id
             request.resume = !isQuiet
             let answer = try await server.call(SiloV1.Silo.quietWorker, request)
             wasQuiet = wasQuiet || answer.wasQuiet
+            isKnown = isKnown || answer.isKnown ?? true
             leases += answer.leases
         }
+        guard isKnown || isQuiet || wasQuiet else {
+            throw Failure("no worker \(id) has asked for work lately, and none is quiet; siloctl workers lists them")
+        }
         let holds = leases == 1 ? "it still holds 1 job" : "it still holds \(leases) jobs"
+        let now = wasQuiet ? "was quiet already" : "gets nothing new"
         let text: Line =
-            isQuiet
-            ? "Worker \(id) \(wasQuiet ? "was quiet already" : "gets nothing new"); \(holds)"
-            : "Worker \(id) \(wasQuiet ? "is given work again" : "was not quiet")"
-        try output.print(["worker_id": id, "quiet": isQuiet, "was_quiet": wasQuiet, "leases": leases], [text])
+            switch (isQuiet, isKnown) {
+            // Workers may be made quiet before they come.
+            case (true, false): "Worker \(id) \(now), should it come within the hour: none of that id has asked for work lately"
+            case (true, true): "Worker \(id) \(now); \(holds)"
+            case (false, _): "Worker \(id) \(wasQuiet ? "is given work again" : "was not quiet")"
+            }
+        try output.print(
+            ["worker_id": id, "quiet": isQuiet, "was_quiet": wasQuiet, "known": isKnown, "leases": leases], [text])
     }
 
     private func onEachServer(_ ask: (Server) async throws -> Void) async throws {

@@ -11,7 +11,7 @@ func enqueue(_ arguments: Arguments, _ output: Output) async throws {
     let payload: MessagePack
     do { payload = try MessagePack(json: Data(json)) } catch {
         let hint = text.hasPrefix("@") ? "; for a file, write - and give it on standard input" : ""
-        throw Arguments.Mistake("<json>: \(error)\(hint)")
+        throw Arguments.Mistake("the payload is no JSON text: \(error)\(hint)")
     }
 
     var request = SiloV1.EnqueueRequest()
@@ -30,6 +30,9 @@ func enqueue(_ arguments: Arguments, _ output: Output) async throws {
     for label in arguments.texts("label") {
         let sides = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         guard sides.count == 2 else { throw Arguments.Mistake("--label wants key=value, not \(label)") }
+        guard request.metadata[String(sides[0])] == nil else {
+            throw Arguments.Mistake("--label gives \(sides[0]) a value twice")
+        }
         request.metadata[String(sides[0])] = String(sides[1])
     }
     request.retainMs = Int64(try arguments.number("keep", default: 0, in: 0...3_153_600_000)) * 1000

@@ -21,11 +21,16 @@ struct ExplainCommand {
 
     private func lines(_ answer: SiloV1.ExplainJobResponse) -> [Line] {
         var lines: [Line] = ["\(answer.summary)"]
-        let blocking = answer.obstacles.filter(\.blocksNow)
-        let others = answer.obstacles.filter { !$0.blocksNow }
-        if !blocking.isEmpty { lines += ["", "It waits for:"] + blocking.flatMap(describe) }
-        if !others.isEmpty {
-            lines += ["", blocking.isEmpty ? "In its way:" : "In its way after that:"] as [Line] + others.flatMap(describe)
+        // The summary names the first.
+        let told = answer.obstacles.first.flatMap { answer.summary.contains($0.text) ? $0 : nil }
+        if let told { lines += details(told) }
+        let rest = answer.obstacles.dropFirst(told == nil ? 0 : 1)
+        let isBlocked = told?.blocksNow ?? false || rest.contains(where: \.blocksNow)
+        for (obstacles, title) in [
+            (rest.filter(\.blocksNow), told == nil ? "It waits for:" : "It also waits for:"),
+            (rest.filter { !$0.blocksNow }, isBlocked ? "In its way after that:" : "In its way:"),
+        ] where !obstacles.isEmpty {
+            lines += ["", Line(title)] + obstacles.flatMap { ["  - \($0.text)"] + details($0) }
         }
         lines += [
             "", "Job:       \(answer.id)",
@@ -38,7 +43,9 @@ struct ExplainCommand {
         if let start = answer.estimatedStartAtMs {
             lines.append("Estimated: \(times.text(start)) if things go on as of late")
         }
-        return lines + ["Workers:   \(workers(answer))"]
+        // That nobody asks says when somebody last did.
+        let isToldOfWorkers = answer.obstacles.contains { $0.kind == .noWorker }
+        return lines + (isToldOfWorkers ? [] : ["Workers:   \(workers(answer))"])
     }
 
     private func workers(_ answer: SiloV1.ExplainJobResponse) -> String {
@@ -51,8 +58,8 @@ struct ExplainCommand {
         return "\(waiting) for work of its group; \(poll ?? "none has asked since the shard was opened")"
     }
 
-    private func describe(_ obstacle: SiloV1.Obstacle) -> [Line] {
-        var lines: [Line] = ["  - \(obstacle.text)"]
+    private func details(_ obstacle: SiloV1.Obstacle) -> [Line] {
+        var lines: [Line] = []
         if let until = obstacle.untilMs { lines.append("    until \(times.text(until))") }
         if let estimate = obstacle.estimateMs {
             lines.append("    for about \(Words.length(estimate)) more, at the pace of late")

@@ -37,32 +37,32 @@ struct ImportCommand {
 
         A job whose last attempt succeeded, was cancelled, or failed with no retry left has ended; any other is to run. A job that
         is stored already gets the attempts that it does not have; one that runs or has succeeded is refused. Nothing is sent when
-        the file has a mistake. When the servers refuse some of the jobs the others are stored, and the exit code is 1.
+        the file has a mistake; of ten jobs at most it is told what is wrong. When the servers refuse some of the jobs the others
+        are stored, and the exit code is 1.
         """
 
     /// Jobs of one call at most, and their payloads but for the last: well below what a server accepts.
     private static let batchMax = 1000
     private static let batchBytesMax = 8 << 20
+    private static let mistakesMax = 10
 
     func run() async throws {
         let path = arguments.operands[0]
         let isStandardInput = path == "-"
         let name = isStandardInput ? "standard input" : path
-        let file = try isStandardInput ? InputFile.standardInput() : InputFile.read(path, as: "<file>")
+        let file = try isStandardInput ? InputFile.standardInput() : InputFile.read(path)
         let document: MessagePack
         do { document = try MessagePack(json: Data(file)) } catch { throw Failure("\(name): \(error)") }
         guard case .array(let items) = document else {
             throw Failure("\(name) is no JSON array of jobs; siloctl job import --help shows what goes in")
         }
+        var requests = try Self.requests(items, of: file, name)
         let server = try Server(arguments)
         let info = try await server.clusterInfo()
         let tenant = try ServerPlace.tenant(arguments)
-        var requests: [SiloV1.ImportJobRequest] = []
-        for (index, item) in items.enumerated() {
-            var request = try SiloV1.ImportJobRequest(json: item, at: "job \(index + 1)")
-            if request.tenant == nil { request.tenant = tenant }
-            request.shard = try info.shard(of: request.tenant)
-            requests.append(request)
+        for index in requests.indices {
+            if requests[index].tenant == nil { requests[index].tenant = tenant }
+            requests[index].shard = try info.shard(of: requests[index].tenant)
         }
 
         var results = [SiloV1.ImportJobResult?](repeating: nil, count: requests.count)
@@ -74,6 +74,29 @@ struct ImportCommand {
             }
         }
         try show(results.compactMap { $0 })
+    }
+
+    /// - Throws: the first mistake of each of the first jobs that have some, with their lines.
+    private static func requests(
+        _ items: [MessagePack], of file: [UInt8], _ name: String
+    ) throws(Failures) -> [SiloV1.ImportJobRequest] {
+        var requests: [SiloV1.ImportJobRequest] = []
+        var mistakes: [(job: Int, text: String)] = []
+        for (index, item) in items.enumerated() {
+            do throws(Failure) {
+                requests.append(try SiloV1.ImportJobRequest(json: item, at: "job \(index + 1)"))
+            } catch {
+                mistakes.append((index, error.description))
+            }
+        }
+        guard !mistakes.isEmpty else { return requests }
+        let lines = JSONLines.ofItems(in: file)
+        var texts = mistakes.prefix(mistakesMax).map { mistake in
+            let line = lines.indices.contains(mistake.job) ? ":\(lines[mistake.job])" : ""
+            return "\(name)\(line): \(mistake.text)"
+        }
+        if mistakes.count > mistakesMax { texts.append("\(mistakes.count - mistakesMax) more jobs have mistakes") }
+        throw Failures(texts)
     }
 
     private static func batches(of places: [Int], _ requests: [SiloV1.ImportJobRequest]) -> [[Int]] {

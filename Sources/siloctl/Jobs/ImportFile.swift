@@ -12,7 +12,7 @@ extension SiloV1.ImportJobRequest {
         taskGroup = try fields.needed("task_group")
         payload = fields.document("payload")
         tenant = try fields.text("tenant")
-        priority = try fields.integer("priority", default: 50)
+        priority = try fields.integer("priority", default: 50, in: 0...99)
         enqueueTimeMs = try fields.integer("enqueue_time_ms", default: 0)
         startAtMs = try fields.integer("start_at_ms", default: 0)
         metadata = try fields.texts("metadata")

@@ -53,15 +53,21 @@ struct JSONFields {
         return text
     }
 
-    mutating func integer<Number: FixedWidthInteger>(_ name: String, default number: Number) throws(Failure) -> Number {
-        try value(name, "a whole number from \(Number.min) to \(Number.max)") { value in
-            switch value {
-            case .integer(let integer): Number(exactly: integer)
-            case .unsigned(let integer): Number(exactly: integer)
-            // 5.0 is whole.
-            case .float(let float): Number(exactly: float)
-            default: nil
-            }
+    /// - Parameter range: what there is a use for; nil: all that the type holds.
+    mutating func integer<Number: FixedWidthInteger>(
+        _ name: String, default number: Number, in range: ClosedRange<Number>? = nil
+    ) throws(Failure) -> Number {
+        let range = range ?? .min ... .max
+        return try value(name, "a whole number from \(range.lowerBound) to \(range.upperBound)") { value in
+            let number: Number? =
+                switch value {
+                case .integer(let integer): Number(exactly: integer)
+                case .unsigned(let integer): Number(exactly: integer)
+                // 5.0 is whole.
+                case .float(let float): Number(exactly: float)
+                default: nil
+                }
+            return number.flatMap { range.contains($0) ? $0 : nil }
         } ?? number
     }
 

@@ -43,7 +43,7 @@ struct JobCommands {
         let isThere = try await isThere(question)
         _ = try await question.server.call(SiloV1.Silo.deleteJob, question.request)
         try output.print(
-            ["status": "deleted", "job_id": id],
+            ["status": isThere ? "deleted" : "not_found", "job_id": id],
             [isThere ? "Job \(id) deleted successfully" : "There is no job \(id): nothing was deleted"], isShort: true
         )
     }

@@ -5,7 +5,10 @@ import SiloCore
 /// What a command prints: lines for people, or an object for programs.
 struct Output {
     let isJSON: Bool
-    let times: Times
+    private let isUTC: Bool
+    private let isISO: Bool
+    /// As seen from the moment at which something is shown, not from the one at which it was asked for.
+    var times: Times { Times(isUTC: isUTC, isISO: isISO, now: SystemClock().now.milliseconds) }
     let isColored: Bool
     /// What is shown again and again is a line each time.
     private let isWatched: Bool
@@ -20,7 +23,8 @@ struct Output {
     init(_ arguments: Arguments) {
         isJSON = arguments.has("json")
         isWatched = arguments.has("watch")
-        times = Times(isUTC: arguments.has("utc"), isISO: arguments.has("iso"), now: SystemClock().now.milliseconds)
+        isUTC = arguments.has("utc")
+        isISO = arguments.has("iso")
         let environment = ProcessInfo.processInfo.environment
         // https://no-color.org
         let isUnwanted = environment["NO_COLOR"]?.isEmpty == false || ["", "dumb"].contains(environment["TERM"] ?? "")

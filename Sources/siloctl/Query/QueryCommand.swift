@@ -39,12 +39,17 @@ struct QueryCommand {
         if arguments.has("partial"), arguments.text("arrow") != nil {
             throw Arguments.Mistake("--partial and --arrow exclude each other: Arrow does not say which shards are left out")
         }
+        let shapes = ["csv", "jsonl", "expanded"].filter(arguments.has)
+        if arguments.has("arrow"), let shape = shapes.first {
+            throw Arguments.Mistake("--arrow and --\(shape) exclude each other: give one of them")
+        }
         let (shard, operand) = try operands()
         var shape = ResultShape(format: try ResultFormat(arguments))
         if arguments.has("expanded") { shape.expansion = .on }
         if Output.isTerminal { shape.width = Output.terminalWidth }
         shape.isColored = output.isColored
         let statement = try QueryStatement(arguments, operand)
+        if let statement { try statement.checkParameters() }
         let place = QueryPlace(
             server: try Server(arguments), tenant: try ServerPlace.tenant(arguments), shard: shard,
             allowsPartial: arguments.has("partial"))

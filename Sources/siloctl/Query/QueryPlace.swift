@@ -10,7 +10,11 @@ struct QueryPlace: Sendable {
     var allowsPartial = false
 
     /// The server to ask: any one, or the shard's own.
+    /// - Throws: when a tenant is named and the servers know none: they would answer with everybody's rows.
     func holder() async throws -> Server {
+        if tenant != nil, try await server.clusterInfo().tenancy == false {
+            throw Failure("the servers have tenancy off, where all jobs are of one tenant: leave --tenant out")
+        }
         guard let shard else { return server }
         return try await server.owner(of: shard)
     }

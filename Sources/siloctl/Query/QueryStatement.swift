@@ -40,6 +40,20 @@ struct QueryStatement: Sendable {
         self.parameters = parameters
     }
 
+    /// Refuses values that nothing in the statement asks for: a `$1` in double quotes, which the shell took away, for one.
+    func checkParameters() throws(Arguments.Mistake) {
+        let pieces = SQLPieces(sql)
+        let numbers = pieces.meaning.compactMap { piece -> Int? in
+            let text = pieces.text(piece)
+            return piece.kind == .word && text.hasPrefix("$") ? Int(text.dropFirst()) : nil
+        }
+        let most = numbers.max() ?? 0
+        guard parameters.count > most else { return }
+        let wanted = most == 0 ? "it has no $1" : "the last is $\(most)"
+        let times = Words.count(UInt64(parameters.count), "time")
+        throw Arguments.Mistake("--param is given \(times), and the statement does not ask for that: \(wanted)")
+    }
+
     private static func text(_ bytes: [UInt8], _ source: String) throws -> String {
         guard bytes.count <= bytesMax else { throw Failure("\(source): the statement is larger than 1 MiB") }
         guard let text = String(validating: bytes, as: UTF8.self) else { throw Failure("\(source): the text is not in UTF-8") }

@@ -171,6 +171,9 @@ struct AuditParts {
             .hint("\(Quantity.of(found.packedFiles, "older file is", "older files are")) compressed and not looked at."))
         let closed: HTML = .when(
             found.closedFiles > 0, .hint("\(Quantity.of(found.closedFiles, "older file")) cannot be opened by the server."))
-        return "\(broken)\(packed)\(closed)"
+        let left = found.entries.flatMap(\.fields).filter { $0.name == "left_out" }.reduce(0) { $0 &+ (UInt64($1.value) ?? 0) }
+        let refusals = Quantity.of(left, "refusal more was", "refusals more were")
+        let kept: HTML = .when(left > 0, .hint("\(refusals) not written: at most ten a second are."))
+        return "\(kept)\(broken)\(packed)\(closed)"
     }
 }

@@ -24,7 +24,10 @@ extension Prompt {
         case .output: try redirect(operands.first)
         case .format: try format(operands[0])
         case .tenant:
-            place.tenant = operands.first
+            var other = place
+            other.tenant = operands.first
+            _ = try await interrupt.whileRunning { [other] in try await other.holder() }
+            place = other
             say([operands.first.map { "Rows of the tenant \($0)" } ?? "No tenant is named"])
         case .shard: try await shard(operands[0])
         case .help: say(Table.lines(nil, PromptCommand.all.map { [Line($0.title), Line($0.help)] }))

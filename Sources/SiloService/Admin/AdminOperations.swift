@@ -1,5 +1,6 @@
 package import SiloAPI
 package import SiloCore
+import SiloEngine
 import SiloStore
 import SiloTelemetry
 package import SlateDB

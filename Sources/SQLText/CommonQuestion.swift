@@ -26,10 +26,10 @@ package struct CommonQuestion: Sendable {
             GROUP BY tenant ORDER BY waiting DESC LIMIT 20
             """),
         CommonQuestion(
-            name: "holders", about: "who holds the limit key $1, and since when",
+            name: "holders", about: "who holds the limit key $1, and since when; a job that no worker has yet with its attempt",
             sql: """
-            SELECT q.tenant, l.job_id, l.worker_id, (now_ms() - q.timestamp_ms) / 1000 AS held_s
-            FROM queues q JOIN leases l ON l.task_id = q.task_id AND l.tenant = q.tenant
+            SELECT q.tenant, COALESCE(l.job_id, q.task_id) AS job_id, l.worker_id, (now_ms() - q.timestamp_ms) / 1000 AS held_s
+            FROM queues q LEFT JOIN leases l ON l.task_id = q.task_id AND l.tenant = q.tenant
             WHERE q.queue_name = $1 AND q.entry_type = 'holder' ORDER BY held_s DESC
             """),
         CommonQuestion(

@@ -185,9 +185,15 @@ class TestSaved:
 
     def test_who_holds_a_key(self, server, client):
         id = client.enqueue("held", limits=[pb.Limit(concurrency=pb.ConcurrencyLimit(key="gate", max_concurrency=1))])
+
+        def holder():
+            [line] = runner(server.address)("query", "--saved", "holders", "-p", "gate", "--jsonl").splitlines()
+            return json.loads(line)
+
+        # It has the slot before a worker has it.
+        assert (holder()["job_id"], holder()["worker_id"]) == (f"{id}:1", None)
         client.take("held")
-        [row] = [json.loads(line) for line in runner(server.address)("query", "--saved", "holders", "-p", "gate", "--jsonl").splitlines()]
-        assert row["job_id"] == id
+        assert holder()["job_id"] == id and holder()["worker_id"]
 
     def test_a_file_that_is_wrong_is_said(self, shards, home):
         folder = os.path.join(home["XDG_CONFIG_HOME"], "silo")

@@ -170,7 +170,7 @@ struct JobParts {
         }
         let table = Table(
             caption: "Limits", columns: [.init("Kind"), .init("Key"), .init("Allows", number: true)], rows: rows,
-            empty: Empty("No limits", next: "It starts as soon as a worker is free."))
+            empty: Empty("No limits", next: "Nothing but its time and a worker decide when it starts."))
         return "<div class=\"card\"><h2>Limits</h2>\(table.html)</div>"
     }
 

@@ -47,12 +47,12 @@ struct ScheduleParts {
     private var isWhole: Bool { schedule.countedUntilMs >= end }
 
     var about: HTML {
-        let all = Quantity.of(schedule.scheduled, "job waits", "jobs wait")
+        let all = Quantity.of(schedule.scheduled, "job waits for its time", "jobs wait for their time")
         let border = When(Timestamp(schedule.countedUntilMs), now: visit.now).html
         let until: HTML = isWhole
-            ? "\(Quantity.count(counted)) start in the \(span.title.lowercased())"
+            ? "\(Quantity.of(counted, "starts", "start")) in the \(span.title.lowercased())"
             : "\(Quantity.count(counted)) were counted, among them all that start \(border) or earlier"
-        return "\(all) for their time, a retry's too. \(until)."
+        return "\(all), a retry's too. \(until)."
     }
 
     var controls: HTML {

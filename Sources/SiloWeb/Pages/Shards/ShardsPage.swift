@@ -32,7 +32,7 @@ enum ShardsPage {
     private static func about(_ cluster: SiloV1.GetClusterInfoResponse, _ now: Figures) -> HTML {
         let serving = now.shards.count { $0.state == .serves }
         let all = now.shards.count
-        let state: HTML = serving == all ? "all of this server serve" : "\(serving) of \(all) of this server serve"
+        let state: HTML = serving == all ? "this server serves all of its own" : "this server serves \(serving) of its \(all)"
         return "\(Quantity.of(cluster.numShards, "shard")), \(state)"
     }
 

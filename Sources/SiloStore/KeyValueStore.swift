@@ -122,6 +122,9 @@ public protocol KeyValueStore: StoreReader {
     /// False: it has closed itself after a failure, and has to be opened anew.
     var isOpen: Bool { get }
 
+    /// It goes by a clock that was set since it was opened, and has to be opened anew before it takes writes.
+    var isOutdated: Bool { get }
+
     /// How far the clock that the store stamps its writes with is behind the last of them; nil: writes are taken.
     var clockLag: ClockLag? { get }
 
@@ -132,6 +135,7 @@ public protocol KeyValueStore: StoreReader {
 extension KeyValueStore {
     public var refusal: StoreError? { nil }
     public var isOpen: Bool { true }
+    public var isOutdated: Bool { false }
     public var clockLag: ClockLag? { nil }
     public var durability: Durability? { nil }
 }

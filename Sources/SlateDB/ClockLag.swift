@@ -42,10 +42,15 @@ public struct ClockLag: Equatable, Sendable, CustomStringConvertible {
         self.init(lastWrite: numbers[0], now: numbers[1])
     }
 
-    /// What SlateDB reads: the system's clock, whatever is done to it.
-    static func wallClock() -> Int64 {
+    /// What SlateDB reads at its opening: the system's clock, whatever is done to it.
+    static func wallClock() -> Int64 { milliseconds(of: CLOCK_REALTIME) }
+
+    /// By which it counts from there.
+    static func steadyClock() -> Int64 { milliseconds(of: CLOCK_MONOTONIC) }
+
+    private static func milliseconds(of clock: clockid_t) -> Int64 {
         var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
+        clock_gettime(clock, &time)
         return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
     }
 }

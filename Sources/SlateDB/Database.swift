@@ -15,6 +15,8 @@ public final class Database: Sendable {
     public let metrics: Metrics?
     /// The greatest stamp of a write.
     private let lastWrite: Atomic<Int64>
+    /// What the wall clock showed when the steady one showed 0, as SlateDB found it at its opening.
+    private let wallClockAtZero = ClockLag.wallClock() - ClockLag.steadyClock()
 
     /// - Parameter lastWrite: the greatest stamp of a write that was there when it was opened; milliseconds since the Unix epoch.
     init(_ db: Db, durability: Durability, metrics: Metrics?, lastWrite: Int64) {
@@ -82,6 +84,13 @@ public final class Database: Sendable {
     }
 
     private static let lagToleratedMilliseconds: Int64 = 1000
+
+    /// SlateDB's own time would be refused, that of the wall clock would not: it counts from its opening, and the clock was set
+    /// since. Opened anew it takes writes.
+    public var isOutdated: Bool {
+        clockLag == nil
+            && wallClockAtZero + ClockLag.steadyClock() < lastWrite.load(ordering: .relaxed) - Self.lagToleratedMilliseconds
+    }
 
     /// Applies all of `batch` or nothing, after everything written before. Later reads see it; it is durable after the
     /// next `flush(.log)`.

@@ -296,6 +296,8 @@ class TestPrometheus:
     #: What the dashboard asks for that gives nothing while all is well.
     SILENT = {
         "Files that were deleted, and views that keep some": "files are looked through after half a minute, and are kept for as long",
+        "Room for data": "a bound on it is shown where there is one",
+        "Time left of certificates": "the server has none",
         "Rare cases": "shows only those that come up",
         "Found in the cache": "young rows are in memory, and nothing is read from files",
     }

@@ -107,7 +107,7 @@ class TestNames:
 class TestMistakes:
     @pytest.mark.parametrize("text, message", [
         ("[servers.a]\naddres = \"x\"", ":2:10: a server has no addres; it may have address, auth_token_file, tenant, tls_ca"),
-        ("[servers.a]\naddress = 5", ":2:11: address wants a text in quotes"), ("[servers.a]\naddress = \"x", ":2:1: "),
+        ("[servers.a]\naddress = 5", ":2:11: address wants a text in quotes"), ("[servers.a]\naddress = \"x", ":2:11: this string does not end in its line"),
         ("[servers.a]\naddress = \"x\"\naddress = \"y\"", ":3:11: value (\"address\") already exists"), ("[servers.a", ":1:1: "),
         ("[servers.a]\ntenant = \"x\"", "server a needs an address"), ("[servers.a]", "server a needs an address"),
         ("[other.a]\naddress = \"x\"", ":1:1: other is not known: write default, or [servers.NAME]"), ("nonsense", ":1:1: "),

@@ -65,6 +65,7 @@ public final class SlateStore: KeyValueStore {
     }
 
     public var isOpen: Bool { database.isOpen }
+    public var isOutdated: Bool { database.isOutdated }
     public var clockLag: ClockLag? { database.clockLag }
     public var durability: Durability? { database.durability }
 }

@@ -91,6 +91,8 @@ extension LoggedStore {
     private func move(isLast: Bool) async throws(StoreError) -> Bool {
         try await reopenBelow()
         guard try await waitForClock(isLast) else { return false }
+        // What was waited for may have been that somebody sets the clock.
+        try await reopenBelow()
         let begun = place.environment.clock.steady
         // Below never has what the log might lose: a batch could be there in part.
         let frozen = state.withLock { $0.freeze() }
@@ -198,11 +200,11 @@ extension LoggedStore {
         return true
     }
 
-    /// A store below that has closed itself, as SlateDB does when what it stores to was away, is opened anew. What was on its
-    /// way there is moved once more.
+    /// A store below that has closed itself, as SlateDB does when what it stores to was away, is opened anew, and so is one that
+    /// does not see that the clock was set. What was on its way there is moved once more.
     private func reopenBelow() async throws(StoreError) {
         let old = below
-        guard !old.isOpen, let reopen = place.reopen else { return }
+        guard !old.isOpen || old.isOutdated, let reopen = place.reopen else { return }
         // Only itself can say whether it was taken over. Another owner must not be put out.
         do throws(StoreError) { _ = try await old.get(LogPosition.key) } catch {
             switch error {

@@ -309,9 +309,9 @@ class TestJob:
             browser.go(f"{root(busy)}/jobs?group=emails&status=Cancelled")
             browser.find("tbody input[type=checkbox]").click()
             browser.find("button[value=restart]").click()
-            until(lambda: "Restart 1 job?" in browser.text("main"), 30, "the question")
+            browser.wait(lambda b: "Restart 1 job?" in b.text("main"), what="the question")
             browser.find("main button.primary").click()
-            until(lambda: "Restarted 1 job." in browser.text("main"), 30, "the notice")
+            browser.wait(lambda b: "Restarted 1 job." in b.text("main"), what="the notice")
             with Client(busy.address) as client:
                 client.cancel("stopped")
 

@@ -484,16 +484,16 @@ class TestWithoutScripts:
         with Browser(scripts=False) as browser:
             browser.go(f"{root(server)}/sql")
             browser.find(".questions a").click()
-            until(lambda: "oldest_waits_s" in browser.text("#sql-text") or "view=edit" in browser.url, 30, "the question")
+            browser.wait(lambda b: "oldest_waits_s" in b.text("#sql-text") or "view=edit" in b.url, what="the question")
             browser.find("#sql button.primary").click()
-            until(lambda: browser.has("#result h2") and "row" in browser.text("#result h2"), 30, "the rows")
+            browser.wait(lambda b: b.has("#result h2") and "row" in b.text("#result h2"), what="the rows")
             browser.find("#result .tabs a:nth-child(2)").click()
-            until(lambda: browser.has("#result figure"), 30, "the chart")
+            browser.wait(lambda b: b.has("#result figure"), what="the chart")
             browser.find("button[name=view]").click()
-            until(lambda: browser.has("#result .plan"), 30, "the plan")
+            browser.wait(lambda b: b.has("#result .plan"), what="the plan")
             browser.find("#sql-long").click()
             until(lambda: browser.url == f"{root(server)}/sql", 30, "the answer without an address")
-            until(lambda: browser.has("#result h2") and "row" in browser.text("#result h2"), 30, "the rows again")
+            browser.wait(lambda b: b.has("#result h2") and "row" in b.text("#result h2"), what="the rows again")
             browser.picture(PICTURES / "sql-without-scripts.png")
 
 

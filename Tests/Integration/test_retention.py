@@ -336,9 +336,10 @@ class TestMaxData:
                 for id in stored:
                     client.cancel(id)
                     client.delete(id)
-                # A merge that found no room is begun again.
-                merges = "slatedb::compaction_worker"
-                assert [x for x in server.log() if x["level"].lower() == "error" and x.get("source") != merges] == []
+                # A merge that found no room is begun again. On a busy machine files are freed late: then changes wait a moment.
+                merges, waits = "slatedb::compaction_worker", "no space is left for the log: writes are refused"
+                errors = [x for x in server.log() if x["level"].lower() == "error" and x.get("source") != merges]
+                assert [x for x in errors if not x["message"].startswith(waits)] == []
         finally:
             server.close()
 

@@ -229,7 +229,7 @@ class TestShards:
         browser.picture(PICTURES / "shard-failed.png")
         browser.go(f"{root(server)}/shards")
         live(browser)
-        assert "1 of 2" in browser.text(".about")
+        assert "1 of its 2" in browser.text(".about")
         for path, content in manifests.items():
             path.write_bytes(content)
         browser.wait(lambda b: row(b, broken[:8])[3] == "serves", 60, "that it serves")

@@ -336,7 +336,7 @@ class TestMaxData:
                 for id in stored:
                     client.cancel(id)
                     client.delete(id)
-                # A merge that found no room is begun again. On a busy machine files are freed late: then changes wait a moment.
+                # A merge that found no room is begun again. Where files are not freed soon enough changes wait a moment.
                 merges, waits = "slatedb::compaction_worker", "no space is left for the log: writes are refused"
                 errors = [x for x in server.log() if x["level"].lower() == "error" and x.get("source") != merges]
                 assert [x for x in errors if not x["message"].startswith(waits)] == []

@@ -57,7 +57,7 @@ CUTS ?= 1000
 .PHONY: power-cuts
 power-cuts: setup-test build ## cut the power under the server again and again (CUTS=1000; SEED=7 repeats the chance of a run)
 	SILO_CUTS=$(CUTS) $(if $(SEED),SILO_SEED=$(SEED)) GRPC_VERBOSITY=ERROR .deps/python/bin/python -m pytest \
-		Tests/Integration/test_power_cuts.py -q -s -o faulthandler_timeout=0
+		Tests/Integration/test_power_cuts.py -q -s -o timeout=0
 
 .PHONY: flood
 flood: setup-test build ## the worst of each kind at a server with little memory, for a minute
@@ -67,7 +67,7 @@ MINUTES ?= 20
 .PHONY: fuzz-query
 fuzz-query: setup-test build ## generated and mutated statements at a server (MINUTES=20; SEED=7 repeats the statements of a run)
 	SILO_FUZZ_SECONDS=$$(($(MINUTES) * 60)) $(if $(SEED),SILO_SEED=$(SEED)) .deps/python/bin/python -m pytest \
-		Tests/Integration/test_query_fuzz.py -q -s -o faulthandler_timeout=0
+		Tests/Integration/test_query_fuzz.py -q -s -o timeout=0
 
 model: ## check the written model of leases and limits with Spin: every claim, then every planted mistake (ARGS=--wide: wider)
 	@scripts/setup model

@@ -221,11 +221,11 @@ class Prompt:
         return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]|\r", "", self.terminal.text)
 
     def wait(self, pattern):
-        """What is new, once the pattern is in it."""
+        """What is new, once the pattern is in it; a program that goes on writing something else is not waited for for ever."""
         while not re.search(pattern, self.text[self.seen:]):
             before = len(self.terminal.text)
             self.terminal.read(re.compile(f"(?s).{{{before + 1}}}"), patience=20)
-            assert len(self.terminal.text) > before, self.text[self.seen:]
+            assert len(self.terminal.text) > before and len(self.text) < self.seen + 60_000, self.text[self.seen:][-4000:]
         new = self.text[self.seen:]
         self.seen = len(self.text)
         return new
@@ -329,8 +329,26 @@ class TestPrompt:
         prompt.terminal.write("\\watch 0.1\n")
         for _ in range(3):
             prompt.wait(r"Every 0.1 s: [^\n]+\n(?s:.)*1 row\(s\) returned\n")
-        prompt.type("\x03")
+        assert "Cancelled" not in prompt.type("\x03")
         assert "1 row(s)" in prompt.run("SELECT 1 AS a;")
+
+    def test_ctrl_c_is_heard_wherever_watching_stands(self, prompt):
+        prompt.run("SELECT 1 AS a;")
+        for moment in range(60):
+            prompt.terminal.write("\\watch 0.1\n")
+            prompt.wait(r"Every 0.1 s: [^\n]+\n" if moment % 2 else r"1 row\(s\) returned\n")
+            prompt.type("\x03")
+
+    def test_ctrl_c_ends_a_watch_whose_server_is_gone(self, new_server, home):
+        server = new_server("--shards", 1)
+        prompt = Prompt(server.address, home)
+        prompt.run("SELECT 1 AS a;")
+        prompt.terminal.write("\\watch 0.1\n")
+        prompt.wait(r"1 row\(s\) returned\n")
+        server.stop()
+        prompt.wait(r"Error: UNAVAILABLE")
+        prompt.type("\x03")
+        prompt.leave()
 
     def test_ctrl_c_ends_the_statement_alone(self, shards, home):
         def running():

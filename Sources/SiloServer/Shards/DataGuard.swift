@@ -1,5 +1,5 @@
 import Foundation
-package import SiloCore
+import SiloCore
 import SiloService
 import SiloTelemetry
 import SlateDB

@@ -1,4 +1,4 @@
-package import SiloAPI
+import SiloAPI
 package import SlateDB
 
 /// What the files of one shard's database cost beyond what they hold: what is still to be merged, and what keeps files from being

@@ -26,7 +26,7 @@ extension Prompt {
         case .tenant:
             var other = place
             other.tenant = operands.first
-            _ = try await interrupt.whileRunning { [other] in try await other.holder() }
+            _ = try await other.holder()
             place = other
             say([operands.first.map { "Rows of the tenant \($0)" } ?? "No tenant is named"])
         case .shard: try await shard(operands[0])
@@ -45,7 +45,7 @@ extension Prompt {
             // What is no name might be a statement of its own.
             let isName = table.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" }
             guard isName else { throw Failure("there is no table \(table)") }
-            let columns = try await interrupt.whileRunning { try await schema.learn(table.lowercased(), at: place) }
+            let columns = try await schema.learn(table.lowercased(), at: place)
             say(Table.lines(["Column", "Type"], columns.map { [Line($0.name), Line($0.shortType)] }))
         } catch let failure as Failure {
             throw Failure(StatementFault(failure, statement, schema).message)
@@ -60,21 +60,21 @@ extension Prompt {
         }
         guard let statement else { throw Failure("there is no statement yet that could be watched") }
         var hasShown = false
-        while true {
+        while !Task.isCancelled {
             let now = Times(isUTC: false, now: SystemClock().now.milliseconds)
             say([Line("Every \(pause == pause.rounded() ? "\(Int(pause))" : "\(pause)") s: \(now.moment(now.now))", .quiet)])
             do {
                 try await show(statement)
                 hasShown = true
-            } catch is Interrupt.Cancelled { return say([""]) } catch {
+            } catch {
+                if Task.isCancelled { break }
                 guard hasShown else { throw error }
                 complain("Error: \("\(error)".printableLines)")
             }
             fflush(nil)
-            do {
-                try await interrupt.whileRunning { try await SystemClock().sleep(milliseconds: Int64(pause * 1000)) }
-            } catch is Interrupt.Cancelled { return say([""]) }
+            try? await SystemClock().sleep(milliseconds: Int64(pause * 1000))
         }
+        say([""])
     }
 
     private func expand(_ word: String?) throws(Failure) {

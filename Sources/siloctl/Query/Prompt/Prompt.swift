@@ -40,6 +40,7 @@ final class Prompt {
                 let saved = (try? SavedQueries())?.all.map(\.name) ?? []
                 return QueryCompletion(schema: schema, saved: saved, earlier: waiting).offer(before, after)
             }
+            interrupt.forget()
             switch editor.read(prompt(pending)) {
             case .ended:
                 Output.write("\n")
@@ -94,9 +95,9 @@ final class Prompt {
         return ""
     }
 
-    /// Mistakes and failures are said, and the prompt goes on.
-    private func attempt(_ body: () async throws -> Void) async {
-        do { try await body() } catch is Interrupt.Cancelled { complain("Cancelled") } catch {
+    /// Mistakes and failures are said, and the prompt goes on; Ctrl-C ends the whole of it, wherever it stands.
+    private func attempt(_ body: @escaping @MainActor @Sendable () async throws -> Void) async {
+        do { try await interrupt.whileRunning(body) } catch is Interrupt.Cancelled { complain("Cancelled") } catch {
             complain("Error: \("\(error)".printableLines)")
         }
     }
@@ -132,7 +133,7 @@ final class Prompt {
 
     private func answer(_ statement: QueryStatement) async throws -> QueryAnswer {
         do {
-            return try await interrupt.whileRunning { [place] in try await place.ask(statement) }
+            return try await place.ask(statement)
         } catch let failure as Failure {
             throw Fault(description: StatementFault(failure, statement.sql, schema).text)
         }

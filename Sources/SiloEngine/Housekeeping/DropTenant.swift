@@ -1,6 +1,6 @@
 import Protobuf
 public import SiloCore
-import SiloStore
+package import SiloStore
 
 /// Begins to delete everything of a tenant, which `DropStep` then does step by step, also after a crash: the tenant's state says
 /// that it is to be done.

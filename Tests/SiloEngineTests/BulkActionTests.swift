@@ -67,9 +67,9 @@ import Testing
             if number == 1 {
                 try? await bench.cancel("old 5")
                 try? await bench.delete("old 5")
-                try? await bench.enqueue("old 5")
+                _ = try? await bench.enqueue("old 5")
             }
-            try? await bench.enqueue("new \(number)")
+            _ = try? await bench.enqueue("new \(number)")
         }
         try await bench.begin(.cancel)
         let action = try await bench.finishBulk()

@@ -206,8 +206,8 @@ import Testing
     @Test("a limit tells its maximum, who waits, how often it said no, and that it is paused")
     func limits() async throws {
         let bench = try await Bench.open()
-        for id in ["a", "b", "c"] { try await bench.shard.run(newJob(id, limits: [slots("key", 1)])) }
-        try await bench.shard.run(newJob("d", limits: [slots("other", 9)]))
+        for id in ["a", "b", "c"] { _ = try await bench.shard.run(newJob(id, limits: [slots("key", 1)])) }
+        _ = try await bench.shard.run(newJob("d", limits: [slots("other", 9)]))
         let page = try await bench.shard.run(LimitCensus(.waiting, countMax: 5))
         let limit = page.entries.first
         #expect(page.entries.map(\.key) == ["key", "other"] && page.isLast)
@@ -223,7 +223,7 @@ import Testing
     @Test("a full rate limit says when it has room")
     func rates() async throws {
         let bench = try await Bench.open()
-        for id in ["a", "b"] { try await bench.shard.run(newJob(id, limits: [rate("r", 1)])) }
+        for id in ["a", "b"] { _ = try await bench.shard.run(newJob(id, limits: [rate("r", 1)])) }
         _ = try await bench.leaseOne()
         let limit = try await bench.shard.run(LimitCensus(.held, countMax: 5)).entries.first
         #expect(limit?.kind == .rate && limit?.held == 1 && limit?.maximum == 1 && limit?.waiting == 1)

@@ -8,11 +8,22 @@ final class OpenShard: JobQueue {
     static let group = "default"
     private static let worker = "silo-bench"
 
+    /// Who names the jobs, and whether rows of jobs that live at the same time are neighbours in the files.
+    enum Names {
+        /// The shard, in the order of the enqueues.
+        case ordered
+        /// The caller, at random.
+        case random
+    }
+
     let shard: Shard
     private let payload: Payload
+    private let names: Names
+    private let chance = SystemRandom()
 
-    init(_ store: any KeyValueStore, payload: Payload) async throws {
+    init(_ store: any KeyValueStore, payload: Payload, names: Names = .ordered) async throws {
         self.payload = payload
+        self.names = names
         shard = try await Shard.open(store)
     }
 
@@ -21,12 +32,19 @@ final class OpenShard: JobQueue {
     func enqueue(_ tenants: [String?], sent: Instant, completion: @escaping @Sendable (Result<Void, Failure>) -> Void) {
         let bytes = payload.bytes(sent: sent)
         let jobs = tenants.map { name in
-            Enqueue(tenant: name.map { Tenant($0) } ?? .none, payload: bytes, taskGroup: Self.group)
+            Enqueue(tenant: name.map { Tenant($0) } ?? .none, id: id, payload: bytes, taskGroup: Self.group)
         }
         if jobs.count == 1 {
             shard.submit(jobs[0]) { completion($0.map { _ in }.mapError { Failure("enqueue: \($0)") }) }
         } else {
             shard.submit(EnqueueAll(jobs)) { completion($0.map { _ in }.mapError { Failure("enqueue: \($0)") }) }
+        }
+    }
+
+    private var id: JobID? {
+        switch names {
+        case .ordered: nil
+        case .random: JobID(UUID.random(from: chance).text)
         }
     }
 

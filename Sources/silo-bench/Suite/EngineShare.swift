@@ -14,19 +14,24 @@ struct EngineShare {
     }
 
     func measure(_ results: inout Results) async throws {
+        try await measure(.ordered, .inprocess_share, &results)
+        try await measure(.random, .inprocess_random_share, &results)
+    }
+
+    private func measure(_ names: OpenShard.Names, _ key: Results.Key, _ results: inout Results) async throws {
         let jobs = place.isQuick ? 20_000 : 100_000
         let rounds = place.isQuick ? 2 : 3
         say(
             "\nthe engine in this process against a bare loop over SlateDB with a log of its own: \(jobs) life cycles a round, "
-                + "\(Self.plan.enqueuers)+\(Self.plan.workers) commands in flight"
+                + "\(Self.plan.enqueuers)+\(Self.plan.workers) commands in flight, \(names) names"
         )
         var engineRates: [Double] = []
         var bareRates: [Double] = []
         var shares: [Double] = []
         var cost = ""
         for round in 1...rounds {
-            let (batches, engineFlushes, engineSeconds) = try await runEngine(jobs, name: "engine-\(round)")
-            let (bareFlushes, bareSeconds) = try await runBare(batches, name: "bare-\(round)")
+            let (batches, engineFlushes, engineSeconds) = try await runEngine(jobs, names, folder: "engine-\(names)-\(round)")
+            let (bareFlushes, bareSeconds) = try await runBare(batches, folder: "bare-\(names)-\(round)")
             engineRates.append(Double(jobs) / engineSeconds)
             bareRates.append(Double(jobs) / bareSeconds)
             shares.append(bareSeconds / engineSeconds)
@@ -37,17 +42,22 @@ struct EngineShare {
                 + "bare \(Text.number(Double(jobs) / bareSeconds, 0))/s with \(bareFlushes); \(batches.count) batches, \(cost)")
         }
         results.set(
-            .inprocess_share, shares.median,
+            key, shares.median,
             "engine \(Text.number(engineRates.median, 0))/s, bare \(Text.number(bareRates.median, 0))/s, \(cost)"
         )
     }
 
-    private func runEngine(_ jobs: Int, name: String) async throws -> (batches: [[Write]], flushes: Int, seconds: Double) {
-        try await Self.run(jobs, over: RecordingStore(try await place.folder.store(name)))
+    /// What a run wrote, and how long it took until all was durable.
+    typealias Run = (batches: [[Write]], flushes: Int, seconds: Double)
+
+    private func runEngine(_ jobs: Int, _ names: OpenShard.Names, folder: String) async throws -> Run {
+        try await Self.run(jobs, names, over: RecordingStore(try await place.folder.store(folder)))
     }
 
-    static func run(_ jobs: Int, over store: RecordingStore) async throws -> (batches: [[Write]], flushes: Int, seconds: Double) {
-        let shard = try await OpenShard(store, payload: Payload(bytes: 200))
+    static func run(
+        _ jobs: Int, _ names: OpenShard.Names = .ordered, over store: RecordingStore
+    ) async throws -> Run {
+        let shard = try await OpenShard(store, payload: Payload(bytes: 200), names: names)
         _ = store.takeRecord()
         var plan = plan
         plan.jobsMax = jobs
@@ -67,8 +77,8 @@ struct EngineShare {
 
     /// Writes batch after batch while one task flushes the log: as soon as something is written and the flush before has
     /// returned.
-    private func runBare(_ batches: [[Write]], name: String) async throws -> (flushes: Int, seconds: Double) {
-        let store = try await place.folder.slateStore(name)
+    private func runBare(_ batches: [[Write]], folder: String) async throws -> (flushes: Int, seconds: Double) {
+        let store = try await place.folder.slateStore(folder)
         let (written, signal) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let begun = Instant.now
         async let flushes: Int = {

@@ -1,5 +1,6 @@
 """Tokens with roles: who may call what, how tokens come and go, how much they may ask for, and what is written down."""
 
+import concurrent.futures
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import pytest
 
 from support.client import PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAUTHENTICATED, UNIMPLEMENTED, Client, packed, refused
 from support.generated import pb
+from support.gubernator import Gubernator
 from support.metrics import Page
 from support.programs import run
 from support.waiting import until
@@ -103,7 +105,6 @@ def fields_of(method, shard, tenant, group):
         case "ListPauses" | "CompactShard" | "FlushShard" | "GetShardStorageInfo": return {"shard": shard}
         case "GetClusterInfo" | "GetNodeInfo" | "GetOverview" | "ResetShards" | "DumpTasks": return {}
         case "GetConfiguration" | "ListAuditEntries": return {}
-        case "ListJobs" | "GetSchedule": return {"shard": shard, "tenant": tenant}
         case _: return {"shard": shard, "id": "none", "tenant": tenant}
 
 
@@ -240,7 +241,25 @@ class TestReload:
             until(lambda: refusal(old.enqueue) == UNAUTHENTICATED, 30, "the end of the old token")
             new.enqueue()
 
-    @pytest.mark.parametrize("spoil", ["vanish", "truncate", "half", "junk", "unreadable", "folder"])
+    def test_a_token_that_goes_while_the_server_starts(self, new_server, tokens):
+        stays, goes = tokens.add("stays", "--role", "read"), tokens.add("goes", "--role", "read")
+        with Gubernator() as gubernator:
+            # It is asked after the tokens were read, and before the shards are opened.
+            gubernator.pause()
+            server = new_server.prepare(
+                "--shards", 1, "--tokens-file", tokens.path, "--gubernator", gubernator.address,
+                "--gubernator-connect-timeout-ms", 60_000)
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                started = pool.submit(server.start)
+                until(lambda: gubernator.health_checks > 0, 60, "the start")
+                tokens.remove("goes")
+                gubernator.resume()
+                started.result()
+            with Client(server.address, token=stays) as known, Client(server.address, token=goes) as gone:
+                until(lambda: refusal(gone.cluster) == UNAUTHENTICATED, 30, "the end of the token")
+                known.cluster()
+
+    @pytest.mark.parametrize("spoil", ["vanish", "truncate", "half", "junk", "no text", "unreadable", "folder"])
     def test_the_old_ones_stay_when_the_file_cannot_be_used(self, new_server, tokens, spoil):
         token = tokens.add("first", "--role", "enqueue")
         server = new_server("--shards", 1, "--tokens-file", tokens.path)
@@ -253,8 +272,11 @@ class TestReload:
             case "folder":
                 tokens.path.unlink()
                 tokens.path.mkdir()
+            case "no text": tokens.path.write_bytes(b"\xff\xfe\n")
             case "unreadable":
-                tokens.path.write_bytes(b"\xff\xfe\n")
+                # Nobody can read the beginning of it, root included.
+                tokens.path.unlink()
+                tokens.path.symlink_to("/proc/self/mem")
         until(lambda: "the tokens file cannot be used; the tokens of before go on" in messages(server, "ERROR"), 30, "a line")
         with Client(server.address, token=token) as client:
             assert client.enqueue()
@@ -262,6 +284,8 @@ class TestReload:
             assert len(error) == 1 and str(tokens.path) in error[0]
             if spoil == "folder":
                 tokens.path.rmdir()
+            elif spoil == "unreadable":
+                tokens.path.unlink()
             tokens.path.write_text(good)
             again = tokens.add("second", "--role", "enqueue")
             with Client(server.address, token=again) as new:

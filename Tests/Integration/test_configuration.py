@@ -123,14 +123,14 @@ class TestNames:
          "server.grpc_addr ({path}:5): cannot listen on {used}: it is in use"),
         ('[database]\nbackend = "fs"\npath = "{folder}"\nwal = {{ backend = "fs", path = "{file}/x" }}',
          "database.wal.path ({path}:4): cannot make the folder {file}/x for logs: Not a directory"),
-        ('[database]\nbackend = "memory"\n[access]\ntokens_file = "{file}"', "access.tokens_file ({path}:4): {file}: line 1: it is no"),
-        ('[database]\nbackend = "memory"\n[access]\ntokens_file = "{folder}/no"', "access.tokens_file ({path}:4): "),
-        ('[database]\nbackend = "memory"\n[access]\naudit_log = "{file}/x"', "access.audit_log ({path}:4): cannot write {file}/x"),
-        ('[database]\nbackend = "memory"\n[logging]\nfile = "{file}/x"', "logging.file ({path}:4): cannot write"),
-        ('[database]\nbackend = "memory"\n[server]\nauth_token_file = "{file}/x"', "server.auth_token_file ({path}:4): cannot read"),
-        ('[database]\nbackend = "memory"\n[tls]\ncert_file = "{file}/x"\nkey_file = "y"', "tls.cert_file ({path}:4): cannot read"),
+        ('[database]\nbackend = "memory"\n[access]\ntokens_file = "{file}"', "{path}:4:15: access.tokens_file: {file}: line 1: it is no"),
+        ('[database]\nbackend = "memory"\n[access]\ntokens_file = "{folder}/no"', "{path}:4:15: access.tokens_file: cannot read"),
+        ('[database]\nbackend = "memory"\n[access]\naudit_log = "{file}/x"', "{path}:4:13: access.audit_log: cannot write {file}/x"),
+        ('[database]\nbackend = "memory"\n[logging]\nfile = "{file}/x"', "{path}:4:8: logging.file: cannot write"),
+        ('[database]\nbackend = "memory"\n[server]\nauth_token_file = "{file}/x"', "{path}:4:19: server.auth_token_file: cannot read"),
+        ('[database]\nbackend = "memory"\n[tls]\ncert_file = "{file}/x"\nkey_file = "y"', "{path}:4:13: tls.cert_file: cannot read"),
         ('[database]\nbackend = "memory"\n[coordination]\nadvertised_grpc_addr = "a:0"',
-         "coordination.advertised_grpc_addr ({path}:4) must be host:port"),
+         "{path}:4:24: coordination.advertised_grpc_addr must be host:port"),
         ('[database]\nbackend = "memory"\n[gubernator]\naddress = "127.0.0.1:1"\nconnect_timeout_ms = 1',
          "start it first, or leave gubernator.address ({path}:4) out"),
     ])
@@ -253,7 +253,9 @@ class TestServer:
 
     def test_a_setting_that_the_storage_engine_does_not_know_ends_the_start(self, tmp_path):
         ended = run("silo", "--config", config(tmp_path, memory() + "slatedb.flush_intervall = \"1s\"\n"))
-        assert ended.returncode == 1 and "unknown SlateDB setting flush_intervall" in ended.stdout + ended.stderr
+        assert ended.returncode == 1 and "did you mean database.slatedb.flush_interval?" in ended.stderr
+        ended = run("silo", "--config", config(tmp_path, memory() + "slatedb.flush_interval = \"never\"\n"))
+        assert ended.returncode == 1 and "SlateDB setting flush_interval" in ended.stdout + ended.stderr
 
     def test_it_is_called_as_the_file_says(self, new_server, tmp_path):
         path = config(tmp_path, memory('[coordination]\nnode_id = "rack 7"\n'))
@@ -448,16 +450,16 @@ class TestValidateConfig:
             audit_log = "{no}/audit"
             """))
         ended = run("siloctl", "validate-config", "-c", path)
+        told = ended.stdout.splitlines()
         assert ended.returncode == 1
-        assert [re.sub(r"^.*:\d+:\d+: ", "", line) for line in ended.stdout.splitlines()] == [
+        assert [re.sub(r"^.*:\d+:\d+: ", "", line) for line in told] == [
             "Config error: 4 mistakes", f"tls.cert_file: cannot read {no}/cert: No such file or directory",
             f"tls.key_file: cannot read {tmp_path}: Is a directory",
             f"access.tokens_file: cannot read {no}/tokens: No such file or directory",
             f"access.audit_log: cannot write {no}/audit: No such file or directory",
         ]
         ended = run("silo", "--config", path)
-        assert ended.returncode == 1 and ended.stderr.startswith("Error: 4 files cannot be used\n"), ended.stderr
-        assert f"\ntls.cert_file ({path}:5): cannot read {no}/cert" in ended.stderr
+        assert (ended.returncode, ended.stderr.splitlines()) == (1, told), "the server says the same"
 
     def test_at_a_terminal_a_mistake_is_told_once(self, tmp_path):
         path = config(tmp_path, memory("[limits]\naudit_interval = 5\n"))

@@ -598,6 +598,16 @@ class TestTheFileOfTokens:
         before = tokens.path.read_text()
         ended = run("siloctl", "token", "new", "--name", "a", "--role", "read", "--file", tokens.path)
         assert ended.returncode == 1 and f"{tokens.path}: the name a is taken, by line 1" in ended.stderr and tokens.path.read_text() == before
+        assert list(tokens.path.parent.iterdir()) == [tokens.path], "nothing is left beside it"
+
+    def test_a_draft_of_somebody_else_is_not_written_over(self, tokens):
+        tokens.add("a", "--role", "read")
+        before = tokens.path.read_text()
+        draft = tokens.path.with_name(tokens.path.name + ".new")
+        draft.write_text("theirs")
+        ended = run("siloctl", "token", "new", "--name", "b", "--role", "read", "--file", tokens.path)
+        assert ended.returncode == 1 and f"{draft} is there: somebody else adds a token now" in ended.stderr
+        assert (tokens.path.read_text(), draft.read_text()) == (before, "theirs")
 
 
 class TestHangup:
@@ -614,10 +624,11 @@ class TestHangup:
             server.process.send_signal(signal.SIGHUP)
             until(path.exists, 10, "the new file")
             client.resume(task_group="g")
-            until(lambda: {line["call"] for line in lines(path)} == {"Resume", "reload"}, 60, "both lines")
+            until(lambda: len(lines(path)) == 3, 60, "all lines")
         assert [line["call"] for line in lines(old)] == ["Pause"]
-        reload = next(line for line in lines(path) if line["call"] == "reload")
-        assert {"who": "server", "call": "reload", "target": "tokens"}.items() <= reload.items()
+        assert {line["call"] for line in lines(path)} == {"Resume", "reload"}
+        reloads = [line for line in lines(path) if line["call"] == "reload"]
+        assert [(line["who"], line["target"]) for line in reloads] == [("server", "tokens"), ("server", "settings")]
 
     def test_tokens_are_read_at_once_and_other_files_too(self, new_server, tmp_path):
         first, second = Tokens(tmp_path / "a"), Tokens(tmp_path / "b")

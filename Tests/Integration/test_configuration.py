@@ -327,6 +327,34 @@ class TestReload:
         path.write_text(memory('[limits]\naudit_interval = "5s"\n'))
         lines = self.reload(server, "settings were read anew")
         assert any(line.get("reason") == "limits.audit_interval can only be turned on by a restart" for line in lines)
+        assert lines[-1]["changed"] == "none"
+
+    def test_files_that_cannot_be_used_do_not_come_into_force(self, new_server, tmp_path):
+        audit = tmp_path / "audit.jsonl"
+        made = run("siloctl", "token", "new", "--name", "a", "--role", "admin", "--file", tmp_path / "tokens")
+        text = '[access]\ntokens_file = "{}/{}"\naudit_log = "{}"\n'
+        path = config(tmp_path, memory(text.format(tmp_path, "tokens", audit)))
+        server = new_server("--config", path, data="memory:")
+        path.write_text(memory('drain_timeout = "7s"\n' + text.format(tmp_path, "absent", audit)))
+        lines = self.reload(server, "settings were read anew")
+        assert lines[-1]["changed"] == "server.drain_timeout"
+        assert any(f"{tmp_path}/absent" in line.get("reason", "") for line in lines)
+        with Client(server.address, token=made.stdout.strip()) as client:
+            shown = client.call("GetConfiguration")
+            tokens = next(s for section in shown.sections for s in section.settings if s.key == "access.tokens_file")
+            assert tokens.value == f'"{tmp_path}/tokens"' and tokens.changes_at_restart
+
+        def reloads():
+            entries = [json.loads(line) for line in audit.read_text().splitlines()]
+            return [entry for entry in entries if entry["call"] == "reload" and entry["target"] == "settings"]
+
+        until(lambda: len(reloads()) == 1, 30, "the line of the reload")
+        path.write_text("nonsense")
+        self.reload(server, "stay as they are")
+        until(lambda: len(reloads()) == 2, 30, "the line of the reload that failed")
+        taken, failed = reloads()
+        assert (taken["who"], taken["by"], taken["changed"], taken["outcome"]) == ("server", "server", "server.drain_timeout", "OK")
+        assert failed["outcome"] == "FAILED" and f"{path}:1:" in failed["error"]
 
     @staticmethod
     def lease_when_there_is_room(client):
@@ -460,6 +488,27 @@ class TestValidateConfig:
         ]
         ended = run("silo", "--config", path)
         assert (ended.returncode, ended.stderr.splitlines()) == (1, told), "the server says the same"
+
+    def test_what_files_hold_is_looked_at(self, tmp_path):
+        (tmp_path / "secret").write_text("\n")
+        (tmp_path / "tokens").write_text("nope\n")
+        path = config(tmp_path, memory(f"""
+            auth_token_file = "{tmp_path}/secret"
+            [access]
+            tokens_file = "{tmp_path}/tokens"
+            [coordination]
+            backend = "k8s"
+            """) + "slatedb.flush_intervall = \"1s\"\n")
+        told = run("siloctl", "validate-config", "-c", path).stdout.splitlines()
+        assert told[0] == "Config error: 4 mistakes"
+        for line, part in zip(told[1:], [
+            "server.auth_token_file: ", "access.tokens_file: ", "coordination.backend must be none, not k8s",
+            "did you mean database.slatedb.flush_interval?",
+        ]):
+            assert part in line
+        ended = run("silo", "--config", path, "--shards", 0)
+        assert ended.returncode == 1 and ended.stderr.splitlines() == [
+            "Config error: 5 mistakes", *told[1:], "--shards must be a whole number from 1 to 1024, not 0"], ended.stderr
 
     def test_at_a_terminal_a_mistake_is_told_once(self, tmp_path):
         path = config(tmp_path, memory("[limits]\naudit_interval = 5\n"))

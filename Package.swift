@@ -115,7 +115,7 @@ let package = Package(
             "Protobuf",
         ]),
         module("CommandLineTool", []),
-        module("SiloConfiguration", ["CToml", "SiloTelemetry", "CommandLineTool"]),
+        module("SiloConfiguration", ["SiloAccess", "SiloTelemetry", "GRPC", "CommandLineTool", "CToml"]),
 
         // Programs.
         program("silo", [
@@ -157,7 +157,7 @@ let package = Package(
             "SiloAPI", "GRPC", "Protobuf",
         ]),
         tests("TracingTests", ["SiloTelemetry", "OTLP", "GRPC", "Protobuf"]),
-        tests("SiloConfigurationTests", ["SiloConfiguration", "TestSupport"]),
+        tests("SiloConfigurationTests", ["SiloConfiguration", "SlateDB", "CommandLineTool", "TestSupport"]),
         tests("ProfilingTests", ["Profiling"]),
         tests("SiloTelemetryTests", ["SiloTelemetry", "TestSupport"]),
         tests("SiloServiceTests", [
@@ -166,7 +166,7 @@ let package = Package(
         ]),
         tests("SiloAccessTests", ["SiloAccess", "SiloCore"]),
         tests("SiloServerTests", [
-            "SiloServer", "SiloService", "SiloWeb", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore",
+            "SiloServer", "SiloService", "SiloWeb", "SiloAccess", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore",
             "SiloTesting", "SlateDB", "GRPC", "HTTPServer", "Protobuf", "TestSupport",
         ]),
         tests("SiloWebTests", [

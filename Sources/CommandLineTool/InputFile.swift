@@ -29,6 +29,12 @@ public enum InputFile {
         return access(path, R_OK) == 0 ? nil : reason("cannot read \(path)", errno)
     }
 
+    /// It can be read again and again.
+    public static func isOrdinary(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
     /// Why nothing could be added to a file, or why it could not be made.
     public static func unwritableReason(_ path: String) -> String? {
         var status = stat()

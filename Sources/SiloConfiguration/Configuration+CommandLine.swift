@@ -9,8 +9,8 @@ extension Configuration {
     }
 
     /// Takes what the command line gives.
-    /// - Throws: all that is wrong with it.
-    package mutating func take(_ arguments: Arguments) throws(Arguments.Mistake) {
+    /// - Returns: all that is wrong with it.
+    mutating func take(_ arguments: Arguments) -> [String] {
         var mistakes: [String] = []
         for entry in Settings.entries {
             guard let option = entry.option, arguments.has(option.name) else { continue }
@@ -23,7 +23,7 @@ extension Configuration {
             }
         }
         takeDataOption()
-        guard mistakes.isEmpty else { throw Arguments.Mistake(mistakes.joined(separator: "\n")) }
+        return mistakes
     }
 
     /// Takes what the environment gives.

@@ -1,3 +1,5 @@
+import SiloTelemetry
+
 extension Configuration {
     /// Something that is wrong with settings which are right one by one.
     package struct Conflict: Error, CustomStringConvertible, Equatable {
@@ -11,7 +13,9 @@ extension Configuration {
     }
 
     /// All that makes no sense together.
-    package func conflicts() -> [Conflict] { tlsConflicts() + tokenConflicts() + limiterConflicts() + dataConflicts() }
+    package func conflicts() -> [Conflict] {
+        tlsConflicts() + tokenConflicts() + limiterConflicts() + dataConflicts() + clusterConflicts()
+    }
 
     private func tlsConflicts() -> [Conflict] {
         let certificate = Settings.tls.certificateFile
@@ -35,6 +39,10 @@ extension Configuration {
         let token = Settings.server.authToken
         let file = Settings.server.authTokenFile
         let from = source(of: token)
+        if self[token]?.isEmpty == true, !(from < source(of: file)) {
+            let text = "\(title(token)): the auth token is empty: name one, or none at all"
+            return [Conflict(description: text, key: token.entry.key, source: from, isAbsence: false)]
+        }
         guard isGiven(token), isGiven(file), from.isBeside(source(of: file)) else { return [] }
         let text = "\(title(token, as: from)) and \(title(file, as: from)) exclude each other: give one of them"
         return [Conflict(description: text, key: token.entry.key, source: from, isAbsence: false)]
@@ -48,6 +56,30 @@ extension Configuration {
             guard source(of: entry) == .commandLine, let option = entry.option else { return nil }
             return Conflict(description: "--\(option.name) needs --gubernator", key: entry.key, source: .commandLine)
         }
+    }
+
+    /// Servers that share a place without a cluster would take the shards from each other.
+    private func clusterConflicts() -> [Conflict] {
+        let backend = Settings.coordination.backend
+        guard self[backend] != "none" else { return [] }
+        let text = "\(title(backend)) must be none, not \(self[backend]): there are no clusters yet, and a second server on the "
+            + "same data would take the shards from the first"
+        return [Conflict(description: text, key: backend.entry.key, source: source(of: backend), isAbsence: false)]
+    }
+
+    /// What options and the environment give that has no meaning; a file's is looked at as it is read.
+    func valueConflicts() -> [Conflict] {
+        var found: [Conflict] = []
+        func amiss<Value>(_ setting: Setting<Value>, _ text: String) {
+            found.append(Conflict(
+                description: "\(title(setting))\(text)", key: setting.entry.key, source: source(of: setting), isAbsence: false))
+        }
+        let maxData = self[Settings.database.maxData]
+        if DataLimit(maxData) == nil { amiss(Settings.database.maxData, " must be \(DataLimit.forms), not \(maxData)") }
+        do throws(LogFilter.Mistake) { _ = try LogFilter(self[Settings.logging.filter]) } catch {
+            amiss(Settings.logging.filter, ": \(error)")
+        }
+        return found
     }
 
     private func dataConflicts() -> [Conflict] {

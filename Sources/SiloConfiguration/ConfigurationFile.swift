@@ -24,6 +24,8 @@ package struct ConfigurationFile: Sendable {
         package let line: Int
         package let column: Int
         package let text: String
+        /// Sections that it is about.
+        var sections: Set<Substring> = []
 
         package var description: String { "\(path):\(line):\(column): \(text)" }
     }
@@ -51,6 +53,8 @@ package struct ConfigurationFile: Sendable {
         if mistakes.count > Self.mistakesMax {
             mistakes.removeLast(mistakes.count - Self.mistakesMax)
             note("there are more mistakes", at: mistakes.last?.line ?? 1, 1)
+            // Of what else is wrong nobody knows.
+            isUnreadable = true
         }
         mistakes.sort { ($0.line, $0.column) < ($1.line, $1.column) }
     }
@@ -59,7 +63,7 @@ package struct ConfigurationFile: Sendable {
     func hasMistake(about key: String) -> Bool {
         guard !isUnreadable, let section = key.split(separator: ".").first else { return true }
         if unreadSections.contains(section) { return true }
-        return mistakes.contains { $0.text.contains(section) }
+        return mistakes.contains { $0.sections.contains(section) }
     }
 
     /// What else may stand in a section with a line that could not be read; where it is a heading, in any.
@@ -71,8 +75,10 @@ package struct ConfigurationFile: Sendable {
         unreadSections.insert(above[heading].dropFirst().prefix { $0 != "]" && $0 != "." })
     }
 
-    private mutating func note(_ text: String, at line: Int, _ column: Int) {
-        mistakes.append(Mistake(path: path, line: line, column: column, text: text))
+    /// - Parameter keys: what it is about, or may be.
+    private mutating func note(_ text: String, at line: Int, _ column: Int, about keys: String?...) {
+        let sections = keys.compactMap { $0?.split(separator: ".").first }
+        mistakes.append(Mistake(path: path, line: line, column: column, text: text, sections: Set(sections)))
     }
 
     private mutating func take(_ value: TOMLDocument.Value) {
@@ -84,14 +90,14 @@ package struct ConfigurationFile: Sendable {
         if let entry = Settings.entry(key) { return take(value, entry) }
         if Settings.sectionNames.contains(key) {
             if value.type != "table" {
-                note("\(key) is a section: write [\(key)], and its keys below", at: value.line, value.column)
+                note("\(key) is a section: write [\(key)], and its keys below", at: value.line, value.column, about: key)
             }
             return
         }
         // What is in an unknown section is not told of one by one.
         if path.count > 1, !Settings.sectionNames.contains(path.dropLast().joined(separator: ".")) { return }
         let kind = value.type == "table" ? "section [\(key)]" : "key \(key)"
-        note("there is no \(kind)\(Settings.hint(path))", at: value.line, value.column)
+        note("there is no \(kind)\(Settings.hint(path))", at: value.line, value.column, about: key, Settings.meant(path))
     }
 
     private mutating func take(_ value: TOMLDocument.Value, _ entry: SettingEntry) {
@@ -103,7 +109,8 @@ package struct ConfigurationFile: Sendable {
         guard let setting = entry.form.value(of: raw) else {
             // What the file has, never what comes from the environment.
             let found = entry.isSecret ? "" : ", not \(value.shown)"
-            return note("\(entry.key) must be \(entry.form.wanted())\(found)\(unset)", at: value.line, value.column)
+            let text = "\(entry.key) must be \(entry.form.wanted())\(found)\(unset)"
+            return note(text, at: value.line, value.column, about: entry.key)
         }
         values.append((entry, setting, value.line, value.column))
         guard let unused = entry.unused, setting != entry.defaultValue else { return }
@@ -122,10 +129,15 @@ package struct ConfigurationFile: Sendable {
     private mutating func takeTable(_ value: TOMLDocument.Value, _ table: [String], _ name: [String]) {
         guard value.type != "table" else { return }
         let key = table.joined(separator: ".")
-        guard let json = value.json(in: environment) else {
-            return note("\(key).\(name.joined(separator: ".")) cannot be \(value.shown)", at: value.line, value.column)
+        let name = name.joined(separator: ".")
+        if case .table(let names) = Settings.entry(key)?.form, !names.contains(name) {
+            let near = Nearest.name(to: name, among: names.sorted()).map { "; did you mean \(key).\($0)?" } ?? ""
+            return note("there is no key \(key).\(name)\(near)", at: value.line, value.column, about: key)
         }
-        tables[key, default: ([:], value.line, value.column)].values[name.joined(separator: ".")] = json
+        guard let json = value.json(in: environment) else {
+            return note("\(key).\(name) cannot be \(value.shown)", at: value.line, value.column, about: key)
+        }
+        tables[key, default: ([:], value.line, value.column)].values[name] = json
     }
 }
 

@@ -6,7 +6,17 @@ package struct LoadedConfiguration: Sendable {
     /// What the file says that has no effect, line by line.
     package let notes: [String]
 
-    /// All that is wrong with a file, or with what it means together with the command line.
+    /// What for it is read.
+    package enum Purpose: Sendable {
+        /// To serve with it: files that it names and that cannot be used are mistakes.
+        case serving
+        /// To be shown, so that what is shown can be loaded.
+        case showing
+        /// By a server that runs, which goes on with what it has of files that it cannot use.
+        case reloading
+    }
+
+    /// All that is wrong: with a file, or with what it means together with the command line.
     package struct Mistakes: Error, CustomStringConvertible, Sendable {
         /// With file, line and column, where they are of the file.
         package let lines: [String]
@@ -19,39 +29,65 @@ package struct LoadedConfiguration: Sendable {
     /// - Parameters:
     ///   - path: the file; nil: without one.
     ///   - arguments: what overrides it; nil: nothing.
-    ///   - looksAtFiles: a file that it names and that cannot be used is a mistake.
     /// - Throws: `Mistakes`; `Arguments.Mistake` when only the command line is wrong.
     package init(
-        file path: String?, _ arguments: Arguments?, environment: [String: String], looksAtFiles: Bool = false
+        file path: String?, _ arguments: Arguments?, environment: [String: String], for purpose: Purpose = .reloading
     ) throws {
         var configuration = Configuration()
         var file: ConfigurationFile?
+        var unreadable: [String] = []
         if let path {
-            do { file = try ConfigurationFile(path, environment: environment) } catch { throw Mistakes(lines: ["\(error)"]) }
+            do throws(InputFile.Unreadable) { file = try ConfigurationFile(path, environment: environment) } catch {
+                unreadable = [error.description]
+            }
         }
         if let file { configuration.take(file) }
+        var ofCommandLine: [String] = []
         if let arguments {
             configuration.take(environment)
-            try configuration.take(arguments)
+            ofCommandLine = configuration.take(arguments)
         }
-        let files = looksAtFiles ? configuration.unusableFiles { $0.entry.key } : []
-        try Self.check(configuration, files, file)
+        ofCommandLine += configuration.formMistakes(of: purpose.formsLookedAt)
+        if unreadable.isEmpty {
+            try Self.check(configuration, for: purpose, file, ofCommandLine)
+        } else {
+            throw Mistakes(lines: unreadable + ofCommandLine)
+        }
         self.configuration = configuration
         notes = file?.notes.map(\.description) ?? []
     }
 
     private static func check(
-        _ configuration: Configuration, _ files: [Configuration.Conflict], _ file: ConfigurationFile?
+        _ configuration: Configuration, for purpose: Purpose, _ file: ConfigurationFile?, _ ofCommandLine: [String]
     ) throws {
-        let conflicts = configuration.conflicts() + files
-        let ofFile = conflicts.compactMap { conflict -> ConfigurationFile.Mistake? in
+        // What is shown is looked at by its forms.
+        let conflicts = configuration.conflicts() + (purpose == .showing ? [] : configuration.valueConflicts())
+        let unusable = purpose == .serving ? configuration.unusableFiles() : []
+        let ofFile = (conflicts + unusable).compactMap { conflict -> ConfigurationFile.Mistake? in
             guard let file, case .file(let line, let column) = conflict.source else { return nil }
             guard !conflict.isAbsence || !file.hasMistake(about: conflict.key) else { return nil }
             return .init(path: file.path, line: line, column: column, text: conflict.description)
         }
+        func others(_ conflicts: [Configuration.Conflict]) -> [String] {
+            conflicts.filter { if case .file = $0.source { false } else { true } }.map(\.description)
+        }
         let mistakes = ((file?.mistakes ?? []) + ofFile).sorted { ($0.line, $0.column) < ($1.line, $1.column) }
-        let others = conflicts.filter { if case .file = $0.source { false } else { true } }.map(\.description)
-        guard mistakes.isEmpty else { throw Mistakes(lines: mistakes.map(\.description) + others) }
-        guard others.isEmpty else { throw Arguments.Mistake(others.joined(separator: "\n")) }
+        let ofCommandLine = ofCommandLine + others(conflicts)
+        let files = others(unusable)
+        guard mistakes.isEmpty, files.isEmpty else {
+            throw Mistakes(lines: mistakes.map(\.description) + ofCommandLine + files)
+        }
+        guard ofCommandLine.isEmpty else { throw Arguments.Mistake(ofCommandLine.joined(separator: "\n")) }
+    }
+}
+
+extension LoadedConfiguration.Purpose {
+    /// Of the settings that options and the environment give; nil: of all.
+    fileprivate var formsLookedAt: Set<String>? {
+        switch self {
+        case .serving: [Settings.server.address.entry.key, Settings.metrics.address.entry.key]
+        case .showing: nil
+        case .reloading: []
+        }
     }
 }

@@ -5,6 +5,14 @@ extension SettingForm {
         return isHostAndPort(text)
     }
 
+    /// What others are told to call.
+    static let calledAddress = Self.checked(
+        wanted: "host:port with a port from 1 to 65535, such as silo.example:7450 or [2001:db8::1]:7450"
+    ) { text in
+        if text.hasPrefix("unix:") { return text.count > "unix:".count }
+        return isHostAndPort(text) && !text.contains(/:0+$/)
+    }
+
     /// Where to listen, or nowhere.
     static let httpAddress = Self.checked(wanted: "host:port, such as \"127.0.0.1:9090\", or \"none\"") { text in
         text == "none" || isHostAndPort(text)

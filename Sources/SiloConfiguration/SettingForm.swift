@@ -13,8 +13,8 @@ package enum SettingForm: Sendable {
     /// A number of bytes. A bare number is in `unit`; without one it needs its own, as in `"64MiB"`.
     case size(ClosedRange<Int>, unit: Int? = nil)
     case texts
-    /// Names with values of any kind, which the part that they are for checks.
-    case table
+    /// These names, with values of any kind, which the part that they are for checks.
+    case table(Set<String>)
 
     /// A value as it was given, before it is known what is wanted.
     package enum Raw: Sendable, Equatable {

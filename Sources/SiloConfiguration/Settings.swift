@@ -31,17 +31,25 @@ package enum Settings {
         return true
     }
 
-    /// What somebody meant who wrote a key or a section that there is not: a sentence to follow the one that says so.
-    static func hint(_ path: [String]) -> String {
+    /// What somebody meant who wrote a key or a section that there is not; nil: nobody knows.
+    static func meant(_ path: [String]) -> String? {
         let section = path.dropLast().joined(separator: ".")
         let name = path.last ?? ""
-        if let elsewhere = entries.first(where: { $0.name == name }) { return "; did you mean \(elsewhere.key)?" }
-        let siblings = section.isEmpty ? sectionNames : Set(entries.filter { $0.section == section }.map(\.name))
-        guard let near = Nearest.name(to: name, among: siblings.sorted()) else {
-            let known = siblings.sorted().joined(separator: ", ")
-            return section.isEmpty ? "; there are \(known)" : "; [\(section)] has \(known)"
-        }
-        return "; did you mean \(section.isEmpty ? near : "\(section).\(near)")?"
+        if let elsewhere = entries.first(where: { $0.name == name }) { return elsewhere.key }
+        return Nearest.name(to: name, among: siblings(in: section)).map { section.isEmpty ? $0 : "\(section).\($0)" }
+    }
+
+    /// The same as a sentence to follow the one that says that there is no such thing.
+    static func hint(_ path: [String]) -> String {
+        if let meant = meant(path) { return "; did you mean \(meant)?" }
+        let section = path.dropLast().joined(separator: ".")
+        let known = siblings(in: section).joined(separator: ", ")
+        return section.isEmpty ? "; there are \(known)" : "; [\(section)] has \(known)"
+    }
+
+    /// The keys of a section, or all sections.
+    private static func siblings(in section: String) -> [String] {
+        (section.isEmpty ? sectionNames : Set(entries.filter { $0.section == section }.map(\.name))).sorted()
     }
 
     private static let byKey = Dictionary(entries.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })

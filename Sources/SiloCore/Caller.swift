@@ -37,6 +37,14 @@ public final class Caller: Sendable {
     /// As messages name it, such as `token 'ci'`.
     public var title: String { proof == .nothing ? name : "\(proof) '\(name)'" }
 
+    /// What a title was made of.
+    public static func parts(ofTitle title: String) -> (name: String, proof: Proof) {
+        for proof in [Proof.token, .certificate, .server] where title.hasPrefix("\(proof) '") && title.hasSuffix("'") {
+            return (String(title.dropFirst("\(proof) '".count).dropLast()), proof)
+        }
+        return (title, .nothing)
+    }
+
     /// It may touch what is of all tenants and groups.
     public var isUnbound: Bool { tenants == nil && groups == nil }
 

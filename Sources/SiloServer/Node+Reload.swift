@@ -19,6 +19,14 @@ extension Node {
         drainTime.withLock { $0 = settings.drain }
         return core.reload(settings) + (await onOwnThread { [accessFiles] in accessFiles.reload(settings) })
     }
+
+    /// Writes down for auditors that settings were read anew.
+    /// - Parameters:
+    ///   - changed: keys of those that are in force now, and were not before.
+    ///   - error: what kept all of them from being taken; nil: nothing did.
+    package func noteReload(changed: [String], error: String? = nil) {
+        accessFiles.noteReload(changed: changed, error: error)
+    }
 }
 
 extension NodeCore {

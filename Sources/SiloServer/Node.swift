@@ -60,6 +60,8 @@ public final class Node: Sendable {
         let place = try DataLocation.Place(settings.data, from: settings.names.data)
         if let address = settings.advertisedAddress { try AdvertisedAddress.check(address, from: settings.names.advertised) }
         var settings = settings
+        // What changes while the shards are opened, which may take long, is read anew as soon as they are.
+        let watched = AccessFiles.Watched(settings)
         if settings.tls == nil { settings.tls = try settings.tlsFiles?.read() }
         let gate = try gate(settings, clock: environment.clock, logger: logger)
         let sockets = try listen(settings)
@@ -96,8 +98,8 @@ public final class Node: Sendable {
             operators.run(core)
             logger.warnOfAccess(settings, advertised)
             let files = AccessFiles(
-                settings, gate, server, onRenewal: { operators.port?.renew($0, in: environment) }, clock: environment.clock,
-                logger: logger.part(.admin)
+                settings, watched, gate, server, onRenewal: { operators.port?.renew($0, in: environment) },
+                clock: environment.clock, logger: logger.part(.admin)
             )
             operators.metrics?.watch(files)
             let node = Node(
@@ -161,6 +163,7 @@ public final class Node: Sendable {
         }
         let storageLogger = logger.part(.storage)
         let logs = try LocalLogs(for: location, settings, in: environment, logger: storageLogger)
+        if let logs { metrics?.watch(logs) }
         var storage = SlateStorage(
             location, settings.storage, logs: logs,
             compaction: settings.fullCompactionMilliseconds.map { ($0, environment.clock) }, isMeasured: metrics != nil,

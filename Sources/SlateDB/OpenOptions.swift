@@ -29,16 +29,27 @@ public struct OpenOptions: Sendable {
         "min_compaction_sources", "max_compaction_sources", "include_size_threshold", "sorted_run_consolidation_threshold",
     ].map { "compactor_options.scheduler_options.\($0)" }
 
+    /// The names of all settings that the library knows.
+    package static func settingNames() throws(StorageError) -> Set<String> { try names(of: .default()) }
+
+    private static func names(of settings: SlateDBBinding.Settings) throws(StorageError) -> Set<String> {
+        let known = try lifting { try JSONSerialization.jsonObject(with: Data(settings.toJsonString().utf8)) }
+        return Set(leaves(of: known, "")).union(schedulerNames)
+    }
+
+    private static func leaves(of value: Any, _ name: String) -> [String] {
+        guard let table = value as? [String: Any] else { return [name] }
+        return table.flatMap { leaves(of: $1, name.isEmpty ? $0 : "\(name).\($0)") }
+    }
+
     /// The library accepts unknown names in silence (spec/storage.md 12, fact 2), so they are checked here.
     func librarySettings() throws(StorageError) -> SlateDBBinding.Settings {
         let result = SlateDBBinding.Settings.default()
         var settings = settings
         if !hasLog { settings["wal_enabled"] = "false" }
-        let known = try lifting { try JSONSerialization.jsonObject(with: Data(result.toJsonString().utf8)) }
+        let known = try Self.names(of: result)
         for (name, value) in settings.sorted(by: { $0.key < $1.key }) {
-            var place: Any? = known
-            for part in name.split(separator: ".") { place = (place as? [String: Any])?[String(part)] }
-            guard place != nil || Self.schedulerNames.contains(name) else { throw .invalid("unknown SlateDB setting \(name)") }
+            guard known.contains(name) else { throw .invalid("unknown SlateDB setting \(name)") }
             do {
                 try result.set(key: name, valueJson: value)
             } catch {

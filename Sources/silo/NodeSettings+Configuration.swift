@@ -7,7 +7,7 @@ import SiloService
 import SiloTelemetry
 
 extension NodeSettings {
-    /// What a server is told, with the files that the configuration names read.
+    /// What a server is told. Of the files that the configuration names, that of the secret is read.
     /// - Parameter warn: takes what is questionable and no mistake: a text, and the file that it is about.
     init(_ configuration: Configuration, warn: (String, String) -> Void) throws {
         self.init(data: configuration.dataPlace ?? DataLocation.standardFolder)
@@ -23,7 +23,9 @@ extension NodeSettings {
         authToken = try Self.authToken(configuration, warn: warn)
         tokensFile = configuration[Settings.access.tokensFile]
         auditLog = configuration[Settings.access.auditLog].map { AuditPlace($0) }
-        if let (tls, files) = try Self.serverTLS(configuration) { (self.tls, tlsFiles) = (tls, files) }
+        if let certificate = configuration[Settings.tls.certificateFile], let key = configuration[Settings.tls.keyFile] {
+            tlsFiles = TLSFiles(certificate: certificate, key: key, clientCA: configuration[Settings.tls.clientCAFile])
+        }
         gubernator = Self.gubernator(configuration)
         queries = QuerySettings(
             statementTimeoutMilliseconds: Int64(configuration[Settings.server.statementTimeout].wholeMilliseconds),
@@ -47,7 +49,7 @@ extension NodeSettings {
             succeededMilliseconds: configuration[Settings.database.completedRetention].map { Int64($0.wholeMilliseconds) },
             failedMilliseconds: configuration[Settings.database.terminalRetention].map { Int64($0.wholeMilliseconds) }
         )
-        maxData = try Self.maxData(configuration)
+        maxData = Self.maxData(configuration)
         let standardGap = Duration.milliseconds(data.contains("://") && logFolder == nil ? 20 : 0)
         engine.flushGapMilliseconds = Int64((configuration[Settings.database.flushGap] ?? standardGap).wholeMilliseconds)
         let audit = configuration[Settings.limits.auditInterval].wholeMilliseconds
@@ -56,16 +58,13 @@ extension NodeSettings {
     }
 
     /// How much data there may be.
-    private static func maxData(_ configuration: Configuration) throws -> MaxData {
-        let text = configuration[Settings.database.maxData]
-        switch DataLimit(text) {
-        case .standard: return .standard
-        case .bytes(let bytes): return .bytes(bytes)
-        case .percent(let percent): return .percent(percent)
-        case .off: return .off
-        case nil:
-            let name = configuration.place(of: Settings.database.maxData)
-            throw Arguments.Mistake("\(name) must be \(DataLimit.forms), not \(text)")
+    private static func maxData(_ configuration: Configuration) -> MaxData {
+        switch DataLimit(configuration[Settings.database.maxData]) {
+        case .bytes(let bytes): .bytes(bytes)
+        case .percent(let percent): .percent(percent)
+        case .off: .off
+        // A configuration that was loaded has nothing else.
+        case .standard, nil: .standard
         }
     }
 
@@ -73,35 +72,16 @@ extension NodeSettings {
     private static func authToken(_ configuration: Configuration, warn: (String, String) -> Void) throws -> String? {
         let inPlace = Settings.server.authToken
         let inFile = Settings.server.authTokenFile
-        var token = configuration[inPlace]
         // Of two, the one that overrides the other.
         if let path = configuration[inFile], configuration.source(of: inPlace) < configuration.source(of: inFile) {
             let secret: SecretFile
-            do { secret = try SecretFile(path) } catch { throw StartError("\(configuration.place(of: inFile)): \(error)") }
+            do throws(SecretFile.Mistake) { secret = try SecretFile(path) } catch {
+                throw StartError("\(configuration.place(of: inFile)): \(error)")
+            }
             if secret.isReadByOthers { warn("other users of this machine can read the auth token: chmod 600", path) }
-            token = secret.text
+            return secret.text
         }
-        guard token?.isEmpty != true else {
-            let isInPlace = configuration.source(of: inFile) < configuration.source(of: inPlace)
-            let place = isInPlace ? configuration.place(of: inPlace) : configuration.place(of: inFile)
-            throw Arguments.Mistake("\(place): the auth token is empty: name one, or none at all")
-        }
-        return token
-    }
-
-    /// The certificate to serve with, and where it is kept; nil without one.
-    private static func serverTLS(_ configuration: Configuration) throws -> (ServerTLS, TLSFiles)? {
-        func read(_ setting: Setting<String?>) throws -> (path: String, bytes: [UInt8])? {
-            try configuration[setting].map { ($0, try InputFile.read($0, as: configuration.place(of: setting))) }
-        }
-        let authority = try read(Settings.tls.clientCAFile)
-        guard let certificate = try read(Settings.tls.certificateFile), let key = try read(Settings.tls.keyFile) else {
-            return nil
-        }
-        return (
-            ServerTLS(certificateChain: certificate.bytes, privateKey: key.bytes, clientCA: authority?.bytes),
-            TLSFiles(certificate: certificate.path, key: key.path, clientCA: authority?.path)
-        )
+        return configuration[inPlace]
     }
 
     /// The rate limiter; nil without one. It takes 0 for 1.

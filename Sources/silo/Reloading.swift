@@ -26,24 +26,13 @@ struct Reloading {
     /// - Throws: all that is wrong with them.
     mutating func start() throws {
         do {
-            let loaded = try load()
+            let loaded = try load(for: arguments.has("print-config") ? .showing : .serving)
             configuration = loaded.configuration
             notes = loaded.notes
-            if !arguments.has("print-config") {
-                try configuration.checkForms(of: [Settings.server.address.entry.key, Settings.metrics.address.entry.key])
-            }
             inForce.start(configuration)
         } catch let mistakes as LoadedConfiguration.Mistakes {
             throw Program.Failure("Config error: \(mistakes)")
         }
-    }
-
-    /// - Throws: all files together that the settings name and that cannot be used.
-    func checkFiles() throws {
-        let mistakes = configuration.unusableFiles { configuration.place(of: $0) }.map(\.description)
-        guard let first = mistakes.first else { return }
-        let head = "\(mistakes.count) files cannot be used"
-        throw StartError(mistakes.count == 1 ? first : ([head] + mistakes).joined(separator: "\n"))
     }
 
     /// The log that the settings ask for.
@@ -69,23 +58,27 @@ struct Reloading {
         }
         guard let node else { return isWanted = true }
         do {
-            let loaded = try load()
+            let loaded = try load(for: .reloading)
             var settings = try NodeSettings(loaded.configuration) { text, file in logger.warn(text, ["file": .init(file)]) }
             settings.logFilter = try filter(loaded.configuration)
             let changes = configuration.changes(to: loaded.configuration)
             configuration = loaded.configuration
             let refusals = await node.reload(settings)
-            inForce.read(loaded.configuration, refused: Set(refusals.flatMap(\.keys)))
+            let refused = Set(refusals.flatMap(\.keys))
+            inForce.read(loaded.configuration, refused: refused)
             for refusal in refusals {
                 logger.warn("a setting could not be changed", ["reason": .init(refusal.description)])
             }
             for note in loaded.notes { logger.warn("a setting has no effect", ["at": .init(note)]) }
             for key in changes.atRestart { logger.warn("a setting changes with the next start only", ["key": .init(key)]) }
-            let changed = changes.applied.joined(separator: " ")
-            logger.info("settings were read anew", ["changed": .init(changed.isEmpty ? "none" : changed)])
+            let changed = changes.applied.filter { !refused.contains($0) }
+            logger.info("settings were read anew", ["changed": .init(changed.isEmpty ? "none" : changed.joined(separator: " "))])
+            node.noteReload(changed: changed)
         } catch let mistakes as LoadedConfiguration.Mistakes {
+            node.noteReload(changed: [], error: mistakes.description)
             for line in mistakes.lines { logger.error("settings stay as they are: the file has a mistake", ["at": .init(line)]) }
         } catch {
+            node.noteReload(changed: [], error: "\(error)")
             logger.error("settings stay as they are", ["error": .init("\(error)")])
         }
     }
@@ -107,8 +100,8 @@ struct Reloading {
         await reload(node, logger)
     }
 
-    private func load() throws -> LoadedConfiguration {
-        var loaded = try LoadedConfiguration(file: arguments.text("config"), arguments, environment: environment)
+    private func load(for purpose: LoadedConfiguration.Purpose) throws -> LoadedConfiguration {
+        var loaded = try LoadedConfiguration(file: arguments.text("config"), arguments, environment: environment, for: purpose)
         loaded.configuration.setStandardPlace(DataLocation.standardFolder)
         return loaded
     }

@@ -26,10 +26,8 @@ await Program.run(usage, builtFrom: BuildInfo.lines) { arguments in
     var reloading = Reloading(arguments, clock: world.clock)
     try reloading.start()
     if arguments.has("print-config") {
-        try reloading.configuration.checkForms()
         return Program.say(reloading.configuration.text)
     }
-    try reloading.checkFiles()
     let logger = try reloading.logger()
     forwardLogs(to: logger)
     for note in reloading.notes { logger.warn("a setting has no effect", ["at": .init(note)]) }

@@ -112,8 +112,20 @@ struct TokenCommand {
         return lines.firstIndex { (try? TokensFile($0 + "\n"))?.grants.first?.name == name }.map { $0 + 1 }
     }
 
-    /// Puts the file in its new form in place of the old one in one step: a server never reads half of it.
+    /// Puts the file in its new form in place of the old one in one step: a server never reads half of it. The new form is made
+    /// by one at a time, from before the old one is read: nobody's line is lost.
     private func add(_ line: String, to path: String) throws {
+        let draft = path + ".new"
+        let made = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard made >= 0 else {
+            guard errno != EEXIST else {
+                throw Failure("\(draft) is there: somebody else adds a token now, or was stopped at it; then delete it")
+            }
+            throw Failure("cannot write \(draft): \(String(cString: strerror(errno)))")
+        }
+        let file = FileHandle(fileDescriptor: made, closeOnDealloc: true)
+        var isInPlace = false
+        defer { if !isInPlace { unlink(draft) } }
         let manager = FileManager.default
         var text = manager.fileExists(atPath: path) ? String(decoding: try InputFile.read(path, as: "--file"), as: UTF8.self) : ""
         if !text.isEmpty, !text.hasSuffix("\n") { text += "\n" }
@@ -122,10 +134,6 @@ struct TokenCommand {
         }
         text += line + "\n"
         do throws(TokensFile.Mistakes) { _ = try TokensFile(text) } catch { throw Failure("\(path): \(error)") }
-        let draft = path + ".new"
-        let made = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard made >= 0 else { throw Failure("cannot write \(draft): \(String(cString: strerror(errno)))") }
-        let file = FileHandle(fileDescriptor: made, closeOnDealloc: true)
         try file.write(contentsOf: Data(text.utf8))
         try file.synchronize()
         var status = stat()
@@ -134,7 +142,8 @@ struct TokenCommand {
             _ = fchown(made, status.st_uid, status.st_gid)
             fchmod(made, status.st_mode & 0o777)
         }
-        guard rename(draft, path) == 0 else { throw Failure("cannot write \(path): \(String(cString: strerror(errno)))") }
+        isInPlace = rename(draft, path) == 0
+        guard isInPlace else { throw Failure("cannot write \(path): \(String(cString: strerror(errno)))") }
     }
 }
 

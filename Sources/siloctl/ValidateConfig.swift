@@ -8,7 +8,7 @@ func validateConfig(_ arguments: Arguments, _ output: Output) throws {
     guard !path.isEmpty else { throw Arguments.Mistake("--config is missing: it names the file to check") }
     do {
         let loaded = try LoadedConfiguration(
-            file: path, nil, environment: ProcessInfo.processInfo.environment, looksAtFiles: true)
+            file: path, nil, environment: ProcessInfo.processInfo.environment, for: .serving)
         for note in loaded.notes { Program.complain(note) }
         try output.print(["status": "valid", "config_path": path], ["Config is valid: \(path)"], isShort: true)
     } catch let mistakes as LoadedConfiguration.Mistakes {

@@ -1,5 +1,6 @@
 """Tokens with roles: who may call what, how tokens come and go, how much they may ask for, and what is written down."""
 
+import concurrent.futures
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import pytest
 
 from support.client import PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAUTHENTICATED, UNIMPLEMENTED, Client, packed, refused
 from support.generated import pb
+from support.gubernator import Gubernator
 from support.metrics import Page
 from support.programs import run
 from support.waiting import until
@@ -103,7 +105,6 @@ def fields_of(method, shard, tenant, group):
         case "ListPauses" | "CompactShard" | "FlushShard" | "GetShardStorageInfo": return {"shard": shard}
         case "GetClusterInfo" | "GetNodeInfo" | "GetOverview" | "ResetShards" | "DumpTasks": return {}
         case "GetConfiguration" | "ListAuditEntries": return {}
-        case "ListJobs" | "GetSchedule": return {"shard": shard, "tenant": tenant}
         case _: return {"shard": shard, "id": "none", "tenant": tenant}
 
 
@@ -240,7 +241,25 @@ class TestReload:
             until(lambda: refusal(old.enqueue) == UNAUTHENTICATED, 30, "the end of the old token")
             new.enqueue()
 
-    @pytest.mark.parametrize("spoil", ["vanish", "truncate", "half", "junk", "unreadable", "folder"])
+    def test_a_token_that_goes_while_the_server_starts(self, new_server, tokens):
+        stays, goes = tokens.add("stays", "--role", "read"), tokens.add("goes", "--role", "read")
+        with Gubernator() as gubernator:
+            # It is asked after the tokens were read, and before the shards are opened.
+            gubernator.pause()
+            server = new_server.prepare(
+                "--shards", 1, "--tokens-file", tokens.path, "--gubernator", gubernator.address,
+                "--gubernator-connect-timeout-ms", 60_000)
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                started = pool.submit(server.start)
+                until(lambda: gubernator.health_checks > 0, 60, "the start")
+                tokens.remove("goes")
+                gubernator.resume()
+                started.result()
+            with Client(server.address, token=stays) as known, Client(server.address, token=goes) as gone:
+                until(lambda: refusal(gone.cluster) == UNAUTHENTICATED, 30, "the end of the token")
+                known.cluster()
+
+    @pytest.mark.parametrize("spoil", ["vanish", "truncate", "half", "junk", "no text", "unreadable", "folder"])
     def test_the_old_ones_stay_when_the_file_cannot_be_used(self, new_server, tokens, spoil):
         token = tokens.add("first", "--role", "enqueue")
         server = new_server("--shards", 1, "--tokens-file", tokens.path)
@@ -253,8 +272,11 @@ class TestReload:
             case "folder":
                 tokens.path.unlink()
                 tokens.path.mkdir()
+            case "no text": tokens.path.write_bytes(b"\xff\xfe\n")
             case "unreadable":
-                tokens.path.write_bytes(b"\xff\xfe\n")
+                # Nobody can read the beginning of it, root included.
+                tokens.path.unlink()
+                tokens.path.symlink_to("/proc/self/mem")
         until(lambda: "the tokens file cannot be used; the tokens of before go on" in messages(server, "ERROR"), 30, "a line")
         with Client(server.address, token=token) as client:
             assert client.enqueue()
@@ -262,6 +284,8 @@ class TestReload:
             assert len(error) == 1 and str(tokens.path) in error[0]
             if spoil == "folder":
                 tokens.path.rmdir()
+            elif spoil == "unreadable":
+                tokens.path.unlink()
             tokens.path.write_text(good)
             again = tokens.add("second", "--role", "enqueue")
             with Client(server.address, token=again) as new:
@@ -574,6 +598,16 @@ class TestTheFileOfTokens:
         before = tokens.path.read_text()
         ended = run("siloctl", "token", "new", "--name", "a", "--role", "read", "--file", tokens.path)
         assert ended.returncode == 1 and f"{tokens.path}: the name a is taken, by line 1" in ended.stderr and tokens.path.read_text() == before
+        assert list(tokens.path.parent.iterdir()) == [tokens.path], "nothing is left beside it"
+
+    def test_a_draft_of_somebody_else_is_not_written_over(self, tokens):
+        tokens.add("a", "--role", "read")
+        before = tokens.path.read_text()
+        draft = tokens.path.with_name(tokens.path.name + ".new")
+        draft.write_text("theirs")
+        ended = run("siloctl", "token", "new", "--name", "b", "--role", "read", "--file", tokens.path)
+        assert ended.returncode == 1 and f"{draft} is there: somebody else adds a token now" in ended.stderr
+        assert (tokens.path.read_text(), draft.read_text()) == (before, "theirs")
 
 
 class TestHangup:
@@ -590,10 +624,11 @@ class TestHangup:
             server.process.send_signal(signal.SIGHUP)
             until(path.exists, 10, "the new file")
             client.resume(task_group="g")
-            until(lambda: {line["call"] for line in lines(path)} == {"Resume", "reload"}, 60, "both lines")
+            until(lambda: len(lines(path)) == 3, 60, "all lines")
         assert [line["call"] for line in lines(old)] == ["Pause"]
-        reload = next(line for line in lines(path) if line["call"] == "reload")
-        assert {"who": "server", "call": "reload", "target": "tokens"}.items() <= reload.items()
+        assert {line["call"] for line in lines(path)} == {"Resume", "reload"}
+        reloads = [line for line in lines(path) if line["call"] == "reload"]
+        assert [(line["who"], line["target"]) for line in reloads] == [("server", "tokens"), ("server", "settings")]
 
     def test_tokens_are_read_at_once_and_other_files_too(self, new_server, tmp_path):
         first, second = Tokens(tmp_path / "a"), Tokens(tmp_path / "b")

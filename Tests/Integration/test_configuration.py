@@ -123,14 +123,14 @@ class TestNames:
          "server.grpc_addr ({path}:5): cannot listen on {used}: it is in use"),
         ('[database]\nbackend = "fs"\npath = "{folder}"\nwal = {{ backend = "fs", path = "{file}/x" }}',
          "database.wal.path ({path}:4): cannot make the folder {file}/x for logs: Not a directory"),
-        ('[database]\nbackend = "memory"\n[access]\ntokens_file = "{file}"', "access.tokens_file ({path}:4): {file}: line 1: it is no"),
-        ('[database]\nbackend = "memory"\n[access]\ntokens_file = "{folder}/no"', "access.tokens_file ({path}:4): "),
-        ('[database]\nbackend = "memory"\n[access]\naudit_log = "{file}/x"', "access.audit_log ({path}:4): cannot write {file}/x"),
-        ('[database]\nbackend = "memory"\n[logging]\nfile = "{file}/x"', "logging.file ({path}:4): cannot write"),
-        ('[database]\nbackend = "memory"\n[server]\nauth_token_file = "{file}/x"', "server.auth_token_file ({path}:4): cannot read"),
-        ('[database]\nbackend = "memory"\n[tls]\ncert_file = "{file}/x"\nkey_file = "y"', "tls.cert_file ({path}:4): cannot read"),
+        ('[database]\nbackend = "memory"\n[access]\ntokens_file = "{file}"', "{path}:4:15: access.tokens_file: {file}: line 1: it is no"),
+        ('[database]\nbackend = "memory"\n[access]\ntokens_file = "{folder}/no"', "{path}:4:15: access.tokens_file: cannot read"),
+        ('[database]\nbackend = "memory"\n[access]\naudit_log = "{file}/x"', "{path}:4:13: access.audit_log: cannot write {file}/x"),
+        ('[database]\nbackend = "memory"\n[logging]\nfile = "{file}/x"', "{path}:4:8: logging.file: cannot write"),
+        ('[database]\nbackend = "memory"\n[server]\nauth_token_file = "{file}/x"', "{path}:4:19: server.auth_token_file: cannot read"),
+        ('[database]\nbackend = "memory"\n[tls]\ncert_file = "{file}/x"\nkey_file = "y"', "{path}:4:13: tls.cert_file: cannot read"),
         ('[database]\nbackend = "memory"\n[coordination]\nadvertised_grpc_addr = "a:0"',
-         "coordination.advertised_grpc_addr ({path}:4) must be host:port"),
+         "{path}:4:24: coordination.advertised_grpc_addr must be host:port"),
         ('[database]\nbackend = "memory"\n[gubernator]\naddress = "127.0.0.1:1"\nconnect_timeout_ms = 1',
          "start it first, or leave gubernator.address ({path}:4) out"),
     ])
@@ -253,7 +253,9 @@ class TestServer:
 
     def test_a_setting_that_the_storage_engine_does_not_know_ends_the_start(self, tmp_path):
         ended = run("silo", "--config", config(tmp_path, memory() + "slatedb.flush_intervall = \"1s\"\n"))
-        assert ended.returncode == 1 and "unknown SlateDB setting flush_intervall" in ended.stdout + ended.stderr
+        assert ended.returncode == 1 and "did you mean database.slatedb.flush_interval?" in ended.stderr
+        ended = run("silo", "--config", config(tmp_path, memory() + "slatedb.flush_interval = \"never\"\n"))
+        assert ended.returncode == 1 and "SlateDB setting flush_interval" in ended.stdout + ended.stderr
 
     def test_it_is_called_as_the_file_says(self, new_server, tmp_path):
         path = config(tmp_path, memory('[coordination]\nnode_id = "rack 7"\n'))
@@ -325,6 +327,34 @@ class TestReload:
         path.write_text(memory('[limits]\naudit_interval = "5s"\n'))
         lines = self.reload(server, "settings were read anew")
         assert any(line.get("reason") == "limits.audit_interval can only be turned on by a restart" for line in lines)
+        assert lines[-1]["changed"] == "none"
+
+    def test_files_that_cannot_be_used_do_not_come_into_force(self, new_server, tmp_path):
+        audit = tmp_path / "audit.jsonl"
+        made = run("siloctl", "token", "new", "--name", "a", "--role", "admin", "--file", tmp_path / "tokens")
+        text = '[access]\ntokens_file = "{}/{}"\naudit_log = "{}"\n'
+        path = config(tmp_path, memory(text.format(tmp_path, "tokens", audit)))
+        server = new_server("--config", path, data="memory:")
+        path.write_text(memory('drain_timeout = "7s"\n' + text.format(tmp_path, "absent", audit)))
+        lines = self.reload(server, "settings were read anew")
+        assert lines[-1]["changed"] == "server.drain_timeout"
+        assert any(f"{tmp_path}/absent" in line.get("reason", "") for line in lines)
+        with Client(server.address, token=made.stdout.strip()) as client:
+            shown = client.call("GetConfiguration")
+            tokens = next(s for section in shown.sections for s in section.settings if s.key == "access.tokens_file")
+            assert tokens.value == f'"{tmp_path}/tokens"' and tokens.changes_at_restart
+
+        def reloads():
+            entries = [json.loads(line) for line in audit.read_text().splitlines()]
+            return [entry for entry in entries if entry["call"] == "reload" and entry["target"] == "settings"]
+
+        until(lambda: len(reloads()) == 1, 30, "the line of the reload")
+        path.write_text("nonsense")
+        self.reload(server, "stay as they are")
+        until(lambda: len(reloads()) == 2, 30, "the line of the reload that failed")
+        taken, failed = reloads()
+        assert (taken["who"], taken["by"], taken["changed"], taken["outcome"]) == ("server", "server", "server.drain_timeout", "OK")
+        assert failed["outcome"] == "FAILED" and f"{path}:1:" in failed["error"]
 
     @staticmethod
     def lease_when_there_is_room(client):
@@ -448,16 +478,37 @@ class TestValidateConfig:
             audit_log = "{no}/audit"
             """))
         ended = run("siloctl", "validate-config", "-c", path)
+        told = ended.stdout.splitlines()
         assert ended.returncode == 1
-        assert [re.sub(r"^.*:\d+:\d+: ", "", line) for line in ended.stdout.splitlines()] == [
+        assert [re.sub(r"^.*:\d+:\d+: ", "", line) for line in told] == [
             "Config error: 4 mistakes", f"tls.cert_file: cannot read {no}/cert: No such file or directory",
             f"tls.key_file: cannot read {tmp_path}: Is a directory",
             f"access.tokens_file: cannot read {no}/tokens: No such file or directory",
             f"access.audit_log: cannot write {no}/audit: No such file or directory",
         ]
         ended = run("silo", "--config", path)
-        assert ended.returncode == 1 and ended.stderr.startswith("Error: 4 files cannot be used\n"), ended.stderr
-        assert f"\ntls.cert_file ({path}:5): cannot read {no}/cert" in ended.stderr
+        assert (ended.returncode, ended.stderr.splitlines()) == (1, told), "the server says the same"
+
+    def test_what_files_hold_is_looked_at(self, tmp_path):
+        (tmp_path / "secret").write_text("\n")
+        (tmp_path / "tokens").write_text("nope\n")
+        path = config(tmp_path, memory(f"""
+            auth_token_file = "{tmp_path}/secret"
+            [access]
+            tokens_file = "{tmp_path}/tokens"
+            [coordination]
+            backend = "k8s"
+            """) + "slatedb.flush_intervall = \"1s\"\n")
+        told = run("siloctl", "validate-config", "-c", path).stdout.splitlines()
+        assert told[0] == "Config error: 4 mistakes"
+        for line, part in zip(told[1:], [
+            "server.auth_token_file: ", "access.tokens_file: ", "coordination.backend must be none, not k8s",
+            "did you mean database.slatedb.flush_interval?",
+        ]):
+            assert part in line
+        ended = run("silo", "--config", path, "--shards", 0)
+        assert ended.returncode == 1 and ended.stderr.splitlines() == [
+            "Config error: 5 mistakes", *told[1:], "--shards must be a whole number from 1 to 1024, not 0"], ended.stderr
 
     def test_at_a_terminal_a_mistake_is_told_once(self, tmp_path):
         path = config(tmp_path, memory("[limits]\naudit_interval = 5\n"))

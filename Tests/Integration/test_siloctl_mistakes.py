@@ -49,7 +49,7 @@ class TestFiles:
         words = [word for option in options for word in (option, tmp_path / "no" / option.strip("-"))]
         ended = run("silo", "--data", "memory:", *words)
         lines = ended.stderr.splitlines()
-        assert (ended.returncode, lines[0]) == (1, "Error: 7 files cannot be used")
+        assert (ended.returncode, lines[0]) == (1, "Config error: 7 mistakes")
         verbs = ["read"] * 5 + ["write"] * 2
         assert lines[1:] == [
             f"{option}: cannot {verb} {tmp_path}/no/{option.strip('-')}: {ABSENT}" for option, verb in zip(options, verbs)]

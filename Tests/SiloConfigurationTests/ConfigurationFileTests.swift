@@ -53,6 +53,8 @@ import Testing
         ("[database]\nbackend = \"fs\"\npath = \"/x%shard%\"", "3:8: database.path must end with /%shard%"),
         ("[database]\nbackend = \"url\"\npath = \"http://x/y\"", "3:8: database.path must begin with s3://, gs:// or az://"),
         (data + "[database.wal]\nbackend = \"fs\"", "4:11: missing field `path`"),
+        (data + "[coordination]\nbackend = \"etcd\"", "4:11: coordination.backend must be none, not etcd: there are no"),
+        (data + "[coordination]\nadvertised_grpc_addr = \"a:00\"", "4:24: coordination.advertised_grpc_addr must be host:port"),
         (data + "[tls]\ncert_file = \"x\"", "4:13: tls.key_file is missing"),
         (data + "[tls]\nclient_ca_file = \"x\"", "4:18: tls.client_ca_file needs tls.cert_file"),
         (
@@ -73,11 +75,19 @@ import Testing
             "[coordination]\nnum_shards = 4",
             "there is no key coordination.num_shards; did you mean coordination.initial_shard_count?"
         ),
+        (
+            data + "slatedb.flush_intervall = \"1s\"",
+            "there is no key database.slatedb.flush_intervall; did you mean database.slatedb.flush_interval?"
+        ),
+        (
+            data + "[database.slatedb.compactor_options]\npol_interval = \"1s\"",
+            "did you mean database.slatedb.compactor_options.poll_interval?"
+        ),
         ("[tenancy]\nzzzzzzzz = 1", "there is no key tenancy.zzzzzzzz; [tenancy] has enabled"),
         ("server = 1", "server is a section: write [server], and its keys below"),
     ])
     func anUnknownNameIsToldWithTheNearestKnownOne(text: String, mistake: String) throws {
-        let mistakes = try Loading.mistakes(text + "\n" + Self.data)
+        let mistakes = try Loading.mistakes(text.contains(Self.data) ? text : text + "\n" + Self.data)
         #expect(mistakes.count == 1 && mistakes.first?.hasSuffix(mistake) == true, "\(mistakes)")
     }
 
@@ -133,6 +143,15 @@ import Testing
         }
     }
 
+    /// What is missing may stand in a line that is wrong: only of the same section, whatever words other lines have.
+    @Test func aMistakeHidesNoneOfAnotherSection() throws {
+        let text = Self.data + "[tls]\ncert_file = \"x\"\n[logging]\nfilter = \"tls\"\ntls_key = 1"
+        let mistakes = try Loading.mistakes(text)
+        #expect(mistakes.map { $0.prefix { $0 != ":" } } == ["4", "6", "7"], "\(mistakes)")
+        let both = try Loading.mistakes(Self.data + "[tls]\ncert_file = \"x\"\nkye_file = \"y\"")
+        #expect(both.count == 1 && both[0].hasPrefix("5:"), "\(both)")
+    }
+
     @Test func noSecretIsEverShown() throws {
         let bad = """
             [server]
@@ -158,12 +177,12 @@ import Testing
             [database.slatedb.compactor_options]
             max_concurrent_compactions = 2
             [database.slatedb.object_store_cache_options]
-            cache_puts = true
+            cache_on_flush = true
             """
         #expect(
             try Loading(text).load()[Settings.database.slatedb] == [
                 "flush_interval": "\"100ms\"", "l0_max_ssts": "8", "compactor_options.max_concurrent_compactions": "2",
-                "object_store_cache_options.cache_puts": "true",
+                "object_store_cache_options.cache_on_flush": "true",
             ])
     }
 

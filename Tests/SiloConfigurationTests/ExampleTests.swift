@@ -21,9 +21,10 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: Self.folder).count == 5)
     }
 
-    /// Files as upstream's users have them: two nodes with etcd on one machine, and Kubernetes with a log on local disk.
-    @Test(arguments: ["8081", "8082"]) func aNodeOfUpstreamsWithEtcdIsLoaded(port: String) throws {
-        let configuration = try Loading(
+    /// Files as upstream's users have them, two nodes with etcd on one machine, and Kubernetes with a log on local disk: all of
+    /// it is taken but that they are members of a cluster.
+    @Test(arguments: ["8081", "8082"]) func aNodeOfUpstreamsWithEtcdIsRefusedForThatAlone(port: String) throws {
+        let text =
             """
             [server]
             grpc_addr = "127.0.0.1:7450"
@@ -46,11 +47,13 @@ import Testing
             counter_reconciliation_seconds = 30
             periodic_full_compaction_s = 60
             """
-        ).load()
+        let mistakes = try Loading.mistakes(text)
+        #expect(mistakes.count == 1 && mistakes[0].hasPrefix("5:11: coordination.backend must be none, not etcd"), "\(mistakes)")
+        let configuration = try Loading(text.replacing("\"etcd\"", with: "\"none\"")).load()
         #expect(configuration[Settings.database.completedRetention] == .seconds(60) && configuration.dataPlace == "/tmp/silo")
     }
 
-    @Test func aNodeOfUpstreamsOnKubernetesIsLoaded() throws {
+    @Test func aNodeOfUpstreamsOnKubernetesIsRefusedForThatAlone() throws {
         let text = """
             [server]
             grpc_addr = "0.0.0.0:7450"
@@ -72,7 +75,9 @@ import Testing
             [database.slatedb.compactor_options]
             poll_interval = "5s"
             """
-        let configuration = try Loading(text, environment: Self.environment).load()
+        let mistakes = try Loading.mistakes(text, environment: Self.environment)
+        #expect(mistakes.count == 1 && mistakes[0].hasPrefix("4:11: coordination.backend must be none, not k8s"), "\(mistakes)")
+        let configuration = try Loading(text.replacing("\"k8s\"", with: "\"none\""), environment: Self.environment).load()
         #expect(configuration.dataPlace == "gs://bucket/silo" && configuration.logFolder == "/data/wal")
         #expect(configuration[Settings.coordination.advertisedAddress] == "10.0.0.1:7450")
         #expect(configuration[Settings.database.blockCacheBytes] == 512 << 20)

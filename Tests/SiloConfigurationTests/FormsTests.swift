@@ -4,12 +4,11 @@ import Testing
 
 /// What options and the environment give is looked at before it is printed.
 @Suite(.timeLimit(.minutes(10))) struct FormsTests {
-    private static func mistakes(_ environment: [String: String], listen: String? = nil) -> [Substring] {
+    private static func mistakes(_ environment: [String: String], listen: String? = nil) -> [String] {
         var configuration = Configuration()
         configuration.take(environment)
         if let listen { configuration.set(Settings.server.address.entry, .text(listen), from: .commandLine) }
-        do { try configuration.checkForms() } catch { return "\(error)".split(separator: "\n") }
-        return []
+        return configuration.formMistakes()
     }
 
     @Test func whatIsOfNoFormIsToldAllAtOnce() {

@@ -54,6 +54,25 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("jobs of queues that memory does not hold are no longer counted by group", arguments: [false, true])
+    func levels(isForgotten: Bool) async throws {
+        var bench = try await Bench.kept { if isForgotten { $0.idleQueuesMax = 0 } }
+        for tenant in [Bench.tenant, Self.other] {
+            for group in ["g", "h"] {
+                try await bench.enqueue(tenant: tenant, group: group)
+                try await bench.succeed(bench.leaseOne(group: group))
+            }
+        }
+        try await bench.settle()
+        if !isForgotten { bench = try await bench.crash() }
+        #expect(bench.shard.counts.queues == 0)
+        _ = try await bench.shard.run(DropTenant(tenant: Bench.tenant))
+        #expect(bench.shard.groups.mapValues(\.jobs.succeeded) == ["g": 1, "h": 1])
+        try await bench.keepHouse()
+        #expect(bench.shard.groups.mapValues(\.jobs.succeeded) == ["g": 1, "h": 1])
+        try await bench.finish()
+    }
+
     @Test("until all is gone the tenant's calls are refused, and it counts no jobs")
     func refused() async throws {
         let bench = try await Bench.open()

@@ -18,10 +18,12 @@ private final class Notes: EngineEvents {
         var healed: [String] = []
         var tallies: [TurnTally] = []
         var answered = 0
+        var polled: [TaskGroup] = []
     }
     private let state = Mutex(State())
     var current: State { state.withLock { $0 } }
 
+    func polled(_ group: TaskGroup) { state.withLock { $0.polled.append(group) } }
     func turnBegan() { state.withLock { $0.turns += 1 } }
     func turnEnded(_ batch: BatchSize) {
         state.withLock { state in
@@ -87,6 +89,18 @@ private final class Notes: EngineEvents {
         #expect(groups.flatMap(\.runs) == [0, 0], "how long each ran whose outcome was reported")
         #expect(groups.flatMap(\.leases).map(\.sinceStored) == [700, 700])
         #expect(groups.flatMap(\.leases).allSatisfy { !$0.isRetry && $0.sinceStart == 700 })
+        try await shard.close()
+    }
+
+    @Test("workers that are not sent on are told of, those that shall get nothing are not")
+    func polls() async throws {
+        let notes = Notes()
+        let shard = try await Shard.open(MemoryStore(clock: ManualClock()), clock: ManualClock(), events: notes)
+        shard.notePoll("g")
+        shard.notePoll(Lease.quiet)
+        _ = try await shard.lease(Lease(worker: "w", group: Lease.quiet.text, taskCountMax: 1))
+        #expect(notes.current.polled == ["g"])
+        #expect(notes.current.tallies.flatMap(\.groups).isEmpty)
         try await shard.close()
     }
 

@@ -44,6 +44,39 @@ import Testing
         try await next.finish()
     }
 
+    @Test("jobs that are paused are counted as such, and are not the oldest that wait for a worker", arguments: [false, true])
+    func paused(whole: Bool) async throws {
+        let target = whole ? PauseTarget.tenant(Bench.tenant) : .group("g", of: Bench.tenant)
+        let bench = try await Bench.open()
+        let start = bench.now
+        try await bench.enqueue("a")
+        try await bench.enqueue("b")
+        try await bench.pass(1000)
+        try await bench.enqueue("c", tenant: Tenant("other"))
+        // As often as somebody likes.
+        for _ in 0..<100 {
+            try await bench.pause(target)
+            #expect(bench.shard.groups["g"]?.paused == 2 && bench.shard.groups["g"]?.jobs.ready == 3)
+            #expect(bench.shard.groups["g"]?.oldestReady == start + 1000)
+            try await bench.resume(target)
+            #expect(bench.shard.groups["g"]?.paused == 0 && bench.shard.groups["g"]?.oldestReady == start)
+        }
+        try await bench.pause(target)
+        try await bench.enqueue("d")
+        try await bench.cancel("a")
+        #expect(bench.shard.groups["g"]?.paused == 2)
+        #expect(try await bench.drain(5) == ["c"])
+        #expect(bench.shard.groups["g"]?.oldestReady == nil)
+        let next = try await bench.crash()
+        #expect(next.shard.groups["g"]?.paused == 2 && next.shard.groups["g"]?.oldestReady == nil)
+        try await next.resume(target)
+        #expect(next.shard.groups["g"]?.paused == 0 && next.shard.groups["g"]?.oldestReady == start)
+        try await next.pause(target)
+        _ = try await next.shard.run(DropTenant(tenant: Bench.tenant))
+        #expect(next.shard.groups["g"]?.paused == 0)
+        try await next.shard.close()
+    }
+
     @Test("groups past the bound share one, also after a crash and when one of them has its name")
     func bounded() async throws {
         let bench = try await Bench.open { $0.measuredGroupsMax = 2 }

@@ -1,5 +1,6 @@
 import Foundation
 import GRPC
+import SiloAccess
 import SiloCore
 import SiloService
 import SiloTelemetry
@@ -39,7 +40,7 @@ import Testing
         _ = try server.start()
         let renewed = Box<[UInt8]>()
         let access = AccessFiles(
-            settings, Gate(Access(clock: clock), clock: clock, logger: .silent), server,
+            settings, AccessFiles.Watched(settings), Gate(Access(clock: clock), clock: clock, logger: .silent), server,
             onRenewal: { renewed.add($0.certificateChain) }, clock: clock, logger: .silent
         )
 
@@ -62,12 +63,80 @@ import Testing
         settings.authToken = "old"
         settings.tokensFile = "\(folder.path)/absent"
         let files = AccessFiles(
-            settings, gate, Server(ServerOptions(address: "127.0.0.1:0")), clock: clock, logger: .silent)
+            settings, AccessFiles.Watched(settings), gate, Server(ServerOptions(address: "127.0.0.1:0")), clock: clock,
+            logger: .silent)
         settings.authToken = "new"
         #expect(files.reload(settings).isEmpty)
         #expect(try gate.access.caller(.init(authorization: Array("Bearer new".utf8))).roles.contains(.admin))
         #expect(throws: SiloError.unauthenticated("invalid auth token")) {
             try gate.access.caller(.init(authorization: Array("Bearer old".utf8)))
         }
+    }
+
+    /// A tokens file with a token for each name, which is the name.
+    private func write(_ file: String, _ names: String...) throws {
+        let lines = names.map { name in
+            Grant(name: name, holder: .token(TokenHash(of: name.utf8)), roles: [.admin]).line + "\n"
+        }
+        try Data(lines.joined().utf8).write(to: URL(fileURLWithPath: "\(folder.path)/\(file)"))
+    }
+
+    private func isKnown(_ token: String, _ gate: SiloServer.Gate) -> Bool {
+        (try? gate.access.caller(.init(authorization: Array("Bearer \(token)".utf8)))) != nil
+    }
+
+    @Test func whatChangesWhileTheServerStartsIsReadAnew() throws {
+        var settings = NodeSettings(data: "memory:")
+        settings.tokensFile = "\(folder.path)/tokens"
+        try write("tokens", "stays", "goes")
+        let watched = AccessFiles.Watched(settings)
+        let gate = Gate(Access(grants: try settings.grants(.silent), clock: clock), clock: clock, logger: .silent)
+        // Shards are opened, which takes long.
+        try write("tokens", "stays")
+        let files = AccessFiles(
+            settings, watched, gate, Server(ServerOptions(address: "127.0.0.1:0")), clock: clock, logger: .silent)
+        #expect(isKnown("goes", gate))
+        for _ in 0..<2 { files.look() }
+        #expect(isKnown("stays", gate) && !isKnown("goes", gate))
+    }
+
+    @Test func aFileThatCannotBeUsedDoesNotTakeThePlaceOfAnother() throws {
+        var settings = NodeSettings(data: "memory:")
+        settings.tokensFile = "\(folder.path)/tokens"
+        try write("tokens", "a")
+        let gate = Gate(Access(grants: try settings.grants(.silent), clock: clock), clock: clock, logger: .silent)
+        let files = AccessFiles(
+            settings, AccessFiles.Watched(settings), gate, Server(ServerOptions(address: "127.0.0.1:0")), clock: clock,
+            logger: .silent)
+        settings.tokensFile = "\(folder.path)/other"
+        let refusals = files.reload(settings)
+        #expect(refusals.map(\.keys) == [["access.tokens_file"]])
+        #expect(refusals.first?.description.contains("\(folder.path)/other") == true)
+        try write("tokens", "a", "b")
+        for _ in 0..<2 { files.look() }
+        #expect(isKnown("b", gate), "that of before goes on, and is looked at")
+        try write("other", "c")
+        #expect(files.reload(settings).isEmpty)
+        #expect(isKnown("c", gate) && !isKnown("a", gate))
+    }
+
+    @Test func theSharedSecretCanGoWhereThereAreTokens() throws {
+        var settings = NodeSettings(data: "memory:")
+        settings.authToken = "shared"
+        settings.tokensFile = "\(folder.path)/tokens"
+        try write("tokens", "a")
+        let gate = Gate(Access(secret: "shared", grants: try settings.grants(.silent), clock: clock), clock: clock, logger: .silent)
+        let files = AccessFiles(
+            settings, AccessFiles.Watched(settings), gate, Server(ServerOptions(address: "127.0.0.1:0")), clock: clock,
+            logger: .silent)
+        settings.authToken = nil
+        #expect(files.reload(settings).isEmpty)
+        #expect(isKnown("a", gate) && !isKnown("shared", gate))
+        settings.authToken = "again"
+        #expect(files.reload(settings).isEmpty && isKnown("again", gate))
+        // Without tokens it would leave the door open.
+        settings.tokensFile = nil
+        #expect(files.reload(settings).map(\.keys) == [["access.tokens_file"]])
+        #expect(isKnown("a", gate))
     }
 }

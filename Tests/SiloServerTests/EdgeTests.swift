@@ -49,24 +49,4 @@ import Testing
         ]) == 3000)
         #expect(MachineMemory.bytes > 64 << 20)
     }
-
-    @Test func aSecretComesFromItsFile() throws {
-        let path = FileManager.default.temporaryDirectory.appendingPathComponent("secret-\(UUID().uuidString)").path
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        func read(_ text: String, mode: Int = 0o600) throws -> SecretFile {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-            try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
-            return try SecretFile(path)
-        }
-        #expect(try read("s3cret\n").text == "s3cret")
-        #expect(try read("s3cret\r\n").text == "s3cret")
-        #expect(try read(" two words \n\n").text == " two words \n")
-        #expect(try read("\n").text.isEmpty)
-        #expect(try !read("x", mode: 0o600).isReadByOthers)
-        #expect(try read("x", mode: 0o640).isReadByOthers)
-        #expect(try read("x", mode: 0o604).isReadByOthers)
-        #expect(throws: StartError.self) { try read(String(repeating: "x", count: 5000)) }
-        #expect(throws: StartError.self) { try SecretFile(path + ".missing") }
-        #expect(throws: StartError.self) { try SecretFile("/tmp") }
-    }
 }

@@ -109,4 +109,16 @@ import Testing
         trailers.append("grpc-status-details-bin", [0xff, 0xff])
         #expect(retrying.pause(after: Status(.resourceExhausted, trailers: trailers), chance: 0) == nil)
     }
+
+    @Test func whatIsNotDoneHereIsNamed() {
+        let asked = [
+            "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip", "OTEL_PROPAGATORS": "b3", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "8",
+            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "100",
+        ]
+        let mistakes = TracingSettings(asked, service: "s").mistakes
+        #expect(mistakes.count == asked.count)
+        for name in asked.keys { #expect(mistakes.contains { $0.hasPrefix(name) }, "\(name)") }
+        let done = ["OTEL_EXPORTER_OTLP_COMPRESSION": "none", "OTEL_PROPAGATORS": "tracecontext"]
+        #expect(TracingSettings(done, service: "s").mistakes.isEmpty)
+    }
 }

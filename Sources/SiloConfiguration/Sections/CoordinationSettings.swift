@@ -4,7 +4,7 @@ package struct CoordinationSettings: SettingsSection {
     package let about = "What others are told of this server, and how servers of a cluster find each other."
 
     package let advertisedAddress = Setting<String?>(
-        "coordination.advertised_grpc_addr", .address,
+        "coordination.advertised_grpc_addr", .calledAddress,
         absent: "where it listens; the host's name when it listens on all interfaces",
         .option("advertise", nil, "host:port"), help: "what clients are told to call"
     )
@@ -13,8 +13,8 @@ package struct CoordinationSettings: SettingsSection {
         help: "shards of a new data location; an existing one keeps what it has"
     )
     package let backend = Setting<String>(
-        "coordination.backend", .word(["none", "etcd", "k8s"]), default: "none", .unused(Self.clusters),
-        help: "what keeps the members of a cluster"
+        "coordination.backend", .word(["none", "etcd", "k8s"]), default: "none",
+        help: "what keeps the members of a cluster; there are none yet, and any but none is refused"
     )
     package let clusterPrefix = Setting<String>(
         "coordination.cluster_prefix", .text, default: "silo", .unused(Self.clusters), help: "what its keys begin with"

@@ -35,9 +35,9 @@ package struct DatabaseSettings: SettingsSection {
         help: "memory for rows that are only in a log on local disk, over all shards"
     )
     package let slatedb = Setting<[String: String]>(
-        "database.slatedb", .table, default: [:],
+        "database.slatedb", .table(SlateDBNames.all), default: [:],
         help: "settings of the storage engine, for every shard, such as flush_interval = \"100ms\" or "
-            + "compactor_options.poll_interval = \"5s\"; names that it does not know are refused at the start"
+            + "compactor_options.poll_interval = \"5s\""
     )
     package let completedRetention = Setting<Duration?>(
         "database.completed_job_expire_s", .duration(0...Milliseconds.max, unit: Milliseconds.second), absent: "for ever",

@@ -78,6 +78,9 @@ public struct Lease: Duty {
         self.takesOversized = takesOversized
     }
 
+    /// What workers ask for that shall get nothing: no job can be of it, and nobody counts them as asking.
+    package static let quiet = TaskGroup("")
+
     /// With its places among those that wait.
     public var contentBytes: Int { worker.utf8.count + group.text.utf8.count + 64 * (tenants?.count ?? 0) }
 
@@ -117,6 +120,7 @@ public struct Lease: Duty {
             ))
             samples.append(LeaseSample(of: task, job, at: transaction.now))
         }
+        guard group != Self.quiet else { return leased }
         memory.polls.note(group, tasks: leased.tasks.count, at: transaction.steady)
         memory.tally.add(samples, of: group)
         return leased

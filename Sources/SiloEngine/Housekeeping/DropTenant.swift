@@ -17,7 +17,7 @@ public struct DropTenant: Duty {
         let memory = transaction.memory
         if let drop = memory.drops[tenant] { return drop }
         transaction.reached(.tenantDropBegun)
-        let counts = try await transaction.counts(of: tenant)
+        let counts = try await transaction.counts(of: tenant) { memory.levels.forget($0) }
         var drop = StorageV1.TenantDrop()
         drop.startedAtMs = transaction.now.milliseconds
         drop.jobs = counts.total
@@ -117,7 +117,10 @@ struct DropStep: Duty {
 
 extension Transaction {
     /// Jobs that a tenant has, and those of them that have finished. Memory is ahead of the rows.
-    func counts(of tenant: Tenant) async throws(StoreError) -> (total: UInt64, completed: UInt64) {
+    /// - Parameter visit: is given each queue that memory does not hold.
+    func counts(
+        of tenant: Tenant, visiting visit: (Queue) -> Void = { _ in }
+    ) async throws(StoreError) -> (total: UInt64, completed: UInt64) {
         var (total, completed) = (UInt64(0), UInt64(0))
         for queue in memory.queues(of: tenant) {
             total += queue.total
@@ -136,6 +139,7 @@ extension Transaction {
                 let queue = Queue(id, counts: counts)
                 total += queue.total
                 completed += queue.completed
+                visit(queue)
             }
             start = next
         }

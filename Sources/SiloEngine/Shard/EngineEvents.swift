@@ -1,7 +1,8 @@
+public import SiloCore
 import SiloStore
 
-/// What a shard tells of its work to whoever measures it. Everything is called on the shard's own tasks, once a turn or a flush
-/// at most, and must return at once.
+/// What a shard tells of its work to whoever measures it. Everything but `polled` is called on the shard's own tasks, once a turn
+/// or a flush at most, and must return at once.
 ///
 /// What takes time is told as it begins and as it ends, one at a time: whoever wants to know how long it took has a clock.
 public protocol EngineEvents: Sendable {
@@ -22,6 +23,9 @@ public protocol EngineEvents: Sendable {
     func healed(_ fault: HealedFault, count: Int, isFirst: Bool)
     /// - Parameter count: how often in this turn.
     func reached(_ branch: Branch, count: Int)
+    /// A worker asked for tasks of a group, whom the shard was not asked for because it has none. Called by whoever serves the
+    /// worker; what the shard is asked itself is in the tally of the turn.
+    func polled(_ group: TaskGroup)
 }
 
 extension EngineEvents {
@@ -33,6 +37,7 @@ extension EngineEvents {
     public func answered() {}
     public func healed(_ fault: HealedFault, count: Int, isFirst: Bool) {}
     public func reached(_ branch: Branch, count: Int) {}
+    public func polled(_ group: TaskGroup) {}
 }
 
 /// Nobody measures.

@@ -80,11 +80,12 @@ extension ShardMemory {
         totalJobs += Int64(clamping: queue.total)
         completedJobs += Int64(clamping: queue.completed)
         queue.notedCounts = StorageV1.QueueCounts()
+        if !queue.isIdle {
+            add(queue)
+            resume(queue)
+            for axis in Axis.allCases { armTimers(of: queue, axis) }
+        }
         levels.note(queue)
-        guard !queue.isIdle else { return }
-        add(queue)
-        resume(queue)
-        for axis in Axis.allCases { armTimers(of: queue, axis) }
     }
 
     /// As for jobs: the worker of a refresh could not renew its lease meanwhile.

@@ -13,6 +13,7 @@ public final class Shard: Sendable {
     private let clock: any Clock
     private let gauge: ShardGauge
     private let polls: Polls
+    private let events: any EngineEvents
     private let committer: Committer
     private let running: Task<StoreError?, Never>
     /// For those who list failures.
@@ -23,6 +24,7 @@ public final class Shard: Sendable {
 
     private init(
         mailbox: Mailbox, store: any KeyValueStore, clock: any Clock, gauge: ShardGauge, polls: Polls,
+        events: any EngineEvents,
         committer: Committer, createdAt: Timestamp, failureBounds: FailureBounds, running: Task<StoreError?, Never>
     ) {
         self.mailbox = mailbox
@@ -30,6 +32,7 @@ public final class Shard: Sendable {
         self.clock = clock
         self.gauge = gauge
         self.polls = polls
+        self.events = events
         self.committer = committer
         self.createdAt = createdAt
         self.failureBounds = failureBounds
@@ -131,7 +134,7 @@ public final class Shard: Sendable {
             return failure ?? flushFailure
         }
         return Shard(
-            mailbox: mailbox, store: store, clock: clock, gauge: gauge, polls: polls,
+            mailbox: mailbox, store: store, clock: clock, gauge: gauge, polls: polls, events: events,
             committer: committer, createdAt: Timestamp(info.createdAtMs), failureBounds: failureBounds, running: running
         )
     }
@@ -221,7 +224,11 @@ public final class Shard: Sendable {
     public func hasWork(for group: TaskGroup) -> Bool { gauge.hasWork(for: group) }
 
     /// A worker would have taken work of the group, and was not sent here because there is none.
-    public func notePoll(_ group: TaskGroup) { polls.note(group, tasks: 0, at: clock.steady) }
+    public func notePoll(_ group: TaskGroup) {
+        guard group != Lease.quiet else { return }
+        polls.note(group, tasks: 0, at: clock.steady)
+        events.polled(group)
+    }
 
     /// As `lease`, for callers that wait.
     public func lease(_ lease: Lease, waitMilliseconds: Int64 = 0) async throws(SiloError) -> Leased {

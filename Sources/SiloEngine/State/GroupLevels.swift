@@ -18,7 +18,10 @@ public struct JobCounts: Sendable, Equatable {
 /// The jobs of one task group, over all tenants.
 public struct GroupLevel: Sendable, Equatable {
     public var jobs = JobCounts()
-    /// The earliest start among the jobs that are next in the queues of their tenants, in wall time.
+    /// Of those that are ready, those that do not start because their tenant or their group is paused.
+    public var paused: Int64 = 0
+    /// The earliest start among the jobs that are next in the queues of their tenants, in wall time. Those that are paused wait
+    /// for nobody.
     public var oldestReady: Timestamp?
 }
 
@@ -29,15 +32,19 @@ struct GroupLevels {
     fileprivate struct Head: Comparable {
         let start: Int64
         let queue: Queue
-        var isCurrent: Bool { queue.readyStart == start }
+        /// No other head of the group has it.
+        let number: Int
+        var isCurrent: Bool { queue.notedHead == number }
         static func < (left: Head, right: Head) -> Bool { left.start < right.start }
-        static func == (left: Head, right: Head) -> Bool { left.start == right.start && left.queue === right.queue }
+        static func == (left: Head, right: Head) -> Bool { left.number == right.number }
     }
     fileprivate struct Group {
         var jobs = JobCounts()
+        var paused: Int64 = 0
         /// Entries whose queue has another head by now are passed over.
         var heads = Heap<Head>()
         var headsMax = 64
+        var lastHead = 0
     }
     private var groups: [TaskGroup: Group] = [:]
     private var changed: Set<TaskGroup> = []
@@ -57,6 +64,12 @@ struct GroupLevels {
         changed.insert(group)
     }
 
+    /// A queue that memory does not hold has no jobs any more.
+    mutating func forget(_ queue: Queue) {
+        queue.counts = StorageV1.QueueCounts()
+        note(queue)
+    }
+
     mutating func takeChanged() -> [(group: TaskGroup, level: GroupLevel)] {
         defer { changed.removeAll(keepingCapacity: true) }
         return changed.compactMap { group in (groups[group]?.level()).map { (group, $0) } }
@@ -68,11 +81,16 @@ extension GroupLevels.Group {
         jobs.add(queue.counts, 1)
         jobs.add(queue.notedCounts, -1)
         queue.notedCounts = queue.counts
-        let start = queue.nextStart
-        guard start != queue.readyStart else { return }
-        queue.readyStart = start
+        let paused = queue.isPaused ? Int64(clamping: queue.counts.ready) : 0
+        self.paused += paused - queue.notedPaused
+        queue.notedPaused = paused
+        let start = queue.isPaused ? nil : queue.nextStart
+        guard start != queue.notedStart else { return }
+        queue.notedStart = start
+        lastHead += 1
+        queue.notedHead = lastHead
         guard let start else { return }
-        heads.insert(GroupLevels.Head(start: start, queue: queue))
+        heads.insert(GroupLevels.Head(start: start, queue: queue, number: lastHead))
         guard heads.count > headsMax else { return }
         heads.filter(\.isCurrent)
         headsMax = max(64, 2 * heads.count)
@@ -80,7 +98,7 @@ extension GroupLevels.Group {
 
     fileprivate mutating func level() -> GroupLevel {
         while let head = heads.first, !head.isCurrent { heads.popFirst() }
-        return GroupLevel(jobs: jobs, oldestReady: heads.first.map { Timestamp($0.start) })
+        return GroupLevel(jobs: jobs, paused: paused, oldestReady: heads.first.map { Timestamp($0.start) })
     }
 }
 

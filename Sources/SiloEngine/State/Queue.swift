@@ -27,7 +27,9 @@ package final class Queue: WindowOwner, RowOwner, Forgettable {
 
     /// What the levels of its group say of it: see `GroupLevels`.
     var notedCounts: StorageV1.QueueCounts
-    var readyStart: Int64?
+    var notedPaused: Int64 = 0
+    var notedStart: Int64?
+    var notedHead = 0
 
     /// The directory row no longer says what `counts` says.
     var isDirty = false

@@ -185,6 +185,7 @@ final class ShardMemory {
             let isPaused = limits.pauses.isPaused(queue.id)
             guard isPaused != queue.isPaused else { continue }
             queue.isPaused = isPaused
+            levels.note(queue)
             news.workChanged(for: queue.id.group)
             guard !isPaused, queue.counts.ready > 0 else { continue }
             activate(queue)

@@ -12,12 +12,22 @@ final class AccessFiles: Sendable {
     static let lookMilliseconds: Int64 = 2000
     private static let warningSeconds = 14 * 86_400
     private static let warningEverySeconds = 86_400
+    /// The files as they stand before they are read for the first time.
+    struct Watched {
+        fileprivate var tokens: WatchedFile?
+        fileprivate var certificate: WatchedFile?
+
+        init(_ settings: NodeSettings) {
+            tokens = settings.tokensFile.map { WatchedFile([$0]) }
+            certificate = settings.tlsFiles.map { WatchedFile($0.paths) }
+        }
+    }
+
     private static let tlsKeys = ["tls.cert_file", "tls.key_file", "tls.client_ca_file"]
 
     private struct State {
         var settings: NodeSettings
-        var tokens: WatchedFile?
-        var certificate: WatchedFile?
+        var watched: Watched
         var certificates: [Certificate]
     }
     /// A certificate of a file: that which ends first.
@@ -43,9 +53,11 @@ final class AccessFiles: Sendable {
 
     /// - Parameters:
     ///   - settings: with what was read from the files at the start.
+    ///   - watched: the files as they stood before that.
     ///   - onRenewal: is given a certificate that the server has taken over.
     init(
-        _ settings: NodeSettings, _ gate: Gate, _ server: Server, onRenewal: @escaping @Sendable (ServerTLS) -> Void = { _ in },
+        _ settings: NodeSettings, _ watched: Watched, _ gate: Gate, _ server: Server,
+        onRenewal: @escaping @Sendable (ServerTLS) -> Void = { _ in },
         clock: any Clock, logger: Logger
     ) {
         self.gate = gate
@@ -53,10 +65,7 @@ final class AccessFiles: Sendable {
         self.onRenewal = onRenewal
         self.clock = clock
         self.logger = logger
-        state = Mutex(State(
-            settings: settings, tokens: settings.tokensFile.map { WatchedFile([$0]) },
-            certificate: settings.tlsFiles.map { WatchedFile($0.paths) }, certificates: Self.certificates(of: settings.tls)
-        ))
+        state = Mutex(State(settings: settings, watched: watched, certificates: Self.certificates(of: settings.tls)))
     }
 
     /// Those that are in use.
@@ -78,7 +87,7 @@ final class AccessFiles: Sendable {
     func look() {
         turn.withLock { _ in
             let (settings, tokens, certificate) = state.withLock { state in
-                (state.settings, state.tokens?.look() ?? false, state.certificate?.look() ?? false)
+                (state.settings, state.watched.tokens?.look() ?? false, state.watched.certificate?.look() ?? false)
             }
             if tokens { readTokens(settings) }
             if certificate { readCertificate(settings) }
@@ -111,38 +120,59 @@ final class AccessFiles: Sendable {
         } else {
             take("tls", \.tlsFiles, Self.tlsKeys)
         }
-        take("server.auth_token", \.authToken, ["server.auth_token", "server.auth_token_file"])
-        state.withLock { state in
-            state.settings = settings
-            if old.tokensFile != settings.tokensFile { state.tokens = settings.tokensFile.map { WatchedFile([$0]) } }
-            if old.tlsFiles != settings.tlsFiles { state.certificate = settings.tlsFiles.map { WatchedFile($0.paths) } }
+        if old.tokensFile != nil {
+            // Tokens are asked for in any case.
+            settings.authToken = new.authToken
+        } else {
+            take("server.auth_token", \.authToken, ["server.auth_token", "server.auth_token_file"])
         }
         // First, so that what is noted of the rest stands in the new file, never in the one that was moved away.
         do { try gate.audit?.reopen(as: settings.auditLog) } catch {
             refusals.append(RefusedSettings(keys: ["access.audit_log"], description: "access.audit_log: \(error)"))
         }
-        readTokens(settings)
-        readCertificate(settings)
+        // As they stand before they are read. A new file that cannot be used leaves that of before in force.
+        let watched = Watched(settings)
+        let tokensMistake = readTokens(settings)
+        if old.tokensFile != settings.tokensFile, let tokensMistake {
+            refusals.append(RefusedSettings(keys: ["access.tokens_file"], description: tokensMistake))
+            settings.tokensFile = old.tokensFile
+        }
+        let certificateMistake = readCertificate(settings)
+        if old.tlsFiles != settings.tlsFiles, let certificateMistake {
+            refusals.append(RefusedSettings(keys: Self.tlsKeys, description: "tls: \(certificateMistake)"))
+            settings.tlsFiles = old.tlsFiles
+        }
+        state.withLock { state in
+            state.settings = settings
+            if old.tokensFile != settings.tokensFile { state.watched.tokens = watched.tokens }
+            if old.tlsFiles != settings.tlsFiles { state.watched.certificate = watched.certificate }
+        }
         return refusals
     }
 
-    private func readTokens(_ settings: NodeSettings) {
-        guard settings.tokensFile != nil || settings.authToken != nil else { return }
+    /// - Returns: why the tokens file cannot be used; nil: it is in force, or there is none.
+    @discardableResult
+    private func readTokens(_ settings: NodeSettings) -> String? {
+        guard settings.tokensFile != nil || settings.authToken != nil else { return nil }
         do {
             let grants = try settings.grants(logger)
             gate.access.replace(secret: settings.authToken, grants ?? [])
-            guard let grants else { return }
+            guard let grants else { return nil }
             logger.info("tokens read", ["tokens": .init(grants.count)])
             note("tokens", nil)
+            return nil
         } catch {
             gate.access.replace(secret: settings.authToken)
             logger.error("the tokens file cannot be used; the tokens of before go on", ["error": .init("\(error)")])
             note("tokens", "\(error)")
+            return "\(error)"
         }
     }
 
-    private func readCertificate(_ settings: NodeSettings) {
-        guard let files = settings.tlsFiles else { return }
+    /// - Returns: why the TLS files cannot be used; nil: they are in force, or there are none.
+    @discardableResult
+    private func readCertificate(_ settings: NodeSettings) -> String? {
+        guard let files = settings.tlsFiles else { return nil }
         do {
             let tls = try files.read()
             try server.renew(tls)
@@ -152,17 +182,28 @@ final class AccessFiles: Sendable {
             }
             logger.info("TLS certificate read", ["certificate": .init(files.certificate)])
             note("tls", nil)
+            return nil
         } catch {
             logger.error("the TLS files cannot be used; the certificate of before is served", ["error": .init("\(error)")])
             note("tls", "\(error)")
+            return "\(error)"
         }
     }
 
+    /// Settings were read anew.
+    /// - Parameters:
+    ///   - changed: keys of those that are in force now, and were not before.
+    ///   - error: what kept all of them from being taken; nil: nothing did.
+    func noteReload(changed: [String], error: String?) {
+        note("settings", error, [("changed", changed.isEmpty ? "none" : changed.joined(separator: " "))])
+    }
+
     /// What was read anew changes what others may do.
-    private func note(_ what: String, _ error: String?) {
+    private func note(_ what: String, _ error: String?, _ more: [(String, String)] = []) {
         gate.audit?.write(
             [("who", Caller.server.name), ("by", Caller.server.proof.rawValue), ("call", "reload"), ("target", what)]
-                + [("outcome", error == nil ? "OK" : "FAILED")] + (error.map { [("error", $0)] } ?? [])
+                + (error == nil ? more : []) + [("outcome", error == nil ? "OK" : "FAILED")]
+                + (error.map { [("error", $0)] } ?? [])
         )
     }
 

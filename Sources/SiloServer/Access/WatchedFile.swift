@@ -17,7 +17,7 @@ struct WatchedFile {
     private var read: [Stamp?]
     private var last: [Stamp?]
 
-    /// - Parameter paths: that are read together. They are taken to be read now.
+    /// - Parameter paths: that are read together. They are taken to be read now, or soon.
     init(_ paths: [String]) {
         self.paths = paths
         read = paths.map(Self.stamp)

@@ -147,6 +147,7 @@ extension Figures.Jobs {
 extension Figures.Group {
     fileprivate mutating func add(_ level: GroupLevel, at now: Timestamp) {
         jobs.add(level.jobs)
+        paused += level.paused
         guard let oldest = level.oldestReady else { return }
         oldestReadyMilliseconds = max(oldestReadyMilliseconds ?? 0, now - oldest)
     }

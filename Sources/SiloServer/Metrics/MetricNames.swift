@@ -25,9 +25,13 @@ package enum MetricNames {
     static let jobs = Metric(
         .gauge, "silo_jobs", ["shard", "task_group", "state"],
         "Jobs stored: scheduled (for a later time), waiting (for a limit), ready, running, succeeded, failed, cancelled")
+    static let pausedJobs = Metric(
+        .gauge, "silo_jobs_paused", ["shard", "task_group"],
+        "Of the jobs that are ready, those that do not start because their tenant or their group is paused")
     static let oldestReady = Metric(
         .gauge, "silo_oldest_ready_job_age_seconds", ["shard", "task_group"],
-        "How long the job has been due that is next in the queue of its tenant and has waited longest, as far as memory tells")
+        "How long the job has been due that is next in the queue of its tenant and has waited longest, as far as memory tells; "
+            + "jobs that are paused do not count")
     static let waitingWorkers = Metric(.gauge, "silo_waiting_workers", ["shard"], "Requests of workers that wait for tasks")
     static let tenantTurns = Metric(
         .counter, "silo_tenant_turns_total", ["shard"], "Turns that tenants used up, so that another's came")
@@ -102,6 +106,10 @@ package enum MetricNames {
     static let logSegments = Metric(.gauge, "silo_log_segments", ["shard"], "Files of the log that are not free")
     static let overlayBytes = Metric(
         .gauge, "silo_log_overlay_bytes", ["shard"], "Memory of rows that are in the log and not in sorted files")
+    static let logRoomUsed = Metric(
+        .gauge, "silo_log_room_used_ratio", [],
+        "How much of the room for logs of all shards is in use, memory (database.log_memory) or disk: from a half on they are "
+            + "moved to sorted files, at 1 writers wait")
     static let checkpoints = Metric(.counter, "silo_log_checkpoints_total", ["shard"], "Moves of rows from log to sorted files")
     static let checkpointRows = Metric(.counter, "silo_log_checkpoint_rows_total", ["shard"], "Rows that were moved so")
     static let checkpointSeconds = Metric(.counter, "silo_log_checkpoint_seconds_total", ["shard"], "How long that took")
@@ -187,7 +195,7 @@ package enum MetricNames {
             "Jobs and workers",
             [
                 enqueued, dequeued, completed, attempts, jobWait, readyToStart, runTime, polls, leases, expired, jobs,
-                oldestReady, waitingWorkers, tenantTurns, bulkRunning, bulkJobs,
+                pausedJobs, oldestReady, waitingWorkers, tenantTurns, bulkRunning, bulkJobs,
             ]
         ),
         ("Calls", [calls, callSeconds, runningCalls, refusedCalls, refusedConnections, certificateEnd]),
@@ -197,7 +205,7 @@ package enum MetricNames {
         ),
         ("Batches and flushes", [turns, batchRows, batchBytes, stages, flushedBytes]),
         ("Limits and invariants", [granted, limits, lines, pauses, refreshes, drift, audits, mended, branches]),
-        ("The log on local disk", [logSegments, overlayBytes, checkpoints, checkpointRows, checkpointSeconds]),
+        ("The log on local disk", [logSegments, overlayBytes, logRoomUsed, checkpoints, checkpointRows, checkpointSeconds]),
         (
             "Statements",
             [

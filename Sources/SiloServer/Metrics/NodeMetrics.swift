@@ -56,6 +56,11 @@ final class NodeMetrics: Sendable {
         }
     }
 
+    /// Shows what the logs on local disk take up.
+    func watch(_ logs: LocalLogs) {
+        registry.add { page in page.add(MetricNames.logRoomUsed, .none, logs.roomUsed) }
+    }
+
     /// Shows what becomes of log lines.
     func watch(_ log: LogControl) {
         registry.add { page in

@@ -58,6 +58,7 @@ struct ShardLevels {
             page.add(MetricNames.leases, labels, level.jobs.running)
             let oldest = level.oldestReady.map { Double(max(0, now - $0)) / 1000 } ?? 0
             page.add(MetricNames.oldestReady, labels, oldest)
+            page.add(MetricNames.pausedJobs, labels, level.paused)
             for (state, count) in level.jobs.byState { page.add(MetricNames.jobs, labels.adding("state", state), count) }
         }
     }

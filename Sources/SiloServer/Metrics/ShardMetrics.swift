@@ -97,6 +97,8 @@ final class ShardMetrics: EngineEvents {
 
     func healed(_ fault: HealedFault, count: Int, isFirst: Bool) { mended[fault]?.counter.add(count) }
 
+    func polled(_ group: TaskGroup) { groups[group.text].polled() }
+
     private func count(_ tally: TurnTally) {
         enqueued.add(tally.enqueued)
         for (counter, count) in zip(completed, [tally.succeeded, tally.failed, tally.cancelled]) { counter.counter.add(count) }
@@ -179,6 +181,8 @@ private final class GroupMetrics: Sendable {
     }
 
     var started: UInt64 { dequeued.value }
+
+    func polled() { polls.add() }
 
     func count(_ tally: GroupTally) {
         polls.add(tally.polls)

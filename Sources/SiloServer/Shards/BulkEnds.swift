@@ -18,10 +18,11 @@ struct BulkEnds: Sendable {
                 "refused": .init(Int(clamping: action.refused)), "looked_at": .init(Int(clamping: action.lookedAt)),
                 "error": .init(action.error.isEmpty ? "none" : action.error),
             ])
+        let starter = Caller.parts(ofTitle: action.startedBy)
         audit?.write(
             [
-                ("who", action.startedBy), ("by", "server"), ("call", "BulkActionEnd"), ("action", id), ("shard", "\(shard)"),
-                ("done", "\(action.done)"), ("refused", "\(action.refused)"), ("outcome", hasFailed ? "FAILED" : "DONE"),
+                ("who", starter.name), ("by", starter.proof.rawValue), ("call", "BulkActionEnd"), ("action", id),
+                ("shard", "\(shard)"), ("done", "\(action.done)"), ("refused", "\(action.refused)"), ("outcome", hasFailed ? "FAILED" : "DONE"),
             ] + (action.error.isEmpty ? [] : [("error", action.error)]))
     }
 }

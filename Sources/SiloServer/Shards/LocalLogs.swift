@@ -49,6 +49,9 @@ struct LocalLogs: Sendable {
         budget = LogBudget(overlayBytes: overlayBytes, logBytes: Self.logBytes(in: root))
     }
 
+    /// See `LogBudget.share`.
+    var roomUsed: Double { budget.share }
+
     private static let logBytesMax = 1 << 30
     /// Files that are merged need as much for a while.
     private static let spaceMin = 64 << 20

@@ -49,8 +49,8 @@ package struct WorkerOperations: Sendable {
         let mayHaveWork = registry.polled(
             worker, group: group, host: request.host, version: request.version, peer: context.peer)
         let lease = Lease(
-            // A quiet one waits as others do, in a group that no job can be of.
-            worker: worker, group: mayHaveWork ? group : "", tenants: context.caller.tenants,
+            // A quiet one waits as others do.
+            worker: worker, group: mayHaveWork ? group : Lease.quiet.text, tenants: context.caller.tenants,
             taskCountMax: Int(min(request.maxTasks, Bounds.leaseMax)),
             answerBytesMax: Bounds.leaseAnswerBytes(request.answerBytesMax)
         )

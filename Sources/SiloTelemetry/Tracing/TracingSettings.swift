@@ -49,6 +49,7 @@ public struct TracingSettings: Sendable {
         batchMax = variables.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", default: min(batchMax, queueMax), in: 1...queueMax)
         delayMilliseconds = variables.number("OTEL_BSP_SCHEDULE_DELAY", default: delayMilliseconds, in: 1...3_600_000)
         exportMilliseconds = variables.number("OTEL_BSP_EXPORT_TIMEOUT", default: exportMilliseconds, in: 1...3_600_000)
+        variables.noteUnsupported()
         mistakes = variables.mistakes
     }
 
@@ -114,6 +115,16 @@ struct OpenTelemetryVariables {
         if let number = Int(text), range.contains(number) { return number }
         note("\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound)")
         return value
+    }
+
+    /// What is asked for and not done here.
+    mutating func noteUnsupported() {
+        _ = choice("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION", of: ["none"])
+        _ = choice("OTEL_PROPAGATORS", of: ["tracecontext"])
+        let limits = ["ATTRIBUTE_VALUE_LENGTH", "ATTRIBUTE_COUNT"]
+            + ["SPAN_ATTRIBUTE_VALUE_LENGTH", "SPAN_ATTRIBUTE_COUNT", "SPAN_EVENT_COUNT", "SPAN_LINK_COUNT"]
+            + ["EVENT_ATTRIBUTE_COUNT", "LINK_ATTRIBUTE_COUNT"]
+        for limit in limits.map({ "OTEL_\($0)_LIMIT" }) where environment[limit] != nil { note("\(limit) has no effect here") }
     }
 
     mutating func choice(_ names: String..., of choices: [String]) -> String? {

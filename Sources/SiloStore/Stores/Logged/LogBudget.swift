@@ -129,6 +129,9 @@ public final class LogBudget: Sendable {
         }
     }
 
+    /// How much of the bound is in use, of memory or of disk; 1: writers wait.
+    package var share: Double { Double(state.withLock { $0.total.share(of: bound) }) / 1000 }
+
     var isFull: Bool { state.withLock { $0.total.reaches(bound, part: 1) } }
 
     /// Whether there is little room left, so that checkpoints should hurry.

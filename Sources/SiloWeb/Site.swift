@@ -175,8 +175,7 @@ package final class Site: Sendable {
                         422, "The form cannot be read",
                         "It is not in the form that browsers send, or has too many fields.")
                 }
-                try visit.take(form)
-                let outcome = try await action.perform(visit, form)
+                let outcome = try await visit.once(form) { try await action.perform(visit, form) }
                 visit.tell(outcome.notice)
                 let next = outcome.next ?? form["back"].flatMap(Link.init(local:)) ?? Link("/")
                 return Self.redirect(to: next, visit)

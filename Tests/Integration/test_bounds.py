@@ -152,6 +152,21 @@ class TestLargeJobs:
             assert part.ByteSize() <= most or sum(size > MIB for size in large_ones) == 1
         assert job.payload_omitted == (most < 80 * MIB) and job.result_omitted == (most < 70 * MIB or most > 80 * MIB)
 
+    def test_the_last_attempts_come_first_where_not_all_have_room(self, client, group):
+        id = client.enqueue(group, "p", retry_policy=policy(9))
+        for number in range(6):
+            client.fail(client.lease_one(id), f"E{number}", "x" * 1000)
+        def numbers(**fields):
+            job = self.get(client, id, include_attempts=True, **fields)
+            assert not job.HasField("next_attempt")
+            return [attempt.attempt_number for attempt in job.attempts]
+        assert numbers(attempts_last=2) == [5, 6] and numbers(attempts_last=99) == [1, 2, 3, 4, 5, 6]
+        assert numbers(attempts_before=3) == [1, 2] and numbers(attempts_from=2, attempts_before=5, attempts_last=2) == [3, 4]
+        assert numbers(attempts_before=1, attempts_last=2) == [] and numbers(attempts_from=9) == []
+        assert numbers(attempts_last=9, answer_bytes_max=3000) == [5, 6]
+        client.take(group)
+        assert numbers(attempts_last=2) == [6, 7]
+
     def test_a_small_job_is_whole_however_it_is_read(self, client, group):
         id = client.enqueue(group, "p", retry_policy=policy(3))
         for _ in range(3):

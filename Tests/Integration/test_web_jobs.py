@@ -7,10 +7,10 @@ import time
 import pytest
 
 from support.browser import Browser
-from support.client import CANCELLED, FAILED, SCHEDULED, Client, concurrency, policy, rate
+from support.client import CANCELLED, FAILED, SCHEDULED, Client, concurrency, packed, policy, rate
 from support.generated import pb
 from support.waiting import until
-from support.web import PICTURES, Visitor, click, needs_browser, root
+from support.web import PICTURES, Visitor, click, needs_browser, root, rows
 from test_access import Tokens
 
 pytestmark = needs_browser
@@ -123,6 +123,28 @@ class TestJobs:
         click(browser, "First page")
         browser.wait(lambda b: ids(b) == seen, what="the first page")
 
+    def test_keys_go_from_row_to_row_and_open_one(self, busy, browser):
+        browser.go(f"{root(busy)}/jobs?group=reports")
+        seen = ids(browser)
+        browser.press("j", "j", "j", "k")
+        assert browser.focused == seen[1]
+        # A box in a row takes no letters.
+        browser.find("tbody tr:nth-child(4) input[type=checkbox]").click()
+        browser.press("j")
+        assert browser.focused == seen[4]
+        browser.press("k", "enter")
+        browser.wait(lambda b: "/job?id=" in b.url and b.text(".about") == seen[3], what="the job")
+
+    def test_all_of_a_page_are_selected_at_once(self, busy, browser):
+        browser.go(f"{root(busy)}/jobs?group=reports")
+        browser.find("[data-select-all]").click()
+        assert len(browser.all("tbody input:checked")) == 50
+        browser.find("tbody input").click()
+        click(browser, "Cancel")
+        shows(browser, "Cancel 49 jobs?", "the question")
+        click(browser, "Leave it as it is")
+        browser.wait(lambda b: b.url.endswith("/jobs?group=reports"), what="the list")
+
     def test_failures_come_newest_first_over_all_shards(self, busy, browser):
         assert sorted(ids(browser.go(f"{root(busy)}/jobs?status=Failed"))) == [f"thumb-{n:02}" for n in range(25)]
         times = browser.run("return [...document.querySelectorAll('tbody td:nth-child(4) time')].map(t => Number(t.dataset.at))")
@@ -172,6 +194,64 @@ class TestJobs:
             click(browser, "Cancel jobs")
             shows(browser, "60 done", "the action again")
 
+    @pytest.mark.parametrize("filter, expected", [
+        ("limit=odd%22%5Ckey", 250), ("status=Failed&code=it%27s+GONE", 240), ("group=crowd&limit=odd%22%5Ckey&since=1h", 250),
+    ], ids=["limit", "code", "several"])
+    def test_all_of_a_limit_or_a_code_are_acted_on_in_the_background(self, new_server, browser, filter, expected):
+        """More than a page, and more than are done while somebody waits."""
+        server = new_server("--shards", 2)
+        with Client(server.address) as client:
+            for shard in client.shards():
+                jobs = [pb.EnqueueRequest(task_group="crowd", limits=[concurrency('odd"\\key', 1)]) for _ in range(125)]
+                jobs += [pb.EnqueueRequest(task_group="crowd", limits=[concurrency("odd", 1)]) for _ in range(5)]
+                client.call("EnqueueBatch", shard=shard.shard_id, jobs=jobs)
+            now = int(time.time() * 1000)
+            client.import_jobs(*({"id": f"f-{n}", "task_group": "broken", "attempts": [pb.ImportAttempt(
+                status=pb.ATTEMPT_STATUS_FAILED, started_at_ms=now - 9, finished_at_ms=now - 8,
+                error_code="it's GONE" if n < 240 else "OTHER")]} for n in range(250)))
+            browser.go(f"{root(server)}/jobs?{filter}")
+            browser.run("document.querySelector('select[name=of]').value = 'all'")
+            verb = "Restart" if "Failed" in filter else "Cancel"
+            click(browser, verb)
+            shows(browser, f"{verb} {expected} jobs?", "the question")
+            click(browser, f"{verb} {expected} jobs")
+            shows(browser, f"{expected} done, 0 refused", "the end of the action")
+            assert sum(client.status(f"f-{n}") == FAILED for n in range(250)) == (10 if verb == "Restart" else 250)
+
+    def test_a_span_of_time_stays_while_somebody_thinks(self, busy):
+        asked = Visitor(busy.operator).get("/do/bulk?verb=cancel&group=none&since=1h")
+        fields = asked.form("/do/bulk")
+        assert int(fields["before"]) - int(fields["from"]) == HOUR + 1
+        assert f"status_changed_at_ms &gt;= {fields['from']}" in asked.text
+
+    def test_progress_that_cannot_be_had_any_more_says_so(self, new_server, tmp_path, browser):
+        tokens = Tokens(tmp_path)
+        token = tokens.add("ops", "--role", "admin")
+        tokens.add("other", "--role", "read")
+        server = new_server("--tokens-file", tokens.path)
+        with Client(server.address, token=token) as client:
+            action = client.call("StartBulkAction", kind="BULK_ACTION_KIND_CANCEL", condition="task_group = 'none'").action.id
+        browser.go(f"{root(server)}/action?id={action}")
+        browser.find("#token").type(f"{token}\n")
+        browser.wait(lambda b: b.has("#progress"), what="the action")
+        # As if it went on.
+        browser.run("""
+            document.getElementById("progress").dataset.refresh = "0.2";
+            import(document.querySelector("script[type=module]").src.replace("site.js", "refresh.js")).then(module => module.start());
+        """)
+        browser.wait(lambda b: b.text("#live") == "Done", what="the end")
+        tokens.remove("ops")
+        server.process.send_signal(1)
+        def gone(browser):
+            browser.run("""
+                document.getElementById("progress").dataset.refresh = "0.2";
+                import(document.querySelector("script[type=module]").src.replace("site.js", "refresh.js")).then(module => module.start());
+            """)
+            return browser.text("#live").startswith("Signed out")
+        browser.wait(gone, what="the end of the session")
+        browser.find("#live").click()
+        browser.wait(lambda b: b.title.startswith("Sign in"), what="the door")
+
     def test_nobody_is_selected(self, busy, browser):
         browser.go(f"{root(busy)}/jobs?group=emails")
         click(browser, "Cancel")
@@ -211,10 +291,67 @@ class TestJob:
         bars = browser.run("""
             return [...document.querySelectorAll(".lifeline rect")].map(r => [r.getAttribute("class"), Number(r.getAttribute("width"))]);
         """)
-        assert [kind for kind, _ in bars] == ["waited", "failed", "backed-off", "ran"]
+        assert [kind for kind, _ in bars] == ["waited", "failed", "between", "ran"]
         assert [round(width / 10) for _, width in bars] == [20, 40, 10, 30]
         assert "FIRST" in browser.text("main")
         pictures(browser, "job-attempts")
+
+    def test_of_very_many_attempts_the_last_are_shown_each_with_its_error(self, new_server, browser):
+        server = new_server("--shards", 1)
+        with Client(server.address) as client:
+            now = int(time.time() * 1000)
+            client.import_jobs({"id": "tried", "enqueue_time_ms": now - 1_000_000, "retry_policy": policy(200), "attempts": [
+                pb.ImportAttempt(
+                    status=pb.ATTEMPT_STATUS_FAILED, started_at_ms=now - 900_000 + n * 1000, finished_at_ms=now - 899_999 + n * 1000,
+                    error_code=f"CODE_{n}", error_data=packed({"said": f"words of {n}", "more": "x" * 100_000 if n % 7 == 0 else ""}))
+                for n in range(1, 121)
+            ]})
+        browser.go(f"{root(server)}/job?id=tried")
+        def numbers():
+            return [int(cells[0]) for cells in rows(browser, "main .card:has(h2)") if cells[0].isdigit()]
+        assert numbers() == list(range(120, 70, -1))
+        assert "Error of attempt 120, CODE_120" in browser.text("main")
+        assert browser.run("return document.documentElement.outerHTML.length") < 200_000
+        assert len(browser.all(".lifeline rect")) < 60
+        assert "words of 118" not in browser.text("main")
+        browser.run("[...document.querySelectorAll('td summary')].find(s => s.textContent === 'CODE_118').click()")
+        shows(browser, "words of 118")
+        pictures(browser, "job-tried")
+        click(browser, "Earlier ones")
+        browser.wait(lambda b: "before=71" in b.url and numbers() == list(range(70, 20, -1)), what="earlier ones")
+        click(browser, "Earlier ones")
+        browser.wait(lambda b: numbers() == list(range(20, 0, -1)), what="the first ones")
+        click(browser, "The last ones")
+        browser.wait(lambda b: b.url.endswith("/job?id=tried"), what="the last ones")
+        assert browser.complaints() == []
+
+    def test_time_is_called_what_it_was(self, new_server, browser):
+        """Neither a start that was chosen nor the time until somebody restarted a job is a wait for a retry."""
+        server = new_server("--shards", 1)
+        with Client(server.address) as client:
+            now = int(time.time() * 1000)
+            client.enqueue("later", 1, id="plan", start_at_ms=now + HOUR)
+            client.fail(client.lease_one(client.enqueue("again", 1, id="again")))
+            client.restart("again")
+        def kinds(id):
+            browser.go(f"{root(server)}/job?id={id}")
+            return browser.run("return [...document.querySelectorAll('.lifeline .legend li')].map(li => li.className)")
+        assert kinds("plan") == ["scheduled"] and "was not due yet" in browser.text(".lifeline")
+        assert "Starts" in browser.text(".facts") and "Next attempt" not in browser.text(".facts")
+        assert set(kinds("again")) == {"waited", "failed", "between"}
+        assert "rested between attempts" in browser.text(".lifeline") and "retry" not in browser.text(".lifeline")
+        assert "Might have started" in browser.text(".facts")
+
+    def test_what_it_names_leads_there(self, new_server, browser):
+        server = new_server("--shards", 2, "--tenancy")
+        with Client(server.address) as client:
+            client.enqueue("emails", 1, id="a", tenant="acme", limits=[concurrency("line", 1), rate("api", 5, 60_000)])
+        for name, url in [("emails", "/group?name=emails"), ("acme", "/tenant?name=acme"), ("line", "/limit?key=line&tenant=acme"),
+                          ("api/all", "/limit?key=api%2Fall&tenant=acme")]:
+            browser.go(f"{root(server)}/job?id=a&tenant=acme")
+            click(browser, name)
+            browser.wait(lambda b: b.url.endswith(url), what=url)
+            assert not browser.has(".failure")
 
     def test_documents_in_every_form(self, busy, browser):
         browser.go(f"{root(busy)}/job?id=thumb-01")
@@ -336,10 +473,19 @@ class TestFailures:
             pictures(browser, "failures")
             click(browser, "TIMEOUT")
             browser.wait(lambda b: "code=TIMEOUT" in b.url and "5 jobs" in b.text(".about"), what="one kind")
+            # The same from its row.
+            browser.go(f"{root(server)}/failures?group=mail")
+            browser.run("""
+                const row = [...document.querySelectorAll("tbody tr")].find(row => row.textContent.includes("TIMEOUT"));
+                [...row.querySelectorAll("a")].find(a => a.textContent === "Retry…").click();
+            """)
+            shows(browser, "Restart 5 jobs?", "the question")
+            assert "error_code = 'TIMEOUT'" in browser.text("main") and "task_group = 'mail'" in browser.text("main")
+            browser.go(f"{root(server)}/failures?code=TIMEOUT")
             click(browser, "Retry all that match…")
             shows(browser, "Restart 5 jobs?", "the question")
             click(browser, "Restart 5 jobs")
-            shows(browser, "Restarted 5 jobs.", "the notice")
+            shows(browser, "5 done, 0 refused", "the end of the action")
             assert sum(client.status(f"f-{n:02}") == FAILED for n in range(30)) == 25
             browser.go(f"{root(server)}/failures?group=mail")
             click(browser, "Retry all that match…")
@@ -397,7 +543,7 @@ class TestAccess:
 
 class TestBadInput:
     @pytest.mark.parametrize("path, status", [
-        ("/jobs?status=Odd", 400), ("/jobs?label=x", 400), ("/jobs?since=1y", 400), ("/jobs?cursor=zz", 400), ("/jobs?cursor=00", 400),
+        ("/jobs?status=Odd", 400), ("/jobs?label=x", 400), ("/jobs?label=a=1&label=a=2", 400), ("/jobs?from=x", 400), ("/jobs?since=1y", 400), ("/jobs?cursor=zz", 400), ("/jobs?cursor=00", 400),
         ("/jobs?cursor=" + "00" * 40, 400), ("/jobs?before=x", 400), ("/job", 400), ("/job?id=none", 404), ("/job?id=" + "x" * 2000, 400),
         ("/do/jobs?verb=odd", 400), ("/do/jobs?verb=cancel&job=x", 400), ("/do/jobs?verb=cancel&job=a:99999:b", 400),
         ("/jobs?group=" + "g" * 100, 400), ("/schedule?tenant=x", 409), ("/failures?cursor=" + "11" * 20, 400),

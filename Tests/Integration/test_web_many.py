@@ -67,6 +67,36 @@ class TestLists:
             assert [tenant.tenant for tenant in named.tenants] == ["tenant-2099"] + [f"tenant-2099{n}" for n in range(10)]
 
 
+class TestManyGroups:
+    """More task groups than are counted by themselves."""
+
+    @pytest.fixture(scope="class")
+    def crowded(self, start_server):
+        server = start_server("--shards", 1)
+        with Client(server.address) as client:
+            client.call("EnqueueBatch", shard=client.shard, jobs=[
+                pb.EnqueueRequest(task_group=f"group-{number:03}") for number in range(210)
+            ])
+        until(lambda: "all others" in Visitor(server.operator).get("/groups").text, what="the figures")
+        return server
+
+    def test_the_others_stand_in_one_row_that_leads_nowhere(self, crowded):
+        page = Visitor(crowded.operator).get("/groups").text
+        line = next(line for line in page.split("<tr>") if "all others" in line)
+        assert ">10<" in line and "href" not in line and "checkbox" not in line
+        assert "group-000" in page and "group-209" not in page and 'value="other"' not in page
+
+    def test_one_of_them_is_found_and_has_a_page(self, crowded):
+        visitor = Visitor(crowded.operator)
+        assert visitor.get("/search?q=group-209").location == "/group?name=group-209"
+        page = visitor.get("/group?name=group-209").text
+        assert "not counted by itself" in page and "Nothing is known" not in page and "Pause…" in page
+        assert "Nothing is called group-999" in visitor.get("/search?q=group-999").text
+        assert "not counted by itself" not in visitor.get("/group?name=group-000").text
+        # The name that all others share is no group's.
+        assert "not counted by itself" in visitor.get("/group?name=other").text
+
+
 def test_the_benchmark_runs():
     ended = subprocess.run(
         [sys.executable, "-m", "bench.web", "--quick", "--only", "pages,live", "--jobs", "3000", "--tenants", "300"],

@@ -97,12 +97,15 @@ class TestOverview:
         browser.go(root(server))
         browser.wait(lambda b: b.text("#live") == "Live", what="the stream")
         assert "No jobs wait" in browser.text("#groups")
+        took = []
         with Client(server.address) as client:
-            client.enqueue("fresh", 1)
-            began = time.monotonic()
-            browser.wait(lambda b: "fresh" in b.text("#groups"), what="the group")
-        # The machine may be busy; the page itself adds a second.
-        assert time.monotonic() - began < 5
+            for number in range(5):
+                client.enqueue(f"fresh-{number}", 1)
+                began = time.monotonic()
+                browser.wait(lambda b: f"fresh-{number}" in b.text("#groups"), what="the group")
+                took.append(time.monotonic() - began)
+        # The machine may be busy now and then.
+        assert sorted(took)[1] < 2, took
         browser.picture(PICTURES / "overview-quiet.png")
 
     def test_a_day_has_an_address_of_its_own(self, busy, browser):
@@ -200,6 +203,11 @@ class TestKeyboard:
         browser.press("p")
         browser.wait(lambda b: b.text("#live") == "Paused", what="the pause")
         browser.press("p")
+        browser.wait(lambda b: b.text("#live") == "Live", what="the stream")
+        # A telephone has no keys: the button does the same.
+        browser.find("#live").click()
+        browser.wait(lambda b: b.text("#live") == "Paused", what="the pause")
+        browser.find("#live").click()
         browser.wait(lambda b: b.text("#live") == "Live", what="the stream")
         browser.press("j")
         assert browser.run("return document.activeElement.closest('tr') !== null")

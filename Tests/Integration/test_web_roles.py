@@ -11,7 +11,7 @@ import pytest
 
 from support.client import Client, concurrency
 from support.programs import ROOT
-from support.waiting import milliseconds
+from support.waiting import milliseconds, until
 from support.web import Visitor
 from test_access import INCLUDED, LEAST, REACH_ALL_GROUPS, ROLES, Tokens
 
@@ -159,6 +159,31 @@ class TestRoles:
         owner = Person(server, "admin", "tenant", made["admin", "tenant"])
         fields = {name: text.format(tenant="own") for name, text in FIELDS[LAST][0].items()}
         assert owner.ask("POST", LAST, LAST, fields, fields).status == 303
+
+    def test_a_search_looks_where_one_may_and_tells_nothing_of_others(self, new_server, tokens):
+        made = {bound: tokens.add(bound, "--role", "read", *flags) for bound, flags in [
+            ("group", ["--group", "own"]), ("tenant", ["--tenant", "own"]), ("nobody", [])]}
+        admin = tokens.add("admin", "--role", "admin")
+        server = new_server("--shards", 1, "--tenancy", "--tokens-file", tokens.path)
+        with Client(server.address, token=admin) as client:
+            for name in BOTH:
+                client.enqueue(f"group-of-{name}", 1, id=f"job-of-{name}", tenant=name, limits=[concurrency(f"key-of-{name}", 5)])
+                client.enqueue("own", 1, id=f"shared-{name}", tenant=name)
+        def found(bound, text):
+            visitor = Visitor(server.operator)
+            visitor.sign_in(made[bound])
+            answer = visitor.get(f"/search?q={urllib.parse.quote(text, safe='')}")
+            assert answer.status in (200, 303), (bound, text, answer.text)
+            return answer.location if answer.status == 303 else "Nothing is called" not in answer.text
+        until(lambda: found("nobody", "group-of-own") == "/group?name=group-of-own", what="the figures")
+        assert found("tenant", "job-of-own") == "/job?id=job-of-own&tenant=own"
+        assert found("tenant", "own") == "/tenant?name=own"
+        assert found("tenant", "key-of-own") == "/limit?key=key-of-own&tenant=own"
+        for text in ["group-of-other", "job-of-other", "other/job-of-other", "other", "key-of-other"]:
+            assert found("tenant", text) is False, text
+        assert found("group", "other/shared-other") == "/job?id=shared-other&tenant=other"
+        for text in ["group-of-other", "job-of-other", "own/job-of-own", "own", "key-of-own"]:
+            assert found("group", text) is False, text
 
     @staticmethod
     def judge(method, path, needs, names, role, bound, tenant, group, answer):

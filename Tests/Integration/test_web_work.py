@@ -7,8 +7,9 @@ import pytest
 
 from support.browser import Browser
 from support.client import Client, concurrency, floating, rate
+from support.generated import pb
 from support.waiting import until
-from support.web import HOSTILE, PICTURES, Visitor, needs_browser, press, root, row
+from support.web import HOSTILE, PICTURES, Visitor, needs_browser, press, root, row, rows
 from test_access import Tokens
 
 pytestmark = [needs_browser, pytest.mark.usefixtures("no_complaints")]
@@ -100,6 +101,46 @@ class TestGroups:
         browser.wait(lambda b: "go on" in b.text(".notice"), what="the notice")
         assert "paused" not in row(browser, "emails")[0]
 
+    def test_undoing_a_pause_leaves_those_of_others(self, new_server, browser):
+        server = new_server("--shards", 2)
+        with Client(server.address) as client:
+            for group in ("emails", "calls"):
+                client.enqueue(group, 1)
+            for shard in client.shards():
+                client.call("Pause", shard=shard.shard_id, target=pb.PauseTarget(task_group="calls"), reason="their deploy")
+            browser.go(f"{root(server)}/groups")
+            browser.wait(lambda b: len(b.go(f"{root(server)}/groups").all("input[name=group]")) == 2, what="the groups")
+            for box in browser.all("input[name=group]"):
+                box.click()
+            press(browser, "Pause…")
+            browser.find("input[name=reason]").type("mine")
+            press(browser, "Pause")
+            browser.wait(lambda b: "emails is paused" in b.text(".notice"), what="the notice")
+            assert "calls was paused before, and stays so" in browser.text(".notice")
+            press(browser, "Resume")
+            browser.wait(lambda b: "emails goes on" in b.text(".notice"), what="the notice")
+            for shard in client.shards():
+                assert [(pause.target.task_group, pause.reason) for pause in client.pauses(shard.shard_id)] == [("calls", "their deploy")]
+            # Nothing is left to be taken back.
+            browser.go(f"{root(server)}/do/pause?group=calls&back=/groups")
+            press(browser, "Pause")
+            browser.wait(lambda b: "was paused before" in b.text(".notice"), what="the notice")
+            assert not browser.has(".notice form")
+
+    def test_pausing_again_says_the_same_reasons(self, new_server, browser):
+        server = new_server("--shards", 1)
+        with Client(server.address) as client:
+            client.pause("first", task_group="a")
+            client.pause("", task_group="b")
+            client.pause("third", task_group="c")
+            browser.go(f"{root(server)}/do/resume?group=a&group=b&group=c&group=d&back=/groups")
+            press(browser, "Resume")
+            browser.wait(lambda b: "a, b, c go on" in b.text(".notice").replace(" and", ","), what="the notice")
+            assert client.pauses() == [] and "d: nothing of it was paused" in browser.text(".notice")
+            press(browser, "Pause again")
+            browser.wait(lambda b: "are paused" in b.text(".notice"), what="the notice")
+            assert {(pause.target.task_group, pause.reason) for pause in client.pauses()} == {("a", "first"), ("b", ""), ("c", "third")}
+
     def test_choosing_nothing_is_said(self, server, browser):
         browser.go(f"{root(server)}/groups")
         press(browser, "Pause…")
@@ -180,7 +221,7 @@ class TestTenants:
             client.enqueue("old", 1, tenant="gone")
         browser.go(f"{root(server)}/tenant?name=gone")
         press(browser, "Delete the tenant…")
-        assert "cannot be undone" in browser.text()
+        assert "cannot be undone" in browser.text() and "Now it has 1 job." in browser.text()
         browser.find("input[name=confirm]").type("other")
         press(browser, "Delete it all")
         assert "The names differ" in browser.text("h1")
@@ -223,6 +264,28 @@ class TestLimits:
         press(browser, "Resume")
         browser.wait(lambda b: "goes on" in b.text(".notice"), what="the notice")
 
+    def test_the_line_is_in_order_whatever_else_its_jobs_ask_for(self, new_server, browser):
+        """Jobs with other limits besides stand in lines of their own; the lowest priority of all comes first."""
+        server = new_server("--shards", 1)
+        expected = []
+        with Client(server.address) as client:
+            client.enqueue("calls", 1, limits=[concurrency("line", 1)], id="holder")
+            client.take("calls", "w1")
+            for number in range(12):
+                limits = [[concurrency("line", 1)], [concurrency("line", 1), concurrency("own", 9)], [concurrency("line", 1), rate("api", 99, 60_000)]][number % 3]
+                priority = number * 7 % 12
+                expected.append((priority, client.enqueue("calls", number, limits=limits, priority=priority, id=f"wait-{number:02}")))
+            browser.go(f"{root(server)}/limit?key=line")
+            assert [cells[1] for cells in rows(browser, ".split .card:last-child")] == [id for _, id in sorted(expected)]
+
+    def test_who_waits_for_a_rate_is_shown(self, server, browser):
+        browser.go(f"{root(server)}/limit?key=sends%2Fall&tenant=beta")
+        waiting = int(browser.run("""
+            return [...document.querySelectorAll(".tile")].find(t => t.textContent.startsWith("Waiting")).querySelector(".value").textContent
+        """))
+        assert waiting > 0 and len(rows(browser, ".split")) == waiting and "Nobody waits" not in browser.text("main")
+        browser.picture(PICTURES / "limit-rate.png")
+
     def test_a_floating_one_shows_its_history(self, server, browser):
         browser.go(f"{root(server)}/limit?key=slots&tenant=beta")
         numbers = [item.text.split()[-1] for item in browser.all(".histogram li")]
@@ -241,7 +304,7 @@ class TestLimits:
             client.take("calls", "w1")
             visitor = Visitor(server.operator)
             asked = visitor.get("/do/drop-holders?tenant=-&back=/limits")
-            assert "cannot be undone" in asked.text
+            assert "cannot be undone" in asked.text and "Now they hold <b>1 slot</b>" in asked.text
             form = asked.form("/do/drop-holders")
             assert visitor.post("/do/drop-holders", form).location == "/limits"
             assert "1 slot" in visitor.get("/limits").text
@@ -310,7 +373,9 @@ class TestAll:
         visitor.sign_in(bound)
         assert visitor.get("/workers").status == 403 and visitor.get("/groups").status == 403
         assert visitor.get("/tenants").status == 200 and visitor.get("/tenant?name=acme").status == 200
-        assert visitor.get("/tenant?name=other").status in (403, 200)
+        # The page of somebody else's tenant is not there, and its name is not confirmed.
+        assert visitor.get("/tenant?name=other").status == 403
+        assert visitor.get("/tenant?name=never-heard-of").status == 403
 
     def test_hand_written_addresses_are_clear_pages(self, server):
         visitor = Visitor(server.operator)

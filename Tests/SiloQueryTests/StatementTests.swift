@@ -34,10 +34,34 @@ import Testing
             ])
         let all = try await fixture.query("SELECT * FROM jobs WHERE tenant='-' AND id='ord_a'")
         #expect(all.rows.count == 1)
-        #expect(all.names == JobsTable.columns.map(\.name))
+        #expect(all.names == JobsTable.columns.filter(\.isListed).map(\.name) && !all.names.contains("error_code"))
         let typed = try await fixture.query("SELECT id, shard_id, priority, payload FROM jobs")
         #expect(typed.columns.map(\.type.name) == ["Utf8", "Utf8", "UInt8", "Utf8"])
         #expect(typed.texts.allSatisfy { $0.contains(fixture.id.description) && $0.hasSuffix("{\"n\":5}") })
+    }
+
+    @Test func aFailedJobTellsItsErrorCode() async throws {
+        let fixture = try await Fixture()
+        try await fixture.finish("broken", Fixture.failure)
+        try await fixture.finish("nameless", .failure(code: "", data: []))
+        try await fixture.finish("retried", group: "r", Fixture.failure, retries: 1)
+        try await fixture.finish("well", Fixture.success)
+        try await fixture.enqueue("new")
+        try await check(
+            fixture,
+            [
+                ("SELECT id, error_code FROM jobs WHERE error_code IS NOT NULL ORDER BY id", ["broken|BROKEN", "nameless|"]),
+                ("SELECT id FROM jobs WHERE error_code IS NULL ORDER BY id", ["new", "retried", "well"]),
+                ("SELECT id FROM jobs WHERE error_code = 'BROKEN'", ["broken"]),
+                ("SELECT id FROM jobs WHERE status_kind = 'Failed' AND error_code = 'BROKEN'", ["broken"]),
+                ("SELECT id FROM jobs WHERE task_group = 'broken' AND error_code = 'BROKEN'", ["broken"]),
+                (
+                    "SELECT error_code, COUNT(*) FROM jobs WHERE status_kind = 'Failed' GROUP BY error_code ORDER BY 1",
+                    ["|1", "BROKEN|1"]
+                ),
+                ("SELECT error_code FROM jobs WHERE tenant = '-' AND id = 'broken'", ["BROKEN"]),
+                ("SELECT status_kind, COUNT(*) FROM jobs WHERE (error_code = 'BROKEN') GROUP BY status_kind", ["Failed|1"]),
+            ])
     }
 
     @Test func metadataIsShownAsText() async throws {

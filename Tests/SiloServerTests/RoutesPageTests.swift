@@ -18,7 +18,7 @@ import Testing
     /// Those whose needs are not those of one call.
     private static let others = [
         "/metrics": "nothing", "/healthz": "nothing", "/readyz": "nothing", "/version": "nothing", "/login": "nothing",
-        "/session": "nothing", "/theme": "nothing", "/help": "any token", "/search": "the role for Query", "/logout": "any token",
+        "/session": "nothing", "/theme": "nothing", "/help": "any token", "/search": "any token", "/logout": "any token",
         "/live/:topic": "what its page needs",
     ]
 

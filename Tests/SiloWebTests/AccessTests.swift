@@ -51,11 +51,24 @@ import Testing
         let session = sessions().begin(nil)
         session.give("a")
         #expect(session.take("a") == .taken)
+        #expect(session.take("a") == .underWay)
+        session.end("a", isDone: true)
         #expect(session.take("a") == .usedBefore)
         #expect(session.take("b") == .unknown)
         for index in 0..<Session.formsMax { session.give("\(index)") }
         #expect(session.take("a") == .unknown)
         #expect(session.take("0") == .taken)
+    }
+
+    @Test func `what failed may be tried again with the same form`() {
+        let session = sessions().begin(nil)
+        session.give("a")
+        for _ in 0..<3 {
+            #expect(session.take("a") == .taken)
+            session.end("a", isDone: false)
+        }
+        session.end("b", isDone: true)
+        #expect(session.take("b") == .unknown)
     }
 }
 

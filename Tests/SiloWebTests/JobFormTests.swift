@@ -32,6 +32,31 @@ import Testing
         }
     }
 
+    @Test func aConditionIsAboutTheSameJobs() throws {
+        func condition(_ fields: (String, String)...) throws -> String {
+            try JobFilterForm(Form(fields.map { (name: $0.0, value: $0.1) })).condition(at: .init(10_000_000))
+        }
+        #expect(try condition() == "true")
+        #expect(try condition(("status", "Failed"), ("code", "it's")) == "status_kind = 'Failed' AND error_code = 'it''s'")
+        #expect(
+            try condition(("limit", "a\"\\\n\u{1}'é")) == #"contains(limits, '{"key":"a\"\\\n\u0001''é","limit_type":')"#)
+        #expect(try condition(("label", "k=v=w")) == "array_contains(element_at(metadata, 'k'), 'v=w')")
+        #expect(
+            try condition(("since", "1h"), ("before", "12")) == "status_changed_at_ms >= 6400000 AND status_changed_at_ms < 12")
+        // What was shown is what is done, however long somebody thought.
+        #expect(try condition(("since", "1h"), ("from", "7")) == "status_changed_at_ms >= 7")
+        let late = try JobFilterForm(Form([(name: "since", value: "1h")])).bounds(at: .init(10_000_000))
+        #expect(late.map { "\($0.0)=\($0.1)" } == ["from=6400000", "before=10000001"])
+    }
+
+    @Test func aJobHasOneValueOfALabel() throws {
+        let same = try JobFilterForm(Form([(name: "label", value: "a=1"), (name: "label", value: "a=1")]))
+        #expect(same.labels == ["a=1"])
+        #expect(throws: PageFailure.self) {
+            try JobFilterForm(Form([(name: "label", value: "a=1"), (name: "label", value: "a=2")]))
+        }
+    }
+
     /// The tags taken out, as somebody copies it.
     private func text(_ html: HTML) -> String {
         var text = ""

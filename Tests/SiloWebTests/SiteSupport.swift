@@ -15,6 +15,8 @@ final class CountingSite: Sendable {
     let server: HTTPServer
     let site: Site
     private let count: Tally
+    /// So many tries of the action fail first.
+    let failuresAhead: Tally
 
     var done: Int { count.value }
 
@@ -25,8 +27,8 @@ final class CountingSite: Sendable {
         _ tokens: [String: Caller]? = nil, seed: UInt64 = 1,
         query: (@Sendable (SiloV1.QueryRequest) throws(CallFailure) -> SiloV1.QueryResponse)? = nil
     ) throws {
-        let count = Tally()
-        self.count = count
+        let (count, failuresAhead) = (Tally(), Tally())
+        (self.count, self.failuresAhead) = (count, failuresAhead)
         let callers = Dictionary(uniqueKeysWithValues: (tokens ?? [:]).map { (TokenHash(of: $0.key.utf8), $0.value) })
         let backend = WebBackend(
             admission: tokens == nil ? .open : .tokens, isEncrypted: false, sessionMilliseconds: 60_000, clock: clock,
@@ -39,6 +41,10 @@ final class CountingSite: Sendable {
             send: { method, bytes, caller, peer throws(CallFailure) in
                 if let query, method.hasSuffix("Query") { return try query(try Self.decoded(bytes)).serializedBytes() }
                 guard method.hasSuffix("CancelJob") else { throw CallFailure(.notFound, "job not found") }
+                if failuresAhead.value > 0 {
+                    failuresAhead.add(-1)
+                    throw CallFailure(.unavailable, "the shard is being opened")
+                }
                 count.add()
                 return []
             },

@@ -1,6 +1,7 @@
 import Foundation
 import SiloCore
 import SiloTesting
+import TestSupport
 import Testing
 
 @testable import SiloWeb
@@ -38,6 +39,27 @@ import Testing
         _ = try await send(asked, curl)
         let again = try await send(asked, curl)
         #expect(again.status == 409 && again.text.contains("was done already") && counting.done == 1)
+    }
+
+    @Test func `what could not be done is done by the same form later`() async throws {
+        let counting = try CountingSite()
+        let curl = Curl(counting)
+        let asked = try await question(curl)
+        counting.failuresAhead.add()
+        let failed = try await send(asked, curl)
+        #expect(failed.status == 503 && failed.text.contains("The shard is being opened.") && counting.done == 0)
+        #expect(try await send(asked, curl).status == 303)
+        #expect(counting.done == 1)
+        #expect(try await send(asked, curl).status == 409)
+        #expect(counting.done == 1)
+    }
+
+    @Test func `a script that looks again leaves what there is to tell to the next page`() async throws {
+        let counting = try CountingSite()
+        let curl = Curl(counting)
+        _ = try await send(try await question(curl), curl)
+        #expect(!(try await curl.get("/counter", "-H", "Silo-Refresh: yes")).text.contains("One more"))
+        #expect(try await curl.get("/counter").text.contains("One more"))
     }
 
     @Test func `a form of before a restart says so and does nothing`() async throws {

@@ -723,6 +723,10 @@ public enum SiloV1 {
         public var omitResult: Bool = false
         /// leaves attempts with a lower number out
         public var attemptsFrom: UInt32 = 0
+        /// leaves attempts with this number and higher ones out; 0: none
+        public var attemptsBefore: UInt32 = 0
+        /// of those that are left so many, and the last ones first where not all have room; 0: all
+        public var attemptsLast: UInt32 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -738,6 +742,8 @@ public enum SiloV1 {
                 case 8008: self.omitPayload = try reader.bool()
                 case 8016: self.omitResult = try reader.bool()
                 case 8024: self.attemptsFrom = try reader.uint32()
+                case 8032: self.attemptsBefore = try reader.uint32()
+                case 8040: self.attemptsLast = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -745,6 +751,14 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.attemptsLast != 0 {
+                writer.uint32(self.attemptsLast)
+                writer.tag(8040)
+            }
+            if self.attemptsBefore != 0 {
+                writer.uint32(self.attemptsBefore)
+                writer.tag(8032)
+            }
             if self.attemptsFrom != 0 {
                 writer.uint32(self.attemptsFrom)
                 writer.tag(8024)
@@ -2579,6 +2593,8 @@ public enum SiloV1 {
         public var lookedAt: UInt64 = 0
         /// by when the status changed; else in the order of storage
         public var isNewestFirst: Bool = false
+        /// that cannot be read now: their jobs are not there
+        public var missingShards: [String] = []
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -2593,6 +2609,7 @@ public enum SiloV1 {
                 case 18: self.nextCursor = try reader.string()
                 case 24: self.lookedAt = try reader.uint64()
                 case 32: self.isNewestFirst = try reader.bool()
+                case 8002: self.missingShards.append(try reader.string())
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -2600,6 +2617,10 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            for value in self.missingShards.reversed() {
+                writer.string(value)
+                writer.tag(8002)
+            }
             if self.isNewestFirst {
                 writer.bool(self.isNewestFirst)
                 writer.tag(32)
@@ -2694,6 +2715,8 @@ public enum SiloV1 {
         public var scheduled: UInt64 = 0
         /// the first of them, soonest first
         public var jobs: [SiloV1.ListedJob] = []
+        /// that cannot be read now: their jobs are not there
+        public var missingShards: [String] = []
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -2710,6 +2733,7 @@ public enum SiloV1 {
                     var value = SiloV1.ListedJob()
                     try reader.message(&value)
                     self.jobs.append(value)
+                case 8002: self.missingShards.append(try reader.string())
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -2717,6 +2741,10 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            for value in self.missingShards.reversed() {
+                writer.string(value)
+                writer.tag(8002)
+            }
             for value in self.jobs.reversed() {
                 writer.message(value)
                 writer.tag(42)
@@ -5219,6 +5247,8 @@ public enum SiloV1 {
         public var matching: UInt64 = 0
         /// nothing follows
         public var isLast: Bool = false
+        /// that do not serve now: what is theirs is not there
+        public var missingShards: [String] = []
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -5232,6 +5262,7 @@ public enum SiloV1 {
                     self.tenants.append(value)
                 case 16: self.matching = try reader.uint64()
                 case 24: self.isLast = try reader.bool()
+                case 8002: self.missingShards.append(try reader.string())
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -5239,6 +5270,10 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            for value in self.missingShards.reversed() {
+                writer.string(value)
+                writer.tag(8002)
+            }
             if self.isLast {
                 writer.bool(self.isLast)
                 writer.tag(24)
@@ -5281,6 +5316,8 @@ public enum SiloV1 {
         /// 0: 50; more than 500 means 500
         public var limit: UInt32 = 0
         public var after: SiloV1.LimitPlace?
+        /// of a limit that is the only one of its `key`: so many of those who wait come too, at most 500
+        public var lineMax: UInt32 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -5295,6 +5332,7 @@ public enum SiloV1 {
                 case 42: self.key = try reader.string()
                 case 48: self.limit = try reader.uint32()
                 case 58: try reader.message(&self.after)
+                case 8000: self.lineMax = try reader.uint32()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -5302,6 +5340,10 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.lineMax != 0 {
+                writer.uint32(self.lineMax)
+                writer.tag(8000)
+            }
             if let value = self.after {
                 writer.message(value)
                 writer.tag(58)
@@ -5409,6 +5451,8 @@ public enum SiloV1 {
         public var nextRefreshMs: Int64?
         public var orderValue: Int64 = 0
         public var shard: String = ""
+        /// the first of those who wait, in order, as far as `line_max` asks for them
+        public var line: [SiloV1.LimitWaiter] = []
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -5434,6 +5478,10 @@ public enum SiloV1 {
                 case 104: self.nextRefreshMs = try reader.int64()
                 case 112: self.orderValue = try reader.int64()
                 case 122: self.shard = try reader.string()
+                case 8002:
+                    var value = SiloV1.LimitWaiter()
+                    try reader.message(&value)
+                    self.line.append(value)
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -5441,6 +5489,10 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            for value in self.line.reversed() {
+                writer.message(value)
+                writer.tag(8002)
+            }
             if !self.shard.isEmpty {
                 writer.string(self.shard)
                 writer.tag(122)
@@ -5504,6 +5556,51 @@ public enum SiloV1 {
         }
     }
 
+    public struct LimitWaiter: Message {
+        public static var messageName: String { "silo.v1.LimitWaiter" }
+
+        public var jobId: String = ""
+        public var taskGroup: String = ""
+        public var priority: UInt32 = 0
+        /// when it might have started
+        public var sinceMs: Int64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.jobId = try reader.string()
+                case 18: self.taskGroup = try reader.string()
+                case 24: self.priority = try reader.uint32()
+                case 32: self.sinceMs = try reader.int64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.sinceMs != 0 {
+                writer.int64(self.sinceMs)
+                writer.tag(32)
+            }
+            if self.priority != 0 {
+                writer.uint32(self.priority)
+                writer.tag(24)
+            }
+            if !self.taskGroup.isEmpty {
+                writer.string(self.taskGroup)
+                writer.tag(18)
+            }
+            if !self.jobId.isEmpty {
+                writer.string(self.jobId)
+                writer.tag(10)
+            }
+        }
+    }
+
     /// What a floating limit's maximum became.
     public struct LimitMaximum: Message {
         public static var messageName: String { "silo.v1.LimitMaximum" }
@@ -5543,6 +5640,8 @@ public enum SiloV1 {
         public var limits: [SiloV1.LimitInfo] = []
         public var matching: UInt64 = 0
         public var isLast: Bool = false
+        /// that do not serve now: what is theirs is not there
+        public var missingShards: [String] = []
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -5556,6 +5655,7 @@ public enum SiloV1 {
                     self.limits.append(value)
                 case 16: self.matching = try reader.uint64()
                 case 24: self.isLast = try reader.bool()
+                case 8002: self.missingShards.append(try reader.string())
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -5563,6 +5663,10 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            for value in self.missingShards.reversed() {
+                writer.string(value)
+                writer.tag(8002)
+            }
             if self.isLast {
                 writer.bool(self.isLast)
                 writer.tag(24)
@@ -5858,6 +5962,8 @@ public enum SiloV1 {
         public var workers: [SiloV1.WorkerInfo] = []
         public var matching: UInt64 = 0
         public var isLast: Bool = false
+        /// that do not serve now: what is theirs is not there
+        public var missingShards: [String] = []
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -5871,6 +5977,7 @@ public enum SiloV1 {
                     self.workers.append(value)
                 case 16: self.matching = try reader.uint64()
                 case 24: self.isLast = try reader.bool()
+                case 8002: self.missingShards.append(try reader.string())
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -5878,6 +5985,10 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            for value in self.missingShards.reversed() {
+                writer.string(value)
+                writer.tag(8002)
+            }
             if self.isLast {
                 writer.bool(self.isLast)
                 writer.tag(24)
@@ -8099,6 +8210,7 @@ public enum SiloV1 {
             "silo.v1.LimitPlace",
             "silo.v1.LimitInfo",
             "silo.v1.LimitInfo.Kind",
+            "silo.v1.LimitWaiter",
             "silo.v1.LimitMaximum",
             "silo.v1.ListLimitsResponse",
             "silo.v1.ListWorkersRequest",
@@ -8243,367 +8355,372 @@ public enum SiloV1 {
         NoUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSKwoEam9icxgCIAMoCzIXLnNpbG8udjEuRW5xdWV1ZVJlcXVlc3RSBGpvYnMSJAoOYWxs\
         X29yX25vdGhpbmcYAyABKAhSDGFsbE9yTm90aGluZyJIChRFbnF1ZXVlQmF0Y2hSZXNwb25zZRIwCgdyZXN1bHRzGAEgAygLMhYuc2lsby52MS\
         5FbnF1ZXVlUmVzdWx0UgdyZXN1bHRzIkkKDUVucXVldWVSZXN1bHQSDgoCaWQYASABKAlSAmlkEhIKBGNvZGUYAiABKAVSBGNvZGUSFAoFZXJy\
-        b3IYAyABKAlSBWVycm9yIrkCCg1HZXRKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GA\
+        b3IYAyABKAlSBWVycm9yIokDCg1HZXRKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GA\
         MgASgJSABSBnRlbmFudIgBARIpChBpbmNsdWRlX2F0dGVtcHRzGAQgASgIUg9pbmNsdWRlQXR0ZW1wdHMSLgoQYW5zd2VyX2J5dGVzX21heBjo\
         ByABKARIAVIOYW5zd2VyQnl0ZXNNYXiIAQESIgoMb21pdF9wYXlsb2FkGOkHIAEoCFILb21pdFBheWxvYWQSIAoLb21pdF9yZXN1bHQY6gcgAS\
-        gIUgpvbWl0UmVzdWx0EiQKDWF0dGVtcHRzX2Zyb20Y6wcgASgNUgxhdHRlbXB0c0Zyb21CCQoHX3RlbmFudEITChFfYW5zd2VyX2J5dGVzX21h\
-        eCK3AwoKSm9iQXR0ZW1wdBIVCgZqb2JfaWQYASABKAlSBWpvYklkEiUKDmF0dGVtcHRfbnVtYmVyGAIgASgNUg1hdHRlbXB0TnVtYmVyEhcKB3\
-        Rhc2tfaWQYAyABKAlSBnRhc2tJZBIuCgZzdGF0dXMYBCABKA4yFi5zaWxvLnYxLkF0dGVtcHRTdGF0dXNSBnN0YXR1cxIiCg1zdGFydGVkX2F0\
-        X21zGAUgASgDUgtzdGFydGVkQXRNcxIpCg5maW5pc2hlZF9hdF9tcxgGIAEoA0gAUgxmaW5pc2hlZEF0TXOIAQESNQoGcmVzdWx0GAcgASgLMh\
-        guc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAVIGcmVzdWx0iAEBEiIKCmVycm9yX2NvZGUYCCABKAlIAlIJZXJyb3JDb2RliAEBEjwKCmVycm9y\
-        X2RhdGEYCSABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gDUgllcnJvckRhdGGIAQFCEQoPX2ZpbmlzaGVkX2F0X21zQgkKB19yZXN1bH\
-        RCDQoLX2Vycm9yX2NvZGVCDQoLX2Vycm9yX2RhdGEikQgKDkdldEpvYlJlc3BvbnNlEg4KAmlkGAEgASgJUgJpZBIaCghwcmlvcml0eRgCIAEo\
-        DVIIcHJpb3JpdHkSJgoPZW5xdWV1ZV90aW1lX21zGAMgASgDUg1lbnF1ZXVlVGltZU1zEjIKB3BheWxvYWQYBCABKAsyGC5zaWxvLnYxLlNlcm\
-        lhbGl6ZWRCeXRlc1IHcGF5bG9hZBI8CgxyZXRyeV9wb2xpY3kYBSABKAsyFC5zaWxvLnYxLlJldHJ5UG9saWN5SABSC3JldHJ5UG9saWN5iAEB\
-        EiYKBmxpbWl0cxgGIAMoCzIOLnNpbG8udjEuTGltaXRSBmxpbWl0cxJBCghtZXRhZGF0YRgHIAMoCzIlLnNpbG8udjEuR2V0Sm9iUmVzcG9uc2\
-        UuTWV0YWRhdGFFbnRyeVIIbWV0YWRhdGESKgoGc3RhdHVzGAggASgOMhIuc2lsby52MS5Kb2JTdGF0dXNSBnN0YXR1cxIvChRzdGF0dXNfY2hh\
-        bmdlZF9hdF9tcxgJIAEoA1IRc3RhdHVzQ2hhbmdlZEF0TXMSLwoIYXR0ZW1wdHMYCiADKAsyEy5zaWxvLnYxLkpvYkF0dGVtcHRSCGF0dGVtcH\
-        RzEkMKHG5leHRfYXR0ZW1wdF9zdGFydHNfYWZ0ZXJfbXMYCyABKANIAVIYbmV4dEF0dGVtcHRTdGFydHNBZnRlck1ziAEBEh0KCnRhc2tfZ3Jv\
-        dXAYDCABKAlSCXRhc2tHcm91cBI1CgZyZXN1bHQYDSABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gCUgZyZXN1bHSIAQESKAoPcGF5bG\
-        9hZF9vbWl0dGVkGOgHIAEoCFIOcGF5bG9hZE9taXR0ZWQSJgoOcmVzdWx0X29taXR0ZWQY6QcgASgIUg1yZXN1bHRPbWl0dGVkEicKDG5leHRf\
-        YXR0ZW1wdBjqByABKA1IA1ILbmV4dEF0dGVtcHSIAQESKgoOZW5xdWV1ZWRfYXRfbXMY6wcgASgDSARSDGVucXVldWVkQXRNc4gBARIhCgt0cm\
-        FjZXBhcmVudBjyByABKAlSC3RyYWNlcGFyZW50Eh8KCnRyYWNlc3RhdGUY8wcgASgJUgp0cmFjZXN0YXRlEhwKCXJldGFpbl9tcxjsByABKANS\
-        CHJldGFpbk1zGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIPCg1fcmV0cnlfcG\
-        9saWN5Qh8KHV9uZXh0X2F0dGVtcHRfc3RhcnRzX2FmdGVyX21zQgkKB19yZXN1bHRCDwoNX25leHRfYXR0ZW1wdEIRCg9fZW5xdWV1ZWRfYXRf\
-        bXMiYwoTR2V0Sm9iUmVzdWx0UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUg\
-        Z0ZW5hbnSIAQFCCQoHX3RlbmFudCKpAgoUR2V0Sm9iUmVzdWx0UmVzcG9uc2USDgoCaWQYASABKAlSAmlkEioKBnN0YXR1cxgCIAEoDjISLnNp\
-        bG8udjEuSm9iU3RhdHVzUgZzdGF0dXMSJAoOZmluaXNoZWRfYXRfbXMYAyABKANSDGZpbmlzaGVkQXRNcxI9CgxzdWNjZXNzX2RhdGEYBCABKA\
-        syGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gAUgtzdWNjZXNzRGF0YRIvCgdmYWlsdXJlGAUgASgLMhMuc2lsby52MS5Kb2JGYWlsdXJlSABS\
-        B2ZhaWx1cmUSNQoJY2FuY2VsbGVkGAYgASgLMhUuc2lsby52MS5Kb2JDYW5jZWxsZWRIAFIJY2FuY2VsbGVkQggKBnJlc3VsdCJkCgpKb2JGYW\
-        lsdXJlEh0KCmVycm9yX2NvZGUYASABKAlSCWVycm9yQ29kZRI3CgplcnJvcl9kYXRhGAIgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNS\
-        CWVycm9yRGF0YSI2CgxKb2JDYW5jZWxsZWQSJgoPY2FuY2VsbGVkX2F0X21zGAEgASgDUg1jYW5jZWxsZWRBdE1zImAKEERlbGV0ZUpvYlJlcX\
-        Vlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQi\
-        EwoRRGVsZXRlSm9iUmVzcG9uc2UiYAoQQ2FuY2VsSm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBn\
-        RlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCITChFDYW5jZWxKb2JSZXNwb25zZSJhChFSZXN0YXJ0Sm9iUmVxdWVzdBIUCgVz\
-        aGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCIUChJSZXN0YX\
-        J0Sm9iUmVzcG9uc2UiYgoSRXhwZWRpdGVKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50\
-        GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhUKE0V4cGVkaXRlSm9iUmVzcG9uc2UiWAoYRHJvcFRlbmFudEhvbGRlcnNSZXF1ZXN0Eh\
-        QKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiYAoZRHJvcFRlbmFudEhvbGRlcnNS\
-        ZXNwb25zZRInCg9ob2xkZXJzX2Ryb3BwZWQYASABKARSDmhvbGRlcnNEcm9wcGVkSgQIAhADUhRydW5fYXR0ZW1wdHNfZHJvcHBlZCJRChFEcm\
-        9wVGVuYW50UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50Ij0KEkRy\
-        b3BUZW5hbnRSZXNwb25zZRInCgRkcm9wGAEgASgLMhMuc2lsby52MS5UZW5hbnREcm9wUgRkcm9wIlQKFEdldFRlbmFudERyb3BSZXF1ZXN0Eh\
-        QKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiTgoVR2V0VGVuYW50RHJvcFJlc3Bv\
-        bnNlEiwKBGRyb3AYASABKAsyEy5zaWxvLnYxLlRlbmFudERyb3BIAFIEZHJvcIgBAUIHCgVfZHJvcCKBAQoKVGVuYW50RHJvcBIiCg1zdGFydG\
-        VkX2F0X21zGAEgASgDUgtzdGFydGVkQXRNcxISCgRqb2JzGAIgASgEUgRqb2JzEiEKDHJvd3NfZGVsZXRlZBgDIAEoBFILcm93c0RlbGV0ZWQS\
-        GAoHcGVyY2VudBgEIAEoDVIHcGVyY2VudCLKAQoWU3RhcnRCdWxrQWN0aW9uUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW\
-        50GAIgASgJSABSBnRlbmFudIgBARIrCgRraW5kGAMgASgOMhcuc2lsby52MS5CdWxrQWN0aW9uS2luZFIEa2luZBIcCgljb25kaXRpb24YBCAB\
-        KAlSCWNvbmRpdGlvbhIXCgdkcnlfcnVuGAUgASgIUgZkcnlSdW4SDgoCaWQYBiABKAlSAmlkQgkKB190ZW5hbnQiiwEKF1N0YXJ0QnVsa0FjdG\
-        lvblJlc3BvbnNlEjAKBmFjdGlvbhgBIAEoCzITLnNpbG8udjEuQnVsa0FjdGlvbkgAUgZhY3Rpb26IAQESKgoEcGxhbhgCIAEoCzIRLnNpbG8u\
-        djEuQnVsa1BsYW5IAVIEcGxhbogBAUIJCgdfYWN0aW9uQgcKBV9wbGFuIooCCghCdWxrUGxhbhISCgRqb2JzGAEgASgEUgRqb2JzEjQKCHN0YX\
-        R1c2VzGAIgAygLMhguc2lsby52MS5CdWxrU3RhdHVzQ291bnRSCHN0YXR1c2VzEigKBnNhbXBsZRgDIAMoCzIQLnNpbG8udjEuQnVsa0pvYlIG\
-        c2FtcGxlEhsKCXJvd3NfcmVhZBgEIAEoBFIIcm93c1JlYWQSHQoKZWxhcHNlZF9tcxgFIAEoA1IJZWxhcHNlZE1zEiEKDGlzX3VuY291bnRlZB\
-        gGIAEoCFILaXNVbmNvdW50ZWQSKwoRdW5jb3VudGVkX2JlY2F1c2UYByABKAlSEHVuY291bnRlZEJlY2F1c2UiYAoPQnVsa1N0YXR1c0NvdW50\
-        Eh8KC3N0YXR1c19raW5kGAEgASgJUgpzdGF0dXNLaW5kEhIKBGpvYnMYAiABKARSBGpvYnMSGAoHcmVmdXNhbBgDIAEoCVIHcmVmdXNhbCJBCg\
-        dCdWxrSm9iEhsKBnRlbmFudBgBIAEoCUgAUgZ0ZW5hbnSIAQESDgoCaWQYAiABKAlSAmlkQgkKB190ZW5hbnQiYwoLQnVsa1JlZnVzYWwSFgoG\
-        cmVhc29uGAEgASgJUgZyZWFzb24SEgoEam9icxgCIAEoBFIEam9icxIoCgZzYW1wbGUYAyADKAsyEC5zaWxvLnYxLkJ1bGtKb2JSBnNhbXBsZS\
-        KcBAoKQnVsa0FjdGlvbhIOCgJpZBgBIAEoCVICaWQSKwoEa2luZBgCIAEoDjIXLnNpbG8udjEuQnVsa0FjdGlvbktpbmRSBGtpbmQSHAoJY29u\
-        ZGl0aW9uGAMgASgJUgljb25kaXRpb24SGAoHdGVuYW50cxgEIAMoCVIHdGVuYW50cxIdCgpzdGFydGVkX2J5GAUgASgJUglzdGFydGVkQnkSIg\
-        oNc3RhcnRlZF9hdF9tcxgGIAEoA1ILc3RhcnRlZEF0TXMSHgoLZW5kZWRfYXRfbXMYByABKANSCWVuZGVkQXRNcxIuCgVzdGF0ZRgIIAEoDjIY\
-        LnNpbG8udjEuQnVsa0FjdGlvblN0YXRlUgVzdGF0ZRIUCgVlcnJvchgJIAEoCVIFZXJyb3ISEgoEZG9uZRgKIAEoBFIEZG9uZRIYCgdyZWZ1c2\
-        VkGAsgASgEUgdyZWZ1c2VkEjAKCHJlZnVzYWxzGAwgAygLMhQuc2lsby52MS5CdWxrUmVmdXNhbFIIcmVmdXNhbHMSGwoJbG9va2VkX2F0GA0g\
-        ASgEUghsb29rZWRBdBIaCghleHBlY3RlZBgOIAEoBFIIZXhwZWN0ZWQSMAoGc2hhcmRzGA8gAygLMhguc2lsby52MS5CdWxrU2hhcmRBY3Rpb2\
-        5SBnNoYXJkcxIlCg5taXNzaW5nX3NoYXJkcxgQIAMoCVINbWlzc2luZ1NoYXJkcyL0AQoPQnVsa1NoYXJkQWN0aW9uEhQKBXNoYXJkGAEgASgJ\
-        UgVzaGFyZBIuCgVzdGF0ZRgCIAEoDjIYLnNpbG8udjEuQnVsa0FjdGlvblN0YXRlUgVzdGF0ZRIUCgVlcnJvchgDIAEoCVIFZXJyb3ISEgoEZG\
-        9uZRgEIAEoBFIEZG9uZRIYCgdyZWZ1c2VkGAUgASgEUgdyZWZ1c2VkEhsKCWxvb2tlZF9hdBgGIAEoBFIIbG9va2VkQXQSGgoIZXhwZWN0ZWQY\
-        ByABKARSCGV4cGVjdGVkEh4KC2VuZGVkX2F0X21zGAggASgDUgllbmRlZEF0TXMiPAoUR2V0QnVsa0FjdGlvblJlcXVlc3QSDgoCaWQYASABKA\
-        lSAmlkEhQKBXNoYXJkGAIgASgJUgVzaGFyZCJEChVHZXRCdWxrQWN0aW9uUmVzcG9uc2USKwoGYWN0aW9uGAEgASgLMhMuc2lsby52MS5CdWxr\
-        QWN0aW9uUgZhY3Rpb24iLgoWTGlzdEJ1bGtBY3Rpb25zUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQibwoXTGlzdEJ1bGtBY3Rpb25zUm\
-        VzcG9uc2USLQoHYWN0aW9ucxgBIAMoCzITLnNpbG8udjEuQnVsa0FjdGlvblIHYWN0aW9ucxIlCg5taXNzaW5nX3NoYXJkcxgCIAMoCVINbWlz\
-        c2luZ1NoYXJkcyI/ChdDYW5jZWxCdWxrQWN0aW9uUmVxdWVzdBIOCgJpZBgBIAEoCVICaWQSFAoFc2hhcmQYAiABKAlSBXNoYXJkIkcKGENhbm\
-        NlbEJ1bGtBY3Rpb25SZXNwb25zZRIrCgZhY3Rpb24YASABKAsyEy5zaWxvLnYxLkJ1bGtBY3Rpb25SBmFjdGlvbiJhChFFeHBsYWluSm9iUmVx\
-        dWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudC\
-        LeAwoSRXhwbGFpbkpvYlJlc3BvbnNlEg4KAmlkGAEgASgJUgJpZBIqCgZzdGF0dXMYAiABKA4yEi5zaWxvLnYxLkpvYlN0YXR1c1IGc3RhdHVz\
-        EhgKB3N1bW1hcnkYAyABKAlSB3N1bW1hcnkSLwoJb2JzdGFjbGVzGAQgAygLMhEuc2lsby52MS5PYnN0YWNsZVIJb2JzdGFjbGVzEjQKFGVhcm\
-        xpZXN0X3N0YXJ0X2F0X21zGAUgASgDSABSEWVhcmxpZXN0U3RhcnRBdE1ziAEBEjYKFWVzdGltYXRlZF9zdGFydF9hdF9tcxgGIAEoA0gBUhJl\
-        c3RpbWF0ZWRTdGFydEF0TXOIAQESHQoKdGFza19ncm91cBgHIAEoCVIJdGFza0dyb3VwEhgKB2F0dGVtcHQYCCABKA1SB2F0dGVtcHQSJwoPd2\
-        9ya2Vyc193YWl0aW5nGAkgASgNUg53b3JrZXJzV2FpdGluZxIqCg9sYXN0X3BvbGxfYXRfbXMYCiABKANIAlIMbGFzdFBvbGxBdE1ziAEBQhcK\
-        FV9lYXJsaWVzdF9zdGFydF9hdF9tc0IYChZfZXN0aW1hdGVkX3N0YXJ0X2F0X21zQhIKEF9sYXN0X3BvbGxfYXRfbXMivgQKD0xpc3RKb2JzUm\
-        VxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBARIfCgtzdGF0dXNfa2luZBgDIAEoCVIKc3Rh\
-        dHVzS2luZBIdCgp0YXNrX2dyb3VwGAQgASgJUgl0YXNrR3JvdXASQgoIbWV0YWRhdGEYBSADKAsyJi5zaWxvLnYxLkxpc3RKb2JzUmVxdWVzdC\
-        5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIbCglsaW1pdF9rZXkYBiABKAlSCGxpbWl0S2V5EiIKCmVycm9yX2NvZGUYByABKAlIAVIJZXJyb3JD\
-        b2RliAEBEisKD2NoYW5nZWRfZnJvbV9tcxgIIAEoA0gCUg1jaGFuZ2VkRnJvbU1ziAEBEi8KEWNoYW5nZWRfYmVmb3JlX21zGAkgASgDSANSD2\
-        NoYW5nZWRCZWZvcmVNc4gBARIZCghqb2JzX21heBgKIAEoDVIHam9ic01heBIWCgZjdXJzb3IYCyABKAlSBmN1cnNvchIhCgxvbWl0X2RldGFp\
-        bHMYDCABKAhSC29taXREZXRhaWxzGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AU\
-        IJCgdfdGVuYW50Qg0KC19lcnJvcl9jb2RlQhIKEF9jaGFuZ2VkX2Zyb21fbXNCFAoSX2NoYW5nZWRfYmVmb3JlX21zIqABChBMaXN0Sm9ic1Jl\
-        c3BvbnNlEiYKBGpvYnMYASADKAsyEi5zaWxvLnYxLkxpc3RlZEpvYlIEam9icxIfCgtuZXh0X2N1cnNvchgCIAEoCVIKbmV4dEN1cnNvchIbCg\
-        lsb29rZWRfYXQYAyABKARSCGxvb2tlZEF0EiYKD2lzX25ld2VzdF9maXJzdBgEIAEoCFINaXNOZXdlc3RGaXJzdCK7AQoSR2V0U2NoZWR1bGVS\
-        ZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBEh0KCnRhc2tfZ3JvdXAYAyABKAlSCXRhc2\
-        tHcm91cBIXCgdzbG90X21zGAQgASgDUgZzbG90TXMSFAoFc2xvdHMYBSABKA1SBXNsb3RzEhkKCGpvYnNfbWF4GAYgASgNUgdqb2JzTWF4QgkK\
-        B190ZW5hbnQitAEKE0dldFNjaGVkdWxlUmVzcG9uc2USFwoHZnJvbV9tcxgBIAEoA1IGZnJvbU1zEhQKBXNsb3RzGAIgAygEUgVzbG90cxIoCh\
-        Bjb3VudGVkX3VudGlsX21zGAMgASgDUg5jb3VudGVkVW50aWxNcxIcCglzY2hlZHVsZWQYBCABKARSCXNjaGVkdWxlZBImCgRqb2JzGAUgAygL\
-        MhIuc2lsby52MS5MaXN0ZWRKb2JSBGpvYnMiqwMKCUxpc3RlZEpvYhIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBn\
-        RlbmFudIgBARIOCgJpZBgDIAEoCVICaWQSHwoLc3RhdHVzX2tpbmQYBCABKAlSCnN0YXR1c0tpbmQSLwoUc3RhdHVzX2NoYW5nZWRfYXRfbXMY\
-        BSABKANSEXN0YXR1c0NoYW5nZWRBdE1zEh0KCnRhc2tfZ3JvdXAYBiABKAlSCXRhc2tHcm91cBIaCghwcmlvcml0eRgHIAEoDVIIcHJpb3JpdH\
-        kSJAoOZW5xdWV1ZWRfYXRfbXMYCCABKANSDGVucXVldWVkQXRNcxIYCgdhdHRlbXB0GAkgASgNUgdhdHRlbXB0EkMKHG5leHRfYXR0ZW1wdF9z\
-        dGFydHNfYWZ0ZXJfbXMYCiABKANIAVIYbmV4dEF0dGVtcHRTdGFydHNBZnRlck1ziAEBEh0KCmVycm9yX2NvZGUYCyABKAlSCWVycm9yQ29kZU\
-        IJCgdfdGVuYW50Qh8KHV9uZXh0X2F0dGVtcHRfc3RhcnRzX2FmdGVyX21zIq0ECghPYnN0YWNsZRIqCgRraW5kGAEgASgOMhYuc2lsby52MS5P\
-        YnN0YWNsZS5LaW5kUgRraW5kEhIKBHRleHQYAiABKAlSBHRleHQSEAoDa2V5GAMgASgJUgNrZXkSEAoDbWF4GAQgASgEUgNtYXgSFQoGaW5fdX\
-        NlGAUgASgEUgVpblVzZRIuCgdob2xkZXJzGAYgAygLMhQuc2lsby52MS5MaW1pdEhvbGRlclIHaG9sZGVycxIUCgVhaGVhZBgHIAEoBFIFYWhl\
-        YWQSJAoOYWhlYWRfaXNfbGVhc3QYCCABKAhSDGFoZWFkSXNMZWFzdBIeCgh1bnRpbF9tcxgJIAEoA0gAUgd1bnRpbE1ziAEBEiQKC2VzdGltYX\
-        RlX21zGAogASgDSAFSCmVzdGltYXRlTXOIAQESHQoKYmxvY2tzX25vdxgLIAEoCFIJYmxvY2tzTm93IrcBCgRLaW5kEhQKEEtJTkRfVU5TUEVD\
-        SUZJRUQQABIOCgpLSU5EX1RJTUVSEAESFAoQS0lORF9DT05DVVJSRU5DWRACEhEKDUtJTkRfRkxPQVRJTkcQAxINCglLSU5EX1JBVEUQBBIUCh\
-        BLSU5EX1JFQURZX1FVRVVFEAUSEgoOS0lORF9OT19XT1JLRVIQBhIPCgtLSU5EX1BBVVNFRBAHEhYKEktJTkRfRVhURVJOQUxfUkFURRAIQgsK\
-        CV91bnRpbF9tc0IOCgxfZXN0aW1hdGVfbXMilAEKC0xpbWl0SG9sZGVyEhUKBmpvYl9pZBgBIAEoCVIFam9iSWQSFwoHdGFza19pZBgCIAEoCV\
-        IGdGFza0lkEhsKCXdvcmtlcl9pZBgDIAEoCVIId29ya2VySWQSHQoKdGFza19ncm91cBgEIAEoCVIJdGFza0dyb3VwEhkKCHNpbmNlX21zGAUg\
-        ASgDUgdzaW5jZU1zInwKC1BhdXNlVGFyZ2V0EiMKDHdob2xlX3RlbmFudBgBIAEoCEgAUgt3aG9sZVRlbmFudBIfCgp0YXNrX2dyb3VwGAIgAS\
-        gJSABSCXRhc2tHcm91cBIdCglsaW1pdF9rZXkYAyABKAlIAFIIbGltaXRLZXlCCAoGdGFyZ2V0IpIBCgxQYXVzZVJlcXVlc3QSFAoFc2hhcmQY\
-        ASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQESLAoGdGFyZ2V0GAMgASgLMhQuc2lsby52MS5QYXVzZVRhcmdldFIGdG\
-        FyZ2V0EhYKBnJlYXNvbhgEIAEoCVIGcmVhc29uQgkKB190ZW5hbnQiLgoNUGF1c2VSZXNwb25zZRIdCgp3YXNfcGF1c2VkGAEgASgIUgl3YXNQ\
-        YXVzZWQiewoNUmVzdW1lUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBARIsCgZ0YXJnZX\
-        QYAyABKAsyFC5zaWxvLnYxLlBhdXNlVGFyZ2V0UgZ0YXJnZXRCCQoHX3RlbmFudCIvCg5SZXN1bWVSZXNwb25zZRIdCgp3YXNfcGF1c2VkGAEg\
-        ASgIUgl3YXNQYXVzZWQiKQoRTGlzdFBhdXNlc1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIpQBCglQYXVzZUluZm8SGwoGdGVuYW50GA\
-        EgASgJSABSBnRlbmFudIgBARIsCgZ0YXJnZXQYAiABKAsyFC5zaWxvLnYxLlBhdXNlVGFyZ2V0UgZ0YXJnZXQSFgoGcmVhc29uGAMgASgJUgZy\
-        ZWFzb24SGQoIc2luY2VfbXMYBCABKANSB3NpbmNlTXNCCQoHX3RlbmFudCJAChJMaXN0UGF1c2VzUmVzcG9uc2USKgoGcGF1c2VzGAEgAygLMh\
-        Iuc2lsby52MS5QYXVzZUluZm9SBnBhdXNlcyLLAgoNSW1wb3J0QXR0ZW1wdBIuCgZzdGF0dXMYASABKA4yFi5zaWxvLnYxLkF0dGVtcHRTdGF0\
-        dXNSBnN0YXR1cxIiCg1zdGFydGVkX2F0X21zGAIgASgDUgtzdGFydGVkQXRNcxIkCg5maW5pc2hlZF9hdF9tcxgDIAEoA1IMZmluaXNoZWRBdE\
-        1zEjUKBnJlc3VsdBgEIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSABSBnJlc3VsdIgBARIiCgplcnJvcl9jb2RlGAUgASgJSAFSCWVy\
-        cm9yQ29kZYgBARI8CgplcnJvcl9kYXRhGAYgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAlIJZXJyb3JEYXRhiAEBQgkKB19yZXN1bH\
-        RCDQoLX2Vycm9yX2NvZGVCDQoLX2Vycm9yX2RhdGEi4gQKEEltcG9ydEpvYlJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIg\
-        ASgJUgJpZBIaCghwcmlvcml0eRgDIAEoDVIIcHJpb3JpdHkSJgoPZW5xdWV1ZV90aW1lX21zGAQgASgDUg1lbnF1ZXVlVGltZU1zEh4KC3N0YX\
-        J0X2F0X21zGAUgASgDUglzdGFydEF0TXMSPAoMcmV0cnlfcG9saWN5GAYgASgLMhQuc2lsby52MS5SZXRyeVBvbGljeUgAUgtyZXRyeVBvbGlj\
-        eYgBARIyCgdwYXlsb2FkGAcgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSB3BheWxvYWQSJgoGbGltaXRzGAggAygLMg4uc2lsby52MS\
-        5MaW1pdFIGbGltaXRzEhsKBnRlbmFudBgJIAEoCUgBUgZ0ZW5hbnSIAQESQwoIbWV0YWRhdGEYCiADKAsyJy5zaWxvLnYxLkltcG9ydEpvYlJl\
-        cXVlc3QuTWV0YWRhdGFFbnRyeVIIbWV0YWRhdGESHQoKdGFza19ncm91cBgLIAEoCVIJdGFza0dyb3VwEjIKCGF0dGVtcHRzGAwgAygLMhYuc2\
-        lsby52MS5JbXBvcnRBdHRlbXB0UghhdHRlbXB0cxIcCglyZXRhaW5fbXMY6AcgASgDUghyZXRhaW5Ncxo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tl\
-        eRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1ZToCOAFCDwoNX3JldHJ5X3BvbGljeUIJCgdfdGVuYW50IkIKEUltcG9ydEpvYnNSZX\
-        F1ZXN0Ei0KBGpvYnMYASADKAsyGS5zaWxvLnYxLkltcG9ydEpvYlJlcXVlc3RSBGpvYnMijAEKD0ltcG9ydEpvYlJlc3VsdBIOCgJpZBgBIAEo\
-        CVICaWQSGAoHc3VjY2VzcxgCIAEoCFIHc3VjY2VzcxIZCgVlcnJvchgDIAEoCUgAUgVlcnJvcogBARIqCgZzdGF0dXMYBCABKA4yEi5zaWxvLn\
-        YxLkpvYlN0YXR1c1IGc3RhdHVzQggKBl9lcnJvciJIChJJbXBvcnRKb2JzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIYLnNpbG8udjEuSW1w\
-        b3J0Sm9iUmVzdWx0UgdyZXN1bHRzIn0KEExlYXNlVGFza1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCg\
-        Z0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEhsKCXdvcmtlcl9pZBgEIAEoCVIId29ya2VySWRCCQoHX3RlbmFudCI2ChFMZWFzZVRhc2tSZXNw\
-        b25zZRIhCgR0YXNrGAEgASgLMg0uc2lsby52MS5UYXNrUgR0YXNrIrECChFMZWFzZVRhc2tzUmVxdWVzdBIZCgVzaGFyZBgBIAEoCUgAUgVzaG\
-        FyZIgBARIbCgl3b3JrZXJfaWQYAiABKAlSCHdvcmtlcklkEhsKCW1heF90YXNrcxgDIAEoDVIIbWF4VGFza3MSHQoKdGFza19ncm91cBgEIAEo\
-        CVIJdGFza0dyb3VwEh0KB3dhaXRfbXMY6AcgASgNSAFSBndhaXRNc4gBARIuChBhbnN3ZXJfYnl0ZXNfbWF4GOkHIAEoBEgCUg5hbnN3ZXJCeX\
-        Rlc01heIgBARITCgRob3N0GOoHIAEoCVIEaG9zdBIZCgd2ZXJzaW9uGOsHIAEoCVIHdmVyc2lvbkIICgZfc2hhcmRCCgoIX3dhaXRfbXNCEwoR\
-        X2Fuc3dlcl9ieXRlc19tYXgigQEKEkxlYXNlVGFza3NSZXNwb25zZRIjCgV0YXNrcxgBIAMoCzINLnNpbG8udjEuVGFza1IFdGFza3MSRgoNcm\
-        VmcmVzaF90YXNrcxgCIAMoCzIhLnNpbG8udjEuUmVmcmVzaEZsb2F0aW5nTGltaXRUYXNrUgxyZWZyZXNoVGFza3Mi5gQKBFRhc2sSDgoCaWQY\
-        ASABKAlSAmlkEhUKBmpvYl9pZBgCIAEoCVIFam9iSWQSIAoJdGVuYW50X2lkGAMgASgJSABSCHRlbmFudElkiAEBEiUKDmF0dGVtcHRfbnVtYm\
-        VyGAQgASgNUg1hdHRlbXB0TnVtYmVyEjYKF3JlbGF0aXZlX2F0dGVtcHRfbnVtYmVyGAUgASgNUhVyZWxhdGl2ZUF0dGVtcHROdW1iZXISJgoP\
-        aXNfbGFzdF9hdHRlbXB0GAYgASgIUg1pc0xhc3RBdHRlbXB0EjcKCG1ldGFkYXRhGAcgAygLMhsuc2lsby52MS5UYXNrLk1ldGFkYXRhRW50cn\
-        lSCG1ldGFkYXRhEiYKBmxpbWl0cxgIIAMoCzIOLnNpbG8udjEuTGltaXRSBmxpbWl0cxIyCgdwYXlsb2FkGAkgASgLMhguc2lsby52MS5TZXJp\
-        YWxpemVkQnl0ZXNSB3BheWxvYWQSGgoIcHJpb3JpdHkYCiABKA1SCHByaW9yaXR5EhQKBXNoYXJkGAsgASgJUgVzaGFyZBIdCgp0YXNrX2dyb3\
-        VwGAwgASgJUgl0YXNrR3JvdXASGQoIbGVhc2VfbXMYDSABKANSB2xlYXNlTXMSIQoLdHJhY2VwYXJlbnQY8gcgASgJUgt0cmFjZXBhcmVudBIf\
-        Cgp0cmFjZXN0YXRlGPMHIAEoCVIKdHJhY2VzdGF0ZRo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUg\
-        V2YWx1ZToCOAFCDAoKX3RlbmFudF9pZCK6AwoYUmVmcmVzaEZsb2F0aW5nTGltaXRUYXNrEg4KAmlkGAEgASgJUgJpZBIbCglxdWV1ZV9rZXkY\
-        AiABKAlSCHF1ZXVlS2V5EjYKF2N1cnJlbnRfbWF4X2NvbmN1cnJlbmN5GAMgASgNUhVjdXJyZW50TWF4Q29uY3VycmVuY3kSLwoUbGFzdF9yZW\
-        ZyZXNoZWRfYXRfbXMYBCABKANSEWxhc3RSZWZyZXNoZWRBdE1zEksKCG1ldGFkYXRhGAUgAygLMi8uc2lsby52MS5SZWZyZXNoRmxvYXRpbmdM\
-        aW1pdFRhc2suTWV0YWRhdGFFbnRyeVIIbWV0YWRhdGESGQoIbGVhc2VfbXMYBiABKANSB2xlYXNlTXMSFAoFc2hhcmQYByABKAlSBXNoYXJkEh\
-        0KCnRhc2tfZ3JvdXAYCCABKAlSCXRhc2tHcm91cBIgCgl0ZW5hbnRfaWQYCSABKAlIAFIIdGVuYW50SWSIAQEaOwoNTWV0YWRhdGFFbnRyeRIQ\
-        CgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQgwKCl90ZW5hbnRfaWQi3AIKFFJlcG9ydE91dGNvbWVSZXF1ZXN0Eh\
-        QKBXNoYXJkGAEgASgJUgVzaGFyZBIXCgd0YXNrX2lkGAIgASgJUgZ0YXNrSWQSNAoHc3VjY2VzcxgDIAEoCzIYLnNpbG8udjEuU2VyaWFsaXpl\
-        ZEJ5dGVzSABSB3N1Y2Nlc3MSLAoHZmFpbHVyZRgEIAEoCzIQLnNpbG8udjEuRmFpbHVyZUgAUgdmYWlsdXJlEjIKCWNhbmNlbGxlZBgGIAEoCz\
-        ISLnNpbG8udjEuQ2FuY2VsbGVkSABSCWNhbmNlbGxlZBIgCgl0ZW5hbnRfaWQYByABKAlIAVIIdGVuYW50SWSIAQESIQoLdHJhY2VwYXJlbnQY\
-        8gcgASgJUgt0cmFjZXBhcmVudBIfCgp0cmFjZXN0YXRlGPMHIAEoCVIKdHJhY2VzdGF0ZUIJCgdvdXRjb21lQgwKCl90ZW5hbnRfaWQiSwoHRm\
-        FpbHVyZRISCgRjb2RlGAEgASgJUgRjb2RlEiwKBGRhdGEYAiABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc1IEZGF0YSILCglDYW5jZWxs\
-        ZWQiFwoVUmVwb3J0T3V0Y29tZVJlc3BvbnNlImgKFVJlcG9ydE91dGNvbWVzUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSOQoIb3V0Y2\
-        9tZXMYAiADKAsyHS5zaWxvLnYxLlJlcG9ydE91dGNvbWVSZXF1ZXN0UghvdXRjb21lcyJKChZSZXBvcnRPdXRjb21lc1Jlc3BvbnNlEjAKB3Jl\
-        c3VsdHMYASADKAsyFi5zaWxvLnYxLk91dGNvbWVSZXN1bHRSB3Jlc3VsdHMiUgoNT3V0Y29tZVJlc3VsdBIXCgd0YXNrX2lkGAEgASgJUgZ0YX\
-        NrSWQSEgoEY29kZRgCIAEoBVIEY29kZRIUCgVlcnJvchgDIAEoCVIFZXJyb3Ii8QEKG1JlcG9ydFJlZnJlc2hPdXRjb21lUmVxdWVzdBIUCgVz\
-        aGFyZBgBIAEoCVIFc2hhcmQSFwoHdGFza19pZBgCIAEoCVIGdGFza0lkEjMKB3N1Y2Nlc3MYBCABKAsyFy5zaWxvLnYxLlJlZnJlc2hTdWNjZX\
-        NzSABSB3N1Y2Nlc3MSMwoHZmFpbHVyZRgFIAEoCzIXLnNpbG8udjEuUmVmcmVzaEZhaWx1cmVIAFIHZmFpbHVyZRIgCgl0ZW5hbnRfaWQYBiAB\
-        KAlIAVIIdGVuYW50SWSIAQFCCQoHb3V0Y29tZUIMCgpfdGVuYW50X2lkIkAKDlJlZnJlc2hTdWNjZXNzEi4KE25ld19tYXhfY29uY3VycmVuY3\
-        kYASABKA1SEW5ld01heENvbmN1cnJlbmN5Ij4KDlJlZnJlc2hGYWlsdXJlEhIKBGNvZGUYASABKAlSBGNvZGUSGAoHbWVzc2FnZRgCIAEoCVIH\
-        bWVzc2FnZSIeChxSZXBvcnRSZWZyZXNoT3V0Y29tZVJlc3BvbnNlIo4BChBIZWFydGJlYXRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZB\
-        IbCgl3b3JrZXJfaWQYAiABKAlSCHdvcmtlcklkEhcKB3Rhc2tfaWQYAyABKAlSBnRhc2tJZBIgCgl0ZW5hbnRfaWQYBCABKAlIAFIIdGVuYW50\
-        SWSIAQFCDAoKX3RlbmFudF9pZCJyChFIZWFydGJlYXRSZXNwb25zZRIcCgljYW5jZWxsZWQYASABKAhSCWNhbmNlbGxlZBIrCg9jYW5jZWxsZW\
-        RfYXRfbXMYAiABKANIAFINY2FuY2VsbGVkQXRNc4gBAUISChBfY2FuY2VsbGVkX2F0X21zIgsKCVF1ZXJ5TnVsbCKmAgoOUXVlcnlQYXJhbWV0\
-        ZXISHwoKYm9vbF92YWx1ZRgBIAEoCEgAUglib29sVmFsdWUSIQoLaW50NjRfdmFsdWUYAiABKANIAFIKaW50NjRWYWx1ZRIjCgx1aW50NjRfdm\
-        FsdWUYAyABKARIAFILdWludDY0VmFsdWUSJQoNZmxvYXQ2NF92YWx1ZRgEIAEoAUgAUgxmbG9hdDY0VmFsdWUSIwoMc3RyaW5nX3ZhbHVlGAUg\
-        ASgJSABSC3N0cmluZ1ZhbHVlEiEKC2J5dGVzX3ZhbHVlGAYgASgMSABSCmJ5dGVzVmFsdWUSMwoKbnVsbF92YWx1ZRgHIAEoCzISLnNpbG8udj\
-        EuUXVlcnlOdWxsSABSCW51bGxWYWx1ZUIHCgV2YWx1ZSLZAQoMUXVlcnlSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIQCgNzcWwYAiAB\
-        KAlSA3NxbBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEjcKCnBhcmFtZXRlcnMYBCADKAsyFy5zaWxvLnYxLlF1ZXJ5UGFyYW1ldGVyUg\
-        pwYXJhbWV0ZXJzEiQKDWFsbG93X3BhcnRpYWwY6AcgASgIUgxhbGxvd1BhcnRpYWwSGgoIcm93c19tYXgY6QcgASgNUgdyb3dzTWF4QgkKB190\
-        ZW5hbnQiPQoKQ29sdW1uSW5mbxISCgRuYW1lGAEgASgJUgRuYW1lEhsKCWRhdGFfdHlwZRgCIAEoCVIIZGF0YVR5cGUi4AEKDVF1ZXJ5UmVzcG\
-        9uc2USLQoHY29sdW1ucxgBIAMoCzITLnNpbG8udjEuQ29sdW1uSW5mb1IHY29sdW1ucxIsCgRyb3dzGAIgAygLMhguc2lsby52MS5TZXJpYWxp\
-        emVkQnl0ZXNSBHJvd3MSGwoJcm93X2NvdW50GAMgASgFUghyb3dDb3VudBI9Cg5taXNzaW5nX3NoYXJkcxjoByADKAsyFS5zaWxvLnYxLk1pc3\
-        NpbmdTaGFyZFINbWlzc2luZ1NoYXJkcxIWCgZpc19jdXQY6QcgASgIUgVpc0N1dCJBCgxNaXNzaW5nU2hhcmQSGQoIc2hhcmRfaWQYASABKAlS\
-        B3NoYXJkSWQSFgoGcmVhc29uGAIgASgJUgZyZWFzb24inAEKEVF1ZXJ5QXJyb3dSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIQCgNzcW\
-        wYAiABKAlSA3NxbBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEjcKCnBhcmFtZXRlcnMYBCADKAsyFy5zaWxvLnYxLlF1ZXJ5UGFyYW1l\
-        dGVyUgpwYXJhbWV0ZXJzQgkKB190ZW5hbnQiLAoPQXJyb3dJcGNNZXNzYWdlEhkKCGlwY19kYXRhGAEgASgMUgdpcGNEYXRhIhcKFUdldENsdX\
-        N0ZXJJbmZvUmVxdWVzdCLaAQoKU2hhcmRPd25lchIZCghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZBIbCglncnBjX2FkZHIYAiABKAlSCGdycGNB\
-        ZGRyEhcKB25vZGVfaWQYAyABKAlSBm5vZGVJZBIfCgtyYW5nZV9zdGFydBgEIAEoCVIKcmFuZ2VTdGFydBIbCglyYW5nZV9lbmQYBSABKAlSCH\
-        JhbmdlRW5kEioKDnBsYWNlbWVudF9yaW5nGAYgASgJSABSDXBsYWNlbWVudFJpbmeIAQFCEQoPX3BsYWNlbWVudF9yaW5nIm4KDUNsdXN0ZXJN\
-        ZW1iZXISFwoHbm9kZV9pZBgBIAEoCVIGbm9kZUlkEhsKCWdycGNfYWRkchgCIAEoCVIIZ3JwY0FkZHISJwoPcGxhY2VtZW50X3JpbmdzGAMgAy\
-        gJUg5wbGFjZW1lbnRSaW5ncyKVAgoWR2V0Q2x1c3RlckluZm9SZXNwb25zZRIdCgpudW1fc2hhcmRzGAEgASgNUgludW1TaGFyZHMSNgoMc2hh\
-        cmRfb3duZXJzGAIgAygLMhMuc2lsby52MS5TaGFyZE93bmVyUgtzaGFyZE93bmVycxIgCgx0aGlzX25vZGVfaWQYAyABKAlSCnRoaXNOb2RlSW\
-        QSJAoOdGhpc19ncnBjX2FkZHIYBCABKAlSDHRoaXNHcnBjQWRkchIwCgdtZW1iZXJzGAUgAygLMhYuc2lsby52MS5DbHVzdGVyTWVtYmVyUgdt\
-        ZW1iZXJzEh4KB3RlbmFuY3kY6AcgASgISABSB3RlbmFuY3mIAQFCCgoIX3RlbmFuY3kiigIKEkxpc3RUZW5hbnRzUmVxdWVzdBIUCgVzaGFyZB\
-        gBIAEoCVIFc2hhcmQSNwoFb3JkZXIYAiABKA4yIS5zaWxvLnYxLkxpc3RUZW5hbnRzUmVxdWVzdC5PcmRlclIFb3JkZXISIwoNbmFtZV9jb250\
-        YWlucxgDIAEoCVIMbmFtZUNvbnRhaW5zEhQKBWxpbWl0GAQgASgNUgVsaW1pdBIqCgVhZnRlchgFIAEoCzIULnNpbG8udjEuVGVuYW50UGxhY2\
-        VSBWFmdGVyIj4KBU9yZGVyEhEKDU9SREVSX0JBQ0tMT0cQABIOCgpPUkRFUl9SQVRFEAESEgoOT1JERVJfRkFJTFVSRVMQAiI7CgtUZW5hbnRQ\
-        bGFjZRIUCgV2YWx1ZRgBIAEoA1IFdmFsdWUSFgoGdGVuYW50GAIgASgJUgZ0ZW5hbnQi0wIKClRlbmFudEluZm8SFgoGdGVuYW50GAEgASgJUg\
-        Z0ZW5hbnQSHAoJc2NoZWR1bGVkGAIgASgEUglzY2hlZHVsZWQSGAoHd2FpdGluZxgDIAEoBFIHd2FpdGluZxIUCgVyZWFkeRgEIAEoBFIFcmVh\
-        ZHkSGAoHcnVubmluZxgFIAEoBFIHcnVubmluZxIcCglzdWNjZWVkZWQYBiABKARSCXN1Y2NlZWRlZBIWCgZmYWlsZWQYByABKARSBmZhaWxlZB\
-        IcCgljYW5jZWxsZWQYCCABKARSCWNhbmNlbGxlZBImCg9lbmRlZF9pbl9taW51dGUYCSABKARSDWVuZGVkSW5NaW51dGUSKAoQZmFpbGVkX2lu\
-        X21pbnV0ZRgKIAEoBFIOZmFpbGVkSW5NaW51dGUSHwoLb3JkZXJfdmFsdWUYCyABKANSCm9yZGVyVmFsdWUieQoTTGlzdFRlbmFudHNSZXNwb2\
-        5zZRItCgd0ZW5hbnRzGAEgAygLMhMuc2lsby52MS5UZW5hbnRJbmZvUgd0ZW5hbnRzEhoKCG1hdGNoaW5nGAIgASgEUghtYXRjaGluZxIXCgdp\
-        c19sYXN0GAMgASgIUgZpc0xhc3QivwIKEUxpc3RMaW1pdHNSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBI2CgVvcmRlchgCIAEoDjIgLn\
-        NpbG8udjEuTGlzdExpbWl0c1JlcXVlc3QuT3JkZXJSBW9yZGVyEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQESIQoMa2V5X2NvbnRhaW5z\
-        GAQgASgJUgtrZXlDb250YWlucxIQCgNrZXkYBSABKAlSA2tleRIUCgVsaW1pdBgGIAEoDVIFbGltaXQSKQoFYWZ0ZXIYByABKAsyEy5zaWxvLn\
-        YxLkxpbWl0UGxhY2VSBWFmdGVyIj4KBU9yZGVyEg4KCk9SREVSX0hFTEQQABIRCg1PUkRFUl9XQUlUSU5HEAESEgoOT1JERVJfUkVGVVNBTFMQ\
-        AkIJCgdfdGVuYW50IkwKCkxpbWl0UGxhY2USFAoFdmFsdWUYASABKANSBXZhbHVlEhYKBnRlbmFudBgCIAEoCVIGdGVuYW50EhAKA2tleRgDIA\
-        EoCVIDa2V5IuMECglMaW1pdEluZm8SFgoGdGVuYW50GAEgASgJUgZ0ZW5hbnQSEAoDa2V5GAIgASgJUgNrZXkSKwoEa2luZBgDIAEoDjIXLnNp\
-        bG8udjEuTGltaXRJbmZvLktpbmRSBGtpbmQSHQoHbWF4aW11bRgEIAEoBEgAUgdtYXhpbXVtiAEBEhIKBGhlbGQYBSABKARSBGhlbGQSGAoHd2\
-        FpdGluZxgGIAEoBFIHd2FpdGluZxIaCghyZWZ1c2FscxgHIAEoBFIIcmVmdXNhbHMSGwoJaXNfcGF1c2VkGAggASgIUghpc1BhdXNlZBIlCgxu\
-        ZXh0X3Jvb21fbXMYCSABKANIAVIKbmV4dFJvb21Nc4gBARIbCgl3aW5kb3dfbXMYCiABKANSCHdpbmRvd01zEhkKCGlzX2xlYWt5GAsgASgIUg\
-        dpc0xlYWt5Ei8KB2hpc3RvcnkYDCADKAsyFS5zaWxvLnYxLkxpbWl0TWF4aW11bVIHaGlzdG9yeRIrCg9uZXh0X3JlZnJlc2hfbXMYDSABKANI\
-        AlINbmV4dFJlZnJlc2hNc4gBARIfCgtvcmRlcl92YWx1ZRgOIAEoA1IKb3JkZXJWYWx1ZRIUCgVzaGFyZBgPIAEoCVIFc2hhcmQiVAoES2luZB\
-        IUChBLSU5EX1VOU1BFQ0lGSUVEEAASFAoQS0lORF9DT05DVVJSRU5DWRABEhEKDUtJTkRfRkxPQVRJTkcQAhINCglLSU5EX1JBVEUQA0IKCghf\
-        bWF4aW11bUIPCg1fbmV4dF9yb29tX21zQhIKEF9uZXh0X3JlZnJlc2hfbXMiPQoMTGltaXRNYXhpbXVtEhMKBWF0X21zGAEgASgDUgRhdE1zEh\
-        gKB21heGltdW0YAiABKA1SB21heGltdW0idQoSTGlzdExpbWl0c1Jlc3BvbnNlEioKBmxpbWl0cxgBIAMoCzISLnNpbG8udjEuTGltaXRJbmZv\
-        UgZsaW1pdHMSGgoIbWF0Y2hpbmcYAiABKARSCG1hdGNoaW5nEhcKB2lzX2xhc3QYAyABKAhSBmlzTGFzdCKdAQoSTGlzdFdvcmtlcnNSZXF1ZX\
-        N0Eh8KC2lkX2NvbnRhaW5zGAEgASgJUgppZENvbnRhaW5zEh0KCnRhc2tfZ3JvdXAYAiABKAlSCXRhc2tHcm91cBIbCgl3b3JrZXJfaWQYAyAB\
-        KAlSCHdvcmtlcklkEhQKBWxpbWl0GAQgASgNUgVsaW1pdBIUCgVhZnRlchgFIAEoCVIFYWZ0ZXIivwMKCldvcmtlckluZm8SGwoJd29ya2VyX2\
-        lkGAEgASgJUgh3b3JrZXJJZBISCgRob3N0GAIgASgJUgRob3N0EhgKB3ZlcnNpb24YAyABKAlSB3ZlcnNpb24SEgoEcGVlchgEIAEoCVIEcGVl\
-        chIkCg5maXJzdF9oZWFyZF9tcxgFIAEoA1IMZmlyc3RIZWFyZE1zEiIKDWxhc3RfaGVhcmRfbXMYBiABKANSC2xhc3RIZWFyZE1zEhkKCGlzX3\
-        F1aWV0GAcgASgIUgdpc1F1aWV0EikKDnF1aWV0X3NpbmNlX21zGAggASgDSABSDHF1aWV0U2luY2VNc4gBARIsCgZncm91cHMYCSADKAsyFC5z\
-        aWxvLnYxLldvcmtlckdyb3VwUgZncm91cHMSFgoGbGVhc2VzGAogASgEUgZsZWFzZXMSKwoPb2xkZXN0X2xlYXNlX21zGAsgASgDSAFSDW9sZG\
-        VzdExlYXNlTXOIAQESKAoEaGVsZBgMIAMoCzIULnNpbG8udjEuV29ya2VyTGVhc2VSBGhlbGRCEQoPX3F1aWV0X3NpbmNlX21zQhIKEF9vbGRl\
-        c3RfbGVhc2VfbXMingEKC1dvcmtlckdyb3VwEh0KCnRhc2tfZ3JvdXAYASABKAlSCXRhc2tHcm91cBIiCg1maXJzdF9wb2xsX21zGAIgASgDUg\
-        tmaXJzdFBvbGxNcxIgCgxsYXN0X3BvbGxfbXMYAyABKANSCmxhc3RQb2xsTXMSFAoFcG9sbHMYBCABKARSBXBvbGxzEhQKBXRhc2tzGAUgASgE\
-        UgV0YXNrcyLSAQoLV29ya2VyTGVhc2USFAoFc2hhcmQYASABKAlSBXNoYXJkEhYKBnRlbmFudBgCIAEoCVIGdGVuYW50EhUKBmpvYl9pZBgDIA\
-        EoCVIFam9iSWQSHQoKdGFza19ncm91cBgEIAEoCVIJdGFza0dyb3VwEhgKB2F0dGVtcHQYBSABKA1SB2F0dGVtcHQSIgoNc3RhcnRlZF9hdF9t\
-        cxgGIAEoA1ILc3RhcnRlZEF0TXMSIQoMaXNfY2FuY2VsbGVkGAcgASgIUgtpc0NhbmNlbGxlZCJ5ChNMaXN0V29ya2Vyc1Jlc3BvbnNlEi0KB3\
-        dvcmtlcnMYASADKAsyEy5zaWxvLnYxLldvcmtlckluZm9SB3dvcmtlcnMSGgoIbWF0Y2hpbmcYAiABKARSCG1hdGNoaW5nEhcKB2lzX2xhc3QY\
-        AyABKAhSBmlzTGFzdCJJChJRdWlldFdvcmtlclJlcXVlc3QSGwoJd29ya2VyX2lkGAEgASgJUgh3b3JrZXJJZBIWCgZyZXN1bWUYAiABKAhSBn\
-        Jlc3VtZSJ3ChNRdWlldFdvcmtlclJlc3BvbnNlEhsKCXdhc19xdWlldBgBIAEoCFIId2FzUXVpZXQSFgoGbGVhc2VzGAIgASgEUgZsZWFzZXMS\
-        HgoIaXNfa25vd24YAyABKAhIAFIHaXNLbm93bogBAUILCglfaXNfa25vd24iFAoSR2V0Tm9kZUluZm9SZXF1ZXN0IpoDCg5Pd25lZFNoYXJkSW\
-        5mbxIZCghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZBIdCgp0b3RhbF9qb2JzGAIgASgDUgl0b3RhbEpvYnMSJQoOY29tcGxldGVkX2pvYnMYAyAB\
-        KANSDWNvbXBsZXRlZEpvYnMSJQoOY2xlYW51cF9zdGF0dXMYBCABKAlSDWNsZWFudXBTdGF0dXMSIgoNY3JlYXRlZF9hdF9tcxgFIAEoA1ILY3\
-        JlYXRlZEF0TXMSNQoXY2xlYW51cF9jb21wbGV0ZWRfYXRfbXMYBiABKANSFGNsZWFudXBDb21wbGV0ZWRBdE1zEiQKDWdob3N0X2hvbGRlcnMY\
-        6AcgASgEUgxnaG9zdEhvbGRlcnMSIwoNYXVkaXRlZF9hdF9tcxjpByABKANSC2F1ZGl0ZWRBdE1zEhcKBmF1ZGl0cxjqByABKARSBmF1ZGl0cx\
-        IXCgZsZWFzZXMY6wcgASgEUgZsZWFzZXMSKAoPd2FpdGluZ193b3JrZXJzGOwHIAEoBFIOd2FpdGluZ1dvcmtlcnMikwEKE0dldE5vZGVJbmZv\
-        UmVzcG9uc2USFwoHbm9kZV9pZBgBIAEoCVIGbm9kZUlkEjoKDG93bmVkX3NoYXJkcxgCIAMoCzIXLnNpbG8udjEuT3duZWRTaGFyZEluZm9SC2\
-        93bmVkU2hhcmRzEicKD3BsYWNlbWVudF9yaW5ncxgDIAMoCVIOcGxhY2VtZW50UmluZ3MiFAoSR2V0T3ZlcnZpZXdSZXF1ZXN0Ip0GChNHZXRP\
-        dmVydmlld1Jlc3BvbnNlEhcKB25vZGVfaWQYASABKAlSBm5vZGVJZBIYCgd2ZXJzaW9uGAIgASgJUgd2ZXJzaW9uEiIKDXN0YXJ0ZWRfYXRfbX\
-        MYAyABKANSC3N0YXJ0ZWRBdE1zEhsKCXN0ZWFkeV9tcxgEIAEoA1IIc3RlYWR5TXMSHgoKZHVyYWJpbGl0eRgFIAEoCVIKZHVyYWJpbGl0eRIf\
-        Cgtpc19tZWFzdXJlZBgGIAEoCFIKaXNNZWFzdXJlZBIaCghlbnF1ZXVlZBgHIAEoBFIIZW5xdWV1ZWQSGAoHc3RhcnRlZBgIIAEoBFIHc3Rhcn\
-        RlZBIcCglzdWNjZWVkZWQYCSABKARSCXN1Y2NlZWRlZBIWCgZmYWlsZWQYCiABKARSBmZhaWxlZBIcCgljYW5jZWxsZWQYCyABKARSCWNhbmNl\
-        bGxlZBIbCglib3VuZHNfbXMYDCADKANSCGJvdW5kc01zEiQKDnJlYWR5X3RvX3N0YXJ0GA0gAygEUgxyZWFkeVRvU3RhcnQSGQoIcnVuX3RpbW\
-        UYDiADKARSB3J1blRpbWUSKQoEam9icxgPIAEoCzIVLnNpbG8udjEuT3ZlcnZpZXdKb2JzUgRqb2JzEisKD29sZGVzdF9yZWFkeV9tcxgQIAEo\
-        A0gAUg1vbGRlc3RSZWFkeU1ziAEBEi4KBmdyb3VwcxgRIAMoCzIWLnNpbG8udjEuT3ZlcnZpZXdHcm91cFIGZ3JvdXBzEi4KBnNoYXJkcxgSIA\
-        MoCzIWLnNpbG8udjEuT3ZlcnZpZXdTaGFyZFIGc2hhcmRzEiYKDHJlZnVzZXNfam9icxgTIAEoCUgBUgtyZWZ1c2VzSm9ic4gBARIiCgpmcmVl\
-        X2J5dGVzGBQgASgESAJSCWZyZWVCeXRlc4gBARIiCgpkYXRhX2J5dGVzGBUgASgESANSCWRhdGFCeXRlc4gBAUISChBfb2xkZXN0X3JlYWR5X2\
-        1zQg8KDV9yZWZ1c2VzX2pvYnNCDQoLX2ZyZWVfYnl0ZXNCDQoLX2RhdGFfYnl0ZXMidgoMT3ZlcnZpZXdKb2JzEhwKCXNjaGVkdWxlZBgBIAEo\
-        A1IJc2NoZWR1bGVkEhgKB3dhaXRpbmcYAiABKANSB3dhaXRpbmcSFAoFcmVhZHkYAyABKANSBXJlYWR5EhgKB3J1bm5pbmcYBCABKANSB3J1bm\
-        5pbmci5AEKDU92ZXJ2aWV3R3JvdXASHQoKdGFza19ncm91cBgBIAEoCVIJdGFza0dyb3VwEikKBGpvYnMYAiABKAsyFS5zaWxvLnYxLk92ZXJ2\
-        aWV3Sm9ic1IEam9icxIrCg9vbGRlc3RfcmVhZHlfbXMYAyABKANIAFINb2xkZXN0UmVhZHlNc4gBARIYCgdzdGFydGVkGAQgASgEUgdzdGFydG\
-        VkEhQKBWVuZGVkGAUgASgEUgVlbmRlZBIYCgd3b3JrZXJzGAYgASgEUgd3b3JrZXJzQhIKEF9vbGRlc3RfcmVhZHlfbXMizQIKDU92ZXJ2aWV3\
-        U2hhcmQSGQoIc2hhcmRfaWQYASABKAlSB3NoYXJkSWQSGAoHdHJvdWJsZRgCIAEoCVIHdHJvdWJsZRISCgRqb2JzGAMgASgDUgRqb2JzEhoKCG\
-        ZpbmlzaGVkGAQgASgDUghmaW5pc2hlZBIWCgZsZWFzZXMYBSABKARSBmxlYXNlcxInCg93YWl0aW5nX3dvcmtlcnMYBiABKARSDndhaXRpbmdX\
-        b3JrZXJzEioKEW9sZGVzdF9yZXF1ZXN0X21zGAcgASgDUg9vbGRlc3RSZXF1ZXN0TXMSGQoIZmx1c2hfbXMYCCABKANSB2ZsdXNoTXMSHwoLd3\
-        Jvbmdfc2xvdHMYCSABKARSCndyb25nU2xvdHMSFgoGbWVuZGVkGAogASgEUgZtZW5kZWQSFgoGYXVkaXRzGAsgASgEUgZhdWRpdHMiUQoTUmVx\
-        dWVzdFNwbGl0UmVxdWVzdBIZCghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZBIfCgtzcGxpdF9wb2ludBgCIAEoCVIKc3BsaXRQb2ludCJ2ChRSZX\
-        F1ZXN0U3BsaXRSZXNwb25zZRIiCg1sZWZ0X2NoaWxkX2lkGAEgASgJUgtsZWZ0Q2hpbGRJZBIkCg5yaWdodF9jaGlsZF9pZBgCIAEoCVIMcmln\
-        aHRDaGlsZElkEhQKBXBoYXNlGAMgASgJUgVwaGFzZSIyChVHZXRTcGxpdFN0YXR1c1JlcXVlc3QSGQoIc2hhcmRfaWQYASABKAlSB3NoYXJkSW\
-        QijgIKFkdldFNwbGl0U3RhdHVzUmVzcG9uc2USHwoLaW5fcHJvZ3Jlc3MYASABKAhSCmluUHJvZ3Jlc3MSFAoFcGhhc2UYAiABKAlSBXBoYXNl\
-        EiIKDWxlZnRfY2hpbGRfaWQYAyABKAlSC2xlZnRDaGlsZElkEiQKDnJpZ2h0X2NoaWxkX2lkGAQgASgJUgxyaWdodENoaWxkSWQSHwoLc3BsaX\
-        RfcG9pbnQYBSABKAlSCnNwbGl0UG9pbnQSKgoRaW5pdGlhdG9yX25vZGVfaWQYBiABKAlSD2luaXRpYXRvck5vZGVJZBImCg9yZXF1ZXN0ZWRf\
-        YXRfbXMYByABKANSDXJlcXVlc3RlZEF0TXMiygEKFUNvbmZpZ3VyZVNoYXJkUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSKgoOcGxhY2\
-        VtZW50X3JpbmcYAiABKAlIAFINcGxhY2VtZW50UmluZ4gBARI0ChZhbGxvd191bnBvcHVsYXRlZF9yaW5nGAMgASgIUhRhbGxvd1VucG9wdWxh\
-        dGVkUmluZxIbCgZ0ZW5hbnQYZCABKAlIAVIGdGVuYW50iAEBQhEKD19wbGFjZW1lbnRfcmluZ0IJCgdfdGVuYW50ImAKFkNvbmZpZ3VyZVNoYX\
-        JkUmVzcG9uc2USIwoNcHJldmlvdXNfcmluZxgBIAEoCVIMcHJldmlvdXNSaW5nEiEKDGN1cnJlbnRfcmluZxgCIAEoCVILY3VycmVudFJpbmci\
-        FAoSUmVzZXRTaGFyZHNSZXF1ZXN0IjgKE1Jlc2V0U2hhcmRzUmVzcG9uc2USIQoMc2hhcmRzX3Jlc2V0GAEgASgNUgtzaGFyZHNSZXNldCIwCh\
-        hGb3JjZVJlbGVhc2VTaGFyZFJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIjcKGUZvcmNlUmVsZWFzZVNoYXJkUmVzcG9uc2USGgoIcmVs\
-        ZWFzZWQYASABKAhSCHJlbGVhc2VkIisKE0NvbXBhY3RTaGFyZFJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIi4KFENvbXBhY3RTaGFyZF\
-        Jlc3BvbnNlEhYKBnN0YXR1cxgBIAEoCVIGc3RhdHVzIikKEUZsdXNoU2hhcmRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCIsChJGbHVz\
-        aFNoYXJkUmVzcG9uc2USFgoGc3RhdHVzGAEgASgJUgZzdGF0dXMiMgoaR2V0U2hhcmRTdG9yYWdlSW5mb1JlcXVlc3QSFAoFc2hhcmQYASABKA\
-        lSBXNoYXJkImMKDVNvcnRlZFJ1bkluZm8SDgoCaWQYASABKA1SAmlkEhsKCXNzdF9jb3VudBgCIAEoBFIIc3N0Q291bnQSJQoOZXN0aW1hdGVk\
-        X3NpemUYAyABKARSDWVzdGltYXRlZFNpemUi4QMKG0dldFNoYXJkU3RvcmFnZUluZm9SZXNwb25zZRIgCgxsMF9zc3RfY291bnQYASABKARSCm\
-        wwU3N0Q291bnQSIgoNdG90YWxfbDBfc2l6ZRgCIAEoBFILdG90YWxMMFNpemUSKAoQc29ydGVkX3J1bl9jb3VudBgDIAEoBFIOc29ydGVkUnVu\
-        Q291bnQSMQoVdG90YWxfc29ydGVkX3J1bl9zaXplGAQgASgEUhJ0b3RhbFNvcnRlZFJ1blNpemUSNwoLc29ydGVkX3J1bnMYBSADKAsyFi5zaW\
-        xvLnYxLlNvcnRlZFJ1bkluZm9SCnNvcnRlZFJ1bnMSJgoOdW5tZXJnZWRfYnl0ZXMY6AcgASgEUg11bm1lcmdlZEJ5dGVzEiQKDWRlbGV0ZWRf\
-        Ynl0ZXMY6QcgASgEUgxkZWxldGVkQnl0ZXMSHAoJbG9nX2ZpbGVzGOoHIAEoBFIIbG9nRmlsZXMSIQoLY2hlY2twb2ludHMY6wcgASgEUgtjaG\
-        Vja3BvaW50cxI7ChdvbGRlc3RfY2hlY2twb2ludF9hdF9tcxjsByABKANIAFIUb2xkZXN0Q2hlY2twb2ludEF0TXOIAQFCGgoYX29sZGVzdF9j\
-        aGVja3BvaW50X2F0X21zIlwKEUNwdVByb2ZpbGVSZXF1ZXN0EikKEGR1cmF0aW9uX3NlY29uZHMYASABKA1SD2R1cmF0aW9uU2Vjb25kcxIcCg\
-        lmcmVxdWVuY3kYAiABKA1SCWZyZXF1ZW5jeSJ8ChJDcHVQcm9maWxlUmVzcG9uc2USIQoMcHJvZmlsZV9kYXRhGAEgASgMUgtwcm9maWxlRGF0\
-        YRIpChBkdXJhdGlvbl9zZWNvbmRzGAIgASgNUg9kdXJhdGlvblNlY29uZHMSGAoHc2FtcGxlcxgDIAEoBFIHc2FtcGxlcyI/ChJIZWFwUHJvZm\
-        lsZVJlcXVlc3QSKQoQZHVyYXRpb25fc2Vjb25kcxgBIAEoDVIPZHVyYXRpb25TZWNvbmRzImMKE0hlYXBQcm9maWxlUmVzcG9uc2USIQoMcHJv\
-        ZmlsZV9kYXRhGAEgASgMUgtwcm9maWxlRGF0YRIpChBkdXJhdGlvbl9zZWNvbmRzGAIgASgNUg9kdXJhdGlvblNlY29uZHMiEgoQRHVtcFRhc2\
-        tzUmVxdWVzdCJGChFEdW1wVGFza3NSZXNwb25zZRISCgRkdW1wGAEgASgJUgRkdW1wEh0KCnRhc2tfY291bnQYAiABKA1SCXRhc2tDb3VudCI9\
-        ChNTZXRMb2dGaWx0ZXJSZXF1ZXN0EhsKBmZpbHRlchgBIAEoCUgAUgZmaWx0ZXKIAQFCCQoHX2ZpbHRlciJGChRTZXRMb2dGaWx0ZXJSZXNwb2\
-        5zZRIWCgZmaWx0ZXIYASABKAlSBmZpbHRlchIWCgZiZWZvcmUYAiABKAlSBmJlZm9yZSIZChdHZXRDb25maWd1cmF0aW9uUmVxdWVzdCKIBAoL\
-        U2V0dGluZ0luZm8SEAoDa2V5GAEgASgJUgNrZXkSFQoGaXNfc2V0GAIgASgIUgVpc1NldBIUCgV2YWx1ZRgDIAEoCVIFdmFsdWUSMwoGb3JpZ2\
-        luGAQgASgOMhsuc2lsby52MS5TZXR0aW5nSW5mby5PcmlnaW5SBm9yaWdpbhIUCgVwbGFjZRgFIAEoCVIFcGxhY2USIwoNZGVmYXVsdF92YWx1\
-        ZRgGIAEoCVIMZGVmYXVsdFZhbHVlEhYKBmFic2VudBgHIAEoCVIGYWJzZW50EhYKBndhbnRlZBgIIAEoCVIGd2FudGVkEhIKBGhlbHAYCSABKA\
-        lSBGhlbHASGwoJaXNfc2VjcmV0GAogASgIUghpc1NlY3JldBIjCg1pc19yZWxvYWRhYmxlGAsgASgIUgxpc1JlbG9hZGFibGUSFgoGdW51c2Vk\
-        GAwgASgJUgZ1bnVzZWQSLAoSY2hhbmdlc19hdF9yZXN0YXJ0GA0gASgIUhBjaGFuZ2VzQXRSZXN0YXJ0Eh0KCm5leHRfdmFsdWUYDiABKAlSCW\
-        5leHRWYWx1ZSJfCgZPcmlnaW4SEwoPT1JJR0lOX0RFRkFVTFRTEAASDwoLT1JJR0lOX0ZJTEUQARIWChJPUklHSU5fRU5WSVJPTk1FTlQQAhIX\
-        ChNPUklHSU5fQ09NTUFORF9MSU5FEAMicQoTU2V0dGluZ3NTZWN0aW9uSW5mbxISCgRuYW1lGAEgASgJUgRuYW1lEhQKBWFib3V0GAIgASgJUg\
-        VhYm91dBIwCghzZXR0aW5ncxgDIAMoCzIULnNpbG8udjEuU2V0dGluZ0luZm9SCHNldHRpbmdzIoYBChhHZXRDb25maWd1cmF0aW9uUmVzcG9u\
-        c2USOAoIc2VjdGlvbnMYASADKAsyHC5zaWxvLnYxLlNldHRpbmdzU2VjdGlvbkluZm9SCHNlY3Rpb25zEhIKBGZpbGUYAiABKAlSBGZpbGUSHA\
-        oKcmVhZF9hdF9tcxgDIAEoA1IIcmVhZEF0TXMivwIKF0xpc3RBdWRpdEVudHJpZXNSZXF1ZXN0EhAKA3dobxgBIAEoCVIDd2hvEhIKBGNhbGwY\
-        AiABKAlSBGNhbGwSFgoGdGVuYW50GAMgASgJUgZ0ZW5hbnQSGAoHb3V0Y29tZRgEIAEoCVIHb3V0Y29tZRIfCgtvbmx5X2ZhaWxlZBgFIAEoCF\
-        IKb25seUZhaWxlZBIjCg13aXRoX3JlYWRpbmdzGAYgASgIUgx3aXRoUmVhZGluZ3MSHAoHZnJvbV9tcxgHIAEoA0gAUgZmcm9tTXOIAQESIAoJ\
-        YmVmb3JlX21zGAggASgDSAFSCGJlZm9yZU1ziAEBEhQKBWxpbWl0GAkgASgNUgVsaW1pdBIWCgZjdXJzb3IYCiABKAlSBmN1cnNvckIKCghfZn\
-        JvbV9tc0IMCgpfYmVmb3JlX21zIjYKCkF1ZGl0RmllbGQSEgoEbmFtZRgBIAEoCVIEbmFtZRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWUizAEKCkF1\
-        ZGl0RW50cnkSFwoHdGltZV9tcxgBIAEoA1IGdGltZU1zEhAKA3dobxgCIAEoCVIDd2hvEg4KAmJ5GAMgASgJUgJieRISCgRwZWVyGAQgASgJUg\
-        RwZWVyEhIKBGNhbGwYBSABKAlSBGNhbGwSGAoHb3V0Y29tZRgGIAEoCVIHb3V0Y29tZRIUCgVlcnJvchgHIAEoCVIFZXJyb3ISKwoGZmllbGRz\
-        GAggAygLMhMuc2lsby52MS5BdWRpdEZpZWxkUgZmaWVsZHMimwMKGExpc3RBdWRpdEVudHJpZXNSZXNwb25zZRI9CgVwbGFjZRgBIAEoDjInLn\
-        NpbG8udjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlLlBsYWNlUgVwbGFjZRISCgRwYXRoGAIgASgJUgRwYXRoEi0KB2VudHJpZXMYAyADKAsy\
-        Ey5zaWxvLnYxLkF1ZGl0RW50cnlSB2VudHJpZXMSHwoLbmV4dF9jdXJzb3IYBCABKAlSCm5leHRDdXJzb3ISIgoKcmVhY2hlZF9tcxgFIAEoA0\
-        gAUglyZWFjaGVkTXOIAQESKQoQdW5yZWFkYWJsZV9saW5lcxgGIAEoBFIPdW5yZWFkYWJsZUxpbmVzEiEKDHBhY2tlZF9maWxlcxgHIAEoBFIL\
-        cGFja2VkRmlsZXMSIQoMY2xvc2VkX2ZpbGVzGAggASgEUgtjbG9zZWRGaWxlcyI4CgVQbGFjZRINCglQTEFDRV9PRkYQABIQCgxQTEFDRV9TVF\
-        JFQU0QARIOCgpQTEFDRV9GSUxFEAJCDQoLX3JlYWNoZWRfbXMqYwoTR3ViZXJuYXRvckFsZ29yaXRobRIlCiFHVUJFUk5BVE9SX0FMR09SSVRI\
-        TV9UT0tFTl9CVUNLRVQQABIlCiFHVUJFUk5BVE9SX0FMR09SSVRITV9MRUFLWV9CVUNLRVQQASr9AQoSR3ViZXJuYXRvckJlaGF2aW9yEiAKHE\
-        dVQkVSTkFUT1JfQkVIQVZJT1JfQkFUQ0hJTkcQABIjCh9HVUJFUk5BVE9SX0JFSEFWSU9SX05PX0JBVENISU5HEAESHgoaR1VCRVJOQVRPUl9C\
-        RUhBVklPUl9HTE9CQUwQAhItCilHVUJFUk5BVE9SX0JFSEFWSU9SX0RVUkFUSU9OX0lTX0dSRUdPUklBThAEEicKI0dVQkVSTkFUT1JfQkVIQV\
-        ZJT1JfUkVTRVRfUkVNQUlOSU5HEAgSKAokR1VCRVJOQVRPUl9CRUhBVklPUl9EUkFJTl9PVkVSX0xJTUlUEBAqiAEKCUpvYlN0YXR1cxIYChRK\
-        T0JfU1RBVFVTX1NDSEVEVUxFRBAAEhYKEkpPQl9TVEFUVVNfUlVOTklORxABEhgKFEpPQl9TVEFUVVNfU1VDQ0VFREVEEAISFQoRSk9CX1NUQV\
-        RVU19GQUlMRUQQAxIYChRKT0JfU1RBVFVTX0NBTkNFTExFRBAEKoIBCg1BdHRlbXB0U3RhdHVzEhoKFkFUVEVNUFRfU1RBVFVTX1JVTk5JTkcQ\
-        ABIcChhBVFRFTVBUX1NUQVRVU19TVUNDRUVERUQQARIZChVBVFRFTVBUX1NUQVRVU19GQUlMRUQQAhIcChhBVFRFTVBUX1NUQVRVU19DQU5DRU\
-        xMRUQQAyqpAQoOQnVsa0FjdGlvbktpbmQSIAocQlVMS19BQ1RJT05fS0lORF9VTlNQRUNJRklFRBAAEhsKF0JVTEtfQUNUSU9OX0tJTkRfQ0FO\
-        Q0VMEAESHAoYQlVMS19BQ1RJT05fS0lORF9SRVNUQVJUEAISHQoZQlVMS19BQ1RJT05fS0lORF9FWFBFRElURRADEhsKF0JVTEtfQUNUSU9OX0\
-        tJTkRfREVMRVRFEAQqrAEKD0J1bGtBY3Rpb25TdGF0ZRIhCh1CVUxLX0FDVElPTl9TVEFURV9VTlNQRUNJRklFRBAAEh0KGUJVTEtfQUNUSU9O\
-        X1NUQVRFX1JVTk5JTkcQARIaChZCVUxLX0FDVElPTl9TVEFURV9ET05FEAISHQoZQlVMS19BQ1RJT05fU1RBVEVfU1RPUFBFRBADEhwKGEJVTE\
-        tfQUNUSU9OX1NUQVRFX0ZBSUxFRBAEMpEeCgRTaWxvElEKDkdldENsdXN0ZXJJbmZvEh4uc2lsby52MS5HZXRDbHVzdGVySW5mb1JlcXVlc3Qa\
-        Hy5zaWxvLnYxLkdldENsdXN0ZXJJbmZvUmVzcG9uc2USSAoLR2V0Tm9kZUluZm8SGy5zaWxvLnYxLkdldE5vZGVJbmZvUmVxdWVzdBocLnNpbG\
-        8udjEuR2V0Tm9kZUluZm9SZXNwb25zZRJICgtHZXRPdmVydmlldxIbLnNpbG8udjEuR2V0T3ZlcnZpZXdSZXF1ZXN0Ghwuc2lsby52MS5HZXRP\
-        dmVydmlld1Jlc3BvbnNlEjwKB0VucXVldWUSFy5zaWxvLnYxLkVucXVldWVSZXF1ZXN0Ghguc2lsby52MS5FbnF1ZXVlUmVzcG9uc2USSwoMRW\
-        5xdWV1ZUJhdGNoEhwuc2lsby52MS5FbnF1ZXVlQmF0Y2hSZXF1ZXN0Gh0uc2lsby52MS5FbnF1ZXVlQmF0Y2hSZXNwb25zZRI5CgZHZXRKb2IS\
-        Fi5zaWxvLnYxLkdldEpvYlJlcXVlc3QaFy5zaWxvLnYxLkdldEpvYlJlc3BvbnNlEksKDEdldEpvYlJlc3VsdBIcLnNpbG8udjEuR2V0Sm9iUm\
-        VzdWx0UmVxdWVzdBodLnNpbG8udjEuR2V0Sm9iUmVzdWx0UmVzcG9uc2USQgoJRGVsZXRlSm9iEhkuc2lsby52MS5EZWxldGVKb2JSZXF1ZXN0\
-        Ghouc2lsby52MS5EZWxldGVKb2JSZXNwb25zZRJCCglDYW5jZWxKb2ISGS5zaWxvLnYxLkNhbmNlbEpvYlJlcXVlc3QaGi5zaWxvLnYxLkNhbm\
-        NlbEpvYlJlc3BvbnNlEloKEURyb3BUZW5hbnRIb2xkZXJzEiEuc2lsby52MS5Ecm9wVGVuYW50SG9sZGVyc1JlcXVlc3QaIi5zaWxvLnYxLkRy\
-        b3BUZW5hbnRIb2xkZXJzUmVzcG9uc2USRQoKUmVzdGFydEpvYhIaLnNpbG8udjEuUmVzdGFydEpvYlJlcXVlc3QaGy5zaWxvLnYxLlJlc3Rhcn\
-        RKb2JSZXNwb25zZRJICgtFeHBlZGl0ZUpvYhIbLnNpbG8udjEuRXhwZWRpdGVKb2JSZXF1ZXN0Ghwuc2lsby52MS5FeHBlZGl0ZUpvYlJlc3Bv\
-        bnNlEkUKCkltcG9ydEpvYnMSGi5zaWxvLnYxLkltcG9ydEpvYnNSZXF1ZXN0Ghsuc2lsby52MS5JbXBvcnRKb2JzUmVzcG9uc2USRQoKRXhwbG\
-        FpbkpvYhIaLnNpbG8udjEuRXhwbGFpbkpvYlJlcXVlc3QaGy5zaWxvLnYxLkV4cGxhaW5Kb2JSZXNwb25zZRI/CghMaXN0Sm9icxIYLnNpbG8u\
-        djEuTGlzdEpvYnNSZXF1ZXN0Ghkuc2lsby52MS5MaXN0Sm9ic1Jlc3BvbnNlEkgKC0dldFNjaGVkdWxlEhsuc2lsby52MS5HZXRTY2hlZHVsZV\
-        JlcXVlc3QaHC5zaWxvLnYxLkdldFNjaGVkdWxlUmVzcG9uc2USNgoFUGF1c2USFS5zaWxvLnYxLlBhdXNlUmVxdWVzdBoWLnNpbG8udjEuUGF1\
-        c2VSZXNwb25zZRI5CgZSZXN1bWUSFi5zaWxvLnYxLlJlc3VtZVJlcXVlc3QaFy5zaWxvLnYxLlJlc3VtZVJlc3BvbnNlEkUKCkxpc3RQYXVzZX\
-        MSGi5zaWxvLnYxLkxpc3RQYXVzZXNSZXF1ZXN0Ghsuc2lsby52MS5MaXN0UGF1c2VzUmVzcG9uc2USQgoJTGVhc2VUYXNrEhkuc2lsby52MS5M\
-        ZWFzZVRhc2tSZXF1ZXN0Ghouc2lsby52MS5MZWFzZVRhc2tSZXNwb25zZRJFCgpMZWFzZVRhc2tzEhouc2lsby52MS5MZWFzZVRhc2tzUmVxdW\
-        VzdBobLnNpbG8udjEuTGVhc2VUYXNrc1Jlc3BvbnNlEk4KDVJlcG9ydE91dGNvbWUSHS5zaWxvLnYxLlJlcG9ydE91dGNvbWVSZXF1ZXN0Gh4u\
-        c2lsby52MS5SZXBvcnRPdXRjb21lUmVzcG9uc2USUQoOUmVwb3J0T3V0Y29tZXMSHi5zaWxvLnYxLlJlcG9ydE91dGNvbWVzUmVxdWVzdBofLn\
-        NpbG8udjEuUmVwb3J0T3V0Y29tZXNSZXNwb25zZRJjChRSZXBvcnRSZWZyZXNoT3V0Y29tZRIkLnNpbG8udjEuUmVwb3J0UmVmcmVzaE91dGNv\
-        bWVSZXF1ZXN0GiUuc2lsby52MS5SZXBvcnRSZWZyZXNoT3V0Y29tZVJlc3BvbnNlEkIKCUhlYXJ0YmVhdBIZLnNpbG8udjEuSGVhcnRiZWF0Um\
-        VxdWVzdBoaLnNpbG8udjEuSGVhcnRiZWF0UmVzcG9uc2USNgoFUXVlcnkSFS5zaWxvLnYxLlF1ZXJ5UmVxdWVzdBoWLnNpbG8udjEuUXVlcnlS\
-        ZXNwb25zZRJECgpRdWVyeUFycm93Ehouc2lsby52MS5RdWVyeUFycm93UmVxdWVzdBoYLnNpbG8udjEuQXJyb3dJcGNNZXNzYWdlMAESRQoKQ3\
-        B1UHJvZmlsZRIaLnNpbG8udjEuQ3B1UHJvZmlsZVJlcXVlc3QaGy5zaWxvLnYxLkNwdVByb2ZpbGVSZXNwb25zZRJICgtIZWFwUHJvZmlsZRIb\
-        LnNpbG8udjEuSGVhcFByb2ZpbGVSZXF1ZXN0Ghwuc2lsby52MS5IZWFwUHJvZmlsZVJlc3BvbnNlEksKDFJlcXVlc3RTcGxpdBIcLnNpbG8udj\
-        EuUmVxdWVzdFNwbGl0UmVxdWVzdBodLnNpbG8udjEuUmVxdWVzdFNwbGl0UmVzcG9uc2USUQoOR2V0U3BsaXRTdGF0dXMSHi5zaWxvLnYxLkdl\
-        dFNwbGl0U3RhdHVzUmVxdWVzdBofLnNpbG8udjEuR2V0U3BsaXRTdGF0dXNSZXNwb25zZRJRCg5Db25maWd1cmVTaGFyZBIeLnNpbG8udjEuQ2\
-        9uZmlndXJlU2hhcmRSZXF1ZXN0Gh8uc2lsby52MS5Db25maWd1cmVTaGFyZFJlc3BvbnNlEkgKC1Jlc2V0U2hhcmRzEhsuc2lsby52MS5SZXNl\
-        dFNoYXJkc1JlcXVlc3QaHC5zaWxvLnYxLlJlc2V0U2hhcmRzUmVzcG9uc2USWgoRRm9yY2VSZWxlYXNlU2hhcmQSIS5zaWxvLnYxLkZvcmNlUm\
-        VsZWFzZVNoYXJkUmVxdWVzdBoiLnNpbG8udjEuRm9yY2VSZWxlYXNlU2hhcmRSZXNwb25zZRJLCgxDb21wYWN0U2hhcmQSHC5zaWxvLnYxLkNv\
-        bXBhY3RTaGFyZFJlcXVlc3QaHS5zaWxvLnYxLkNvbXBhY3RTaGFyZFJlc3BvbnNlEkUKCkZsdXNoU2hhcmQSGi5zaWxvLnYxLkZsdXNoU2hhcm\
-        RSZXF1ZXN0Ghsuc2lsby52MS5GbHVzaFNoYXJkUmVzcG9uc2USYAoTR2V0U2hhcmRTdG9yYWdlSW5mbxIjLnNpbG8udjEuR2V0U2hhcmRTdG9y\
-        YWdlSW5mb1JlcXVlc3QaJC5zaWxvLnYxLkdldFNoYXJkU3RvcmFnZUluZm9SZXNwb25zZRJFCgpEcm9wVGVuYW50Ehouc2lsby52MS5Ecm9wVG\
-        VuYW50UmVxdWVzdBobLnNpbG8udjEuRHJvcFRlbmFudFJlc3BvbnNlEk4KDUdldFRlbmFudERyb3ASHS5zaWxvLnYxLkdldFRlbmFudERyb3BS\
-        ZXF1ZXN0Gh4uc2lsby52MS5HZXRUZW5hbnREcm9wUmVzcG9uc2USVAoPU3RhcnRCdWxrQWN0aW9uEh8uc2lsby52MS5TdGFydEJ1bGtBY3Rpb2\
-        5SZXF1ZXN0GiAuc2lsby52MS5TdGFydEJ1bGtBY3Rpb25SZXNwb25zZRJOCg1HZXRCdWxrQWN0aW9uEh0uc2lsby52MS5HZXRCdWxrQWN0aW9u\
-        UmVxdWVzdBoeLnNpbG8udjEuR2V0QnVsa0FjdGlvblJlc3BvbnNlElQKD0xpc3RCdWxrQWN0aW9ucxIfLnNpbG8udjEuTGlzdEJ1bGtBY3Rpb2\
-        5zUmVxdWVzdBogLnNpbG8udjEuTGlzdEJ1bGtBY3Rpb25zUmVzcG9uc2USVwoQQ2FuY2VsQnVsa0FjdGlvbhIgLnNpbG8udjEuQ2FuY2VsQnVs\
-        a0FjdGlvblJlcXVlc3QaIS5zaWxvLnYxLkNhbmNlbEJ1bGtBY3Rpb25SZXNwb25zZRJICgtMaXN0VGVuYW50cxIbLnNpbG8udjEuTGlzdFRlbm\
-        FudHNSZXF1ZXN0Ghwuc2lsby52MS5MaXN0VGVuYW50c1Jlc3BvbnNlEkUKCkxpc3RMaW1pdHMSGi5zaWxvLnYxLkxpc3RMaW1pdHNSZXF1ZXN0\
-        Ghsuc2lsby52MS5MaXN0TGltaXRzUmVzcG9uc2USSAoLTGlzdFdvcmtlcnMSGy5zaWxvLnYxLkxpc3RXb3JrZXJzUmVxdWVzdBocLnNpbG8udj\
-        EuTGlzdFdvcmtlcnNSZXNwb25zZRJICgtRdWlldFdvcmtlchIbLnNpbG8udjEuUXVpZXRXb3JrZXJSZXF1ZXN0Ghwuc2lsby52MS5RdWlldFdv\
-        cmtlclJlc3BvbnNlEkIKCUR1bXBUYXNrcxIZLnNpbG8udjEuRHVtcFRhc2tzUmVxdWVzdBoaLnNpbG8udjEuRHVtcFRhc2tzUmVzcG9uc2USSw\
-        oMU2V0TG9nRmlsdGVyEhwuc2lsby52MS5TZXRMb2dGaWx0ZXJSZXF1ZXN0Gh0uc2lsby52MS5TZXRMb2dGaWx0ZXJSZXNwb25zZRJXChBHZXRD\
-        b25maWd1cmF0aW9uEiAuc2lsby52MS5HZXRDb25maWd1cmF0aW9uUmVxdWVzdBohLnNpbG8udjEuR2V0Q29uZmlndXJhdGlvblJlc3BvbnNlEl\
-        cKEExpc3RBdWRpdEVudHJpZXMSIC5zaWxvLnYxLkxpc3RBdWRpdEVudHJpZXNSZXF1ZXN0GiEuc2lsby52MS5MaXN0QXVkaXRFbnRyaWVzUmVz\
-        cG9uc2ViBnByb3RvMw==
+        gIUgpvbWl0UmVzdWx0EiQKDWF0dGVtcHRzX2Zyb20Y6wcgASgNUgxhdHRlbXB0c0Zyb20SKAoPYXR0ZW1wdHNfYmVmb3JlGOwHIAEoDVIOYXR0\
+        ZW1wdHNCZWZvcmUSJAoNYXR0ZW1wdHNfbGFzdBjtByABKA1SDGF0dGVtcHRzTGFzdEIJCgdfdGVuYW50QhMKEV9hbnN3ZXJfYnl0ZXNfbWF4Ir\
+        cDCgpKb2JBdHRlbXB0EhUKBmpvYl9pZBgBIAEoCVIFam9iSWQSJQoOYXR0ZW1wdF9udW1iZXIYAiABKA1SDWF0dGVtcHROdW1iZXISFwoHdGFz\
+        a19pZBgDIAEoCVIGdGFza0lkEi4KBnN0YXR1cxgEIAEoDjIWLnNpbG8udjEuQXR0ZW1wdFN0YXR1c1IGc3RhdHVzEiIKDXN0YXJ0ZWRfYXRfbX\
+        MYBSABKANSC3N0YXJ0ZWRBdE1zEikKDmZpbmlzaGVkX2F0X21zGAYgASgDSABSDGZpbmlzaGVkQXRNc4gBARI1CgZyZXN1bHQYByABKAsyGC5z\
+        aWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gBUgZyZXN1bHSIAQESIgoKZXJyb3JfY29kZRgIIAEoCUgCUgllcnJvckNvZGWIAQESPAoKZXJyb3JfZG\
+        F0YRgJIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSANSCWVycm9yRGF0YYgBAUIRCg9fZmluaXNoZWRfYXRfbXNCCQoHX3Jlc3VsdEIN\
+        CgtfZXJyb3JfY29kZUINCgtfZXJyb3JfZGF0YSKRCAoOR2V0Sm9iUmVzcG9uc2USDgoCaWQYASABKAlSAmlkEhoKCHByaW9yaXR5GAIgASgNUg\
+        hwcmlvcml0eRImCg9lbnF1ZXVlX3RpbWVfbXMYAyABKANSDWVucXVldWVUaW1lTXMSMgoHcGF5bG9hZBgEIAEoCzIYLnNpbG8udjEuU2VyaWFs\
+        aXplZEJ5dGVzUgdwYXlsb2FkEjwKDHJldHJ5X3BvbGljeRgFIAEoCzIULnNpbG8udjEuUmV0cnlQb2xpY3lIAFILcmV0cnlQb2xpY3mIAQESJg\
+        oGbGltaXRzGAYgAygLMg4uc2lsby52MS5MaW1pdFIGbGltaXRzEkEKCG1ldGFkYXRhGAcgAygLMiUuc2lsby52MS5HZXRKb2JSZXNwb25zZS5N\
+        ZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIqCgZzdGF0dXMYCCABKA4yEi5zaWxvLnYxLkpvYlN0YXR1c1IGc3RhdHVzEi8KFHN0YXR1c19jaGFuZ2\
+        VkX2F0X21zGAkgASgDUhFzdGF0dXNDaGFuZ2VkQXRNcxIvCghhdHRlbXB0cxgKIAMoCzITLnNpbG8udjEuSm9iQXR0ZW1wdFIIYXR0ZW1wdHMS\
+        QwocbmV4dF9hdHRlbXB0X3N0YXJ0c19hZnRlcl9tcxgLIAEoA0gBUhhuZXh0QXR0ZW1wdFN0YXJ0c0FmdGVyTXOIAQESHQoKdGFza19ncm91cB\
+        gMIAEoCVIJdGFza0dyb3VwEjUKBnJlc3VsdBgNIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSAJSBnJlc3VsdIgBARIoCg9wYXlsb2Fk\
+        X29taXR0ZWQY6AcgASgIUg5wYXlsb2FkT21pdHRlZBImCg5yZXN1bHRfb21pdHRlZBjpByABKAhSDXJlc3VsdE9taXR0ZWQSJwoMbmV4dF9hdH\
+        RlbXB0GOoHIAEoDUgDUgtuZXh0QXR0ZW1wdIgBARIqCg5lbnF1ZXVlZF9hdF9tcxjrByABKANIBFIMZW5xdWV1ZWRBdE1ziAEBEiEKC3RyYWNl\
+        cGFyZW50GPIHIAEoCVILdHJhY2VwYXJlbnQSHwoKdHJhY2VzdGF0ZRjzByABKAlSCnRyYWNlc3RhdGUSHAoJcmV0YWluX21zGOwHIAEoA1IIcm\
+        V0YWluTXMaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQg8KDV9yZXRyeV9wb2xp\
+        Y3lCHwodX25leHRfYXR0ZW1wdF9zdGFydHNfYWZ0ZXJfbXNCCQoHX3Jlc3VsdEIPCg1fbmV4dF9hdHRlbXB0QhEKD19lbnF1ZXVlZF9hdF9tcy\
+        JjChNHZXRKb2JSZXN1bHRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRl\
+        bmFudIgBAUIJCgdfdGVuYW50IqkCChRHZXRKb2JSZXN1bHRSZXNwb25zZRIOCgJpZBgBIAEoCVICaWQSKgoGc3RhdHVzGAIgASgOMhIuc2lsby\
+        52MS5Kb2JTdGF0dXNSBnN0YXR1cxIkCg5maW5pc2hlZF9hdF9tcxgDIAEoA1IMZmluaXNoZWRBdE1zEj0KDHN1Y2Nlc3NfZGF0YRgEIAEoCzIY\
+        LnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSABSC3N1Y2Nlc3NEYXRhEi8KB2ZhaWx1cmUYBSABKAsyEy5zaWxvLnYxLkpvYkZhaWx1cmVIAFIHZm\
+        FpbHVyZRI1CgljYW5jZWxsZWQYBiABKAsyFS5zaWxvLnYxLkpvYkNhbmNlbGxlZEgAUgljYW5jZWxsZWRCCAoGcmVzdWx0ImQKCkpvYkZhaWx1\
+        cmUSHQoKZXJyb3JfY29kZRgBIAEoCVIJZXJyb3JDb2RlEjcKCmVycm9yX2RhdGEYAiABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc1IJZX\
+        Jyb3JEYXRhIjYKDEpvYkNhbmNlbGxlZBImCg9jYW5jZWxsZWRfYXRfbXMYASABKANSDWNhbmNlbGxlZEF0TXMiYAoQRGVsZXRlSm9iUmVxdWVz\
+        dBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCITCh\
+        FEZWxldGVKb2JSZXNwb25zZSJgChBDYW5jZWxKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVu\
+        YW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhMKEUNhbmNlbEpvYlJlc3BvbnNlImEKEVJlc3RhcnRKb2JSZXF1ZXN0EhQKBXNoYX\
+        JkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhQKElJlc3RhcnRK\
+        b2JSZXNwb25zZSJiChJFeHBlZGl0ZUpvYlJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAy\
+        ABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiFQoTRXhwZWRpdGVKb2JSZXNwb25zZSJYChhEcm9wVGVuYW50SG9sZGVyc1JlcXVlc3QSFAoF\
+        c2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCJgChlEcm9wVGVuYW50SG9sZGVyc1Jlc3\
+        BvbnNlEicKD2hvbGRlcnNfZHJvcHBlZBgBIAEoBFIOaG9sZGVyc0Ryb3BwZWRKBAgCEANSFHJ1bl9hdHRlbXB0c19kcm9wcGVkIlEKEURyb3BU\
+        ZW5hbnRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiPQoSRHJvcF\
+        RlbmFudFJlc3BvbnNlEicKBGRyb3AYASABKAsyEy5zaWxvLnYxLlRlbmFudERyb3BSBGRyb3AiVAoUR2V0VGVuYW50RHJvcFJlcXVlc3QSFAoF\
+        c2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCJOChVHZXRUZW5hbnREcm9wUmVzcG9uc2\
+        USLAoEZHJvcBgBIAEoCzITLnNpbG8udjEuVGVuYW50RHJvcEgAUgRkcm9wiAEBQgcKBV9kcm9wIoEBCgpUZW5hbnREcm9wEiIKDXN0YXJ0ZWRf\
+        YXRfbXMYASABKANSC3N0YXJ0ZWRBdE1zEhIKBGpvYnMYAiABKARSBGpvYnMSIQoMcm93c19kZWxldGVkGAMgASgEUgtyb3dzRGVsZXRlZBIYCg\
+        dwZXJjZW50GAQgASgNUgdwZXJjZW50IsoBChZTdGFydEJ1bGtBY3Rpb25SZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQY\
+        AiABKAlIAFIGdGVuYW50iAEBEisKBGtpbmQYAyABKA4yFy5zaWxvLnYxLkJ1bGtBY3Rpb25LaW5kUgRraW5kEhwKCWNvbmRpdGlvbhgEIAEoCV\
+        IJY29uZGl0aW9uEhcKB2RyeV9ydW4YBSABKAhSBmRyeVJ1bhIOCgJpZBgGIAEoCVICaWRCCQoHX3RlbmFudCKLAQoXU3RhcnRCdWxrQWN0aW9u\
+        UmVzcG9uc2USMAoGYWN0aW9uGAEgASgLMhMuc2lsby52MS5CdWxrQWN0aW9uSABSBmFjdGlvbogBARIqCgRwbGFuGAIgASgLMhEuc2lsby52MS\
+        5CdWxrUGxhbkgBUgRwbGFuiAEBQgkKB19hY3Rpb25CBwoFX3BsYW4iigIKCEJ1bGtQbGFuEhIKBGpvYnMYASABKARSBGpvYnMSNAoIc3RhdHVz\
+        ZXMYAiADKAsyGC5zaWxvLnYxLkJ1bGtTdGF0dXNDb3VudFIIc3RhdHVzZXMSKAoGc2FtcGxlGAMgAygLMhAuc2lsby52MS5CdWxrSm9iUgZzYW\
+        1wbGUSGwoJcm93c19yZWFkGAQgASgEUghyb3dzUmVhZBIdCgplbGFwc2VkX21zGAUgASgDUgllbGFwc2VkTXMSIQoMaXNfdW5jb3VudGVkGAYg\
+        ASgIUgtpc1VuY291bnRlZBIrChF1bmNvdW50ZWRfYmVjYXVzZRgHIAEoCVIQdW5jb3VudGVkQmVjYXVzZSJgCg9CdWxrU3RhdHVzQ291bnQSHw\
+        oLc3RhdHVzX2tpbmQYASABKAlSCnN0YXR1c0tpbmQSEgoEam9icxgCIAEoBFIEam9icxIYCgdyZWZ1c2FsGAMgASgJUgdyZWZ1c2FsIkEKB0J1\
+        bGtKb2ISGwoGdGVuYW50GAEgASgJSABSBnRlbmFudIgBARIOCgJpZBgCIAEoCVICaWRCCQoHX3RlbmFudCJjCgtCdWxrUmVmdXNhbBIWCgZyZW\
+        Fzb24YASABKAlSBnJlYXNvbhISCgRqb2JzGAIgASgEUgRqb2JzEigKBnNhbXBsZRgDIAMoCzIQLnNpbG8udjEuQnVsa0pvYlIGc2FtcGxlIpwE\
+        CgpCdWxrQWN0aW9uEg4KAmlkGAEgASgJUgJpZBIrCgRraW5kGAIgASgOMhcuc2lsby52MS5CdWxrQWN0aW9uS2luZFIEa2luZBIcCgljb25kaX\
+        Rpb24YAyABKAlSCWNvbmRpdGlvbhIYCgd0ZW5hbnRzGAQgAygJUgd0ZW5hbnRzEh0KCnN0YXJ0ZWRfYnkYBSABKAlSCXN0YXJ0ZWRCeRIiCg1z\
+        dGFydGVkX2F0X21zGAYgASgDUgtzdGFydGVkQXRNcxIeCgtlbmRlZF9hdF9tcxgHIAEoA1IJZW5kZWRBdE1zEi4KBXN0YXRlGAggASgOMhguc2\
+        lsby52MS5CdWxrQWN0aW9uU3RhdGVSBXN0YXRlEhQKBWVycm9yGAkgASgJUgVlcnJvchISCgRkb25lGAogASgEUgRkb25lEhgKB3JlZnVzZWQY\
+        CyABKARSB3JlZnVzZWQSMAoIcmVmdXNhbHMYDCADKAsyFC5zaWxvLnYxLkJ1bGtSZWZ1c2FsUghyZWZ1c2FscxIbCglsb29rZWRfYXQYDSABKA\
+        RSCGxvb2tlZEF0EhoKCGV4cGVjdGVkGA4gASgEUghleHBlY3RlZBIwCgZzaGFyZHMYDyADKAsyGC5zaWxvLnYxLkJ1bGtTaGFyZEFjdGlvblIG\
+        c2hhcmRzEiUKDm1pc3Npbmdfc2hhcmRzGBAgAygJUg1taXNzaW5nU2hhcmRzIvQBCg9CdWxrU2hhcmRBY3Rpb24SFAoFc2hhcmQYASABKAlSBX\
+        NoYXJkEi4KBXN0YXRlGAIgASgOMhguc2lsby52MS5CdWxrQWN0aW9uU3RhdGVSBXN0YXRlEhQKBWVycm9yGAMgASgJUgVlcnJvchISCgRkb25l\
+        GAQgASgEUgRkb25lEhgKB3JlZnVzZWQYBSABKARSB3JlZnVzZWQSGwoJbG9va2VkX2F0GAYgASgEUghsb29rZWRBdBIaCghleHBlY3RlZBgHIA\
+        EoBFIIZXhwZWN0ZWQSHgoLZW5kZWRfYXRfbXMYCCABKANSCWVuZGVkQXRNcyI8ChRHZXRCdWxrQWN0aW9uUmVxdWVzdBIOCgJpZBgBIAEoCVIC\
+        aWQSFAoFc2hhcmQYAiABKAlSBXNoYXJkIkQKFUdldEJ1bGtBY3Rpb25SZXNwb25zZRIrCgZhY3Rpb24YASABKAsyEy5zaWxvLnYxLkJ1bGtBY3\
+        Rpb25SBmFjdGlvbiIuChZMaXN0QnVsa0FjdGlvbnNSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCJvChdMaXN0QnVsa0FjdGlvbnNSZXNw\
+        b25zZRItCgdhY3Rpb25zGAEgAygLMhMuc2lsby52MS5CdWxrQWN0aW9uUgdhY3Rpb25zEiUKDm1pc3Npbmdfc2hhcmRzGAIgAygJUg1taXNzaW\
+        5nU2hhcmRzIj8KF0NhbmNlbEJ1bGtBY3Rpb25SZXF1ZXN0Eg4KAmlkGAEgASgJUgJpZBIUCgVzaGFyZBgCIAEoCVIFc2hhcmQiRwoYQ2FuY2Vs\
+        QnVsa0FjdGlvblJlc3BvbnNlEisKBmFjdGlvbhgBIAEoCzITLnNpbG8udjEuQnVsa0FjdGlvblIGYWN0aW9uImEKEUV4cGxhaW5Kb2JSZXF1ZX\
+        N0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50It4D\
+        ChJFeHBsYWluSm9iUmVzcG9uc2USDgoCaWQYASABKAlSAmlkEioKBnN0YXR1cxgCIAEoDjISLnNpbG8udjEuSm9iU3RhdHVzUgZzdGF0dXMSGA\
+        oHc3VtbWFyeRgDIAEoCVIHc3VtbWFyeRIvCglvYnN0YWNsZXMYBCADKAsyES5zaWxvLnYxLk9ic3RhY2xlUglvYnN0YWNsZXMSNAoUZWFybGll\
+        c3Rfc3RhcnRfYXRfbXMYBSABKANIAFIRZWFybGllc3RTdGFydEF0TXOIAQESNgoVZXN0aW1hdGVkX3N0YXJ0X2F0X21zGAYgASgDSAFSEmVzdG\
+        ltYXRlZFN0YXJ0QXRNc4gBARIdCgp0YXNrX2dyb3VwGAcgASgJUgl0YXNrR3JvdXASGAoHYXR0ZW1wdBgIIAEoDVIHYXR0ZW1wdBInCg93b3Jr\
+        ZXJzX3dhaXRpbmcYCSABKA1SDndvcmtlcnNXYWl0aW5nEioKD2xhc3RfcG9sbF9hdF9tcxgKIAEoA0gCUgxsYXN0UG9sbEF0TXOIAQFCFwoVX2\
+        VhcmxpZXN0X3N0YXJ0X2F0X21zQhgKFl9lc3RpbWF0ZWRfc3RhcnRfYXRfbXNCEgoQX2xhc3RfcG9sbF9hdF9tcyK+BAoPTGlzdEpvYnNSZXF1\
+        ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBEh8KC3N0YXR1c19raW5kGAMgASgJUgpzdGF0dX\
+        NLaW5kEh0KCnRhc2tfZ3JvdXAYBCABKAlSCXRhc2tHcm91cBJCCghtZXRhZGF0YRgFIAMoCzImLnNpbG8udjEuTGlzdEpvYnNSZXF1ZXN0Lk1l\
+        dGFkYXRhRW50cnlSCG1ldGFkYXRhEhsKCWxpbWl0X2tleRgGIAEoCVIIbGltaXRLZXkSIgoKZXJyb3JfY29kZRgHIAEoCUgBUgllcnJvckNvZG\
+        WIAQESKwoPY2hhbmdlZF9mcm9tX21zGAggASgDSAJSDWNoYW5nZWRGcm9tTXOIAQESLwoRY2hhbmdlZF9iZWZvcmVfbXMYCSABKANIA1IPY2hh\
+        bmdlZEJlZm9yZU1ziAEBEhkKCGpvYnNfbWF4GAogASgNUgdqb2JzTWF4EhYKBmN1cnNvchgLIAEoCVIGY3Vyc29yEiEKDG9taXRfZGV0YWlscx\
+        gMIAEoCFILb21pdERldGFpbHMaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQgkK\
+        B190ZW5hbnRCDQoLX2Vycm9yX2NvZGVCEgoQX2NoYW5nZWRfZnJvbV9tc0IUChJfY2hhbmdlZF9iZWZvcmVfbXMiyAEKEExpc3RKb2JzUmVzcG\
+        9uc2USJgoEam9icxgBIAMoCzISLnNpbG8udjEuTGlzdGVkSm9iUgRqb2JzEh8KC25leHRfY3Vyc29yGAIgASgJUgpuZXh0Q3Vyc29yEhsKCWxv\
+        b2tlZF9hdBgDIAEoBFIIbG9va2VkQXQSJgoPaXNfbmV3ZXN0X2ZpcnN0GAQgASgIUg1pc05ld2VzdEZpcnN0EiYKDm1pc3Npbmdfc2hhcmRzGO\
+        gHIAMoCVINbWlzc2luZ1NoYXJkcyK7AQoSR2V0U2NoZWR1bGVSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlI\
+        AFIGdGVuYW50iAEBEh0KCnRhc2tfZ3JvdXAYAyABKAlSCXRhc2tHcm91cBIXCgdzbG90X21zGAQgASgDUgZzbG90TXMSFAoFc2xvdHMYBSABKA\
+        1SBXNsb3RzEhkKCGpvYnNfbWF4GAYgASgNUgdqb2JzTWF4QgkKB190ZW5hbnQi3AEKE0dldFNjaGVkdWxlUmVzcG9uc2USFwoHZnJvbV9tcxgB\
+        IAEoA1IGZnJvbU1zEhQKBXNsb3RzGAIgAygEUgVzbG90cxIoChBjb3VudGVkX3VudGlsX21zGAMgASgDUg5jb3VudGVkVW50aWxNcxIcCglzY2\
+        hlZHVsZWQYBCABKARSCXNjaGVkdWxlZBImCgRqb2JzGAUgAygLMhIuc2lsby52MS5MaXN0ZWRKb2JSBGpvYnMSJgoObWlzc2luZ19zaGFyZHMY\
+        6AcgAygJUg1taXNzaW5nU2hhcmRzIqsDCglMaXN0ZWRKb2ISFAoFc2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbn\
+        SIAQESDgoCaWQYAyABKAlSAmlkEh8KC3N0YXR1c19raW5kGAQgASgJUgpzdGF0dXNLaW5kEi8KFHN0YXR1c19jaGFuZ2VkX2F0X21zGAUgASgD\
+        UhFzdGF0dXNDaGFuZ2VkQXRNcxIdCgp0YXNrX2dyb3VwGAYgASgJUgl0YXNrR3JvdXASGgoIcHJpb3JpdHkYByABKA1SCHByaW9yaXR5EiQKDm\
+        VucXVldWVkX2F0X21zGAggASgDUgxlbnF1ZXVlZEF0TXMSGAoHYXR0ZW1wdBgJIAEoDVIHYXR0ZW1wdBJDChxuZXh0X2F0dGVtcHRfc3RhcnRz\
+        X2FmdGVyX21zGAogASgDSAFSGG5leHRBdHRlbXB0U3RhcnRzQWZ0ZXJNc4gBARIdCgplcnJvcl9jb2RlGAsgASgJUgllcnJvckNvZGVCCQoHX3\
+        RlbmFudEIfCh1fbmV4dF9hdHRlbXB0X3N0YXJ0c19hZnRlcl9tcyKtBAoIT2JzdGFjbGUSKgoEa2luZBgBIAEoDjIWLnNpbG8udjEuT2JzdGFj\
+        bGUuS2luZFIEa2luZBISCgR0ZXh0GAIgASgJUgR0ZXh0EhAKA2tleRgDIAEoCVIDa2V5EhAKA21heBgEIAEoBFIDbWF4EhUKBmluX3VzZRgFIA\
+        EoBFIFaW5Vc2USLgoHaG9sZGVycxgGIAMoCzIULnNpbG8udjEuTGltaXRIb2xkZXJSB2hvbGRlcnMSFAoFYWhlYWQYByABKARSBWFoZWFkEiQK\
+        DmFoZWFkX2lzX2xlYXN0GAggASgIUgxhaGVhZElzTGVhc3QSHgoIdW50aWxfbXMYCSABKANIAFIHdW50aWxNc4gBARIkCgtlc3RpbWF0ZV9tcx\
+        gKIAEoA0gBUgplc3RpbWF0ZU1ziAEBEh0KCmJsb2Nrc19ub3cYCyABKAhSCWJsb2Nrc05vdyK3AQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVE\
+        EAASDgoKS0lORF9USU1FUhABEhQKEEtJTkRfQ09OQ1VSUkVOQ1kQAhIRCg1LSU5EX0ZMT0FUSU5HEAMSDQoJS0lORF9SQVRFEAQSFAoQS0lORF\
+        9SRUFEWV9RVUVVRRAFEhIKDktJTkRfTk9fV09SS0VSEAYSDwoLS0lORF9QQVVTRUQQBxIWChJLSU5EX0VYVEVSTkFMX1JBVEUQCEILCglfdW50\
+        aWxfbXNCDgoMX2VzdGltYXRlX21zIpQBCgtMaW1pdEhvbGRlchIVCgZqb2JfaWQYASABKAlSBWpvYklkEhcKB3Rhc2tfaWQYAiABKAlSBnRhc2\
+        tJZBIbCgl3b3JrZXJfaWQYAyABKAlSCHdvcmtlcklkEh0KCnRhc2tfZ3JvdXAYBCABKAlSCXRhc2tHcm91cBIZCghzaW5jZV9tcxgFIAEoA1IH\
+        c2luY2VNcyJ8CgtQYXVzZVRhcmdldBIjCgx3aG9sZV90ZW5hbnQYASABKAhIAFILd2hvbGVUZW5hbnQSHwoKdGFza19ncm91cBgCIAEoCUgAUg\
+        l0YXNrR3JvdXASHQoJbGltaXRfa2V5GAMgASgJSABSCGxpbWl0S2V5QggKBnRhcmdldCKSAQoMUGF1c2VSZXF1ZXN0EhQKBXNoYXJkGAEgASgJ\
+        UgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBEiwKBnRhcmdldBgDIAEoCzIULnNpbG8udjEuUGF1c2VUYXJnZXRSBnRhcmdldB\
+        IWCgZyZWFzb24YBCABKAlSBnJlYXNvbkIJCgdfdGVuYW50Ii4KDVBhdXNlUmVzcG9uc2USHQoKd2FzX3BhdXNlZBgBIAEoCFIJd2FzUGF1c2Vk\
+        InsKDVJlc3VtZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQESLAoGdGFyZ2V0GAMgAS\
+        gLMhQuc2lsby52MS5QYXVzZVRhcmdldFIGdGFyZ2V0QgkKB190ZW5hbnQiLwoOUmVzdW1lUmVzcG9uc2USHQoKd2FzX3BhdXNlZBgBIAEoCFIJ\
+        d2FzUGF1c2VkIikKEUxpc3RQYXVzZXNSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCKUAQoJUGF1c2VJbmZvEhsKBnRlbmFudBgBIAEoCU\
+        gAUgZ0ZW5hbnSIAQESLAoGdGFyZ2V0GAIgASgLMhQuc2lsby52MS5QYXVzZVRhcmdldFIGdGFyZ2V0EhYKBnJlYXNvbhgDIAEoCVIGcmVhc29u\
+        EhkKCHNpbmNlX21zGAQgASgDUgdzaW5jZU1zQgkKB190ZW5hbnQiQAoSTGlzdFBhdXNlc1Jlc3BvbnNlEioKBnBhdXNlcxgBIAMoCzISLnNpbG\
+        8udjEuUGF1c2VJbmZvUgZwYXVzZXMiywIKDUltcG9ydEF0dGVtcHQSLgoGc3RhdHVzGAEgASgOMhYuc2lsby52MS5BdHRlbXB0U3RhdHVzUgZz\
+        dGF0dXMSIgoNc3RhcnRlZF9hdF9tcxgCIAEoA1ILc3RhcnRlZEF0TXMSJAoOZmluaXNoZWRfYXRfbXMYAyABKANSDGZpbmlzaGVkQXRNcxI1Cg\
+        ZyZXN1bHQYBCABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gAUgZyZXN1bHSIAQESIgoKZXJyb3JfY29kZRgFIAEoCUgBUgllcnJvckNv\
+        ZGWIAQESPAoKZXJyb3JfZGF0YRgGIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSAJSCWVycm9yRGF0YYgBAUIJCgdfcmVzdWx0Qg0KC1\
+        9lcnJvcl9jb2RlQg0KC19lcnJvcl9kYXRhIuIEChBJbXBvcnRKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVIC\
+        aWQSGgoIcHJpb3JpdHkYAyABKA1SCHByaW9yaXR5EiYKD2VucXVldWVfdGltZV9tcxgEIAEoA1INZW5xdWV1ZVRpbWVNcxIeCgtzdGFydF9hdF\
+        9tcxgFIAEoA1IJc3RhcnRBdE1zEjwKDHJldHJ5X3BvbGljeRgGIAEoCzIULnNpbG8udjEuUmV0cnlQb2xpY3lIAFILcmV0cnlQb2xpY3mIAQES\
+        MgoHcGF5bG9hZBgHIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgdwYXlsb2FkEiYKBmxpbWl0cxgIIAMoCzIOLnNpbG8udjEuTGltaX\
+        RSBmxpbWl0cxIbCgZ0ZW5hbnQYCSABKAlIAVIGdGVuYW50iAEBEkMKCG1ldGFkYXRhGAogAygLMicuc2lsby52MS5JbXBvcnRKb2JSZXF1ZXN0\
+        Lk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEh0KCnRhc2tfZ3JvdXAYCyABKAlSCXRhc2tHcm91cBIyCghhdHRlbXB0cxgMIAMoCzIWLnNpbG8udj\
+        EuSW1wb3J0QXR0ZW1wdFIIYXR0ZW1wdHMSHAoJcmV0YWluX21zGOgHIAEoA1IIcmV0YWluTXMaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASAB\
+        KAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQg8KDV9yZXRyeV9wb2xpY3lCCQoHX3RlbmFudCJCChFJbXBvcnRKb2JzUmVxdWVzdB\
+        ItCgRqb2JzGAEgAygLMhkuc2lsby52MS5JbXBvcnRKb2JSZXF1ZXN0UgRqb2JzIowBCg9JbXBvcnRKb2JSZXN1bHQSDgoCaWQYASABKAlSAmlk\
+        EhgKB3N1Y2Nlc3MYAiABKAhSB3N1Y2Nlc3MSGQoFZXJyb3IYAyABKAlIAFIFZXJyb3KIAQESKgoGc3RhdHVzGAQgASgOMhIuc2lsby52MS5Kb2\
+        JTdGF0dXNSBnN0YXR1c0IICgZfZXJyb3IiSAoSSW1wb3J0Sm9ic1Jlc3BvbnNlEjIKB3Jlc3VsdHMYASADKAsyGC5zaWxvLnYxLkltcG9ydEpv\
+        YlJlc3VsdFIHcmVzdWx0cyJ9ChBMZWFzZVRhc2tSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW\
+        50GAMgASgJSABSBnRlbmFudIgBARIbCgl3b3JrZXJfaWQYBCABKAlSCHdvcmtlcklkQgkKB190ZW5hbnQiNgoRTGVhc2VUYXNrUmVzcG9uc2US\
+        IQoEdGFzaxgBIAEoCzINLnNpbG8udjEuVGFza1IEdGFzayKxAgoRTGVhc2VUYXNrc1JlcXVlc3QSGQoFc2hhcmQYASABKAlIAFIFc2hhcmSIAQ\
+        ESGwoJd29ya2VyX2lkGAIgASgJUgh3b3JrZXJJZBIbCgltYXhfdGFza3MYAyABKA1SCG1heFRhc2tzEh0KCnRhc2tfZ3JvdXAYBCABKAlSCXRh\
+        c2tHcm91cBIdCgd3YWl0X21zGOgHIAEoDUgBUgZ3YWl0TXOIAQESLgoQYW5zd2VyX2J5dGVzX21heBjpByABKARIAlIOYW5zd2VyQnl0ZXNNYX\
+        iIAQESEwoEaG9zdBjqByABKAlSBGhvc3QSGQoHdmVyc2lvbhjrByABKAlSB3ZlcnNpb25CCAoGX3NoYXJkQgoKCF93YWl0X21zQhMKEV9hbnN3\
+        ZXJfYnl0ZXNfbWF4IoEBChJMZWFzZVRhc2tzUmVzcG9uc2USIwoFdGFza3MYASADKAsyDS5zaWxvLnYxLlRhc2tSBXRhc2tzEkYKDXJlZnJlc2\
+        hfdGFza3MYAiADKAsyIS5zaWxvLnYxLlJlZnJlc2hGbG9hdGluZ0xpbWl0VGFza1IMcmVmcmVzaFRhc2tzIuYECgRUYXNrEg4KAmlkGAEgASgJ\
+        UgJpZBIVCgZqb2JfaWQYAiABKAlSBWpvYklkEiAKCXRlbmFudF9pZBgDIAEoCUgAUgh0ZW5hbnRJZIgBARIlCg5hdHRlbXB0X251bWJlchgEIA\
+        EoDVINYXR0ZW1wdE51bWJlchI2ChdyZWxhdGl2ZV9hdHRlbXB0X251bWJlchgFIAEoDVIVcmVsYXRpdmVBdHRlbXB0TnVtYmVyEiYKD2lzX2xh\
+        c3RfYXR0ZW1wdBgGIAEoCFINaXNMYXN0QXR0ZW1wdBI3CghtZXRhZGF0YRgHIAMoCzIbLnNpbG8udjEuVGFzay5NZXRhZGF0YUVudHJ5UghtZX\
+        RhZGF0YRImCgZsaW1pdHMYCCADKAsyDi5zaWxvLnYxLkxpbWl0UgZsaW1pdHMSMgoHcGF5bG9hZBgJIAEoCzIYLnNpbG8udjEuU2VyaWFsaXpl\
+        ZEJ5dGVzUgdwYXlsb2FkEhoKCHByaW9yaXR5GAogASgNUghwcmlvcml0eRIUCgVzaGFyZBgLIAEoCVIFc2hhcmQSHQoKdGFza19ncm91cBgMIA\
+        EoCVIJdGFza0dyb3VwEhkKCGxlYXNlX21zGA0gASgDUgdsZWFzZU1zEiEKC3RyYWNlcGFyZW50GPIHIAEoCVILdHJhY2VwYXJlbnQSHwoKdHJh\
+        Y2VzdGF0ZRjzByABKAlSCnRyYWNlc3RhdGUaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdW\
+        U6AjgBQgwKCl90ZW5hbnRfaWQiugMKGFJlZnJlc2hGbG9hdGluZ0xpbWl0VGFzaxIOCgJpZBgBIAEoCVICaWQSGwoJcXVldWVfa2V5GAIgASgJ\
+        UghxdWV1ZUtleRI2ChdjdXJyZW50X21heF9jb25jdXJyZW5jeRgDIAEoDVIVY3VycmVudE1heENvbmN1cnJlbmN5Ei8KFGxhc3RfcmVmcmVzaG\
+        VkX2F0X21zGAQgASgDUhFsYXN0UmVmcmVzaGVkQXRNcxJLCghtZXRhZGF0YRgFIAMoCzIvLnNpbG8udjEuUmVmcmVzaEZsb2F0aW5nTGltaXRU\
+        YXNrLk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEhkKCGxlYXNlX21zGAYgASgDUgdsZWFzZU1zEhQKBXNoYXJkGAcgASgJUgVzaGFyZBIdCgp0YX\
+        NrX2dyb3VwGAggASgJUgl0YXNrR3JvdXASIAoJdGVuYW50X2lkGAkgASgJSABSCHRlbmFudElkiAEBGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5\
+        GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIMCgpfdGVuYW50X2lkItwCChRSZXBvcnRPdXRjb21lUmVxdWVzdBIUCgVzaG\
+        FyZBgBIAEoCVIFc2hhcmQSFwoHdGFza19pZBgCIAEoCVIGdGFza0lkEjQKB3N1Y2Nlc3MYAyABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRl\
+        c0gAUgdzdWNjZXNzEiwKB2ZhaWx1cmUYBCABKAsyEC5zaWxvLnYxLkZhaWx1cmVIAFIHZmFpbHVyZRIyCgljYW5jZWxsZWQYBiABKAsyEi5zaW\
+        xvLnYxLkNhbmNlbGxlZEgAUgljYW5jZWxsZWQSIAoJdGVuYW50X2lkGAcgASgJSAFSCHRlbmFudElkiAEBEiEKC3RyYWNlcGFyZW50GPIHIAEo\
+        CVILdHJhY2VwYXJlbnQSHwoKdHJhY2VzdGF0ZRjzByABKAlSCnRyYWNlc3RhdGVCCQoHb3V0Y29tZUIMCgpfdGVuYW50X2lkIksKB0ZhaWx1cm\
+        USEgoEY29kZRgBIAEoCVIEY29kZRIsCgRkYXRhGAIgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSBGRhdGEiCwoJQ2FuY2VsbGVkIhcK\
+        FVJlcG9ydE91dGNvbWVSZXNwb25zZSJoChVSZXBvcnRPdXRjb21lc1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEjkKCG91dGNvbWVzGA\
+        IgAygLMh0uc2lsby52MS5SZXBvcnRPdXRjb21lUmVxdWVzdFIIb3V0Y29tZXMiSgoWUmVwb3J0T3V0Y29tZXNSZXNwb25zZRIwCgdyZXN1bHRz\
+        GAEgAygLMhYuc2lsby52MS5PdXRjb21lUmVzdWx0UgdyZXN1bHRzIlIKDU91dGNvbWVSZXN1bHQSFwoHdGFza19pZBgBIAEoCVIGdGFza0lkEh\
+        IKBGNvZGUYAiABKAVSBGNvZGUSFAoFZXJyb3IYAyABKAlSBWVycm9yIvEBChtSZXBvcnRSZWZyZXNoT3V0Y29tZVJlcXVlc3QSFAoFc2hhcmQY\
+        ASABKAlSBXNoYXJkEhcKB3Rhc2tfaWQYAiABKAlSBnRhc2tJZBIzCgdzdWNjZXNzGAQgASgLMhcuc2lsby52MS5SZWZyZXNoU3VjY2Vzc0gAUg\
+        dzdWNjZXNzEjMKB2ZhaWx1cmUYBSABKAsyFy5zaWxvLnYxLlJlZnJlc2hGYWlsdXJlSABSB2ZhaWx1cmUSIAoJdGVuYW50X2lkGAYgASgJSAFS\
+        CHRlbmFudElkiAEBQgkKB291dGNvbWVCDAoKX3RlbmFudF9pZCJACg5SZWZyZXNoU3VjY2VzcxIuChNuZXdfbWF4X2NvbmN1cnJlbmN5GAEgAS\
+        gNUhFuZXdNYXhDb25jdXJyZW5jeSI+Cg5SZWZyZXNoRmFpbHVyZRISCgRjb2RlGAEgASgJUgRjb2RlEhgKB21lc3NhZ2UYAiABKAlSB21lc3Nh\
+        Z2UiHgocUmVwb3J0UmVmcmVzaE91dGNvbWVSZXNwb25zZSKOAQoQSGVhcnRiZWF0UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoJd2\
+        9ya2VyX2lkGAIgASgJUgh3b3JrZXJJZBIXCgd0YXNrX2lkGAMgASgJUgZ0YXNrSWQSIAoJdGVuYW50X2lkGAQgASgJSABSCHRlbmFudElkiAEB\
+        QgwKCl90ZW5hbnRfaWQicgoRSGVhcnRiZWF0UmVzcG9uc2USHAoJY2FuY2VsbGVkGAEgASgIUgljYW5jZWxsZWQSKwoPY2FuY2VsbGVkX2F0X2\
+        1zGAIgASgDSABSDWNhbmNlbGxlZEF0TXOIAQFCEgoQX2NhbmNlbGxlZF9hdF9tcyILCglRdWVyeU51bGwipgIKDlF1ZXJ5UGFyYW1ldGVyEh8K\
+        CmJvb2xfdmFsdWUYASABKAhIAFIJYm9vbFZhbHVlEiEKC2ludDY0X3ZhbHVlGAIgASgDSABSCmludDY0VmFsdWUSIwoMdWludDY0X3ZhbHVlGA\
+        MgASgESABSC3VpbnQ2NFZhbHVlEiUKDWZsb2F0NjRfdmFsdWUYBCABKAFIAFIMZmxvYXQ2NFZhbHVlEiMKDHN0cmluZ192YWx1ZRgFIAEoCUgA\
+        UgtzdHJpbmdWYWx1ZRIhCgtieXRlc192YWx1ZRgGIAEoDEgAUgpieXRlc1ZhbHVlEjMKCm51bGxfdmFsdWUYByABKAsyEi5zaWxvLnYxLlF1ZX\
+        J5TnVsbEgAUgludWxsVmFsdWVCBwoFdmFsdWUi2QEKDFF1ZXJ5UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSEAoDc3FsGAIgASgJUgNz\
+        cWwSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBARI3CgpwYXJhbWV0ZXJzGAQgAygLMhcuc2lsby52MS5RdWVyeVBhcmFtZXRlclIKcGFyYW\
+        1ldGVycxIkCg1hbGxvd19wYXJ0aWFsGOgHIAEoCFIMYWxsb3dQYXJ0aWFsEhoKCHJvd3NfbWF4GOkHIAEoDVIHcm93c01heEIJCgdfdGVuYW50\
+        Ij0KCkNvbHVtbkluZm8SEgoEbmFtZRgBIAEoCVIEbmFtZRIbCglkYXRhX3R5cGUYAiABKAlSCGRhdGFUeXBlIuABCg1RdWVyeVJlc3BvbnNlEi\
+        0KB2NvbHVtbnMYASADKAsyEy5zaWxvLnYxLkNvbHVtbkluZm9SB2NvbHVtbnMSLAoEcm93cxgCIAMoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5\
+        dGVzUgRyb3dzEhsKCXJvd19jb3VudBgDIAEoBVIIcm93Q291bnQSPQoObWlzc2luZ19zaGFyZHMY6AcgAygLMhUuc2lsby52MS5NaXNzaW5nU2\
+        hhcmRSDW1pc3NpbmdTaGFyZHMSFgoGaXNfY3V0GOkHIAEoCFIFaXNDdXQiQQoMTWlzc2luZ1NoYXJkEhkKCHNoYXJkX2lkGAEgASgJUgdzaGFy\
+        ZElkEhYKBnJlYXNvbhgCIAEoCVIGcmVhc29uIpwBChFRdWVyeUFycm93UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSEAoDc3FsGAIgAS\
+        gJUgNzcWwSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBARI3CgpwYXJhbWV0ZXJzGAQgAygLMhcuc2lsby52MS5RdWVyeVBhcmFtZXRlclIK\
+        cGFyYW1ldGVyc0IJCgdfdGVuYW50IiwKD0Fycm93SXBjTWVzc2FnZRIZCghpcGNfZGF0YRgBIAEoDFIHaXBjRGF0YSIXChVHZXRDbHVzdGVySW\
+        5mb1JlcXVlc3Qi2gEKClNoYXJkT3duZXISGQoIc2hhcmRfaWQYASABKAlSB3NoYXJkSWQSGwoJZ3JwY19hZGRyGAIgASgJUghncnBjQWRkchIX\
+        Cgdub2RlX2lkGAMgASgJUgZub2RlSWQSHwoLcmFuZ2Vfc3RhcnQYBCABKAlSCnJhbmdlU3RhcnQSGwoJcmFuZ2VfZW5kGAUgASgJUghyYW5nZU\
+        VuZBIqCg5wbGFjZW1lbnRfcmluZxgGIAEoCUgAUg1wbGFjZW1lbnRSaW5niAEBQhEKD19wbGFjZW1lbnRfcmluZyJuCg1DbHVzdGVyTWVtYmVy\
+        EhcKB25vZGVfaWQYASABKAlSBm5vZGVJZBIbCglncnBjX2FkZHIYAiABKAlSCGdycGNBZGRyEicKD3BsYWNlbWVudF9yaW5ncxgDIAMoCVIOcG\
+        xhY2VtZW50UmluZ3MilQIKFkdldENsdXN0ZXJJbmZvUmVzcG9uc2USHQoKbnVtX3NoYXJkcxgBIAEoDVIJbnVtU2hhcmRzEjYKDHNoYXJkX293\
+        bmVycxgCIAMoCzITLnNpbG8udjEuU2hhcmRPd25lclILc2hhcmRPd25lcnMSIAoMdGhpc19ub2RlX2lkGAMgASgJUgp0aGlzTm9kZUlkEiQKDn\
+        RoaXNfZ3JwY19hZGRyGAQgASgJUgx0aGlzR3JwY0FkZHISMAoHbWVtYmVycxgFIAMoCzIWLnNpbG8udjEuQ2x1c3Rlck1lbWJlclIHbWVtYmVy\
+        cxIeCgd0ZW5hbmN5GOgHIAEoCEgAUgd0ZW5hbmN5iAEBQgoKCF90ZW5hbmN5IooCChJMaXN0VGVuYW50c1JlcXVlc3QSFAoFc2hhcmQYASABKA\
+        lSBXNoYXJkEjcKBW9yZGVyGAIgASgOMiEuc2lsby52MS5MaXN0VGVuYW50c1JlcXVlc3QuT3JkZXJSBW9yZGVyEiMKDW5hbWVfY29udGFpbnMY\
+        AyABKAlSDG5hbWVDb250YWlucxIUCgVsaW1pdBgEIAEoDVIFbGltaXQSKgoFYWZ0ZXIYBSABKAsyFC5zaWxvLnYxLlRlbmFudFBsYWNlUgVhZn\
+        RlciI+CgVPcmRlchIRCg1PUkRFUl9CQUNLTE9HEAASDgoKT1JERVJfUkFURRABEhIKDk9SREVSX0ZBSUxVUkVTEAIiOwoLVGVuYW50UGxhY2US\
+        FAoFdmFsdWUYASABKANSBXZhbHVlEhYKBnRlbmFudBgCIAEoCVIGdGVuYW50ItMCCgpUZW5hbnRJbmZvEhYKBnRlbmFudBgBIAEoCVIGdGVuYW\
+        50EhwKCXNjaGVkdWxlZBgCIAEoBFIJc2NoZWR1bGVkEhgKB3dhaXRpbmcYAyABKARSB3dhaXRpbmcSFAoFcmVhZHkYBCABKARSBXJlYWR5EhgK\
+        B3J1bm5pbmcYBSABKARSB3J1bm5pbmcSHAoJc3VjY2VlZGVkGAYgASgEUglzdWNjZWVkZWQSFgoGZmFpbGVkGAcgASgEUgZmYWlsZWQSHAoJY2\
+        FuY2VsbGVkGAggASgEUgljYW5jZWxsZWQSJgoPZW5kZWRfaW5fbWludXRlGAkgASgEUg1lbmRlZEluTWludXRlEigKEGZhaWxlZF9pbl9taW51\
+        dGUYCiABKARSDmZhaWxlZEluTWludXRlEh8KC29yZGVyX3ZhbHVlGAsgASgDUgpvcmRlclZhbHVlIqEBChNMaXN0VGVuYW50c1Jlc3BvbnNlEi\
+        0KB3RlbmFudHMYASADKAsyEy5zaWxvLnYxLlRlbmFudEluZm9SB3RlbmFudHMSGgoIbWF0Y2hpbmcYAiABKARSCG1hdGNoaW5nEhcKB2lzX2xh\
+        c3QYAyABKAhSBmlzTGFzdBImCg5taXNzaW5nX3NoYXJkcxjoByADKAlSDW1pc3NpbmdTaGFyZHMi2wIKEUxpc3RMaW1pdHNSZXF1ZXN0EhQKBX\
+        NoYXJkGAEgASgJUgVzaGFyZBI2CgVvcmRlchgCIAEoDjIgLnNpbG8udjEuTGlzdExpbWl0c1JlcXVlc3QuT3JkZXJSBW9yZGVyEhsKBnRlbmFu\
+        dBgDIAEoCUgAUgZ0ZW5hbnSIAQESIQoMa2V5X2NvbnRhaW5zGAQgASgJUgtrZXlDb250YWlucxIQCgNrZXkYBSABKAlSA2tleRIUCgVsaW1pdB\
+        gGIAEoDVIFbGltaXQSKQoFYWZ0ZXIYByABKAsyEy5zaWxvLnYxLkxpbWl0UGxhY2VSBWFmdGVyEhoKCGxpbmVfbWF4GOgHIAEoDVIHbGluZU1h\
+        eCI+CgVPcmRlchIOCgpPUkRFUl9IRUxEEAASEQoNT1JERVJfV0FJVElORxABEhIKDk9SREVSX1JFRlVTQUxTEAJCCQoHX3RlbmFudCJMCgpMaW\
+        1pdFBsYWNlEhQKBXZhbHVlGAEgASgDUgV2YWx1ZRIWCgZ0ZW5hbnQYAiABKAlSBnRlbmFudBIQCgNrZXkYAyABKAlSA2tleSKOBQoJTGltaXRJ\
+        bmZvEhYKBnRlbmFudBgBIAEoCVIGdGVuYW50EhAKA2tleRgCIAEoCVIDa2V5EisKBGtpbmQYAyABKA4yFy5zaWxvLnYxLkxpbWl0SW5mby5LaW\
+        5kUgRraW5kEh0KB21heGltdW0YBCABKARIAFIHbWF4aW11bYgBARISCgRoZWxkGAUgASgEUgRoZWxkEhgKB3dhaXRpbmcYBiABKARSB3dhaXRp\
+        bmcSGgoIcmVmdXNhbHMYByABKARSCHJlZnVzYWxzEhsKCWlzX3BhdXNlZBgIIAEoCFIIaXNQYXVzZWQSJQoMbmV4dF9yb29tX21zGAkgASgDSA\
+        FSCm5leHRSb29tTXOIAQESGwoJd2luZG93X21zGAogASgDUgh3aW5kb3dNcxIZCghpc19sZWFreRgLIAEoCFIHaXNMZWFreRIvCgdoaXN0b3J5\
+        GAwgAygLMhUuc2lsby52MS5MaW1pdE1heGltdW1SB2hpc3RvcnkSKwoPbmV4dF9yZWZyZXNoX21zGA0gASgDSAJSDW5leHRSZWZyZXNoTXOIAQ\
+        ESHwoLb3JkZXJfdmFsdWUYDiABKANSCm9yZGVyVmFsdWUSFAoFc2hhcmQYDyABKAlSBXNoYXJkEikKBGxpbmUY6AcgAygLMhQuc2lsby52MS5M\
+        aW1pdFdhaXRlclIEbGluZSJUCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIUChBLSU5EX0NPTkNVUlJFTkNZEAESEQoNS0lORF9GTE9BVE\
+        lORxACEg0KCUtJTkRfUkFURRADQgoKCF9tYXhpbXVtQg8KDV9uZXh0X3Jvb21fbXNCEgoQX25leHRfcmVmcmVzaF9tcyJ6CgtMaW1pdFdhaXRl\
+        chIVCgZqb2JfaWQYASABKAlSBWpvYklkEh0KCnRhc2tfZ3JvdXAYAiABKAlSCXRhc2tHcm91cBIaCghwcmlvcml0eRgDIAEoDVIIcHJpb3JpdH\
+        kSGQoIc2luY2VfbXMYBCABKANSB3NpbmNlTXMiPQoMTGltaXRNYXhpbXVtEhMKBWF0X21zGAEgASgDUgRhdE1zEhgKB21heGltdW0YAiABKA1S\
+        B21heGltdW0inQEKEkxpc3RMaW1pdHNSZXNwb25zZRIqCgZsaW1pdHMYASADKAsyEi5zaWxvLnYxLkxpbWl0SW5mb1IGbGltaXRzEhoKCG1hdG\
+        NoaW5nGAIgASgEUghtYXRjaGluZxIXCgdpc19sYXN0GAMgASgIUgZpc0xhc3QSJgoObWlzc2luZ19zaGFyZHMY6AcgAygJUg1taXNzaW5nU2hh\
+        cmRzIp0BChJMaXN0V29ya2Vyc1JlcXVlc3QSHwoLaWRfY29udGFpbnMYASABKAlSCmlkQ29udGFpbnMSHQoKdGFza19ncm91cBgCIAEoCVIJdG\
+        Fza0dyb3VwEhsKCXdvcmtlcl9pZBgDIAEoCVIId29ya2VySWQSFAoFbGltaXQYBCABKA1SBWxpbWl0EhQKBWFmdGVyGAUgASgJUgVhZnRlciK/\
+        AwoKV29ya2VySW5mbxIbCgl3b3JrZXJfaWQYASABKAlSCHdvcmtlcklkEhIKBGhvc3QYAiABKAlSBGhvc3QSGAoHdmVyc2lvbhgDIAEoCVIHdm\
+        Vyc2lvbhISCgRwZWVyGAQgASgJUgRwZWVyEiQKDmZpcnN0X2hlYXJkX21zGAUgASgDUgxmaXJzdEhlYXJkTXMSIgoNbGFzdF9oZWFyZF9tcxgG\
+        IAEoA1ILbGFzdEhlYXJkTXMSGQoIaXNfcXVpZXQYByABKAhSB2lzUXVpZXQSKQoOcXVpZXRfc2luY2VfbXMYCCABKANIAFIMcXVpZXRTaW5jZU\
+        1ziAEBEiwKBmdyb3VwcxgJIAMoCzIULnNpbG8udjEuV29ya2VyR3JvdXBSBmdyb3VwcxIWCgZsZWFzZXMYCiABKARSBmxlYXNlcxIrCg9vbGRl\
+        c3RfbGVhc2VfbXMYCyABKANIAVINb2xkZXN0TGVhc2VNc4gBARIoCgRoZWxkGAwgAygLMhQuc2lsby52MS5Xb3JrZXJMZWFzZVIEaGVsZEIRCg\
+        9fcXVpZXRfc2luY2VfbXNCEgoQX29sZGVzdF9sZWFzZV9tcyKeAQoLV29ya2VyR3JvdXASHQoKdGFza19ncm91cBgBIAEoCVIJdGFza0dyb3Vw\
+        EiIKDWZpcnN0X3BvbGxfbXMYAiABKANSC2ZpcnN0UG9sbE1zEiAKDGxhc3RfcG9sbF9tcxgDIAEoA1IKbGFzdFBvbGxNcxIUCgVwb2xscxgEIA\
+        EoBFIFcG9sbHMSFAoFdGFza3MYBSABKARSBXRhc2tzItIBCgtXb3JrZXJMZWFzZRIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSFgoGdGVuYW50GAIg\
+        ASgJUgZ0ZW5hbnQSFQoGam9iX2lkGAMgASgJUgVqb2JJZBIdCgp0YXNrX2dyb3VwGAQgASgJUgl0YXNrR3JvdXASGAoHYXR0ZW1wdBgFIAEoDV\
+        IHYXR0ZW1wdBIiCg1zdGFydGVkX2F0X21zGAYgASgDUgtzdGFydGVkQXRNcxIhCgxpc19jYW5jZWxsZWQYByABKAhSC2lzQ2FuY2VsbGVkIqEB\
+        ChNMaXN0V29ya2Vyc1Jlc3BvbnNlEi0KB3dvcmtlcnMYASADKAsyEy5zaWxvLnYxLldvcmtlckluZm9SB3dvcmtlcnMSGgoIbWF0Y2hpbmcYAi\
+        ABKARSCG1hdGNoaW5nEhcKB2lzX2xhc3QYAyABKAhSBmlzTGFzdBImCg5taXNzaW5nX3NoYXJkcxjoByADKAlSDW1pc3NpbmdTaGFyZHMiSQoS\
+        UXVpZXRXb3JrZXJSZXF1ZXN0EhsKCXdvcmtlcl9pZBgBIAEoCVIId29ya2VySWQSFgoGcmVzdW1lGAIgASgIUgZyZXN1bWUidwoTUXVpZXRXb3\
+        JrZXJSZXNwb25zZRIbCgl3YXNfcXVpZXQYASABKAhSCHdhc1F1aWV0EhYKBmxlYXNlcxgCIAEoBFIGbGVhc2VzEh4KCGlzX2tub3duGAMgASgI\
+        SABSB2lzS25vd26IAQFCCwoJX2lzX2tub3duIhQKEkdldE5vZGVJbmZvUmVxdWVzdCKaAwoOT3duZWRTaGFyZEluZm8SGQoIc2hhcmRfaWQYAS\
+        ABKAlSB3NoYXJkSWQSHQoKdG90YWxfam9icxgCIAEoA1IJdG90YWxKb2JzEiUKDmNvbXBsZXRlZF9qb2JzGAMgASgDUg1jb21wbGV0ZWRKb2Jz\
+        EiUKDmNsZWFudXBfc3RhdHVzGAQgASgJUg1jbGVhbnVwU3RhdHVzEiIKDWNyZWF0ZWRfYXRfbXMYBSABKANSC2NyZWF0ZWRBdE1zEjUKF2NsZW\
+        FudXBfY29tcGxldGVkX2F0X21zGAYgASgDUhRjbGVhbnVwQ29tcGxldGVkQXRNcxIkCg1naG9zdF9ob2xkZXJzGOgHIAEoBFIMZ2hvc3RIb2xk\
+        ZXJzEiMKDWF1ZGl0ZWRfYXRfbXMY6QcgASgDUgthdWRpdGVkQXRNcxIXCgZhdWRpdHMY6gcgASgEUgZhdWRpdHMSFwoGbGVhc2VzGOsHIAEoBF\
+        IGbGVhc2VzEigKD3dhaXRpbmdfd29ya2VycxjsByABKARSDndhaXRpbmdXb3JrZXJzIpMBChNHZXROb2RlSW5mb1Jlc3BvbnNlEhcKB25vZGVf\
+        aWQYASABKAlSBm5vZGVJZBI6Cgxvd25lZF9zaGFyZHMYAiADKAsyFy5zaWxvLnYxLk93bmVkU2hhcmRJbmZvUgtvd25lZFNoYXJkcxInCg9wbG\
+        FjZW1lbnRfcmluZ3MYAyADKAlSDnBsYWNlbWVudFJpbmdzIhQKEkdldE92ZXJ2aWV3UmVxdWVzdCKdBgoTR2V0T3ZlcnZpZXdSZXNwb25zZRIX\
+        Cgdub2RlX2lkGAEgASgJUgZub2RlSWQSGAoHdmVyc2lvbhgCIAEoCVIHdmVyc2lvbhIiCg1zdGFydGVkX2F0X21zGAMgASgDUgtzdGFydGVkQX\
+        RNcxIbCglzdGVhZHlfbXMYBCABKANSCHN0ZWFkeU1zEh4KCmR1cmFiaWxpdHkYBSABKAlSCmR1cmFiaWxpdHkSHwoLaXNfbWVhc3VyZWQYBiAB\
+        KAhSCmlzTWVhc3VyZWQSGgoIZW5xdWV1ZWQYByABKARSCGVucXVldWVkEhgKB3N0YXJ0ZWQYCCABKARSB3N0YXJ0ZWQSHAoJc3VjY2VlZGVkGA\
+        kgASgEUglzdWNjZWVkZWQSFgoGZmFpbGVkGAogASgEUgZmYWlsZWQSHAoJY2FuY2VsbGVkGAsgASgEUgljYW5jZWxsZWQSGwoJYm91bmRzX21z\
+        GAwgAygDUghib3VuZHNNcxIkCg5yZWFkeV90b19zdGFydBgNIAMoBFIMcmVhZHlUb1N0YXJ0EhkKCHJ1bl90aW1lGA4gAygEUgdydW5UaW1lEi\
+        kKBGpvYnMYDyABKAsyFS5zaWxvLnYxLk92ZXJ2aWV3Sm9ic1IEam9icxIrCg9vbGRlc3RfcmVhZHlfbXMYECABKANIAFINb2xkZXN0UmVhZHlN\
+        c4gBARIuCgZncm91cHMYESADKAsyFi5zaWxvLnYxLk92ZXJ2aWV3R3JvdXBSBmdyb3VwcxIuCgZzaGFyZHMYEiADKAsyFi5zaWxvLnYxLk92ZX\
+        J2aWV3U2hhcmRSBnNoYXJkcxImCgxyZWZ1c2VzX2pvYnMYEyABKAlIAVILcmVmdXNlc0pvYnOIAQESIgoKZnJlZV9ieXRlcxgUIAEoBEgCUglm\
+        cmVlQnl0ZXOIAQESIgoKZGF0YV9ieXRlcxgVIAEoBEgDUglkYXRhQnl0ZXOIAQFCEgoQX29sZGVzdF9yZWFkeV9tc0IPCg1fcmVmdXNlc19qb2\
+        JzQg0KC19mcmVlX2J5dGVzQg0KC19kYXRhX2J5dGVzInYKDE92ZXJ2aWV3Sm9icxIcCglzY2hlZHVsZWQYASABKANSCXNjaGVkdWxlZBIYCgd3\
+        YWl0aW5nGAIgASgDUgd3YWl0aW5nEhQKBXJlYWR5GAMgASgDUgVyZWFkeRIYCgdydW5uaW5nGAQgASgDUgdydW5uaW5nIuQBCg1PdmVydmlld0\
+        dyb3VwEh0KCnRhc2tfZ3JvdXAYASABKAlSCXRhc2tHcm91cBIpCgRqb2JzGAIgASgLMhUuc2lsby52MS5PdmVydmlld0pvYnNSBGpvYnMSKwoP\
+        b2xkZXN0X3JlYWR5X21zGAMgASgDSABSDW9sZGVzdFJlYWR5TXOIAQESGAoHc3RhcnRlZBgEIAEoBFIHc3RhcnRlZBIUCgVlbmRlZBgFIAEoBF\
+        IFZW5kZWQSGAoHd29ya2VycxgGIAEoBFIHd29ya2Vyc0ISChBfb2xkZXN0X3JlYWR5X21zIs0CCg1PdmVydmlld1NoYXJkEhkKCHNoYXJkX2lk\
+        GAEgASgJUgdzaGFyZElkEhgKB3Ryb3VibGUYAiABKAlSB3Ryb3VibGUSEgoEam9icxgDIAEoA1IEam9icxIaCghmaW5pc2hlZBgEIAEoA1IIZm\
+        luaXNoZWQSFgoGbGVhc2VzGAUgASgEUgZsZWFzZXMSJwoPd2FpdGluZ193b3JrZXJzGAYgASgEUg53YWl0aW5nV29ya2VycxIqChFvbGRlc3Rf\
+        cmVxdWVzdF9tcxgHIAEoA1IPb2xkZXN0UmVxdWVzdE1zEhkKCGZsdXNoX21zGAggASgDUgdmbHVzaE1zEh8KC3dyb25nX3Nsb3RzGAkgASgEUg\
+        p3cm9uZ1Nsb3RzEhYKBm1lbmRlZBgKIAEoBFIGbWVuZGVkEhYKBmF1ZGl0cxgLIAEoBFIGYXVkaXRzIlEKE1JlcXVlc3RTcGxpdFJlcXVlc3QS\
+        GQoIc2hhcmRfaWQYASABKAlSB3NoYXJkSWQSHwoLc3BsaXRfcG9pbnQYAiABKAlSCnNwbGl0UG9pbnQidgoUUmVxdWVzdFNwbGl0UmVzcG9uc2\
+        USIgoNbGVmdF9jaGlsZF9pZBgBIAEoCVILbGVmdENoaWxkSWQSJAoOcmlnaHRfY2hpbGRfaWQYAiABKAlSDHJpZ2h0Q2hpbGRJZBIUCgVwaGFz\
+        ZRgDIAEoCVIFcGhhc2UiMgoVR2V0U3BsaXRTdGF0dXNSZXF1ZXN0EhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkIo4CChZHZXRTcGxpdFN0YX\
+        R1c1Jlc3BvbnNlEh8KC2luX3Byb2dyZXNzGAEgASgIUgppblByb2dyZXNzEhQKBXBoYXNlGAIgASgJUgVwaGFzZRIiCg1sZWZ0X2NoaWxkX2lk\
+        GAMgASgJUgtsZWZ0Q2hpbGRJZBIkCg5yaWdodF9jaGlsZF9pZBgEIAEoCVIMcmlnaHRDaGlsZElkEh8KC3NwbGl0X3BvaW50GAUgASgJUgpzcG\
+        xpdFBvaW50EioKEWluaXRpYXRvcl9ub2RlX2lkGAYgASgJUg9pbml0aWF0b3JOb2RlSWQSJgoPcmVxdWVzdGVkX2F0X21zGAcgASgDUg1yZXF1\
+        ZXN0ZWRBdE1zIsoBChVDb25maWd1cmVTaGFyZFJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEioKDnBsYWNlbWVudF9yaW5nGAIgASgJSA\
+        BSDXBsYWNlbWVudFJpbmeIAQESNAoWYWxsb3dfdW5wb3B1bGF0ZWRfcmluZxgDIAEoCFIUYWxsb3dVbnBvcHVsYXRlZFJpbmcSGwoGdGVuYW50\
+        GGQgASgJSAFSBnRlbmFudIgBAUIRCg9fcGxhY2VtZW50X3JpbmdCCQoHX3RlbmFudCJgChZDb25maWd1cmVTaGFyZFJlc3BvbnNlEiMKDXByZX\
+        Zpb3VzX3JpbmcYASABKAlSDHByZXZpb3VzUmluZxIhCgxjdXJyZW50X3JpbmcYAiABKAlSC2N1cnJlbnRSaW5nIhQKElJlc2V0U2hhcmRzUmVx\
+        dWVzdCI4ChNSZXNldFNoYXJkc1Jlc3BvbnNlEiEKDHNoYXJkc19yZXNldBgBIAEoDVILc2hhcmRzUmVzZXQiMAoYRm9yY2VSZWxlYXNlU2hhcm\
+        RSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCI3ChlGb3JjZVJlbGVhc2VTaGFyZFJlc3BvbnNlEhoKCHJlbGVhc2VkGAEgASgIUghyZWxl\
+        YXNlZCIrChNDb21wYWN0U2hhcmRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCIuChRDb21wYWN0U2hhcmRSZXNwb25zZRIWCgZzdGF0dX\
+        MYASABKAlSBnN0YXR1cyIpChFGbHVzaFNoYXJkUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQiLAoSRmx1c2hTaGFyZFJlc3BvbnNlEhYK\
+        BnN0YXR1cxgBIAEoCVIGc3RhdHVzIjIKGkdldFNoYXJkU3RvcmFnZUluZm9SZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCJjCg1Tb3J0ZW\
+        RSdW5JbmZvEg4KAmlkGAEgASgNUgJpZBIbCglzc3RfY291bnQYAiABKARSCHNzdENvdW50EiUKDmVzdGltYXRlZF9zaXplGAMgASgEUg1lc3Rp\
+        bWF0ZWRTaXplIuEDChtHZXRTaGFyZFN0b3JhZ2VJbmZvUmVzcG9uc2USIAoMbDBfc3N0X2NvdW50GAEgASgEUgpsMFNzdENvdW50EiIKDXRvdG\
+        FsX2wwX3NpemUYAiABKARSC3RvdGFsTDBTaXplEigKEHNvcnRlZF9ydW5fY291bnQYAyABKARSDnNvcnRlZFJ1bkNvdW50EjEKFXRvdGFsX3Nv\
+        cnRlZF9ydW5fc2l6ZRgEIAEoBFISdG90YWxTb3J0ZWRSdW5TaXplEjcKC3NvcnRlZF9ydW5zGAUgAygLMhYuc2lsby52MS5Tb3J0ZWRSdW5Jbm\
+        ZvUgpzb3J0ZWRSdW5zEiYKDnVubWVyZ2VkX2J5dGVzGOgHIAEoBFINdW5tZXJnZWRCeXRlcxIkCg1kZWxldGVkX2J5dGVzGOkHIAEoBFIMZGVs\
+        ZXRlZEJ5dGVzEhwKCWxvZ19maWxlcxjqByABKARSCGxvZ0ZpbGVzEiEKC2NoZWNrcG9pbnRzGOsHIAEoBFILY2hlY2twb2ludHMSOwoXb2xkZX\
+        N0X2NoZWNrcG9pbnRfYXRfbXMY7AcgASgDSABSFG9sZGVzdENoZWNrcG9pbnRBdE1ziAEBQhoKGF9vbGRlc3RfY2hlY2twb2ludF9hdF9tcyJc\
+        ChFDcHVQcm9maWxlUmVxdWVzdBIpChBkdXJhdGlvbl9zZWNvbmRzGAEgASgNUg9kdXJhdGlvblNlY29uZHMSHAoJZnJlcXVlbmN5GAIgASgNUg\
+        lmcmVxdWVuY3kifAoSQ3B1UHJvZmlsZVJlc3BvbnNlEiEKDHByb2ZpbGVfZGF0YRgBIAEoDFILcHJvZmlsZURhdGESKQoQZHVyYXRpb25fc2Vj\
+        b25kcxgCIAEoDVIPZHVyYXRpb25TZWNvbmRzEhgKB3NhbXBsZXMYAyABKARSB3NhbXBsZXMiPwoSSGVhcFByb2ZpbGVSZXF1ZXN0EikKEGR1cm\
+        F0aW9uX3NlY29uZHMYASABKA1SD2R1cmF0aW9uU2Vjb25kcyJjChNIZWFwUHJvZmlsZVJlc3BvbnNlEiEKDHByb2ZpbGVfZGF0YRgBIAEoDFIL\
+        cHJvZmlsZURhdGESKQoQZHVyYXRpb25fc2Vjb25kcxgCIAEoDVIPZHVyYXRpb25TZWNvbmRzIhIKEER1bXBUYXNrc1JlcXVlc3QiRgoRRHVtcF\
+        Rhc2tzUmVzcG9uc2USEgoEZHVtcBgBIAEoCVIEZHVtcBIdCgp0YXNrX2NvdW50GAIgASgNUgl0YXNrQ291bnQiPQoTU2V0TG9nRmlsdGVyUmVx\
+        dWVzdBIbCgZmaWx0ZXIYASABKAlIAFIGZmlsdGVyiAEBQgkKB19maWx0ZXIiRgoUU2V0TG9nRmlsdGVyUmVzcG9uc2USFgoGZmlsdGVyGAEgAS\
+        gJUgZmaWx0ZXISFgoGYmVmb3JlGAIgASgJUgZiZWZvcmUiGQoXR2V0Q29uZmlndXJhdGlvblJlcXVlc3QiiAQKC1NldHRpbmdJbmZvEhAKA2tl\
+        eRgBIAEoCVIDa2V5EhUKBmlzX3NldBgCIAEoCFIFaXNTZXQSFAoFdmFsdWUYAyABKAlSBXZhbHVlEjMKBm9yaWdpbhgEIAEoDjIbLnNpbG8udj\
+        EuU2V0dGluZ0luZm8uT3JpZ2luUgZvcmlnaW4SFAoFcGxhY2UYBSABKAlSBXBsYWNlEiMKDWRlZmF1bHRfdmFsdWUYBiABKAlSDGRlZmF1bHRW\
+        YWx1ZRIWCgZhYnNlbnQYByABKAlSBmFic2VudBIWCgZ3YW50ZWQYCCABKAlSBndhbnRlZBISCgRoZWxwGAkgASgJUgRoZWxwEhsKCWlzX3NlY3\
+        JldBgKIAEoCFIIaXNTZWNyZXQSIwoNaXNfcmVsb2FkYWJsZRgLIAEoCFIMaXNSZWxvYWRhYmxlEhYKBnVudXNlZBgMIAEoCVIGdW51c2VkEiwK\
+        EmNoYW5nZXNfYXRfcmVzdGFydBgNIAEoCFIQY2hhbmdlc0F0UmVzdGFydBIdCgpuZXh0X3ZhbHVlGA4gASgJUgluZXh0VmFsdWUiXwoGT3JpZ2\
+        luEhMKD09SSUdJTl9ERUZBVUxUUxAAEg8KC09SSUdJTl9GSUxFEAESFgoST1JJR0lOX0VOVklST05NRU5UEAISFwoTT1JJR0lOX0NPTU1BTkRf\
+        TElORRADInEKE1NldHRpbmdzU2VjdGlvbkluZm8SEgoEbmFtZRgBIAEoCVIEbmFtZRIUCgVhYm91dBgCIAEoCVIFYWJvdXQSMAoIc2V0dGluZ3\
+        MYAyADKAsyFC5zaWxvLnYxLlNldHRpbmdJbmZvUghzZXR0aW5ncyKGAQoYR2V0Q29uZmlndXJhdGlvblJlc3BvbnNlEjgKCHNlY3Rpb25zGAEg\
+        AygLMhwuc2lsby52MS5TZXR0aW5nc1NlY3Rpb25JbmZvUghzZWN0aW9ucxISCgRmaWxlGAIgASgJUgRmaWxlEhwKCnJlYWRfYXRfbXMYAyABKA\
+        NSCHJlYWRBdE1zIr8CChdMaXN0QXVkaXRFbnRyaWVzUmVxdWVzdBIQCgN3aG8YASABKAlSA3dobxISCgRjYWxsGAIgASgJUgRjYWxsEhYKBnRl\
+        bmFudBgDIAEoCVIGdGVuYW50EhgKB291dGNvbWUYBCABKAlSB291dGNvbWUSHwoLb25seV9mYWlsZWQYBSABKAhSCm9ubHlGYWlsZWQSIwoNd2\
+        l0aF9yZWFkaW5ncxgGIAEoCFIMd2l0aFJlYWRpbmdzEhwKB2Zyb21fbXMYByABKANIAFIGZnJvbU1ziAEBEiAKCWJlZm9yZV9tcxgIIAEoA0gB\
+        UghiZWZvcmVNc4gBARIUCgVsaW1pdBgJIAEoDVIFbGltaXQSFgoGY3Vyc29yGAogASgJUgZjdXJzb3JCCgoIX2Zyb21fbXNCDAoKX2JlZm9yZV\
+        9tcyI2CgpBdWRpdEZpZWxkEhIKBG5hbWUYASABKAlSBG5hbWUSFAoFdmFsdWUYAiABKAlSBXZhbHVlIswBCgpBdWRpdEVudHJ5EhcKB3RpbWVf\
+        bXMYASABKANSBnRpbWVNcxIQCgN3aG8YAiABKAlSA3dobxIOCgJieRgDIAEoCVICYnkSEgoEcGVlchgEIAEoCVIEcGVlchISCgRjYWxsGAUgAS\
+        gJUgRjYWxsEhgKB291dGNvbWUYBiABKAlSB291dGNvbWUSFAoFZXJyb3IYByABKAlSBWVycm9yEisKBmZpZWxkcxgIIAMoCzITLnNpbG8udjEu\
+        QXVkaXRGaWVsZFIGZmllbGRzIpsDChhMaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2USPQoFcGxhY2UYASABKA4yJy5zaWxvLnYxLkxpc3RBdWRpdE\
+        VudHJpZXNSZXNwb25zZS5QbGFjZVIFcGxhY2USEgoEcGF0aBgCIAEoCVIEcGF0aBItCgdlbnRyaWVzGAMgAygLMhMuc2lsby52MS5BdWRpdEVu\
+        dHJ5UgdlbnRyaWVzEh8KC25leHRfY3Vyc29yGAQgASgJUgpuZXh0Q3Vyc29yEiIKCnJlYWNoZWRfbXMYBSABKANIAFIJcmVhY2hlZE1ziAEBEi\
+        kKEHVucmVhZGFibGVfbGluZXMYBiABKARSD3VucmVhZGFibGVMaW5lcxIhCgxwYWNrZWRfZmlsZXMYByABKARSC3BhY2tlZEZpbGVzEiEKDGNs\
+        b3NlZF9maWxlcxgIIAEoBFILY2xvc2VkRmlsZXMiOAoFUGxhY2USDQoJUExBQ0VfT0ZGEAASEAoMUExBQ0VfU1RSRUFNEAESDgoKUExBQ0VfRk\
+        lMRRACQg0KC19yZWFjaGVkX21zKmMKE0d1YmVybmF0b3JBbGdvcml0aG0SJQohR1VCRVJOQVRPUl9BTEdPUklUSE1fVE9LRU5fQlVDS0VUEAAS\
+        JQohR1VCRVJOQVRPUl9BTEdPUklUSE1fTEVBS1lfQlVDS0VUEAEq/QEKEkd1YmVybmF0b3JCZWhhdmlvchIgChxHVUJFUk5BVE9SX0JFSEFWSU\
+        9SX0JBVENISU5HEAASIwofR1VCRVJOQVRPUl9CRUhBVklPUl9OT19CQVRDSElORxABEh4KGkdVQkVSTkFUT1JfQkVIQVZJT1JfR0xPQkFMEAIS\
+        LQopR1VCRVJOQVRPUl9CRUhBVklPUl9EVVJBVElPTl9JU19HUkVHT1JJQU4QBBInCiNHVUJFUk5BVE9SX0JFSEFWSU9SX1JFU0VUX1JFTUFJTk\
+        lORxAIEigKJEdVQkVSTkFUT1JfQkVIQVZJT1JfRFJBSU5fT1ZFUl9MSU1JVBAQKogBCglKb2JTdGF0dXMSGAoUSk9CX1NUQVRVU19TQ0hFRFVM\
+        RUQQABIWChJKT0JfU1RBVFVTX1JVTk5JTkcQARIYChRKT0JfU1RBVFVTX1NVQ0NFRURFRBACEhUKEUpPQl9TVEFUVVNfRkFJTEVEEAMSGAoUSk\
+        9CX1NUQVRVU19DQU5DRUxMRUQQBCqCAQoNQXR0ZW1wdFN0YXR1cxIaChZBVFRFTVBUX1NUQVRVU19SVU5OSU5HEAASHAoYQVRURU1QVF9TVEFU\
+        VVNfU1VDQ0VFREVEEAESGQoVQVRURU1QVF9TVEFUVVNfRkFJTEVEEAISHAoYQVRURU1QVF9TVEFUVVNfQ0FOQ0VMTEVEEAMqqQEKDkJ1bGtBY3\
+        Rpb25LaW5kEiAKHEJVTEtfQUNUSU9OX0tJTkRfVU5TUEVDSUZJRUQQABIbChdCVUxLX0FDVElPTl9LSU5EX0NBTkNFTBABEhwKGEJVTEtfQUNU\
+        SU9OX0tJTkRfUkVTVEFSVBACEh0KGUJVTEtfQUNUSU9OX0tJTkRfRVhQRURJVEUQAxIbChdCVUxLX0FDVElPTl9LSU5EX0RFTEVURRAEKqwBCg\
+        9CdWxrQWN0aW9uU3RhdGUSIQodQlVMS19BQ1RJT05fU1RBVEVfVU5TUEVDSUZJRUQQABIdChlCVUxLX0FDVElPTl9TVEFURV9SVU5OSU5HEAES\
+        GgoWQlVMS19BQ1RJT05fU1RBVEVfRE9ORRACEh0KGUJVTEtfQUNUSU9OX1NUQVRFX1NUT1BQRUQQAxIcChhCVUxLX0FDVElPTl9TVEFURV9GQU\
+        lMRUQQBDKRHgoEU2lsbxJRCg5HZXRDbHVzdGVySW5mbxIeLnNpbG8udjEuR2V0Q2x1c3RlckluZm9SZXF1ZXN0Gh8uc2lsby52MS5HZXRDbHVz\
+        dGVySW5mb1Jlc3BvbnNlEkgKC0dldE5vZGVJbmZvEhsuc2lsby52MS5HZXROb2RlSW5mb1JlcXVlc3QaHC5zaWxvLnYxLkdldE5vZGVJbmZvUm\
+        VzcG9uc2USSAoLR2V0T3ZlcnZpZXcSGy5zaWxvLnYxLkdldE92ZXJ2aWV3UmVxdWVzdBocLnNpbG8udjEuR2V0T3ZlcnZpZXdSZXNwb25zZRI8\
+        CgdFbnF1ZXVlEhcuc2lsby52MS5FbnF1ZXVlUmVxdWVzdBoYLnNpbG8udjEuRW5xdWV1ZVJlc3BvbnNlEksKDEVucXVldWVCYXRjaBIcLnNpbG\
+        8udjEuRW5xdWV1ZUJhdGNoUmVxdWVzdBodLnNpbG8udjEuRW5xdWV1ZUJhdGNoUmVzcG9uc2USOQoGR2V0Sm9iEhYuc2lsby52MS5HZXRKb2JS\
+        ZXF1ZXN0Ghcuc2lsby52MS5HZXRKb2JSZXNwb25zZRJLCgxHZXRKb2JSZXN1bHQSHC5zaWxvLnYxLkdldEpvYlJlc3VsdFJlcXVlc3QaHS5zaW\
+        xvLnYxLkdldEpvYlJlc3VsdFJlc3BvbnNlEkIKCURlbGV0ZUpvYhIZLnNpbG8udjEuRGVsZXRlSm9iUmVxdWVzdBoaLnNpbG8udjEuRGVsZXRl\
+        Sm9iUmVzcG9uc2USQgoJQ2FuY2VsSm9iEhkuc2lsby52MS5DYW5jZWxKb2JSZXF1ZXN0Ghouc2lsby52MS5DYW5jZWxKb2JSZXNwb25zZRJaCh\
+        FEcm9wVGVuYW50SG9sZGVycxIhLnNpbG8udjEuRHJvcFRlbmFudEhvbGRlcnNSZXF1ZXN0GiIuc2lsby52MS5Ecm9wVGVuYW50SG9sZGVyc1Jl\
+        c3BvbnNlEkUKClJlc3RhcnRKb2ISGi5zaWxvLnYxLlJlc3RhcnRKb2JSZXF1ZXN0Ghsuc2lsby52MS5SZXN0YXJ0Sm9iUmVzcG9uc2USSAoLRX\
+        hwZWRpdGVKb2ISGy5zaWxvLnYxLkV4cGVkaXRlSm9iUmVxdWVzdBocLnNpbG8udjEuRXhwZWRpdGVKb2JSZXNwb25zZRJFCgpJbXBvcnRKb2Jz\
+        Ehouc2lsby52MS5JbXBvcnRKb2JzUmVxdWVzdBobLnNpbG8udjEuSW1wb3J0Sm9ic1Jlc3BvbnNlEkUKCkV4cGxhaW5Kb2ISGi5zaWxvLnYxLk\
+        V4cGxhaW5Kb2JSZXF1ZXN0Ghsuc2lsby52MS5FeHBsYWluSm9iUmVzcG9uc2USPwoITGlzdEpvYnMSGC5zaWxvLnYxLkxpc3RKb2JzUmVxdWVz\
+        dBoZLnNpbG8udjEuTGlzdEpvYnNSZXNwb25zZRJICgtHZXRTY2hlZHVsZRIbLnNpbG8udjEuR2V0U2NoZWR1bGVSZXF1ZXN0Ghwuc2lsby52MS\
+        5HZXRTY2hlZHVsZVJlc3BvbnNlEjYKBVBhdXNlEhUuc2lsby52MS5QYXVzZVJlcXVlc3QaFi5zaWxvLnYxLlBhdXNlUmVzcG9uc2USOQoGUmVz\
+        dW1lEhYuc2lsby52MS5SZXN1bWVSZXF1ZXN0Ghcuc2lsby52MS5SZXN1bWVSZXNwb25zZRJFCgpMaXN0UGF1c2VzEhouc2lsby52MS5MaXN0UG\
+        F1c2VzUmVxdWVzdBobLnNpbG8udjEuTGlzdFBhdXNlc1Jlc3BvbnNlEkIKCUxlYXNlVGFzaxIZLnNpbG8udjEuTGVhc2VUYXNrUmVxdWVzdBoa\
+        LnNpbG8udjEuTGVhc2VUYXNrUmVzcG9uc2USRQoKTGVhc2VUYXNrcxIaLnNpbG8udjEuTGVhc2VUYXNrc1JlcXVlc3QaGy5zaWxvLnYxLkxlYX\
+        NlVGFza3NSZXNwb25zZRJOCg1SZXBvcnRPdXRjb21lEh0uc2lsby52MS5SZXBvcnRPdXRjb21lUmVxdWVzdBoeLnNpbG8udjEuUmVwb3J0T3V0\
+        Y29tZVJlc3BvbnNlElEKDlJlcG9ydE91dGNvbWVzEh4uc2lsby52MS5SZXBvcnRPdXRjb21lc1JlcXVlc3QaHy5zaWxvLnYxLlJlcG9ydE91dG\
+        NvbWVzUmVzcG9uc2USYwoUUmVwb3J0UmVmcmVzaE91dGNvbWUSJC5zaWxvLnYxLlJlcG9ydFJlZnJlc2hPdXRjb21lUmVxdWVzdBolLnNpbG8u\
+        djEuUmVwb3J0UmVmcmVzaE91dGNvbWVSZXNwb25zZRJCCglIZWFydGJlYXQSGS5zaWxvLnYxLkhlYXJ0YmVhdFJlcXVlc3QaGi5zaWxvLnYxLk\
+        hlYXJ0YmVhdFJlc3BvbnNlEjYKBVF1ZXJ5EhUuc2lsby52MS5RdWVyeVJlcXVlc3QaFi5zaWxvLnYxLlF1ZXJ5UmVzcG9uc2USRAoKUXVlcnlB\
+        cnJvdxIaLnNpbG8udjEuUXVlcnlBcnJvd1JlcXVlc3QaGC5zaWxvLnYxLkFycm93SXBjTWVzc2FnZTABEkUKCkNwdVByb2ZpbGUSGi5zaWxvLn\
+        YxLkNwdVByb2ZpbGVSZXF1ZXN0Ghsuc2lsby52MS5DcHVQcm9maWxlUmVzcG9uc2USSAoLSGVhcFByb2ZpbGUSGy5zaWxvLnYxLkhlYXBQcm9m\
+        aWxlUmVxdWVzdBocLnNpbG8udjEuSGVhcFByb2ZpbGVSZXNwb25zZRJLCgxSZXF1ZXN0U3BsaXQSHC5zaWxvLnYxLlJlcXVlc3RTcGxpdFJlcX\
+        Vlc3QaHS5zaWxvLnYxLlJlcXVlc3RTcGxpdFJlc3BvbnNlElEKDkdldFNwbGl0U3RhdHVzEh4uc2lsby52MS5HZXRTcGxpdFN0YXR1c1JlcXVl\
+        c3QaHy5zaWxvLnYxLkdldFNwbGl0U3RhdHVzUmVzcG9uc2USUQoOQ29uZmlndXJlU2hhcmQSHi5zaWxvLnYxLkNvbmZpZ3VyZVNoYXJkUmVxdW\
+        VzdBofLnNpbG8udjEuQ29uZmlndXJlU2hhcmRSZXNwb25zZRJICgtSZXNldFNoYXJkcxIbLnNpbG8udjEuUmVzZXRTaGFyZHNSZXF1ZXN0Ghwu\
+        c2lsby52MS5SZXNldFNoYXJkc1Jlc3BvbnNlEloKEUZvcmNlUmVsZWFzZVNoYXJkEiEuc2lsby52MS5Gb3JjZVJlbGVhc2VTaGFyZFJlcXVlc3\
+        QaIi5zaWxvLnYxLkZvcmNlUmVsZWFzZVNoYXJkUmVzcG9uc2USSwoMQ29tcGFjdFNoYXJkEhwuc2lsby52MS5Db21wYWN0U2hhcmRSZXF1ZXN0\
+        Gh0uc2lsby52MS5Db21wYWN0U2hhcmRSZXNwb25zZRJFCgpGbHVzaFNoYXJkEhouc2lsby52MS5GbHVzaFNoYXJkUmVxdWVzdBobLnNpbG8udj\
+        EuRmx1c2hTaGFyZFJlc3BvbnNlEmAKE0dldFNoYXJkU3RvcmFnZUluZm8SIy5zaWxvLnYxLkdldFNoYXJkU3RvcmFnZUluZm9SZXF1ZXN0GiQu\
+        c2lsby52MS5HZXRTaGFyZFN0b3JhZ2VJbmZvUmVzcG9uc2USRQoKRHJvcFRlbmFudBIaLnNpbG8udjEuRHJvcFRlbmFudFJlcXVlc3QaGy5zaW\
+        xvLnYxLkRyb3BUZW5hbnRSZXNwb25zZRJOCg1HZXRUZW5hbnREcm9wEh0uc2lsby52MS5HZXRUZW5hbnREcm9wUmVxdWVzdBoeLnNpbG8udjEu\
+        R2V0VGVuYW50RHJvcFJlc3BvbnNlElQKD1N0YXJ0QnVsa0FjdGlvbhIfLnNpbG8udjEuU3RhcnRCdWxrQWN0aW9uUmVxdWVzdBogLnNpbG8udj\
+        EuU3RhcnRCdWxrQWN0aW9uUmVzcG9uc2USTgoNR2V0QnVsa0FjdGlvbhIdLnNpbG8udjEuR2V0QnVsa0FjdGlvblJlcXVlc3QaHi5zaWxvLnYx\
+        LkdldEJ1bGtBY3Rpb25SZXNwb25zZRJUCg9MaXN0QnVsa0FjdGlvbnMSHy5zaWxvLnYxLkxpc3RCdWxrQWN0aW9uc1JlcXVlc3QaIC5zaWxvLn\
+        YxLkxpc3RCdWxrQWN0aW9uc1Jlc3BvbnNlElcKEENhbmNlbEJ1bGtBY3Rpb24SIC5zaWxvLnYxLkNhbmNlbEJ1bGtBY3Rpb25SZXF1ZXN0GiEu\
+        c2lsby52MS5DYW5jZWxCdWxrQWN0aW9uUmVzcG9uc2USSAoLTGlzdFRlbmFudHMSGy5zaWxvLnYxLkxpc3RUZW5hbnRzUmVxdWVzdBocLnNpbG\
+        8udjEuTGlzdFRlbmFudHNSZXNwb25zZRJFCgpMaXN0TGltaXRzEhouc2lsby52MS5MaXN0TGltaXRzUmVxdWVzdBobLnNpbG8udjEuTGlzdExp\
+        bWl0c1Jlc3BvbnNlEkgKC0xpc3RXb3JrZXJzEhsuc2lsby52MS5MaXN0V29ya2Vyc1JlcXVlc3QaHC5zaWxvLnYxLkxpc3RXb3JrZXJzUmVzcG\
+        9uc2USSAoLUXVpZXRXb3JrZXISGy5zaWxvLnYxLlF1aWV0V29ya2VyUmVxdWVzdBocLnNpbG8udjEuUXVpZXRXb3JrZXJSZXNwb25zZRJCCglE\
+        dW1wVGFza3MSGS5zaWxvLnYxLkR1bXBUYXNrc1JlcXVlc3QaGi5zaWxvLnYxLkR1bXBUYXNrc1Jlc3BvbnNlEksKDFNldExvZ0ZpbHRlchIcLn\
+        NpbG8udjEuU2V0TG9nRmlsdGVyUmVxdWVzdBodLnNpbG8udjEuU2V0TG9nRmlsdGVyUmVzcG9uc2USVwoQR2V0Q29uZmlndXJhdGlvbhIgLnNp\
+        bG8udjEuR2V0Q29uZmlndXJhdGlvblJlcXVlc3QaIS5zaWxvLnYxLkdldENvbmZpZ3VyYXRpb25SZXNwb25zZRJXChBMaXN0QXVkaXRFbnRyaW\
+        VzEiAuc2lsby52MS5MaXN0QXVkaXRFbnRyaWVzUmVxdWVzdBohLnNpbG8udjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlYgZwcm90bzM=
         """
     }
 }

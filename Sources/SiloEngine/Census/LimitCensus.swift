@@ -29,6 +29,8 @@ package struct LimitCensus: Walk {
         /// Of a floating limit: what its maximum was, oldest first, and when it may be asked for anew.
         package internal(set) var history: [MaximumHistory.Entry] = []
         package internal(set) var nextRefresh: Timestamp?
+        /// Who waits; of a limit that was asked for by its key.
+        package internal(set) var lines: LinesAtLimit?
 
         package func value(_ order: Order) -> Int64 {
             switch order {
@@ -104,7 +106,7 @@ package struct LimitCensus: Walk {
             }
         best.see(
             Int64(clamping: value), Name(tenant: limit.id.tenant.name, key: limit.id.text),
-            Entry(limit, at: now, withHistory: key != nil))
+            Entry(limit, at: now, isNamed: key != nil))
     }
 
     private func isMeant(_ id: Limit.ID) -> Bool {
@@ -114,7 +116,7 @@ package struct LimitCensus: Walk {
 }
 
 extension LimitCensus.Entry {
-    fileprivate init(_ limit: Limit, at now: Moment, withHistory: Bool) {
+    fileprivate init(_ limit: Limit, at now: Moment, isNamed: Bool) {
         tenant = limit.id.tenant
         key = limit.id.text
         switch limit {
@@ -123,7 +125,7 @@ extension LimitCensus.Entry {
             maximum = slots.floating.map { UInt64($0.currentMax) } ?? slots.maxSeen.map { UInt64($0) }
             held = slots.held
             isPaused = slots.isPaused
-            if withHistory, let floating = slots.floating {
+            if isNamed, let floating = slots.floating {
                 history = slots.maxima.entries
                 if history.isEmpty {
                     history = [.init(at: Timestamp(floating.lastRefreshedAtMs), maximum: floating.currentMax)]
@@ -138,6 +140,7 @@ extension LimitCensus.Entry {
         }
         waiting = limit.lines.waiting
         refusals = limit.refusals
+        if isNamed { lines = LinesAtLimit(limit) }
     }
 
     private mutating func describe(_ bucket: Bucket, _ rate: StorageV1.RateLimit, at now: Moment) {

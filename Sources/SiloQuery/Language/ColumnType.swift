@@ -95,16 +95,19 @@ package struct Column: Equatable, Sendable {
     package let isNullable: Bool
     /// It is never NULL, whether or not it may be told so.
     let isSet: Bool
+    /// It is among those that `*` stands for.
+    let isListed: Bool
 
     package init(_ name: String, _ type: ColumnType, nullable: Bool = false) {
         self.init(name, type, nullable: nullable, isSet: !nullable)
     }
 
-    init(_ name: String, _ type: ColumnType, nullable: Bool, isSet: Bool) {
+    init(_ name: String, _ type: ColumnType, nullable: Bool, isSet: Bool = false, isListed: Bool = true) {
         self.name = name
         self.type = type
         isNullable = nullable
         self.isSet = isSet
+        self.isListed = isListed
     }
 
     func renamed(_ name: String) -> Column { Column(name, type, nullable: isNullable, isSet: isSet) }

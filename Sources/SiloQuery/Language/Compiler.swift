@@ -197,7 +197,7 @@ final class Compiler {
                 let relations = scope.relations.filter { table == nil || $0.name == table }
                 guard !relations.isEmpty else { throw .syntax(table.map { "there is no table \($0)" } ?? "* has no table") }
                 for relation in relations {
-                    for column in relation.columns {
+                    for column in relation.columns where column.isListed {
                         let value = try expression(.column(table: relation.name, name: column.name), scope)
                         texts.append("\(value.sql) AS \(quoted(column.name))")
                         columns.append(column)

@@ -75,7 +75,7 @@ package struct JobListPage: Sendable {
 
 /// The last row that was looked at: a list goes on behind it, whatever has come or gone meanwhile.
 package struct ListCursor: Sendable, Equatable {
-    let shard: ShardID
+    package let shard: ShardID
     let key: Bytes
     private static let bytesMax = 96 << 10
 

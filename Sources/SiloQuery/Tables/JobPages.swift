@@ -232,8 +232,10 @@ final class JobPages: PageSource, @unchecked Sendable {
         switch arm {
         case .points, .records: false
         case .metadata: !scan.needs.isEmpty || scan.verifies != nil
-        case .lines, .failures: !scan.needs.isDisjoint(with: [.record, .group])
-        case .leases, .ready, .timers, .finished: scan.needs.contains(.record)
+        case .failures: !scan.needs.isDisjoint(with: [.record, .group, .outcome])
+        case .lines: !scan.needs.isDisjoint(with: [.record, .group])
+        case .finished: !scan.needs.isDisjoint(with: [.record, .outcome])
+        case .leases, .ready, .timers: scan.needs.contains(.record)
         }
     }
 
@@ -245,6 +247,10 @@ final class JobPages: PageSource, @unchecked Sendable {
         case .leases, .ready, .lines, .timers, .finished: break
         case .failures:
             if scan.needs.contains(.group) { try await addRecord(&job) }
+        }
+        if scan.needs.contains(.outcome), job.status == .failed {
+            job.takeCopy()
+            job.statusRecord = try await reader.get(job.keys.status(job.jobID))
         }
         guard scan.needs.contains(.record) else { return }
         job.takeCopy()

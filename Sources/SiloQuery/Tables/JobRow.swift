@@ -49,6 +49,8 @@ struct JobNeeds: OptionSet, Sendable {
     static let details = JobNeeds(rawValue: 4)
     /// Its task group, which rows of pending attempts name too.
     static let group = JobNeeds(rawValue: 8)
+    /// How a failed job's last attempt ended.
+    static let outcome = JobNeeds(rawValue: 16)
 }
 
 /// What the records of a job say of its status.

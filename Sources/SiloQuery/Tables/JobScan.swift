@@ -48,6 +48,7 @@ struct JobScan: Sendable {
             case .status: needs.insert(.status)
             case .changedAt, .attempt, .nextStart: needs.insert([.status, .details])
             case .group: needs.insert(.group)
+            case .errorCode: needs.insert([.status, .outcome])
             // It stands in conditions alone, which the scan answers unless they are looked at again.
             case .metadataIndex: if plan.checkedAgain.contains(name.rawValue) { needs.insert(.record) }
             default: needs.insert(.record)

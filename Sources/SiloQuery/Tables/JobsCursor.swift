@@ -106,6 +106,8 @@ final class JobsCursor: TableCursor {
             let fields = try recordFields()
             result.blob(page[index].withRecord { TextPairs.blob($0, fields.metadata($0)) })
         case .limits: result.text(LimitText.json(try decoded().limits))
+        case .errorCode:
+            if let code = try errorCode() { result.text(code) } else { result.null() }
         }
     }
 
@@ -132,6 +134,14 @@ final class JobsCursor: TableCursor {
         guard let found = page[index].statusView(at: moment, { try? recordFields() }) else { throw unreadable() }
         view = found
         return found
+    }
+
+    /// Nil: it has not failed.
+    private func errorCode() throws(QueryError) -> String? {
+        let shown = if let known = page[index].status { known } else { try status().status }
+        guard shown == .failed, let bytes = page[index].statusRecord else { return nil }
+        guard let record = try? StorageV1.Status(serializedBytes: bytes) else { throw unreadable() }
+        return record.lastAttempt?.errorCode ?? ""
     }
 
     private func group(_ result: CellResult) throws(QueryError) {

@@ -2,6 +2,8 @@
 class JobsTable: VirtualTable {
     enum Name: Int, CaseIterable {
         case shard, tenant, id, priority, enqueueTime, payload, status, changedAt, group, attempt, nextStart, metadata, limits
+        /// Ours, not upstream's.
+        case errorCode
         /// Metadata once more, as conditions name it that its index answers.
         case metadataIndex
     }
@@ -12,7 +14,7 @@ class JobsTable: VirtualTable {
         Column("status_kind", .utf8, nullable: true), Column("status_changed_at_ms", .int64, nullable: true, isSet: true),
         Column("task_group", .utf8), Column("current_attempt", .uint32, nullable: true),
         Column("next_attempt_starts_after_ms", .int64, nullable: true), Column("metadata", .map, nullable: true),
-        Column("limits", .utf8, nullable: true),
+        Column("limits", .utf8, nullable: true), Column("error_code", .utf8, nullable: true, isListed: false),
     ]
 
     static let tenant = Constraint(Name.tenant.rawValue, .equal)

@@ -13,7 +13,8 @@ final class NodeMetrics: Sendable {
     let refusedConnections = Counter()
     private let shards = Mutex<[ShardID: ShardMetrics]>([:])
     private let storage = Mutex<[ShardID: (engine: StorageMetrics, debt: DebtMetrics)]>([:])
-    private let groupsMax: Int
+    /// Task groups of a shard that are counted by themselves.
+    let groupsMax: Int
 
     init(_ settings: NodeSettings, allocator: AllocatorFigures?) {
         groupsMax = settings.engine.measuredGroupsMax

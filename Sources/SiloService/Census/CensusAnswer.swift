@@ -49,6 +49,16 @@ extension SiloV1.LimitInfo {
     }
 }
 
+extension SiloV1.LimitWaiter {
+    init(_ job: LinesAtLimit.Job) {
+        self.init()
+        jobId = job.id.text
+        taskGroup = job.group.text
+        priority = job.priority
+        sinceMs = job.since.milliseconds
+    }
+}
+
 extension SiloV1.WorkerInfo {
     /// - Parameters:
     ///   - known: nil: nobody of that name asked for work lately.

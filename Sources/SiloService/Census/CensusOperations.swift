@@ -23,12 +23,13 @@ package struct CensusOperations: Sendable {
             order, nameContains: request.nameContains,
             after: request.after.map { CensusPlace(value: $0.value, name: $0.tenant) }, countMax: Bounds.page(request.limit),
             tenants: context.caller.tenants.map { Set($0) }, groups: context.caller.groups.map { Set($0) })
-        let pages = try await ask(request.shard, context, census)
+        let (pages, missing) = try await all(request.shard, context, census)
         let (entries, isLast) = merged(pages.map(\.page), Bounds.page(request.limit)) { ($0.value(order), $0.tenant.name) }
         var response = SiloV1.ListTenantsResponse()
         response.tenants = entries.map { SiloV1.TenantInfo($0, order) }
         response.matching = UInt64(pages.reduce(0) { $0 + $1.page.matching })
         response.isLast = isLast
+        response.missingShards = missing
         return response
     }
 
@@ -55,7 +56,7 @@ package struct CensusOperations: Sendable {
             order, keyContains: request.keyContains, key: request.key.isEmpty ? nil : request.key,
             after: request.after.map { CensusPlace(value: $0.value, name: $0.tenant + "\0" + $0.key) },
             countMax: Bounds.page(request.limit), tenants: tenants)
-        let pages = try await ask(request.shard, context, census)
+        let (pages, missing) = try await all(request.shard, context, census)
         let placed = pages.map { part in
             CensusPage(
                 entries: part.page.entries.map { (shard: part.shard, entry: $0) }, matching: part.page.matching,
@@ -64,8 +65,18 @@ package struct CensusOperations: Sendable {
         let (entries, isLast) = merged(placed, Bounds.page(request.limit)) { ($0.entry.value(order), $0.entry.name) }
         var response = SiloV1.ListLimitsResponse()
         response.limits = entries.map { SiloV1.LimitInfo($0.entry, order, shard: $0.shard) }
+        if request.lineMax > 0, entries.count == 1, let (shard, entry) = entries.first, let lines = entry.lines {
+            let (reader, _) = try await shards.readable(shard).shard.reader()
+            do {
+                let waiting = try await lines.first(Bounds.page(request.lineMax), reader)
+                response.limits[0].line = waiting.map { SiloV1.LimitWaiter($0) }
+            } catch {
+                throw SiloError(reading: error)
+            }
+        }
         response.matching = UInt64(placed.reduce(0) { $0 + $1.matching })
         response.isLast = isLast
+        response.missingShards = missing
         return response
     }
 
@@ -80,7 +91,8 @@ package struct CensusOperations: Sendable {
         let known = Dictionary(registry.all.map { ($0.id, $0) }) { _, last in last }
         var held: [String: LeaseCensus.Sum] = [:]
         var leases: [SiloV1.WorkerLease] = []
-        for (shard, sums) in try await ask("", context, LeaseCensus(worker: wanted)) {
+        let (answers, missing) = try await ask("", context, LeaseCensus(worker: wanted))
+        for (shard, sums) in answers {
             held.merge(sums) { $0.adding($1) }
             if let wanted { leases += (sums[wanted]?.held ?? []).map { SiloV1.WorkerLease($0, shard: shard) } }
         }
@@ -98,6 +110,7 @@ package struct CensusOperations: Sendable {
         }
         response.matching = UInt64(ids.count)
         response.isLast = shown.count == following.count
+        response.missingShards = missing.map(\.shard.description)
         return response
     }
 
@@ -112,7 +125,7 @@ package struct CensusOperations: Sendable {
         }
         var response = SiloV1.QuietWorkerResponse()
         response.wasQuiet = wasQuiet
-        for (_, sums) in try await ask("", context, LeaseCensus(worker: request.workerId)) {
+        for (_, sums) in try await ask("", context, LeaseCensus(worker: request.workerId)).answers {
             response.leases += UInt64(clamping: sums[request.workerId]?.count ?? 0)
         }
         response.isKnown = isHeardOf || response.leases > 0
@@ -121,18 +134,24 @@ package struct CensusOperations: Sendable {
 
     // MARK: Shards
 
-    /// Asks the shard that is named, or all of this node that serve, one after another.
-    private func ask<W: Walk>(
-        _ named: String, _ context: RequestContext, _ walk: W
-    ) async throws(SiloError) -> [(shard: String, page: W.Answer)] {
-        var answers: [(shard: String, page: W.Answer)] = []
-        for (name, shard) in try asked(named) { answers.append((name, try await shard.run(walk, for: context))) }
-        return answers
+    private typealias Asked<W: Walk> = (answers: [(shard: String, page: W.Answer)], missing: [(shard: ShardID, why: SiloError)])
+
+    /// Asks the shard that is named, or all of this node, one after another.
+    private func ask<W: Walk>(_ named: String, _ context: RequestContext, _ walk: W) async throws(SiloError) -> Asked<W> {
+        await shards.answers(of: named.isEmpty ? shards.all : [try shards.host(named)]) {
+            host async throws(SiloError) in
+            let name = host.id.description
+            return (shard: name, page: try await shards.serving(name).shard.run(walk, for: context))
+        }
     }
 
-    private func asked(_ named: String) throws(SiloError) -> [(String, Shard)] {
-        guard named.isEmpty else { return [(named, try shards.serving(named).shard)] }
-        return shards.all.compactMap { host in host.shard.map { (host.id.description, $0) } }
+    /// The same, of what shards alone know: one must answer.
+    private func all<W: Walk>(
+        _ named: String, _ context: RequestContext, _ walk: W
+    ) async throws(SiloError) -> (answers: [(shard: String, page: W.Answer)], missing: [String]) {
+        let (answers, missing) = try await ask(named, context, walk)
+        if answers.isEmpty, let (_, why) = missing.first { throw why }
+        return (answers, missing.map(\.shard.description))
     }
 
     /// The first of the pages of several shards, whose entries are different.

@@ -50,6 +50,14 @@ struct JobAnswer {
         return true
     }
 
+    /// Where the last attempt was added first: those before the ones that it has are the ones to ask for.
+    var lastFirst: SiloV1.GetJobResponse {
+        var response = response
+        response.attempts.reverse()
+        response.nextAttempt = nil
+        return response
+    }
+
     /// - Parameter isFirst: it comes whatever its size, so that whoever asks again gets on.
     private mutating func takes(_ size: Int, isFirst: Bool = false) throws(SiloError) -> Bool {
         let size = size + Self.frameBytes

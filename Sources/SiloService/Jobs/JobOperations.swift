@@ -65,17 +65,33 @@ package struct JobOperations: Sendable {
         let found = try await read(request.shard, request.id, request.tenant, context)
         var answer = try JobAnswer(found.stored, request, at: found.now)
         guard request.includeAttempts else { return answer.response }
-        // One by one, until the answer is full: all of them may be too much for memory.
-        for number in found.stored.earlierAttempts where number >= request.attemptsFrom {
-            guard let attempt = try await found.attempt(number) else { continue }
-            guard try answer.add(attempt) else { return answer.response }
-        }
         let id = found.stored.job.id
         let rest = [
             found.stored.status?.lastAttempt.map { SiloV1.JobAttempt($0, of: id) },
             found.stored.lease.map { SiloV1.JobAttempt($0, of: id) },
-        ]
-        for case let attempt? in rest where attempt.attemptNumber >= request.attemptsFrom {
+        ].compactMap { $0 }
+        let end = request.attemptsBefore == 0 ? UInt32.max : request.attemptsBefore
+        let wanted = min(request.attemptsFrom, end)..<end
+        guard request.attemptsLast == 0 else {
+            // The last ones first, until there are enough or the answer is full.
+            var left = request.attemptsLast
+            for attempt in rest.reversed() where wanted.contains(attempt.attemptNumber) && left > 0 {
+                guard try answer.add(attempt) else { return answer.lastFirst }
+                left -= 1
+            }
+            for number in found.stored.earlierAttempts.clamped(to: wanted).reversed() where left > 0 {
+                guard let attempt = try await found.attempt(number) else { continue }
+                guard try answer.add(attempt) else { return answer.lastFirst }
+                left -= 1
+            }
+            return answer.lastFirst
+        }
+        // One by one, until the answer is full: all of them may be too much for memory.
+        for number in found.stored.earlierAttempts.clamped(to: wanted) {
+            guard let attempt = try await found.attempt(number) else { continue }
+            guard try answer.add(attempt) else { return answer.response }
+        }
+        for attempt in rest where wanted.contains(attempt.attemptNumber) {
             guard try answer.add(attempt) else { break }
         }
         return answer.response

@@ -21,7 +21,7 @@ extension ListOperations {
         try checkJobsMax(request.jobsMax)
         let tenants = try tenants(request.tenant, context.caller)
         let groups = try groups(request.taskGroup, context.caller)
-        let queried = try await views(request.shard)
+        var (queried, missing) = try await views(request.shard, of: tenants)
         let now = environment.clock.now
         let schedule = JobSchedule(
             of: queried, from: now, slotMilliseconds: slot, slots: slots, jobsMax: jobsMax(request.jobsMax),
@@ -43,9 +43,16 @@ extension ListOperations {
                 }
             }
         } else {
-            for number in queried.indices {
-                let shard = try shards.serving(queried[number].id.description).shard
-                let next = try await shard.run(NextTimers(groups: groups, queuesMax: Self.queuesMax), for: context)
+            // One that is only read does not know what is next.
+            let served = await shards.answers(of: queried.compactMap { shards[$0.id] }) {
+                host async throws(SiloError) in
+                let shard = try shards.serving(host.id.description).shard
+                return (host.id, shard, try await shard.run(NextTimers(groups: groups, queuesMax: Self.queuesMax), for: context))
+            }
+            if served.answers.isEmpty, let (_, why) = served.missing.first { throw why }
+            missing += served.missing.map(\.shard)
+            for (id, shard, next) in served.answers {
+                guard let number = queried.firstIndex(where: { $0.id == id }) else { continue }
                 queues += next.queues.map {
                     .init(shard: number, tenant: $0.tenant, group: $0.group, isDelay: $0.isDelay, order: $0.due.sortable)
                 }
@@ -66,6 +73,7 @@ extension ListOperations {
             throw SiloError(reading: error)
         }
         response.countedUntilMs = wholeUntil?.milliseconds ?? .max
+        response.missingShards = missing.map(\.description)
         return response
     }
 }

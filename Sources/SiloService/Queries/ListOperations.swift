@@ -26,9 +26,12 @@ package struct ListOperations: Sendable {
             cursor = ListCursor(request.cursor)
             if cursor == nil { throw Self.wrongCursor }
         }
+        let (views, missing) = try await views(request.shard, of: filter.tenants)
+        if let cursor, missing.contains(cursor.shard) {
+            throw .shardNotReady("the page before ended in a shard that cannot be read now")
+        }
         let listing = JobListing(
-            filter, of: try await views(request.shard), jobsMax: jobsMax(request.jobsMax), hasDetails: !request.omitDetails,
-            clock: environment.clock)
+            filter, of: views, jobsMax: jobsMax(request.jobsMax), hasDetails: !request.omitDetails, clock: environment.clock)
         let page: JobListPage?
         do { page = try await listing.page(after: cursor) } catch { throw SiloError(reading: error) }
         guard let page else { throw Self.wrongCursor }
@@ -37,19 +40,25 @@ package struct ListOperations: Sendable {
         response.nextCursor = page.next?.text ?? ""
         response.lookedAt = UInt64(page.lookedAt)
         response.isNewestFirst = page.isNewestFirst
+        response.missingShards = missing.map(\.description)
         return response
     }
 
-    /// A view of a shard, or of each shard of this node.
-    func views(_ shard: String) async throws(SiloError) -> [ListedShard] {
-        var queried: [ListedShard] = []
-        for host in shard.isEmpty ? shards.all : [try shards.host(shard)] {
+    /// A view of a shard, or of each of this node that may have jobs of the tenants; and which of these cannot be read now.
+    /// - Parameter tenants: nil: everybody's.
+    /// - Throws: where none can.
+    func views(
+        _ shard: String, of tenants: [Tenant]?
+    ) async throws(SiloError) -> (views: [ListedShard], missing: [ShardID]) {
+        let (answers, missing) = await shards.answers(of: try shards.queried(shard, for: tenants)) {
+            host async throws(SiloError) in
             let shard = try await shards.readable(host.id.description).shard
             let (reader, moment) = try await shard.reader()
-            queried.append(ListedShard(
-                id: host.id, range: host.range, reader: reader, moment: moment, failureBounds: shard.failureBounds))
+            return ListedShard(
+                id: host.id, range: host.range, reader: reader, moment: moment, failureBounds: shard.failureBounds)
         }
-        return queried
+        if answers.isEmpty, let (_, why) = missing.first { throw why }
+        return (answers, missing.map(\.shard))
     }
 
     func jobsMax(_ wanted: UInt32) -> Int { wanted == 0 ? Self.jobsUsual : Int(wanted) }

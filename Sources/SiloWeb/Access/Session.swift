@@ -7,14 +7,16 @@ final class Session: Sendable {
     /// What became of a form that came in.
     enum Taking {
         case taken
+        /// It came before, and is not answered yet.
+        case underWay
         /// It came before: what it asked for has been done.
         case usedBefore
         /// The session has never given it out, or has forgotten it.
         case unknown
     }
     private struct State {
-        /// In the order in which they were given out; true: taken.
-        var forms: [(token: String, isUsed: Bool)] = []
+        /// In the order in which they were given out, each with what is answered to it now.
+        var forms: [(token: String, next: Taking)] = []
         var notices: [Notice] = []
     }
     let id: String
@@ -40,16 +42,24 @@ final class Session: Sendable {
     func give(_ form: String) {
         state.withLock { state in
             if state.forms.count >= Self.formsMax { state.forms.removeFirst() }
-            state.forms.append((form, false))
+            state.forms.append((form, .taken))
         }
     }
 
-    /// A form's token is good once.
+    /// A form's token is good once. Whoever takes it also ends it.
     func take(_ form: String) -> Taking {
         state.withLock { state in
             guard let index = state.forms.firstIndex(where: { $0.token == form }) else { return .unknown }
-            defer { state.forms[index].isUsed = true }
-            return state.forms[index].isUsed ? .usedBefore : .taken
+            defer { if state.forms[index].next == .taken { state.forms[index].next = .underWay } }
+            return state.forms[index].next
+        }
+    }
+
+    /// - Parameter isDone: false: it may be taken again.
+    func end(_ form: String, isDone: Bool) {
+        state.withLock { state in
+            guard let index = state.forms.firstIndex(where: { $0.token == form }) else { return }
+            state.forms[index].next = isDone ? .usedBefore : .taken
         }
     }
 

@@ -23,12 +23,24 @@ struct Pausable {
     }
 
     /// Of the form that asks the same again.
-    var fields: [(String, String)] {
+    /// - Parameter reasons: why each of its targets was paused; none: that is left open.
+    func fields(reasons: [String] = []) -> [(String, String)] {
         var fields = groups.map { ("group", $0) }
         if let limit { fields.append(("limit", limit)) }
         if let tenant { fields.append(("tenant", tenant)) }
         if isWhole { fields.append(("whole", "yes")) }
-        return fields
+        return fields + reasons.map { ("reason", $0) }
+    }
+
+    /// Only some of its targets, by their place among all; nil: none of them.
+    func only(_ some: Set<Int>) -> Pausable? {
+        guard !some.isEmpty else { return nil }
+        return groups.isEmpty ? self : Pausable(groups: some.sorted().map { groups[$0] }, of: tenant)
+    }
+
+    private init(groups: [String], of tenant: String?) {
+        (self.groups, self.tenant) = (groups, tenant)
+        limit = nil
     }
 
     private var isWhole: Bool { groups.isEmpty && limit == nil }
@@ -63,7 +75,8 @@ struct Pausable {
     /// How many of its jobs run and wait, where that is known without asking: of task groups of all tenants.
     func counts(_ now: Figures) -> HTML {
         guard !groups.isEmpty, tenant == nil else { return .empty }
-        let meant = now.groups.filter { groups.contains($0.name) }
+        let meant = now.groups.filter { groups.contains($0.name) && !$0.isRest }
+        guard meant.count == groups.count || !now.groups.contains(where: \.isRest) else { return .empty }
         let waiting = Quantity.of(meant.reduce(0) { $0 + $1.backlog }, "job waits", "jobs wait")
         let running = Quantity.of(meant.reduce(0) { $0 + $1.jobs.running }, "runs", "run")
         return " Now \(waiting), and \(running)."
@@ -94,21 +107,26 @@ enum PauseActions {
                 """)
     } perform: { visit, form in
         let asked = try Pausable(form)
-        for shard in try await asked.shards(visit) {
-            for target in asked.targets {
-                var request = SiloV1.PauseRequest()
-                request.shard = shard
-                request.tenant = asked.tenant
-                request.target = target
-                request.reason = form["reason"] ?? ""
-                _ = try await visit.call(SiloV1.Silo.pause, request)
-            }
+        let reasons = form.all("reason")
+        let report = try await PauseReport(asked, visit) { target, request, known throws(CallFailure) in
+            // Whoever paused it said why, and may want it to stay so.
+            guard known == nil else { return false }
+            var pause = SiloV1.PauseRequest()
+            (pause.shard, pause.tenant, pause.target) = (request.shard, request.tenant, target)
+            pause.reason = reasons.count == asked.targets.count ? reasons[request.index] : reasons.first ?? ""
+            return try await !visit.call(SiloV1.Silo.pause, pause).wasPaused
         }
-        let verb = asked.isOne ? "is" : "are"
-        return Action.Outcome(
-            notice: Notice(
-                .done, "\(asked.title) \(verb) paused. What runs goes on.",
-                undo: .init(path: resume.path, fields: asked.fields, label: "Resume")))
+        var text: HTML = .empty
+        if let paused = asked.only(report.changed) {
+            text += "\(paused.title) \(paused.isOne ? "is" : "are") paused. What runs goes on. "
+        }
+        if let before = asked.only(report.others.subtracting(report.changed)) {
+            text += "\(before.title) \(before.isOne ? "was" : "were") paused before, and \(before.isOne ? "stays" : "stay") so. "
+        }
+        let undo = asked.only(report.changed.subtracting(report.others)).map { paused in
+            Notice.Undo(path: resume.path, fields: paused.fields(), label: "Resume")
+        }
+        return Action.Outcome(notice: report.notice(text, undo))
     }
 
     static let resume: Action = Action("/do/resume", needs: SiloV1.Silo.resume) { visit, form in
@@ -118,24 +136,69 @@ enum PauseActions {
             button: "Resume")
     } perform: { visit, form in
         let asked = try Pausable(form)
-        var count = 0
-        for shard in try await asked.shards(visit) {
-            for target in asked.targets {
-                var request = SiloV1.ResumeRequest()
-                request.shard = shard
-                request.tenant = asked.tenant
-                request.target = target
-                if try await visit.call(SiloV1.Silo.resume, request).wasPaused { count += 1 }
-            }
+        let report = try await PauseReport(asked, visit) { target, request, _ throws(CallFailure) in
+            var resume = SiloV1.ResumeRequest()
+            (resume.shard, resume.tenant, resume.target) = (request.shard, request.tenant, target)
+            return try await visit.call(SiloV1.Silo.resume, resume).wasPaused
         }
-        let verb = asked.isOne ? "goes" : "go"
-        guard count > 0 else {
-            return Action.Outcome(notice: Notice(.done, "\(asked.title): nothing of it was paused, so nothing has changed."))
+        var text: HTML = .empty
+        if let resumed = asked.only(report.changed) { text += "\(resumed.title) \(resumed.isOne ? "goes" : "go") on. " }
+        if let others = asked.only(report.others.subtracting(report.changed)) {
+            text += "\(others.title): nothing of it was paused, so nothing has changed. "
         }
-        return Action.Outcome(
-            notice: Notice(
-                .done, "\(asked.title) \(verb) on.", undo: .init(path: pause.path, fields: asked.fields, label: "Pause again")))
+        let undo = asked.only(report.changed).map { resumed in
+            let reasons = report.changed.sorted().map { report.reasons[$0] ?? "" }
+            return Notice.Undo(path: pause.path, fields: resumed.fields(reasons: reasons), label: "Pause again")
+        }
+        return Action.Outcome(notice: report.notice(text, undo))
     }
 
     static let all = [pause, resume]
+}
+
+/// What became of targets on the shards where they are.
+private struct PauseReport {
+    struct Request {
+        let shard: String
+        let tenant: String?
+        /// Of the target, among all that are asked for.
+        let index: Int
+    }
+    /// Targets that changed on some shard, by their place among all.
+    private(set) var changed: Set<Int> = []
+    /// Those that had been on some shard what they were to become.
+    private(set) var others: Set<Int> = []
+    /// Why each was paused before.
+    private(set) var reasons: [Int: String] = [:]
+    private var failures: [(shard: String, why: CallFailure)] = []
+
+    /// - Parameter change: says whether it changed something, of a target and its pause as it was before.
+    /// - Throws: where nothing was done at all.
+    init(
+        _ asked: Pausable, _ visit: Visit,
+        _ change: (SiloV1.PauseTarget, Request, SiloV1.PauseInfo?) async throws(CallFailure) -> Bool
+    ) async throws {
+        for shard in try await asked.shards(visit) {
+            do throws(CallFailure) {
+                let pauses = try await Pauses(visit, shard: shard)
+                for (index, target) in asked.targets.enumerated() {
+                    let known = pauses.of(target, tenant: asked.tenant)
+                    let request = Request(shard: shard, tenant: asked.tenant, index: index)
+                    if try await change(target, request, known) { changed.insert(index) } else { others.insert(index) }
+                    if let known, reasons[index] == nil { reasons[index] = known.reason }
+                }
+            } catch {
+                failures.append((shard, error))
+            }
+        }
+        if changed.isEmpty, others.isEmpty, let (_, why) = failures.first { throw why }
+    }
+
+    func notice(_ text: HTML, _ undo: Notice.Undo?) -> Notice {
+        let rest = failures.map { shard, why -> HTML in
+            let why = Name.visible(String(why.text.prefix(300)))
+            return "Not all was done on shard \(Name(shard).html): \(why). Do it again when it serves. "
+        }
+        return Notice(failures.isEmpty ? .done : .trouble, text + HTML(joining: rest), undo: undo)
+    }
 }

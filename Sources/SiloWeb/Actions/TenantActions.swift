@@ -2,14 +2,18 @@ import SiloAPI
 
 /// What operators do to a whole tenant.
 enum TenantActions {
-    static let dropHolders = Action("/do/drop-holders", needs: SiloV1.Silo.dropTenantHolders) { _, form in
+    static let dropHolders = Action("/do/drop-holders", needs: SiloV1.Silo.dropTenantHolders) { visit, form in
         let name = try form.required("tenant")
+        let sql = "SELECT SUM(holders) AS n FROM queue_counts WHERE tenant = $1"
+        let now = try await count(sql, name, visit).map { slots -> HTML in
+            " Now they hold <b>\(Quantity.of(slots, "slot"))</b>."
+        }
         return Action.Confirmation(
             title: "Free every slot of this tenant?",
             text: """
-                Every slot of every limit that jobs of \(title(name)) hold becomes free at once, and as many others may start. \
-                Attempts that run are not stopped: for a while more may run than the limits allow. This is for slots whose \
-                holders are gone for good.
+                Every slot of every limit that jobs of \(title(name)) hold becomes free at once, and as many others may \
+                start.\(now) Attempts that run are not stopped: for a while more may run than the limits allow. This is for slots \
+                whose holders are gone for good.
                 """,
             button: "Free its slots", isFinal: true)
     } perform: { visit, form in
@@ -21,13 +25,15 @@ enum TenantActions {
         return Action.Outcome(notice: Notice(.done, "\(Quantity.of(count, "slot")) of \(title(name)) became free."))
     }
 
-    static let dropTenant = Action("/do/drop-tenant", needs: SiloV1.Silo.dropTenant) { _, form in
+    static let dropTenant = Action("/do/drop-tenant", needs: SiloV1.Silo.dropTenant) { visit, form in
         let name = try form.required("tenant")
+        let sql = "SELECT COUNT(*) AS n FROM jobs WHERE tenant = $1"
+        let now = try await count(sql, name, visit).map { jobs -> HTML in " Now it has <b>\(Quantity.of(jobs, "job"))</b>." }
         return Action.Confirmation(
             title: "Delete this tenant?",
             text: """
                 Every job of \(title(name)) is deleted, with its attempts, results and limits: what waits, what runs, and what \
-                has finished. Until it is done its calls are refused.
+                has finished.\(now) Until it is done its calls are refused.
                 """,
             button: "Delete it all", isFinal: true,
             controls: """
@@ -52,6 +58,13 @@ enum TenantActions {
     }
 
     static let all = [dropHolders, dropTenant]
+
+    /// What a statement counts of a tenant's; nil: the visitor may not ask.
+    private static func count(_ sql: String, _ name: String, _ visit: Visit) async throws -> Int64? {
+        guard visit.mayQuery(name.asTenant) else { return nil }
+        let shard = try await Homes(visit).shard(of: name.asTenant)
+        return try await visit.rows(sql, [.stringValue(name)], shard: shard, tenant: name.asTenant).first?.int("n") ?? 0
+    }
 
     private static func title(_ name: String) -> HTML {
         name.asTenant == nil ? "all jobs" : "tenant \(Name(name).html)"

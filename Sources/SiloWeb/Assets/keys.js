@@ -38,7 +38,7 @@ function step(by) {
   const now = all.findIndex((row) => row.contains(document.activeElement));
   const row = all[Math.max(0, Math.min(all.length - 1, now < 0 ? (by > 0 ? 0 : all.length - 1) : now + by))];
   if (!row) return;
-  const target = row.querySelector("a, button, input") ?? row;
+  const target = row.querySelector("a") ?? row.querySelector("button, input") ?? row;
   if (target === row) row.tabIndex = -1;
   target.focus();
   row.scrollIntoView({ block: "nearest" });
@@ -62,7 +62,7 @@ export function start() {
       else if (document.activeElement?.matches("input, select, textarea")) document.activeElement.blur();
       return;
     }
-    if (event.target.closest?.("input, select, textarea, [contenteditable]")) return;
+    if (event.target.closest?.("input:not([type=checkbox]), select, textarea, [contenteditable]")) return;
     if (isGoing) {
       const link = letters().get(event.key.toLowerCase());
       going(false);

@@ -6,12 +6,21 @@ let source = null;
 let isPaused = false;
 let timer = 0;
 
-function tell(state, text) {
+/** Says how current the page is, on the button that stops and continues that; `out`: it is current no more until it is reloaded. */
+export function tell(state, text) {
   const element = document.getElementById("live");
   if (!element) return;
   element.hidden = false;
   element.dataset.state = state;
-  if (element.textContent !== text) element.textContent = text;
+  element.title = { on: "Stop live updates", paused: "Continue live updates", out: "Reload this page" }[state] ?? "";
+  if (element.textContent === text) return;
+  element.textContent = text;
+  document.getElementById("live-said").textContent = text;
+}
+
+function press(event) {
+  if (event.currentTarget.dataset.state === "out") location.reload();
+  else pause();
 }
 
 /** Puts what changed in its place. What the viewer selected, scrolled or stands on stays. */
@@ -37,7 +46,7 @@ async function lost(url) {
   close();
   try {
     const answer = await fetch("/session", { cache: "no-store" });
-    if (answer.status === 401) return tell("off", "Signed out: reload to sign in");
+    if (answer.status === 401) return tell("out", "Signed out: reload to sign in");
     tell("off", "Live updates are full: trying again");
   } catch {
     tell("off", "The server does not answer: trying again");
@@ -68,6 +77,7 @@ function close() {
 }
 
 export function start() {
+  document.getElementById("live")?.addEventListener("click", press);
   const url = document.querySelector("[data-live]")?.dataset.live;
   if (!url) return;
   open(url);
@@ -76,15 +86,20 @@ export function start() {
   addEventListener("pagehide", close);
 }
 
+/** Whether the viewer wants no updates now. */
+export function isHeld() { return isPaused; }
+
 /** Stops updates until it is called again. */
 export function pause() {
   const url = document.querySelector("[data-live]")?.dataset.live;
-  if (!url) return;
+  if (!url && !document.querySelector("[data-refresh]")) return;
   isPaused = !isPaused;
   if (isPaused) {
     close();
     tell("paused", "Paused");
-  } else {
+  } else if (url) {
     open(url);
+  } else {
+    tell("on", "Live");
   }
 }

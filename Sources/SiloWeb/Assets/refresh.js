@@ -1,20 +1,32 @@
 // Parts of a page that are loaded anew while something goes on: the server says how often, and when it is over.
+import { isHeld, tell } from "./live.js";
 import { write as writeTimes } from "./times.js";
 
 async function again(element) {
-  if (document.hidden) return later(element);
+  if (document.hidden || isHeld()) return later(element);
   try {
-    const answer = await fetch(location.href, { cache: "no-store" });
-    if (!answer.ok) return later(element);
+    // What an action has to tell is for a page that somebody opens.
+    const answer = await fetch(location.href, { cache: "no-store", redirect: "manual", headers: { "Silo-Refresh": "yes" } });
+    if (answer.type === "opaqueredirect") return tell("out", "Signed out: reload to sign in");
+    if (!answer.ok) {
+      tell("off", "The server does not answer well: trying again");
+      return later(element);
+    }
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const part = page.getElementById(element.id);
-    if (!part) return;
+    if (!part) return tell("out", "There is more to see: reload");
     element.innerHTML = part.innerHTML;
     writeTimes(element);
-    if (part.dataset.refresh) later(element);
-    else takeButtons(page);
+    if (part.dataset.refresh) {
+      tell("on", "Live");
+      return later(element);
+    }
+    delete element.dataset.refresh;
+    tell("done", "Done");
+    takeButtons(page);
   } catch {
-    // The server is away; it may come back.
+    // It may come back.
+    tell("off", "The server does not answer: trying again");
     later(element);
   }
 }

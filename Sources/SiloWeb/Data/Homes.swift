@@ -29,18 +29,30 @@ extension Visit {
     }
 }
 
-/// What is paused, of all shards.
+/// What is paused.
 struct Pauses: Sendable {
     private var found: [SiloV1.PauseInfo] = []
+    /// That could not be asked.
+    private(set) var missing = MissingShards()
 
-    /// - Parameter shards: nil: all.
-    init(_ visit: Visit, _ homes: Homes, shards: [String]? = nil) async throws(CallFailure) {
+    /// On one shard.
+    init(_ visit: Visit, shard: String) async throws(CallFailure) {
         guard visit.may(SiloV1.Silo.listPauses) else { return }
-        for shard in shards ?? homes.all {
-            var request = SiloV1.ListPausesRequest()
-            request.shard = shard
-            found += try await visit.call(SiloV1.Silo.listPauses, request).pauses
+        var request = SiloV1.ListPausesRequest()
+        request.shard = shard
+        found = try await visit.call(SiloV1.Silo.listPauses, request).pauses
+    }
+
+    /// On all shards that answer.
+    init(_ visit: Visit, _ homes: Homes) async throws(CallFailure) {
+        for shard in homes.all {
+            do throws(CallFailure) { found += try await Pauses(visit, shard: shard).found } catch {
+                guard error.kind == .unavailable else { throw error }
+                missing.add([shard])
+            }
         }
+        // What is counted is counted in memory, which one that is only read does not have.
+        missing.add(visit.site.history.now.shards.filter { $0.trouble != nil }.map(\.id))
     }
 
     /// Of a group for all tenants; nil: it is not.
@@ -52,6 +64,9 @@ struct Pauses: Sendable {
     }
     func group(_ name: String, of tenant: String?) -> SiloV1.PauseInfo? {
         found.first { $0.tenant == tenant && $0.target?.target == .taskGroup(name) }
+    }
+    func of(_ target: SiloV1.PauseTarget, tenant: String?) -> SiloV1.PauseInfo? {
+        found.first { ($0.tenant ?? "").asTenant == tenant && $0.target == target }
     }
     func limit(_ key: String, of tenant: String?) -> SiloV1.PauseInfo? {
         found.first { $0.tenant == tenant && $0.target?.target == .limitKey(key) }

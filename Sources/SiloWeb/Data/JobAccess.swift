@@ -19,26 +19,36 @@ extension Visit {
         return owners.filter { $0.rangeStart <= hash && ($0.rangeEnd.isEmpty || hash < $0.rangeEnd) }.map(\.shardId)
     }
 
-    /// Finds a job, with its attempts as far as they are wanted and have room.
+    /// Finds a job, with its last attempts as far as they are wanted and have room.
     /// - Parameters:
-    ///   - attemptsFrom: earlier ones are left out; nil: all are.
+    ///   - attemptsLast: so many of them.
+    ///   - attemptsBefore: only earlier ones than this; 0: the very last.
     ///   - bytesMax: of the answer; nil: all of it.
-    func job(_ id: String, tenant: String?, attemptsFrom: UInt32? = nil, bytesMax: UInt64? = nil) async throws -> LocatedJob {
+    func job(
+        _ id: String, tenant: String?, attemptsLast: UInt32 = 0, attemptsBefore: UInt32 = 0, bytesMax: UInt64? = nil
+    ) async throws -> LocatedJob {
         var request = SiloV1.GetJobRequest()
         request.id = id
         request.tenant = tenant
-        request.includeAttempts = attemptsFrom != nil
-        request.attemptsFrom = attemptsFrom ?? 0
+        request.includeAttempts = attemptsLast > 0
+        request.attemptsLast = attemptsLast
+        request.attemptsBefore = attemptsBefore
         request.answerBytesMax = bytesMax
+        var unanswered: CallFailure?
         for shard in try await shards(of: tenant) {
             request.shard = shard
-            let found: SiloV1.GetJobResponse
-            do throws(CallFailure) { found = try await call(SiloV1.Silo.getJob, request) } catch {
-                guard error.kind == .notFound else { throw error }
-                continue
+            do throws(CallFailure) {
+                return LocatedJob(shard: shard, tenant: tenant, job: try await call(SiloV1.Silo.getJob, request))
+            } catch {
+                switch error.kind {
+                case .notFound: continue
+                // It may be on another.
+                case .unavailable: unanswered = error
+                default: throw error
+                }
             }
-            return LocatedJob(shard: shard, tenant: tenant, job: found)
         }
+        if let unanswered { throw unanswered }
         throw PageFailure(
             404, "There is no such job",
             "No job has this id. It may have been deleted, or kept for as long as the server's settings say.",

@@ -13,7 +13,9 @@ struct JobFilterForm: Sendable {
     var code: String?
     /// How far back the status may have changed.
     var since: Since?
-    /// It changed earlier than then, in milliseconds.
+    /// It changed then or later, in milliseconds: what `since` meant when somebody was asked.
+    var from: Int64?
+    /// It changed earlier than then.
     var before: Int64?
 
     static let statuses = ["Waiting", "Scheduled", "Running", "Succeeded", "Failed", "Cancelled"]
@@ -46,9 +48,15 @@ struct JobFilterForm: Sendable {
         group = form["group"]
         limit = form["limit"]
         code = form["code"]
-        labels = form.all("label").filter { !$0.isEmpty }
-        for label in labels where !label.contains("=") {
-            throw PageFailure(400, "The label cannot be read", "A label is a key, =, and a value, such as customer=4711.")
+        var keys: Set<String> = []
+        for label in form.all("label") where !label.isEmpty && !labels.contains(label) {
+            guard label.contains("=") else {
+                throw PageFailure(400, "The label cannot be read", "A label is a key, =, and a value, such as customer=4711.")
+            }
+            guard keys.insert(Self.parts(of: label).key).inserted else {
+                throw PageFailure(400, "No job has both labels", "A job has one value of \(Self.parts(of: label).key) at most.")
+            }
+            labels.append(label)
         }
         if let text = form["status"] {
             guard Self.statuses.contains(text) else {
@@ -60,17 +68,32 @@ struct JobFilterForm: Sendable {
             since = Since(rawValue: text)
             if since == nil { throw PageFailure(400, "There is no such time", "It is one of 15m, 1h, 24h and 7d.") }
         }
-        if let text = form["before"] {
-            before = Int64(text)
-            if before == nil { throw PageFailure(400, "There is no such time", "The field before is a number of milliseconds.") }
-        }
+        from = try Self.time(form, "from")
+        before = try Self.time(form, "before")
     }
+
+    private static func time(_ form: Form, _ name: String) throws(PageFailure) -> Int64? {
+        guard let text = form[name] else { return nil }
+        guard let time = Int64(text) else {
+            throw PageFailure(400, "There is no such time", "The field \(name) is a number of milliseconds.")
+        }
+        return time
+    }
+
+    static func parts(of label: String) -> (key: String, value: String) {
+        let parts = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        return (String(parts[0]), parts.count > 1 ? String(parts[1]) : "")
+    }
+
+    /// When its time begins.
+    func from(at now: Timestamp) -> Int64? { from ?? since.map { now.milliseconds - $0.milliseconds } }
 
     /// The fields that make it.
     var fields: [(String, String?)] {
         let first: [(String, String?)] = [("tenant", tenant), ("status", status), ("group", group)]
         let last: [(String, String?)] = [
-            ("limit", limit), ("code", code), ("since", since?.rawValue), ("before", before.map { String($0) }),
+            ("limit", limit), ("code", code), ("since", since?.rawValue), ("from", from.map { String($0) }),
+            ("before", before.map { String($0) }),
         ]
         return first + labels.map { label -> (String, String?) in ("label", label) } + last
     }
@@ -96,10 +119,10 @@ struct JobFilterForm: Sendable {
         request.limitKey = limit ?? ""
         request.errorCode = code
         for label in labels {
-            let parts = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            request.metadata[String(parts[0])] = parts.count > 1 ? String(parts[1]) : ""
+            let (key, value) = Self.parts(of: label)
+            request.metadata[key] = value
         }
-        request.changedFromMs = since.map { now.milliseconds - $0.milliseconds }
+        request.changedFromMs = from(at: now)
         request.changedBeforeMs = before
         return request
     }

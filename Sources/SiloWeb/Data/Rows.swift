@@ -22,21 +22,36 @@ struct Row: Sendable {
 
 extension Visit {
     /// What an SQL statement finds for the visitor. Values go in as parameters, `$1` and on, never into the text.
-    /// - Parameters:
-    ///   - shard: empty asks all of this server.
-    ///   - tenant: nil asks for everybody's rows.
+    /// - Parameter tenant: nil asks for everybody's rows.
     func rows(
-        _ sql: String, _ parameters: [SiloV1.QueryParameter.OneOfValue] = [], shard: String = "", tenant: String? = nil
+        _ sql: String, _ parameters: [SiloV1.QueryParameter.OneOfValue] = [], shard: String, tenant: String? = nil
     ) async throws(CallFailure) -> [Row] {
-        var request = SiloV1.QueryRequest()
+        var request = SiloV1.QueryRequest(sql, parameters)
         request.shard = shard
-        request.sql = sql
         request.tenant = tenant
-        request.parameters = parameters.map { value in
+        return try await call(SiloV1.Silo.query, request).rows.map { Row($0) }
+    }
+
+    /// The same of all shards that answer.
+    func rows(
+        _ sql: String, _ parameters: [SiloV1.QueryParameter.OneOfValue], missing: inout MissingShards
+    ) async throws(CallFailure) -> [Row] {
+        var request = SiloV1.QueryRequest(sql, parameters)
+        request.allowPartial = true
+        let answer = try await call(SiloV1.Silo.query, request)
+        missing.add(answer.missingShards.map(\.shardId))
+        return answer.rows.map { Row($0) }
+    }
+}
+
+extension SiloV1.QueryRequest {
+    fileprivate init(_ sql: String, _ parameters: [SiloV1.QueryParameter.OneOfValue]) {
+        self.init()
+        self.sql = sql
+        self.parameters = parameters.map { value in
             var parameter = SiloV1.QueryParameter()
             parameter.value = value
             return parameter
         }
-        return try await call(SiloV1.Silo.query, request).rows.map { Row($0) }
     }
 }

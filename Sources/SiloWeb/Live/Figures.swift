@@ -52,6 +52,8 @@ package struct Figures: Sendable {
         package var ended: UInt64 = 0
         /// How long attempts that ended had run: how often each of `groupBounds`.
         package var runTime: [UInt64] = []
+        /// It is of all task groups that are not counted by themselves, because there are too many.
+        package var isRest = false
         package init(_ name: String) { self.name = name }
     }
 

@@ -5,7 +5,7 @@ extension Action {
         let back = visit.query["back"].flatMap(Link.init(local:)) ?? Link("/")
         let kind: HTML = asked.isFinal ? "button danger" : "button primary"
         let controls: HTML = """
-            \(asked.controls)<div class="buttons"><button class="\(kind)" data-key="submit">\(asked.button)</button>\
+            \(asked.controls)<div class="buttons"><button class="\(kind)">\(asked.button)</button>\
             <a class="button" href="\(back)">Leave it as it is</a></div>
             """
         let form = PostForm(visit, path, fields: visit.query.given).html(controls, class: "stack")

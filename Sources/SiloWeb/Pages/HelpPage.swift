@@ -25,7 +25,7 @@ enum HelpPage {
         "/limits": "what is held of each limit and who waits; one of them with its line",
         "/jobs": """
             jobs by status, group, tenant, label and limit; one of them with its attempts and why it waits; cancelling, \
-            restarting, expediting, deleting and enqueuing again, one, several or all that match
+            restarting, starting at once, deleting and enqueuing again, one, several or all that match
             """,
         "/actions": "what is done to many jobs in the background, and what was",
         "/failures": "jobs that failed for good, by error code and task group; retrying them",

@@ -84,7 +84,9 @@ struct OverviewHealth {
         return lonely.sorted { $0.jobs.ready > $1.jobs.ready }.prefix(Self.namedMax).map { group in
             let age = Quantity.duration(milliseconds: Double(group.oldestReadyMilliseconds ?? 0))
             let count = Quantity.of(group.jobs.ready, "job")
-            return odd("nobody works on task group \(Name(group.name).html): \(count) ready, the oldest for \(age)")
+            let name: HTML = .link(.group(group.name), Name(group.name).html)
+            let who: HTML = group.isRest ? "all other task groups" : "task group \(name)"
+            return odd("nobody works on \(who): \(count) ready, the oldest for \(age)")
         }
     }
 }

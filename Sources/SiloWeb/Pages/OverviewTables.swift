@@ -9,7 +9,7 @@ struct OverviewTables {
         let sorted = now.groups.sorted { ($0.backlog, $0.jobs.running, $1.name) > ($1.backlog, $1.jobs.running, $0.name) }
         let rows = sorted.prefix(Self.rowsMax).map { group -> [HTML] in
             [
-                Name(group.name).html, "\(Quantity.count(group.jobs.ready))", "\(Quantity.count(group.jobs.waiting))",
+                Self.name(group), "\(Quantity.count(group.jobs.ready))", "\(Quantity.count(group.jobs.waiting))",
                 "\(Quantity.count(group.jobs.running))", "\(Quantity.count(group.jobs.scheduled))",
                 "\(group.oldestReadyMilliseconds.map { Quantity.duration(milliseconds: Double($0)) } ?? "–")",
             ]
@@ -41,6 +41,10 @@ struct OverviewTables {
         let table = Table(
             caption: "Shards of this server", columns: columns, rows: rows, empty: Empty("The shards are being opened"))
         return "\(table.html)\(Self.rest(now.shards.count, "shard"))"
+    }
+
+    private static func name(_ group: Figures.Group) -> HTML {
+        group.isRest ? "<i>all others</i>" : .link(.group(group.name), Name(group.name).html)
     }
 
     private static func rest(_ count: Int, _ what: String) -> HTML {

@@ -49,11 +49,4 @@ struct Action: Sendable {
         guard visit.may(needs) else { return .empty }
         return "<a class=\"button\" href=\"\(Link(path, fields + [("back", visit.here.text)]))\">\(label)</a>"
     }
-
-    /// A button that does it at once, for what can be undone.
-    func directButton(_ label: String, _ fields: [(String, String)], from visit: Visit) -> HTML {
-        guard visit.may(needs) else { return .empty }
-        let form = PostForm(visit, path, fields: fields + [("back", visit.here.text)])
-        return form.html("<button class=\"button\">\(label)</button>")
-    }
 }

@@ -42,6 +42,10 @@ struct PageFailure: Error {
         409, "This form is out of date",
         "It was open for too long, or the server was restarted meanwhile. Nothing was done: go back, load the page anew, and do "
             + "it again.")
+    static let underWay = PageFailure(
+        409, "This is being done",
+        "The same form came twice; the second time nothing was done. Go back, and load the page anew to see what became of the "
+            + "first.")
     static let usedBefore = PageFailure(
         409, "This was done already", "The same form came twice; the second time nothing was done.")
 }

@@ -74,18 +74,29 @@ final class Visit: Sendable {
         guard let token = posted?[Form.tokenField], token == currentSession?.question else { throw .stale }
     }
 
-    func take(_ form: Form) throws(PageFailure) {
-        guard let token = form[Form.tokenField], let session = currentSession else { throw .stale }
+    /// Does what a form asks for, once. One that failed may be sent again.
+    func once<Answer>(_ form: Form, _ body: () async throws -> Answer) async throws -> Answer {
+        guard let token = form[Form.tokenField], let session = currentSession else { throw PageFailure.stale }
         switch session.take(token) {
-        case .taken: return
-        case .usedBefore: throw .usedBefore
-        case .unknown: throw .stale
+        case .taken: break
+        case .underWay: throw PageFailure.underWay
+        case .usedBefore: throw PageFailure.usedBefore
+        case .unknown: throw PageFailure.stale
+        }
+        do {
+            let answer = try await body()
+            session.end(token, isDone: true)
+            return answer
+        } catch {
+            session.end(token, isDone: false)
+            throw error
         }
     }
 
     /// For the next page that the visitor sees.
     func tell(_ notice: Notice) { begin().tell(notice) }
-    func takeNotices() -> [Notice] { currentSession?.takeNotices() ?? [] }
+    /// A script that looks again at a part of its page shows none.
+    func takeNotices() -> [Notice] { request.header("Silo-Refresh") == nil ? currentSession?.takeNotices() ?? [] : [] }
 
     var currentSession: Session? { session.withLock { $0.session } }
     /// Somebody signed in, who can sign out.

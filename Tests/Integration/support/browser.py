@@ -99,9 +99,9 @@ class Browser:
     def screen(self, width, height):
         self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
-    def dark(self, is_dark):
-        scheme = "dark" if is_dark else "light"
-        self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    def dark(self, is_dark, moves=True):
+        features = {"prefers-color-scheme": "dark" if is_dark else "light", "prefers-reduced-motion": "" if moves else "reduce"}
+        self.devtools("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in features.items()])
 
     # Going and looking
 
@@ -119,6 +119,10 @@ class Browser:
 
     def run(self, script, *arguments):
         return self._call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
+
+    def ask(self, script, *arguments):
+        """The same of a script that gives its answer later, to the last of its arguments."""
+        return self._call("POST", "/execute/async", {"script": script, "args": list(arguments)})
 
     def find(self, selector):
         """The first element; fails when there is none."""

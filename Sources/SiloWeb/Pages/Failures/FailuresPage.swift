@@ -13,7 +13,8 @@ enum FailuresPage {
         return Content(
             "Failures", about: parts.about, actions: parts.actions,
             """
-            \(parts.controls)<section class="card"><h2>By code and task group</h2>\(parts.groups)</section>\
+            \(parts.controls)\(MissingShards(list.missingShards).html)\
+            <section class="card"><h2>By code and task group</h2>\(parts.groups)</section>\
             <section class="card after"><h2>The newest</h2>\(parts.newest)</section>\(parts.pager)
             """)
     }
@@ -58,8 +59,8 @@ struct FailuresParts {
     }
 
     private func retry(_ label: String, _ filter: JobFilterForm) -> HTML {
-        guard JobVerb.restart.isOffered(to: visit) else { return .empty }
-        return JobActions.some.button(label, [("verb", "restart"), ("of", "all")] + filter.fields, from: visit)
+        guard JobVerb.restart.isOffered(to: visit), BulkActions.isOffered(to: visit) else { return .empty }
+        return BulkActions.start.button(label, [("verb", "restart")] + filter.fields, from: visit)
     }
 
     var controls: HTML {

@@ -6,24 +6,34 @@ enum GroupPage {
     static let page = Page("/group", needs: SiloV1.Silo.getNodeInfo) { visit in
         let name = try visit.query.required("name")
         let state = visit.site.history.snapshot
-        let known = state.now.groups.first { $0.name == name }
+        let known = state.now.groups.first { $0.name == name && !$0.isRest }
         let figures = GroupFigures(known ?? Figures.Group(name), state)
-        let pause = try await Pauses(visit, try await Homes(visit)).group(name)
+        let pauses = try await Pauses(visit, try await Homes(visit))
+        let pause = pauses.group(name)
         let workers = try await workers(name, visit)
         return Content(
             "Task group \(Name.visible(String(name.prefix(100))))", about: pause?.badge(visit) ?? .empty,
             actions: actions(name, isPaused: pause != nil, visit), live: GroupsPage.topic,
             """
-            \(known.map { _ in tiles(figures) } ?? unknown)\
+            \(pauses.missing.html)\(known.map { _ in tiles(figures) } ?? unknown(state.now, name))\
             <section class="split"><div class="card"><h2>Run time</h2>\(runTimes(figures.group, state.now.groupBounds))</div>\
             <div class="card"><h2>Workers</h2>\(workers)</div></section>
             """)
     }
 
-    private static let unknown: HTML = """
-        <p class="finding warn"><span class="dot" aria-hidden="true"></span><b>Nothing is known of it.</b> No job of this task \
-        group waits or runs on this server, and none has since it was started.</p>
-        """
+    private static func unknown(_ now: Figures, _ name: String) -> HTML {
+        guard now.groups.contains(where: \.isRest) else {
+            return """
+                <p class="finding warn"><span class="dot" aria-hidden="true"></span><b>Nothing is known of it.</b> No job of \
+                this task group waits or runs on this server, and none has since it was started.</p>
+                """
+        }
+        return """
+            <p class="finding warn"><span class="dot" aria-hidden="true"></span><b>It is not counted by itself.</b> There are \
+            more task groups than are, and it is among <a href="\(Link("/groups"))">all others</a>, if it has jobs at all: \
+            <a href="\(Link.jobs(group: name))">look for its jobs</a>.</p>
+            """
+    }
 
     private static func actions(_ name: String, isPaused: Bool, _ visit: Visit) -> HTML {
         let jobs = Link.jobs(group: name)

@@ -12,7 +12,10 @@ enum GroupsPage {
         let filter = FilterBar.byName("/groups", wanted, "Name contains", keeping: [("sort", visit.query["sort"])])
         return Content(
             "Task groups", about: about(state, pauses, visit), live: topic,
-            "\(filter.html)<section class=\"card\">\(list(groups, sort, pauses, visit))</section>")
+            """
+            \(filter.html)\(pauses.missing.html)<section class="card">\(list(groups, sort, pauses, visit))\(others(groups))\
+            </section>
+            """)
     }
 
     /// Each number by itself, so that choosing rows is not disturbed.
@@ -46,19 +49,23 @@ enum GroupsPage {
         return "\(Quantity.of(state.now.groups.count, "task group"))\(text). Rates are over the last minute."
     }
 
+    private static func others(_ groups: [GroupFigures]) -> HTML {
+        .when(
+            groups.contains { $0.group.isRest },
+            .hint("There are more task groups than are counted by themselves: the search finds any that has jobs."))
+    }
+
     private static func list(_ groups: [GroupFigures], _ sort: Sort, _ pauses: Pauses, _ visit: Visit) -> HTML {
         let maySelect = visit.may(PauseActions.pause.needs) && !groups.isEmpty
         let rows = groups.map { figures -> [HTML] in
             let name = figures.group.name
+            let numbers = GroupFigures.Part.allCases.map(figures.html)
+            guard !figures.group.isRest else { return ["<i>all others</i>"] + numbers }
             let label = Name.visible(name)
             let pick: HTML = .when(
                 maySelect, "<input type=\"checkbox\" name=\"group\" value=\"\(name)\" aria-label=\"Choose \(label)\"> ")
             let badge: HTML = pauses.group(name) == nil ? .empty : " <span class=\"badge warn\">paused</span>"
-            return [
-                "\(pick)<a href=\"\(Link.group(name))\">\(Name(name).html)</a>\(badge)", figures.html(.ready),
-                figures.html(.limits), figures.html(.running), figures.html(.scheduled), figures.html(.oldest),
-                figures.html(.started), figures.html(.ended), figures.html(.empty),
-            ]
+            return ["\(pick)<a href=\"\(Link.group(name))\">\(Name(name).html)</a>\(badge)"] + numbers
         }
         func column(_ title: String, _ by: Sort?) -> Table.Column {
             let link = by.map { Link("/groups", [("sort", $0 == .backlog ? nil : $0.rawValue), ("name", visit.query["name"])]) }

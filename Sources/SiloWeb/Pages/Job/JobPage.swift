@@ -6,9 +6,10 @@ import SiloCore
 enum JobPage {
     static let page = Page("/job", needs: SiloV1.Silo.getJob) { visit in
         let id = try visit.query.required("id")
-        let from = visit.query["from"].flatMap { UInt32($0) } ?? 0
-        let found = try await visit.job(id, tenant: visit.query["tenant"], attemptsFrom: from, bytesMax: bytesMax)
-        let parts = JobParts(visit, found, from)
+        let before = visit.query["before"].flatMap { UInt32($0) } ?? 0
+        let found = try await visit.job(
+            id, tenant: visit.query["tenant"], attemptsLast: JobParts.attemptsMax, attemptsBefore: before, bytesMax: bytesMax)
+        let parts = JobParts(visit, found, attemptsBefore: before)
         let wait = await visit.wait(found)
         return Content(
             "Job", about: "\(Name(id).html)", actions: parts.actions,
@@ -24,14 +25,15 @@ enum JobPage {
 struct JobParts {
     private let visit: Visit
     private let found: LocatedJob
-    private let attemptsFrom: UInt32
+    private let attemptsBefore: UInt32
     private var job: SiloV1.GetJobResponse { found.job }
-    private static let rowsMax = 50
+    static let attemptsMax: UInt32 = 50
 
-    init(_ visit: Visit, _ found: LocatedJob, _ attemptsFrom: UInt32) {
+    /// - Parameter attemptsBefore: it has earlier ones than this; 0: the last.
+    init(_ visit: Visit, _ found: LocatedJob, attemptsBefore: UInt32) {
         self.visit = visit
         self.found = found
-        self.attemptsFrom = attemptsFrom
+        self.attemptsBefore = attemptsBefore
     }
 
     /// As the table `jobs` has it.
@@ -62,19 +64,22 @@ struct JobParts {
 
     var facts: HTML {
         var facts: [(HTML, HTML)] = [("Status", "\(Name.badge(status: status)) \(when(job.statusChangedAtMs))")]
-        let filter = JobFilterForm()
-        facts.append(("Task group", .link(filter.with { $0.group = job.taskGroup }.link(), Name(job.taskGroup).html)))
-        if let tenant = found.tenant {
-            facts.append(("Tenant", .link(filter.with { $0.tenant = tenant }.link(), Name(tenant).html)))
-        }
+        facts.append(("Task group", named(Name(job.taskGroup).html, .group(job.taskGroup), GroupPage.page)))
+        if let tenant = found.tenant { facts.append(("Tenant", named(Name(tenant).html, .tenant(tenant), TenantPage.page))) }
         if let enqueued = job.enqueuedAtMs { facts.append(("Enqueued", when(enqueued))) }
-        if let start = job.nextAttemptStartsAfterMs, !isOver { facts.append(("Next attempt", when(start))) }
+        if let start = job.nextAttemptStartsAfterMs, !isOver {
+            facts.append((status == "Scheduled" ? "Starts" : "Might have started", when(start)))
+        }
         facts.append(("Priority", "\(job.priority)"))
         facts.append(("Retries", retries))
         if job.retainMs > 0 { facts.append(("Kept for", "\(Quantity.duration(milliseconds: Double(job.retainMs)))")) }
         facts.append(("Shard", ShardLink.html(found.shard, visit)))
-        return "<section class=\"card\">\(Facts(facts).html)\(JobTimeline(job, now: visit.now).html)</section>"
+        let timeline = JobTimeline(job, isLast: attemptsBefore == 0, now: visit.now)
+        return "<section class=\"card\">\(Facts(facts).html)\(timeline.html)</section>"
     }
+
+    /// A name that leads to its page, where the visitor may see that.
+    private func named(_ name: HTML, _ link: Link, _ page: Page) -> HTML { visit.may(page.needs) ? .link(link, name) : name }
 
     private var isOver: Bool { ["Succeeded", "Failed", "Cancelled"].contains(status) }
 
@@ -91,20 +96,20 @@ struct JobParts {
     // MARK: What became of it
 
     var attempts: HTML {
-        let rows = job.attempts.suffix(Self.rowsMax).reversed().map { attempt -> [HTML] in
+        var room = Self.errorsBytesMax
+        let rows = job.attempts.reversed().map { attempt -> [HTML] in
             let status = Self.name(attempt.status)
             let length: HTML = attempt.finishedAtMs.map {
                 "\(Quantity.duration(milliseconds: Double(max(0, $0 - attempt.startedAtMs))))"
             } ?? "\(Quantity.duration(milliseconds: Double(max(0, visit.now.milliseconds - attempt.startedAtMs)))) so far"
-            let code: HTML = attempt.errorCode.map { Name($0).html } ?? "–"
             return [
-                "\(attempt.attemptNumber)", Name.badge(status: status), code, when(attempt.startedAtMs), length,
-                "<code>\(String(attempt.taskId.prefix(8)))</code>",
+                "\(attempt.attemptNumber)", Name.badge(status: status), Self.error(attempt, &room), when(attempt.startedAtMs),
+                length, "<code>\(String(attempt.taskId.prefix(8)))</code>",
             ]
         }
         let columns: [Table.Column] = [
-            .init("Attempt"), .init("Outcome"), .init("Error code"), .init("Started", number: true),
-            .init("Ran", number: true), .init("Task"),
+            .init("Attempt"), .init("Outcome"), .init("Error"), .init("Started", number: true), .init("Ran", number: true),
+            .init("Task"),
         ]
         let table = Table(
             caption: "Attempts, the last one first", columns: columns, rows: rows,
@@ -112,10 +117,39 @@ struct JobParts {
         return "<section class=\"card\"><h2>Attempts</h2>\(table.html)\(more)</section>"
     }
 
+    /// Of the errors of all rows, and of each.
+    private static let errorsBytesMax = 64 << 10
+    private static let errorBytesMax = 4 << 10
+
+    /// What an attempt failed with: its code, which opens what it said.
+    private static func error(_ attempt: SiloV1.JobAttempt, _ room: inout Int) -> HTML {
+        guard let code = attempt.errorCode else { return "–" }
+        let name: HTML = code.isEmpty ? "<i>no code</i>" : Name(code).html
+        guard case .msgpack(let bytes)? = attempt.errorData?.encoding, !bytes.isEmpty else { return name }
+        let text = (try? MessagePack(bytes)).flatMap(\.csvText) ?? Hex.dump(bytes.prefix(errorBytesMax / 4))
+        let shown = min(text.utf8.count, errorBytesMax)
+        guard room >= shown else { return name }
+        room -= shown
+        let cut: HTML = .when(
+            text.utf8.count > shown, .hint("The first \(Quantity.bytes(shown)): <code>siloctl job get</code> has all of it."))
+        return """
+            <details class="long-text"><summary>\(name)</summary>\
+            <pre class="tree" tabindex="0" aria-label="Error of attempt \(attempt.attemptNumber)">\
+            \(Name.visibleLines(String(decoding: text.utf8.prefix(shown), as: UTF8.self)))</pre>\(cut)</details>
+            """
+    }
+
     private var more: HTML {
-        guard let next = job.nextAttempt else { return .empty }
-        let link = Link("/job", [("id", job.id), ("tenant", found.tenant), ("from", String(next))])
-        return .hint("There are more attempts than are read at once. <a href=\"\(link)\">Attempts from \(next) on</a>")
+        func link(before number: UInt32?) -> Link {
+            Link("/job", [("id", job.id), ("tenant", found.tenant), ("before", number.map { String($0) })])
+        }
+        let first = job.attempts.first?.attemptNumber ?? 1
+        guard first > 1 || attemptsBefore > 0 else { return .empty }
+        let earlier: HTML = .when(first > 1, "<a class=\"button\" rel=\"next\" href=\"\(link(before: first))\">Earlier ones</a>")
+        let last: HTML = .when(
+            attemptsBefore > 0, "<a class=\"button\" rel=\"first\" href=\"\(link(before: nil))\">The last ones</a>")
+        let shown = Quantity.of(job.attempts.count, "attempt")
+        return "<nav class=\"pager\" aria-label=\"Attempts\"><span>\(shown)</span>\(last)\(earlier)</nav>"
     }
 
     private static func name(_ status: SiloV1.AttemptStatus) -> String {
@@ -162,7 +196,7 @@ struct JobParts {
                 ["floating", key(limit.key), "\(Quantity.count(limit.defaultMaxConcurrency)) at once at first"]
             case .rateLimit(let limit):
                 [
-                    "rate", "\(Name(limit.name).html) \(key(limit.uniqueKey))",
+                    "rate", key("\(limit.name)/\(limit.uniqueKey)"),
                     "\(Quantity.count(limit.limit)) in \(Quantity.duration(milliseconds: Double(limit.durationMs)))",
                 ]
             case nil: nil
@@ -174,9 +208,7 @@ struct JobParts {
         return "<div class=\"card\"><h2>Limits</h2>\(table.html)</div>"
     }
 
-    private func key(_ key: String) -> HTML {
-        "<a href=\"\(JobFilterForm().with { ($0.limit, $0.tenant) = (key, found.tenant) }.link())\">\(Name(key).html)</a>"
-    }
+    private func key(_ key: String) -> HTML { named(Name(key).html, .limit(key, tenant: found.tenant), LimitPage.page) }
 
     var metadata: HTML {
         let rows = job.metadata.sorted { $0.key < $1.key }.map { name, value -> [HTML] in

@@ -5,6 +5,8 @@ import SiloCore
 enum BulkActions {
     static let all = [start, stop]
 
+    static func isOffered(to visit: Visit) -> Bool { visit.may(start.needs) && visit.caller.groups == nil }
+
     /// Fields: `verb`, and those of a filter. Asks with what a dry run says.
     static let start = Action("/do/bulk", needs: SiloV1.Silo.startBulkAction) { visit, form in
         let (verb, filter, condition) = try wanted(form, visit)
@@ -16,7 +18,7 @@ enum BulkActions {
             title: "\(verb.title) \(count)?",
             text: "<p>\(verb.effect)</p>\(BulkParts.plan(plan))\(BulkParts.condition(filter, condition))",
             button: "\(verb.title) \(count)", isFinal: verb.isFinal,
-            controls: "<input type=\"hidden\" name=\"before\" value=\"\(visit.now.milliseconds + 1)\">")
+            controls: HTML(joining: filter.bounds(at: visit.now).map { FilterBar.hidden($0, String($1)) }))
     } perform: { visit, form in
         let (verb, filter, condition) = try wanted(form, visit)
         let begun = try await visit.call(SiloV1.Silo.startBulkAction, request(verb, filter, condition)).action
@@ -37,16 +39,9 @@ enum BulkActions {
         return Action.Outcome(notice: Notice(.done, "Stopped, after \(Quantity.of(action.done, "job"))."))
     }
 
-    private static func wanted(
-        _ form: Form, _ visit: Visit
-    ) throws(PageFailure) -> (JobVerb, JobFilterForm, condition: String) {
-        let verb = try JobVerb(of: form, visit)
+    private static func wanted(_ form: Form, _ visit: Visit) throws(PageFailure) -> (JobVerb, JobFilterForm, condition: String) {
         let filter = try JobFilterForm(form)
-        guard let condition = filter.condition(at: visit.now) else {
-            throw PageFailure(
-                400, "This cannot be done in the background", "Jobs are found there by all but limit keys and error codes.")
-        }
-        return (verb, filter, condition)
+        return (try JobVerb(of: form, visit), filter, filter.condition(at: visit.now))
     }
 
     private static func request(_ verb: JobVerb, _ filter: JobFilterForm, _ condition: String) -> SiloV1.StartBulkActionRequest {
@@ -64,23 +59,45 @@ enum BulkActions {
 }
 
 extension JobFilterForm {
-    /// What stands after WHERE, for the same jobs; nil: it has no words for them.
-    func condition(at now: Timestamp) -> String? {
-        guard limit == nil, code == nil else { return nil }
+    /// What stands after WHERE, for the same jobs.
+    func condition(at now: Timestamp) -> String {
         var parts: [String] = []
         if let status { parts.append("status_kind = \(Self.quoted(status))") }
         if let group { parts.append("task_group = \(Self.quoted(group))") }
         for label in labels {
-            let pair = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            let value = pair.count > 1 ? pair[1] : ""
-            parts.append("array_contains(element_at(metadata, \(Self.quoted(pair[0]))), \(Self.quoted(value)))")
+            let (key, value) = Self.parts(of: label)
+            parts.append("array_contains(element_at(metadata, \(Self.quoted(key))), \(Self.quoted(value)))")
         }
-        if let since { parts.append("status_changed_at_ms >= \(now.milliseconds - since.milliseconds)") }
+        if let limit { parts.append("contains(limits, \(Self.quoted("{\"key\":\(Self.json(limit)),\"limit_type\":")))") }
+        if let code { parts.append("error_code = \(Self.quoted(code))") }
+        if let from = from(at: now) { parts.append("status_changed_at_ms >= \(from)") }
         if let before { parts.append("status_changed_at_ms < \(before)") }
         return parts.isEmpty ? "true" : parts.joined(separator: " AND ")
     }
 
+    /// The fields that keep its times as they are now, however long somebody thinks.
+    func bounds(at now: Timestamp) -> [(String, Int64)] {
+        let from = self.from == nil ? from(at: now).map { [("from", $0)] } ?? [] : []
+        return from + (before == nil ? [("before", now.milliseconds + 1)] : [])
+    }
+
     private static func quoted(_ text: String) -> String {
         "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+    }
+
+    /// As the column `limits` has it.
+    private static func json(_ text: String) -> String {
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"", "\\": quoted += "\\\(scalar)"
+            case "\n": quoted += "\\n"
+            case "\r": quoted += "\\r"
+            case "\t": quoted += "\\t"
+            case ..<" ": quoted += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+            default: quoted.unicodeScalars.append(scalar)
+            }
+        }
+        return quoted + "\""
     }
 }

@@ -29,7 +29,7 @@ enum BulkPages {
         let table = Table(caption: "Actions, the newest first", columns: columns, rows: rows, empty: empty)
         return Content(
             "Actions", about: "What is done to many jobs in the background",
-            "<section class=\"card\">\(BulkParts.missing(response.missingShards))\(table.html)</section>")
+            "<section class=\"card\">\(MissingShards(response.missingShards).html)\(table.html)</section>")
     }
 
     static let one = Page("/action", needs: SiloV1.Silo.getBulkAction) { visit in
@@ -38,10 +38,12 @@ enum BulkPages {
         let action = try await visit.call(SiloV1.Silo.getBulkAction, request).action ?? SiloV1.BulkAction()
         let stop = action.state == .running ? BulkActions.stop.button("Stop", [("id", action.id)], from: visit) : .empty
         let seconds: HTML = .when(action.state == .running, " data-refresh=\"1\"")
+        let again: HTML = .when(
+            action.state == .running, "<p class=\"hint without-scripts\"><a href=\"\(visit.here)\">Look again</a></p>")
         let condition: HTML = "<code>\(Name.visible(String(action.condition.prefix(1000))))</code>"
         return Content(
             "\(BulkParts.verb(action.kind)) jobs", about: condition, actions: "\(stop)\(way(visit))",
-            "<section class=\"card\" id=\"progress\"\(seconds)>\(BulkParts.progress(action, visit))</section>")
+            "<section class=\"card\" id=\"progress\"\(seconds)>\(BulkParts.progress(action, visit))\(again)</section>")
     }
 }
 
@@ -84,16 +86,6 @@ enum BulkParts {
         return "<ul class=\"names\">\(rows)</ul>\(names)\(price)"
     }
 
-    /// Shards that did not answer.
-    static func missing(_ shards: [String]) -> [HTML] {
-        shards.map { shard in
-            """
-            <p class="finding warn"><span class="dot" aria-hidden="true"></span><b>Without shard</b> \(Name(shard).html): \
-            it does not answer, and what goes on there is not told</p>
-            """
-        }
-    }
-
     static func condition(_ filter: JobFilterForm, _ condition: String) -> HTML {
         let tenant: HTML = filter.tenant.map { " of tenant \(Name($0).html)" } ?? .empty
         let text = Name.visible(String(condition.prefix(2000)))
@@ -126,7 +118,8 @@ enum BulkParts {
         let reason = Name.visible(String(action.error.prefix(1000)))
         let error: HTML = .when(!action.error.isEmpty, "<p class=\"final\">\(reason)</p>")
         return """
-            \(missing(action.missingShards))<p class="why">\(badge(action.state)) <b>\(Quantity.count(action.done))</b> done, \
+            \(MissingShards(action.missingShards).html)\
+            <p class="why">\(badge(action.state)) <b>\(Quantity.count(action.done))</b> done, \
             <b>\(Quantity.count(action.refused))</b> refused</p>\
             \(gauge.html(looked, isWide: true))\
             \(HTML.hint("Started \(started) by \(Name(action.startedBy).html)."))\(error)\(table.html)

@@ -27,6 +27,16 @@ enum JobVerb: String, CaseIterable, Sendable {
         }
     }
 
+    /// What its name may not say, for its button.
+    var hint: String {
+        switch self {
+        case .cancel: "End those that wait, and tell workers to stop"
+        case .restart: "Run those that failed or were cancelled again"
+        case .expedite: "Let those that are scheduled for later start now"
+        case .delete: "Remove those that have finished"
+        }
+    }
+
     var isFinal: Bool { self == .delete }
 
     /// Whether some job of a status, or of any, can be meant.

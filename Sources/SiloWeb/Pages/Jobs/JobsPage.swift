@@ -13,7 +13,8 @@ enum JobsPage {
         return Content(
             "Jobs", about: count.html, actions: BulkPages.way(visit),
             """
-            \(parts.statuses)\(parts.controls)<section class="card">\(parts.table)\(parts.pager)</section>
+            \(parts.statuses)\(parts.controls)\(MissingShards(list.missingShards).html)\
+            <section class="card">\(parts.table)\(parts.pager)</section>
             """)
     }
     static let jobsMax = 50
@@ -60,7 +61,7 @@ struct JobCount {
         if filter.status == nil, filter.group == nil { return now.shards.reduce(0) { $0 + $1.jobs } }
         let jobs: Figures.Jobs
         if let group = filter.group {
-            guard let found = now.groups.first(where: { $0.name == group }) else { return nil }
+            guard let found = now.groups.first(where: { $0.name == group && !$0.isRest }) else { return nil }
             jobs = found.jobs
         } else {
             jobs = now.jobs

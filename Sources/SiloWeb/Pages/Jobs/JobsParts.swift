@@ -86,13 +86,15 @@ struct JobsParts {
     private var actions: HTML {
         let hidden = filter.given.map { name, value -> HTML in "<input type=\"hidden\" name=\"\(name)\" value=\"\(value)\">" }
         let verbs = JobVerb.allCases.filter { $0.isOffered(to: visit) && $0.fits(status: filter.status) }.map { verb -> HTML in
-            "<button class=\"button\" name=\"verb\" value=\"\(verb.rawValue)\">\(verb.title)</button>"
+            "<button class=\"button\" name=\"verb\" value=\"\(verb.rawValue)\" title=\"\(verb.hint)\">\(verb.title)</button>"
         }
+        let all: HTML = .when(
+            BulkActions.isOffered(to: visit), "<option value=\"all\">all jobs that match, on every page</option>")
         return """
             \(hidden)<input type="hidden" name="back" value="\(visit.here)"><div class="selection-bar">\
             <label class="all"><input type="checkbox" data-select-all> <span>Select all on this page</span></label>\
-            <label><span>Do to</span> <select name="of"><option value="selected">the selected jobs</option>\
-            <option value="all">all jobs that match, on every page</option></select></label>\
+            <label><span>Do to</span> <select name="of"><option value="selected">the selected jobs</option>\(all)</select>\
+            </label>\
             <div class="buttons">\(verbs)</div></div>
             """
     }

@@ -12,19 +12,20 @@ enum LimitPage {
         request.key = key
         request.tenant = tenant
         request.limit = 1
-        let homes = try await Homes(visit)
-        let shard = try homes.shard(of: tenant)
+        request.lineMax = UInt32(rowsMax) + 1
         let limit = try await visit.call(SiloV1.Silo.listLimits, request).limits.first
-        let pause = try await Pauses(visit, homes, shards: [shard]).limit(key, of: tenant)
+        let shard = if let limit { limit.shard } else { try await Homes(visit).shard(of: tenant) }
+        let pause = try await Pauses(visit, shard: shard).limit(key, of: tenant)
         let whose: HTML = tenant.map { "Of tenant <a href=\"\(Link.tenant($0))\">\(Name($0).html)</a> " } ?? .empty
         let isRate = limit?.kind == .rate
         var people: HTML = .empty
-        if visit.mayQuery(tenant) {
-            if !isRate { people += try await holders(key, tenant, shard, visit) }
-            people += try await line(key, tenant, shard, visit)
-        } else {
-            people = "<div class=\"card\"><p class=\"hint\">Your token may not see who holds it.</p></div>"
+        if !isRate {
+            people =
+                visit.mayQuery(tenant)
+                ? try await holders(key, tenant, shard, visit)
+                : "<div class=\"card\"><p class=\"hint\">Your token may not see who holds it.</p></div>"
         }
+        people += line(limit, tenant, visit)
         return Content(
             "Limit \(Name.visible(String(key.prefix(100))))", about: "\(whose)\(pause.map { $0.badge(visit) })",
             actions: actions(key, tenant, isPaused: pause != nil, isRate: isRate, visit),
@@ -121,24 +122,20 @@ enum LimitPage {
         return "<div class=\"card\"><h2>Who holds it</h2>\(table.html)\(rest)</div>"
     }
 
-    private static func line(_ key: String, _ tenant: String?, _ shard: String, _ visit: Visit) async throws -> HTML {
-        let rows = try await visit.rows(
-            """
-            SELECT job_id, priority, timestamp_ms FROM queues WHERE tenant = $1 AND queue_name = $2 AND entry_type = 'requester' \
-            LIMIT 51
-            """, [.stringValue(tenant ?? Tenant.none.name), .stringValue(key)], shard: shard, tenant: tenant)
+    private static func line(_ limit: SiloV1.LimitInfo?, _ tenant: String?, _ visit: Visit) -> HTML {
+        let waiting = limit?.line ?? []
         let table = Table(
             caption: "Who waits, in order",
-            columns: [.init("Place", number: true), .init("Job"), .init("Priority", number: true), .init("Since")],
-            rows: rows.prefix(rowsMax).enumerated().map { index, row -> [HTML] in
-                let link = Link.job(row.text("job_id"), tenant: tenant)
-                return [
-                    "\(index + 1)", "<a href=\"\(link)\">\(Name(row.text("job_id")).html)</a>",
-                    "\(row.int("priority") ?? 0)",
-                    row.int("timestamp_ms").map { When(Timestamp($0), now: visit.now).html } ?? "–",
+            columns: [
+                .init("Place", number: true), .init("Job"), .init("Group"), .init("Priority", number: true), .init("Since"),
+            ],
+            rows: waiting.prefix(rowsMax).enumerated().map { index, job -> [HTML] in
+                [
+                    "\(index + 1)", .link(.job(job.jobId, tenant: tenant), Name(job.jobId).html), Name(job.taskGroup).html,
+                    "\(job.priority)", When(Timestamp(job.sinceMs), now: visit.now).html,
                 ]
             }, empty: Empty("Nobody waits for it"))
-        let rest: HTML = .when(rows.count > rowsMax, "<p class=\"hint\">The first \(rowsMax).</p>")
+        let rest: HTML = .when(waiting.count > rowsMax, .hint("The first \(rowsMax) of \(Quantity.count(limit?.waiting ?? 0))."))
         return "<div class=\"card\"><h2>Who waits, in order</h2>\(table.html)\(rest)</div>"
     }
 }

@@ -26,9 +26,11 @@ enum LimitsPage {
             first: request.after == nil ? nil : filter.link(sort), next: next,
             shown: Quantity.of(found.limits.count, "limit") + " of " + Quantity.count(found.matching))
         return Content(
-            "Limits", about: "Those that jobs have used lately on this server, or wait for.",
+            "Limits",
+            about: "Those that jobs have used lately on this server, or wait for. Refusals: how often a job found no room.",
             """
-            \(filter.form)<section class="card">\(table(found.limits, visit, sort: sort, filter).html)\
+            \(filter.form)\(MissingShards(found.missingShards).html)\
+            <section class="card">\(table(found.limits, visit, sort: sort, filter).html)\
             \(HTML.when(!found.limits.isEmpty, pager.html))</section>
             """)
     }

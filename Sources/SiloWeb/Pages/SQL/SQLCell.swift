@@ -9,7 +9,7 @@ struct SQLCell {
     private let tenantColumn: Int?
     private let kinds: [Kind]
     /// Of long texts that can still be opened on this page, in bytes.
-    private var roomBytes = 512 << 10
+    private var roomBytes = 64 << 10
 
     private enum Kind {
         case job, tenant, group, worker, limit, shard, status, time, plain
@@ -88,10 +88,7 @@ struct SQLCell {
         case .limit:
             guard visit.may(LimitPage.page.needs), let owner = owner(of: row) else { return nil }
             return .limit(text, tenant: owner.asTenant)
-        case .shard:
-            let link = Link.shard(text)
-            let page = visit.site.contents.pages.first { link.text.hasPrefix($0.path + "?") }
-            return page.map { visit.may($0.needs) } ?? false ? link : nil
+        case .shard: return visit.may(ShardPage.page.needs) ? .shard(text) : nil
         case .status, .time, .plain: return nil
         }
     }

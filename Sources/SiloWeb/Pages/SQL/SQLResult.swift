@@ -43,8 +43,8 @@ struct SQLResult {
     private var more: HTML {
         guard answer.isCut else { return .empty }
         return """
-            <p class="hint">These are the first \(Quantity.count(answer.rows.count)) rows. Export has all of them; so has \
-            <code>siloctl query --csv</code>. <code>LIMIT</code>, <code>WHERE</code> and <code>GROUP BY</code> make fewer.</p>
+            <p class="hint">The statement was ended after \(Quantity.count(answer.rows.count)) rows. Export has all of them; so \
+            has <code>siloctl query --csv</code>. <code>LIMIT</code>, <code>WHERE</code> and <code>GROUP BY</code> make fewer.</p>
             """
     }
 

@@ -6,9 +6,8 @@ enum TenantPage {
     static let page = Page("/tenant", needs: SiloV1.Silo.listTenants) { visit in
         let name = try visit.query.required("name")
         let tenant = name.asTenant
-        let homes = try await Homes(visit)
-        let shard = try homes.shard(of: tenant)
-        let pauses = try await Pauses(visit, homes, shards: [shard])
+        let shard = try await Homes(visit).shard(of: tenant)
+        let pauses = try await Pauses(visit, shard: shard)
         let groups = try await groups(name, shard, visit)
         let limits = try await limits(name, visit)
         let failures = try await failures(name, shard, visit)

@@ -25,7 +25,8 @@ enum TenantsPage {
         return Content(
             "Tenants", about: "Those with jobs to do, and those that had some lately. Rates are over the last minute.",
             """
-            \(filter.html)<section class="card">\(table(found.tenants, order, wanted, visit))\
+            \(filter.html)\(MissingShards(found.missingShards).html)\
+            <section class="card">\(table(found.tenants, order, wanted, visit))\
             \(HTML.when(!found.tenants.isEmpty, pager.html))</section>
             """)
     }

@@ -7,8 +7,8 @@ enum WorkerPage {
         let id = try visit.query.required("id")
         var request = SiloV1.ListWorkersRequest()
         request.workerId = id
-        let found = try await visit.call(SiloV1.Silo.listWorkers, request).workers.first
-        guard let worker = found else {
+        let found = try await visit.call(SiloV1.Silo.listWorkers, request)
+        guard let worker = found.workers.first else {
             throw PageFailure(
                 404, "Nothing is known of this worker",
                 "It has not asked this server for work in the last hour, and holds nothing.",
@@ -20,7 +20,8 @@ enum WorkerPage {
         return Content(
             "Worker \(Name.visible(String(id.prefix(100))))", about: quiet, actions: actions(worker, visit),
             """
-            \(tiles(worker, visit))<section class="split"><div class="card"><h2>Asks for</h2>\(groups(worker, visit))</div>\
+            \(MissingShards(found.missingShards).html)\(tiles(worker, visit))\
+            <section class="split"><div class="card"><h2>Asks for</h2>\(groups(worker, visit))</div>\
             <div class="card"><h2>Holds</h2>\(held(worker, visit))</div></section>
             """)
     }

@@ -25,7 +25,7 @@ enum WorkersPage {
         return Content(
             "Workers", about: whose,
             """
-            \(filter.html)<section class="card">\(table(found.workers, visit).html)\
+            \(filter.html)\(MissingShards(found.missingShards).html)<section class="card">\(table(found.workers, visit).html)\
             \(HTML.when(!found.workers.isEmpty, pager.html))</section>
             """)
     }

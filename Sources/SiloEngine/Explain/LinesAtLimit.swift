@@ -1,0 +1,49 @@
+import Protobuf
+package import SiloCore
+package import SiloStore
+
+/// The lines that wait at a limit, as memory has them, for whoever reads who stands in them.
+package struct LinesAtLimit: Sendable {
+    private let tenant: Tenant
+    /// The lowest head first.
+    private let lines: [(id: LineID, head: Position)]
+
+    /// Of more, some.
+    private static let linesMax = 4096
+
+    init(_ limit: Limit) {
+        tenant = limit.id.tenant
+        lines = limit.lines.some(Self.linesMax).map { (id: $0.id.line, head: $0.head) }.sorted { $0.head < $1.head }
+    }
+
+    package struct Job: Sendable {
+        package let id: JobID
+        package let group: TaskGroup
+        package let priority: UInt32
+        /// When it might have started.
+        package let since: Timestamp
+    }
+
+    /// The jobs that are looked at first, in order.
+    /// - Parameter reader: a view of the shard.
+    package func first(_ countMax: Int, _ reader: any StoreReader) async throws(StoreError) -> [Job] {
+        let keys = TenantKeys(tenant)
+        var found: [(position: Position, job: Job)] = []
+        for line in lines {
+            // Whoever stands in this line and those behind it comes later.
+            if found.count == countMax, let last = found.last, last.position < line.head { break }
+            let range = keys.waiting(line.id, from: line.head)
+            for row in try await reader.scan(from: range.start, to: range.end, limit: countMax) {
+                guard let (_, position) = keys.parseWaiting(row.key),
+                    let task = try? StorageV1.Task(serializedBytes: row.value)
+                else { continue }
+                let job = Job(
+                    id: position.job, group: task.jobGroup, priority: task.priority, since: Timestamp(task.startMs))
+                found.append((position, job))
+            }
+            found.sort { $0.position < $1.position }
+            found.removeLast(max(0, found.count - countMax))
+        }
+        return found.map(\.job)
+    }
+}

@@ -163,7 +163,7 @@ public final class Node: Sendable {
         let logs = try LocalLogs(for: location, settings, in: environment, logger: storageLogger)
         var storage = SlateStorage(
             location, settings.storage, logs: logs,
-            compaction: settings.fullCompactionMilliseconds.map { ($0, environment.clock) }, isMeasured: metrics != nil,
+            compaction: settings.fullCompactionMilliseconds, isMeasured: metrics != nil, clock: environment.clock,
             logger: storageLogger
         )
         StorageLog.forgetTrouble()

@@ -166,7 +166,7 @@ public final class Node: Sendable {
         if let logs { metrics?.watch(logs) }
         var storage = SlateStorage(
             location, settings.storage, logs: logs,
-            compaction: settings.fullCompactionMilliseconds.map { ($0, environment.clock) }, isMeasured: metrics != nil,
+            compaction: settings.fullCompactionMilliseconds, isMeasured: metrics != nil, clock: environment.clock,
             logger: storageLogger
         )
         StorageLog.forgetTrouble()

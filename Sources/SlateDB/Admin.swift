@@ -38,6 +38,31 @@ public struct Admin: Sendable {
         return Activity(writerEpoch: manifest.writerEpoch, lastLogFile: lastLogFile)
     }
 
+    /// The value of `key` as the newest sorted files have it: what is in a log only is not seen. Fences nobody, and writes
+    /// nothing. Nil also when there is no database.
+    public func sortedRow(_ key: [UInt8]) async throws(StorageError) -> [UInt8]? {
+        guard try await manifest() != nil else { return nil }
+        return try await lifting {
+            let builder = DbReaderBuilder(path: path, objectStore: store.store)
+            try builder.withReaderMode(mode: .followLatest)
+            try builder.withOptions(options: Self.readerOptions)
+            let reader = try await builder.build()
+            do {
+                let value = try await reader.get(key: Data(key))
+                try await reader.shutdown()
+                return value.map { Array($0) }
+            } catch {
+                try? await reader.shutdown()
+                throw error
+            }
+        }
+    }
+
+    /// It is gone before it would look again.
+    private static let readerOptions = ReaderOptions(
+        manifestPollIntervalMs: 60_000, checkpointLifetimeMs: 600_000, maxMemtableBytes: 1 << 20, skipWalReplay: true,
+        objectStoreMaxRetries: 3)
+
     /// How far a database's writers have come.
     public struct Activity: Equatable, Sendable {
         public let writerEpoch: UInt64

@@ -262,6 +262,61 @@ class TestBucket:
         with Client(third.address) as client:
             assert [client.job(id).payload for id in ids] == [packed(n) for n in range(22)]
 
+    @pytest.mark.parametrize(
+        "log, why",
+        [("other", "is missing"), ("same", "another store has the log"), (None, "on the local disk of the machine")])
+    def test_who_cannot_have_the_log_leaves_its_owner_alone(self, new_server, s3, tmp_path, log, why):
+        place = f"s3://{s3.BUCKET}/owned-{log}"
+        owner = new_server("--shards", 1, "--log", tmp_path / "same", data=place, extra=s3.environment)
+        with Client(owner.address) as client:
+            ids = [client.enqueue(payload=n) for n in range(5)]
+            second = new_server(*(["--log", tmp_path / log] if log else []), data=place, extra=s3.environment)
+            for n in range(5, 10):
+                with Client(second.address) as other:
+                    assert why in refusal(other.job, ids[0])
+                ids.append(client.enqueue(payload=n))
+                client.call("FlushShard", shard=client.shard)
+            second.kill()
+            assert [client.job(id).payload for id in ids] == [packed(n) for n in range(10)]
+        assert not [line for line in owner.log() if line["level"] == "ERROR"]
+        assert owner.stop() == 0
+
+    def test_what_was_acknowledged_without_a_local_log_is_there_with_one(self, new_server, s3, tmp_path):
+        place = f"s3://{s3.BUCKET}/began-without"
+        without = new_server("--shards", 1, data=place, extra=s3.environment)
+        with Client(without.address) as client:
+            ids = [client.enqueue(payload=n) for n in range(20)]
+        without.kill()
+        server = new_server("--log", tmp_path / "log", data=place, extra=s3.environment)
+        assert [line["durability"] for line in started(server)] == ["log sync"]
+        with Client(server.address) as client:
+            assert [client.job(id).payload for id in ids] == [packed(n) for n in range(20)]
+            ids.append(client.enqueue(payload=20))
+        server.kill()
+        server.start()
+        with Client(server.address) as client:
+            assert [client.job(id).payload for id in ids] == [packed(n) for n in range(21)]
+        assert server.stop() == 0
+
+    def test_while_the_bucket_is_away_what_needs_it_is_refused_and_the_shard_goes_on(self, new_server, s3, tmp_path):
+        server = new_server("--shards", 1, "--log", tmp_path / "log", data=f"s3://{s3.BUCKET}/cold", extra=s3.environment)
+        with Client(server.address) as client:
+            cold = client.enqueue(payload=1)
+        assert server.stop() == 0
+        server.start()
+        with Client(server.address) as client:
+            s3.stop()
+            try:
+                assert "storage is unavailable" in refusal(client.enqueue, id="named", payload=2, timeout=120)
+                ids = [client.enqueue(payload=n) for n in range(3)]
+            finally:
+                s3.start()
+            until(lambda: flushed(client), 60, "rows to go to the bucket", server.tail)
+            client.enqueue(id="named", payload=2)
+            assert {client.take("default").job_id for _ in range(5)} == {cold, "named", *ids}
+        assert not [line["message"] for line in server.log() if line["message"].startswith("shard stopped")]
+        assert server.stop() == 0
+
     @pytest.mark.parametrize("seconds", [0, 15])
     def test_a_bucket_that_is_away_for_a_while_stops_no_writes(self, new_server, s3, tmp_path, seconds):
         server = new_server("--shards", 1, "--log", tmp_path / "log", data=f"s3://{s3.BUCKET}/away-{seconds}", extra=s3.environment)

@@ -73,14 +73,13 @@ private func enqueue(_ id: String) -> Enqueue { Enqueue(tenant: Bench.tenant, id
         try await again.finish()
     }
 
-    @Test("a store that fails refuses everybody who waits, and is not asked again", arguments: ["write", "flush", "read"])
+    @Test("a store that fails refuses everybody who waits, and is not asked again", arguments: ["write", "flush"])
     func failure(what: String) async throws {
         let bench = try await Bench.open()
         try await bench.enqueue("a")
         bench.store.set { faults in
             faults.failWrites = what == "write"
             faults.failFlushes = what == "flush"
-            faults.failReads = what == "read"
         }
         for index in 0..<20 { log.submit("job \(index)", enqueue("job \(index)"), to: bench) }
         try await log.until("all are refused") { $0.count == 20 }

@@ -210,6 +210,7 @@ import Testing
             faults.holdReads = true
             faults.failWrites = what == "write"
             faults.failReads = what == "read"
+            if what == "read" { faults.error = .fenced("taken") }
             faults.failFlushes = what == "flush"
         }
         shard.submit(Cancel(tenant: Bench.tenant, id: JobID("nobody"))) { _ in answered.note("cancel") }

@@ -42,6 +42,33 @@ import Testing
         #expect(kept < 20 * 4 + 10)
     }
 
+    @Test("of a job whose row was lost others may lie there: another of its id does not take its own for new")
+    func leftBehind() async throws {
+        for isImported in [false, true] {
+            let bench = try await Bench.open { $0.inlineJobBytesMax = 0 }
+            try await bench.enqueue("a", retries: 2)
+            try await bench.fail(try await bench.leaseOne())
+            try await bench.pass(2000)
+            // Its first attempt stays when it is found out that it cannot be read.
+            try await bench.memory.write([Write(key: TenantKeys(Bench.tenant).job(JobID("a")), value: [0xff])])
+            #expect(try await bench.drain(1) == [])
+            if isImported {
+                var attempt = StorageV1.Attempt()
+                attempt.outcome = .failed
+                attempt.finishedAtMs = bench.now.milliseconds
+                let again = Import(
+                    tenant: Bench.tenant, id: JobID("a"), retryPolicy: policy(2), taskGroup: "g", attempts: [attempt])
+                _ = try await bench.shard.run(again)
+            } else {
+                try await bench.enqueue("a", retries: 2)
+                try await bench.fail(try await bench.leaseOne())
+            }
+            try await bench.pass(2000)
+            #expect(try await bench.drain(1) == ["a"])
+            try await bench.shard.close()
+        }
+    }
+
     @Test("of jobs that were deleted before they ran next to nothing is left")
     func deleted() async throws {
         let (kept, deletions) = try await netRows { shard in

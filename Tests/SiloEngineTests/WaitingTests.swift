@@ -202,7 +202,7 @@ final class Answers: Sendable {
         try await bench.enqueue("a", after: 1000)
         let again = try await bench.crash()
         try await answers.wait("ann", again)
-        again.store.set { $0.failReads = true }
+        again.store.set { ($0.failReads, $0.error) = (true, .fenced("taken")) }
         again.clock.advance(milliseconds: 1000)
         _ = try await refusal { try await again.poke() }
         try await answers.expect(["ann: refused"])

@@ -86,6 +86,65 @@ import Testing
         try await store.close()
     }
 
+    @Test("one that stays away is waited for once, not by each read; and the store goes on")
+    func staysAway() async throws {
+        let store = try await bench.open { [bench] place in
+            place.reopen = { () throws(StoreError) in
+                if bench.isAway { throw .unavailable("away") }
+                return bench.reopenBelow()
+            }
+        }
+        try await store.write([row(1)])
+        #expect(try await bench.outcome { () throws(StoreError) in try await store.checkpoint() }.error == nil)
+        bench.setAway(true)
+        bench.below.set { $0.isClosed = true }
+        let begun = bench.clock.steady
+        #expect(try await bench.outcome { () throws(StoreError) in _ = try await store.get([1, 1]) }.error != nil)
+        #expect(bench.clock.steady - begun >= 10_000)
+        // Time stands still.
+        for _ in 0..<20 { await #expect(throws: StoreError.self) { try await store.get([1, 1]) } }
+        #expect(store.isOpen && store.refusal == nil)
+        try await store.write([row(2)])
+        try await store.flush()
+        #expect(try await store.get([1, 2]) == [2])
+        // Long pauses have come by now. Who reads cuts them short.
+        for _ in 0..<60 {
+            bench.clock.advance(milliseconds: 1000)
+            try await bench.changes.wait { !bench.clock.sleepers.isEmpty }
+        }
+        bench.setAway(false)
+        let again = bench.clock.steady
+        let found = Box<Bytes?>(changes: bench.changes)
+        try await bench.pass(until: "a read") {
+            // Ends with the test.
+            Task { if let value = try? await store.get([1, 1]) { found.add(value) } }
+            return found.count > 0
+        }
+        #expect(found.all.first == [1])
+        #expect(bench.clock.steady - again <= 5000)
+        try await store.close()
+    }
+
+    @Test("before it is opened anew it is looked at, so that another owner is not put out")
+    func lookedAtFirst() async throws {
+        let other = LogPosition(logID: 99, sequence: 7, isWhole: false)
+        let store = try await bench.open { [bench] place in
+            place.reopen = { bench.reopenBelow() }
+            place.look = { other }
+        }
+        try await store.write([row(1)])
+        bench.below.set { $0.isClosed = true }
+        let asked = try await bench.outcome { () throws(StoreError) in
+            // The first who asks hears that it is opened anew.
+            do throws(StoreError) { try await store.checkpoint() } catch { try await store.checkpoint() }
+        }
+        #expect(asked.error != nil)
+        try await bench.pass(until: "the end") { !store.isOpen }
+        #expect(try await bench.outcome { () throws(StoreError) in try await store.flush() }.error
+            == .fenced("the data below its log was written by another"))
+        #expect(bench.openingCount == 0)
+    }
+
     @Test("damage there, or another owner, ends the store", arguments: [StoreError.fenced("taken"), .corrupt("broken")])
     func ends(error: StoreError) async throws {
         let store = try await bench.open()
@@ -157,6 +216,32 @@ import Testing
 
     // MARK: Closing
 
+    @Test("that others get on is no sign that this one does: closing ends all the same")
+    func closedBesideOthers() async throws {
+        let budget = LogBudget()
+        let other = LogAccount(budget: budget, member: budget.join {})
+        let store = try await bench.open(budget) { $0.hasSpace = { false } }
+        try await store.write([row(1)])
+        bench.below.set { $0.holdFlushes = true }
+        let begun = bench.clock.steady
+        let ended = Box<StoreError?>(changes: bench.changes)
+        // Ends with the store.
+        Task {
+            do throws(StoreError) {
+                try await store.close()
+                ended.add(nil)
+            } catch {
+                ended.add(error)
+            }
+        }
+        try await bench.pass(until: "the end") { [clock = bench.clock] in
+            other.step()
+            return ended.count > 0 || clock.steady - begun > 100_000
+        }
+        #expect(ended.all.count == 1 && bench.clock.steady - begun < 60_000)
+        bench.below.set { $0.holdFlushes = false }
+    }
+
     @Test("closed while a checkpoint stands still, it ends, with an error, and everybody who waits is told")
     func closedWhileStalled() async throws {
         let store = try await bench.open { $0.hasSpace = { false } }
@@ -180,10 +265,10 @@ import Testing
         #expect(bench.clock.steady - begun >= 10_000)
         #expect(try await bench.outcome { () throws(StoreError) in try await store.flush() }.error != nil)
         #expect(!bench.disk.names.isEmpty, "the log stays")
-        // What stood still goes on at last, and changes nothing.
-        bench.below.set { $0.holdFlushes = false }
         try await checkpoint.until(1)
         #expect(checkpoint.all[0] != nil)
+        // What stood still goes on at last, and changes nothing.
+        bench.below.set { $0.holdFlushes = false }
         bench.crash()
         let next = try await bench.open()
         #expect(try await next.get([1, 1]) == [1])

@@ -17,6 +17,7 @@ final class LogBench: Sendable {
     private let memory: Mutex<MemoryStore>
     private let current: Mutex<FaultyStore>
     private let openings = Mutex(0)
+    private let away = Mutex(false)
 
     init() {
         clock = ManualClock(changes: changes)
@@ -31,6 +32,10 @@ final class LogBench: Sendable {
     /// The store below, as it was opened last.
     var below: FaultyStore { current.withLock { $0 } }
     var openingCount: Int { openings.withLock { $0 } }
+
+    /// What the store below stores to, as the test wants it.
+    var isAway: Bool { away.withLock { $0 } }
+    func setAway(_ isAway: Bool) { away.withLock { $0 = isAway } }
 
     private func record(_ store: FaultyStore) {
         store.set { [moved] faults in

@@ -81,8 +81,36 @@ import Testing
         let lag = ClockLag(lastWrite: 3_600_000, now: 0)
         bench.below.set { $0.lag = lag }
         await #expect(throws: StoreError.behind(lag)) {
-            try await bench.open(LogBudget(overlayBytes: 100_000))
+            try await bench.open(LogBudget(overlayBytes: 100_000)) { $0.settings.overdraftBytesMax = 100_000 }
         }
+        // As much as could be written while nothing went below is taken in.
+        _ = bench.reopenBelow()
+        bench.below.set { $0.lag = lag }
+        let store = try await bench.open(LogBudget(overlayBytes: 100_000)) { $0.settings.overdraftBytesMax = 600_000 }
+        for key in 0..<60 as Range<UInt8> { #expect(try await store.get([1, key])?.count == 10_000) }
+        bench.below.set { $0.lag = nil }
+        try await store.close()
+    }
+
+    @Test("beside others that have filled memory a log is not moved below batch by batch", arguments: [false, true])
+    func besideAFullBudget(isBehind: Bool) async throws {
+        let before = try await bench.open()
+        for key in 0..<60 as Range<UInt8> { try await before.write([row(key, 10_000)]) }
+        try await before.flush()
+        bench.crash()
+        let budget = LogBudget(overlayBytes: 3_200_000)
+        let other = LogAccount(budget: budget, member: budget.join {})
+        other.change(overlayBytes: 3_200_000)
+        // A sixteenth of it is 200,000.
+        if isBehind { bench.below.set { $0.lag = ClockLag(lastWrite: 3_600_000, now: 0) } }
+        let seen = bench.moved.count
+        let store = try await bench.open(budget)
+        let moves = bench.moved.all[seen...].count { $0.key == LogPosition.key }
+        #expect(isBehind ? moves == 0 : moves <= 8, "two a move, and each is worth a file")
+        for key in 0..<60 as Range<UInt8> { #expect(try await store.get([1, key])?.count == 10_000) }
+        other.change(overlayBytes: -3_200_000)
+        bench.below.set { $0.lag = nil }
+        try await store.close()
     }
 
     @Test("a crash after the data was marked as whole, with any part of the log left, opens by itself", arguments: 0...12)

@@ -26,10 +26,10 @@ struct StoreKind: Sendable, CustomTestStringConvertible {
         StoreKind("memory") { MemoryPlace() },
         StoreKind("SlateDB in a folder") { try FolderPlace() },
         StoreKind("simulated") { SimulatedPlace() },
-        StoreKind("faulty without faults") { FaultyPlace() },
         StoreKind("logged over memory") { LoggedPlace(overlayBytes: 1 << 20) },
         StoreKind("logged over memory, moving down all the time") { LoggedPlace(overlayBytes: 16 << 10) },
         StoreKind("logged over SlateDB in a folder") { try LoggedFolderPlace(overlayBytes: 1 << 20) },
+        StoreKind("logged over SlateDB in a bucket") { try LoggedBucketPlace() },
         StoreKind("logged over SlateDB in a folder, moving down all the time") { try LoggedFolderPlace(overlayBytes: 16 << 10) },
     ]
 }
@@ -43,13 +43,6 @@ private final class MemoryPlace: StorePlace, @unchecked Sendable {
         return store
     }
 
-    func crash(_ store: any KeyValueStore) async {}
-}
-
-private final class FaultyPlace: StorePlace {
-    private let inner = MemoryPlace()
-
-    func open() async throws -> any KeyValueStore { FaultyStore(try await inner.open()) }
     func crash(_ store: any KeyValueStore) async {}
 }
 
@@ -134,6 +127,48 @@ private final class LoggedFolderPlace: StorePlace, @unchecked Sendable {
     }
 
     /// What the dead process still has of the log it does not touch any more.
+    func crash(_ store: any KeyValueStore) async { disk?.close() }
+}
+
+/// A log in a folder, over data that lies elsewhere and that others could open, as the server has it.
+private final class LoggedBucketPlace: StorePlace, @unchecked Sendable {
+    // Safety: a test uses its place from one task.
+    private let folder: TemporaryFolder
+    private let bucket: ObjectStore
+    private var disk: FolderLogDisk?
+
+    init() throws {
+        folder = try TemporaryFolder()
+        bucket = try .memory()
+    }
+
+    func open() async throws -> any KeyValueStore {
+        let disk = try FolderLogDisk(folder.path + "/log")
+        self.disk = disk
+        var place = try smallPlace(disk)
+        place.reopen = { [bucket] () throws(StoreError) in try await Self.below(in: bucket) }
+        place.look = { [bucket] () throws(StoreError) in
+            let bytes: Bytes?
+            do throws(StorageError) { bytes = try await Admin("db", in: bucket).sortedRow(LogPosition.key) } catch {
+                throw StoreError(error)
+            }
+            return try LogPosition.read(bytes, of: "db")
+        }
+        if let look = place.look { try await place.check(try await look()) }
+        return try await LoggedStore.open(
+            try await Self.below(in: bucket), place, LogBudget(overlayBytes: 64 << 10, logBytes: 1 << 20))
+    }
+
+    private static func below(in bucket: ObjectStore) async throws(StoreError) -> SlateStore {
+        var options = OpenOptions()
+        options.hasLog = false
+        let database: Database
+        do throws(StorageError) { database = try await Database.open("db", in: bucket, options) } catch {
+            throw StoreError(error)
+        }
+        return SlateStore(database, flushing: .sortedFiles)
+    }
+
     func crash(_ store: any KeyValueStore) async { disk?.close() }
 }
 

@@ -38,7 +38,7 @@ package protocol Query: Command where Found == Answer {}
 /// How a check ends that found no reason to go on.
 package enum Refusal: Error {
     case refused(SiloError)
-    /// Nobody knows whether it would have been refused: the shard stops.
+    /// Nobody knows whether it would have been refused. The shard stops, unless it may pass.
     case store(StoreError)
 }
 
@@ -73,7 +73,10 @@ extension Transaction {
         } catch {
             switch error {
             case .refused(let reason): return .failure(reason)
-            case .store(let failure): throw failure
+            case .store(let failure):
+                // Nothing was changed: it is this command's misfortune alone.
+                guard mayPass(failure) else { throw failure }
+                return .failure(SiloError(stopped: failure))
             }
         }
         let answer = try await command.run(found, in: self)

@@ -45,6 +45,7 @@ public struct Enqueue: Command {
     package func check(_ view: View) async throws(Refusal) -> Queue {
         let queue = try await view.queue(tenant, TaskGroup(taskGroup))
         if let id, try await view.get(queue.keys.job(id)) != nil { throw Self.exists(id, view) }
+        try await view.prepare(limits, of: tenant)
         return queue
     }
 

@@ -57,9 +57,11 @@ public struct Import: Command {
             found = try await view.find(tenant, id)
         } catch .refused(.jobNotFound) {
             try checkOrder(from: 0)
+            try await view.prepare(limits, of: tenant)
             return .nothing(try await view.queue(tenant, TaskGroup(taskGroup)))
         }
         let existing = try await checkAttempts(found.stored, found.job, view)
+        try await view.prepare(found.stored.job.limits, of: tenant)
         let pending = found.stored.isFinished ? nil : try await view.pending(found.job, found.stored)
         return .job(found.job, found.stored, existing: existing, pending)
     }
@@ -163,7 +165,7 @@ public struct Import: Command {
             numbered.last.map { $0.outcome == .failed && record.retryPolicy.map { count <= $0.retryCount } ?? false } ?? true
         let ended = isPending ? nil : numbered.popLast()
         for attempt in numbered.dropFirst(existing) {
-            transaction.rows.insert(job.keys.attempt(id, attempt.number), attempt.serializedBytes())
+            transaction.rows.put(job.keys.attempt(id, attempt.number), attempt.serializedBytes())
         }
         if let last = ended {
             let end = JobEnd(

@@ -1,4 +1,5 @@
 package import SiloCore
+import SiloStore
 
 /// A command that changes one stored job, or is refused by how that stands.
 package protocol JobChange: Command {
@@ -12,6 +13,7 @@ package protocol JobChange: Command {
 extension JobChange {
     package func check(_ view: View) async throws(Refusal) -> Found {
         let (stored, job) = try await view.find(tenant, id)
+        try await view.prepare(stored.job.limits, of: tenant)
         return try await check(view, stored, job)
     }
 }

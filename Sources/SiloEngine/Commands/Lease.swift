@@ -45,6 +45,8 @@ extension LeasedTask {
 public struct Leased: Sendable {
     public var tasks: [LeasedTask] = []
     public var refreshes: [LeasedRefresh] = []
+    /// There was more, and the store did not answer.
+    var obstacle: StoreError?
 
     public init() {}
 
@@ -95,7 +97,11 @@ public struct Lease: Duty {
         var turns = tenants.map { BoundTurns(of: $0, in: group, memory) }
         func nextQueue() -> Queue? { turns == nil ? memory.nextQueue(in: group) : turns?.next(in: memory) }
         while leased.tasks.count < taskCountMax, let queue = nextQueue() {
-            guard let (reference, job, task) = try await take(from: queue, in: transaction) else { continue }
+            guard let (reference, job, task) = try await take(from: queue, &leased.obstacle, in: transaction) else {
+                if leased.obstacle == nil { continue }
+                for kind in kinds { memory.news.lookAgain(for: kind) }
+                break
+            }
             if let paused = try await pausedLimit(of: task, reference, in: transaction) {
                 try await turnBack(reference, task, at: paused, in: transaction)
                 turnedBack += 1
@@ -128,15 +134,26 @@ public struct Lease: Duty {
 
     /// Takes the first ready task of a queue, with its job. Nil when there is none, or when the job's row is gone or cannot be
     /// read: then the task is dropped.
+    /// - Parameter obstacle: is set when the store does not answer: then the task stays.
     private func take(
-        from queue: Queue, in transaction: Transaction
+        from queue: Queue, _ obstacle: inout StoreError?, in transaction: Transaction
     ) async throws(StoreError) -> (JobReference, StorageV1.Job, StorageV1.Task)? {
+        guard try await transaction.ready.haveFirstAtHand(of: queue) else {
+            obstacle = transaction.rest?.error
+            return nil
+        }
         guard let pending = try await transaction.ready.takeFirst(of: queue) else { return nil }
         let reference = JobReference(id: pending.position.job, queue: queue)
         if let job = pending.record.job { return (reference, job, pending.record) }
         let key = queue.keys.job(reference.id)
         transaction.reached(.jobReadBesideTask)
-        if let bytes = try await transaction.rows.get(key) {
+        guard let read = try await transaction.ifAnswered({ () async throws(StoreError) in try await transaction.rows.get(key) })
+        else {
+            obstacle = transaction.rest?.error
+            transaction.ready.add(reference, pending.record)
+            return nil
+        }
+        if let bytes = read {
             if let job = try? StorageV1.Job(serializedBytes: bytes) { return (reference, job, pending.record) }
             transaction.setAside(Row(key: key, value: bytes))
         }

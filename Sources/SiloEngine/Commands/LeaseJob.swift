@@ -25,6 +25,7 @@ public struct LeaseJob: Command {
         guard try await !view.isWaiting(job, stored), let pending = try await view.pending(job, stored) else {
             throw refuse("job has no pending task in queue")
         }
+        try await view.prepare(stored.job.limits, of: tenant)
         return PendingJob(job: job, stored: stored, pending: pending)
     }
 

@@ -34,7 +34,11 @@ public struct ReportOutcome: Command {
 
     /// Refused with `.leaseNotFound`, or with `.invalidArgument` for the task of a refresh.
     package func check(_ view: View) async throws(Refusal) -> LiveLease {
-        if let lease = view.lease(task, of: tenant) { return lease }
+        if let lease = view.lease(task, of: tenant) {
+            let mayRetry = if case .failure = outcome { true } else { false }
+            try await view.prepare { $0.unread(forEnding: lease, mayRetry: mayRetry) }
+            return lease
+        }
         guard view.refresh(task, of: tenant) == nil else {
             throw .refused(.invalidArgument("task is a RefreshFloatingLimit: report it with ReportRefreshOutcome"))
         }

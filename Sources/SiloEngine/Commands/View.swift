@@ -28,6 +28,13 @@ package struct View {
         }
     }
 
+    /// Reads rows that are wanted later, when it is too late to refuse.
+    func prepare(_ keys: (Transaction) -> [Bytes]) async throws(Refusal) {
+        let keys = keys(transaction)
+        guard !keys.isEmpty else { return }
+        do { try await transaction.rows.readAhead(keys) } catch { throw .store(error) }
+    }
+
     // MARK: Jobs
 
     /// Refuses what is about a tenant whose rows are being deleted.

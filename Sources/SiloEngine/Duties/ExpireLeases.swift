@@ -12,6 +12,9 @@ struct ExpireLeases: Duty {
     func run(in transaction: Transaction) async throws(StoreError) {
         let memory = transaction.memory
         var left = Self.countMax
+        // Those whose jobs' rows the store does not give.
+        var waiting: [LiveLease] = []
+        defer { for lease in waiting { memory.leaseAlarms.insert(LeaseAlarm(at: lease.expiresAt, taskID: lease.taskID)) } }
         while left > 0, let alarm = memory.leaseAlarms.first, alarm.at <= endedBy {
             memory.leaseAlarms.popFirst()
             guard let lease = memory.leases[alarm.taskID] else { continue }
@@ -20,6 +23,12 @@ struct ExpireLeases: Duty {
                 continue
             }
             left -= 1
+            // All of the job, for it may be given back.
+            let unread = transaction.unread(forEnding: lease, mayRetry: true) + [lease.queue.keys.status(lease.job), lease.key]
+            guard try await transaction.haveAtHand(unread) else {
+                waiting.append(lease)
+                continue
+            }
             try await expire(lease, in: transaction)
         }
     }

@@ -30,6 +30,7 @@ struct TendLimits: Duty {
             left -= 1
             try await transaction.refreshes.tend(refresh)
         }
-        if limits.unreadLines != nil { try await transaction.storedLines.readSome() }
+        guard limits.unreadLines != nil else { return }
+        _ = try await transaction.ifAnswered { () async throws(StoreError) in try await transaction.storedLines.readSome() }
     }
 }

@@ -11,24 +11,43 @@ struct Grants: Part {
     /// after `settings.grantsMax` looks is done in the next turn.
     func grantFreed() async throws(StoreError) {
         var left = settings.grantsMax - transaction.grantsOfBatch
-        defer { transaction.grantsOfBatch = settings.grantsMax - left }
+        // Those for whose lines the store gives no rows.
+        var waiting: [Limit] = []
+        defer {
+            transaction.grantsOfBatch = settings.grantsMax - left
+            for limit in waiting { memory.limits.markFreed(limit) }
+        }
         while left > 0, let limit = memory.limits.nextFreed() {
-            if try await !grant(limit, &left) {
+            switch try await grant(limit, &left) {
+            case .done: break
+            case .noTime:
                 memory.limits.markFreed(limit)
                 reached(.grantsLeftOver)
+            case .unread: waiting.append(limit)
             }
         }
     }
 
-    /// False when there was no time for all of it.
-    private func grant(_ limit: Limit, _ left: inout Int) async throws(StoreError) -> Bool {
+    private enum Outcome {
+        case done
+        /// There was no time for all of it.
+        case noTime
+        /// The store does not answer.
+        case unread
+    }
+
+    private func grant(_ limit: Limit, _ left: inout Int) async throws(StoreError) -> Outcome {
         while let line = limit.candidate() {
-            guard left > 0 else { return false }
+            guard left > 0 else { return .noTime }
             left -= 1
+            guard try await haveFirstAtHand(of: .waiting(line)) else { return .unread }
             guard let head = try await lines.head(of: line) else { continue }
             // What was read may have a higher rank than was known, and another line may be first.
             guard limit.candidate() === line else { continue }
             let task = head.record
+            let id = Queue.ID(tenant: line.id.tenant, group: task.jobGroup)
+            let unread = transaction.unread(id) + transaction.unread(task.jobLimits, of: line.id.tenant)
+            guard try await transaction.haveAtHand(unread) else { return .unread }
             let queue = try await transaction.queue(line.id.tenant, task.jobGroup)
             let job = JobReference(id: head.position.job, queue: queue)
             let demands = try await limits.demands(of: task.jobLimits, line.id.tenant)
@@ -50,9 +69,9 @@ struct Grants: Part {
                 memory.limits.park(line, at: demand)
                 limits.note(demand, dueAt, group: queue.id.group)
                 // A line that stays is first still: nobody behind it goes before.
-                if demand.limit === limit { return true }
+                if demand.limit === limit { return .done }
             }
         }
-        return true
+        return .done
     }
 }

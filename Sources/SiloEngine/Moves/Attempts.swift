@@ -60,7 +60,8 @@ struct Attempts: Part {
         guard let bytes = try await rows.get(job.keys.job(job.id)), let stored = try? StorageV1.Job(serializedBytes: bytes),
             let wait = stored.retryPolicy?.wait(after: attempt, of: job)
         else { return false }
-        rows.insert(job.keys.attempt(job.id, attempt.number), attempt.serializedBytes())
+        // Not as new: a job of this id whose row could not be read may have left its own.
+        rows.put(job.keys.attempt(job.id, attempt.number), attempt.serializedBytes())
         if wait == 0 { reached(.retryAtOnce) }
         try await schedule(
             job, stored, bytes.count, attempt: attempt.number + 1, relative: attempt.relativeNumber + 1, start: now + wait,

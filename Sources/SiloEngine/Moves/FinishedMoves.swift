@@ -72,18 +72,20 @@ struct FinishedMoves: Part {
         record.bare = end.kept.isBare
         let until = end.kept.until(after: time)
         record.keptUntilMs = until?.milliseconds ?? 0
+        // At a time that a caller names, a job of this id whose own row could not be read may have left such rows.
+        let write = end.at == nil ? rows.insert : rows.put
         let key = job.keys.finished(state, time, job.id)
-        rows.insert(key, record.serializedBytes())
+        write(key, record.serializedBytes(), nil)
         memory.retained.came(key)
         if end.state == .failed {
             memory.failureBounds.came(job.keys.slice, at: time)
-            rows.insert(job.keys.failed(time, job.id), [])
+            write(job.keys.failed(time, job.id), [], nil)
         }
         if let until {
             record.state = end.state
             record.changedAtMs = time.milliseconds
             let key = job.keys.keptUntil(until, job.id)
-            rows.insert(key, record.serializedBytes())
+            write(key, record.serializedBytes(), nil)
             memory.retained.came(key)
             memory.retained.note(.keptUntil(job.keys.slice), key, due: until)
         }
@@ -112,7 +114,7 @@ struct FinishedMoves: Part {
     /// The same for one that is to run again: the attempt that ended it gets a row of its own.
     func takeBack(_ job: JobReference, _ status: StorageV1.Status, _ kept: Kept) {
         remove(job, status, kept)
-        if let last = status.lastAttempt { rows.insert(job.keys.attempt(job.id, last.number), last.serializedBytes()) }
+        if let last = status.lastAttempt { rows.put(job.keys.attempt(job.id, last.number), last.serializedBytes()) }
     }
 
     /// Deletes what is left of a job that was taken out: nothing of it remains.

@@ -75,7 +75,7 @@ extension Part {
         return nil
     }
 
-    private func load(_ pending: PendingRows) async throws(StoreError) {
+    func load(_ pending: PendingRows) async throws(StoreError) {
         guard let frontier = pending.window.frontier else { return }
         reached(pending.loaded)
         let page = try await readPage(of: pending, from: frontier)

@@ -13,9 +13,18 @@ struct ReadyMoves: Part {
         memory.markDirty(job.queue)
     }
 
+    /// Whether the first ready task of a queue, if there is one, is in memory. False: the store does not answer.
+    func haveFirstAtHand(of queue: Queue) async throws(StoreError) -> Bool {
+        guard PendingRows.ready(queue).isToBeRead else { return true }
+        let isRead: Void? = try await transaction.ifAnswered { () async throws(StoreError) in
+            try await readAhead(from: queue)
+            if PendingRows.ready(queue).isToBeRead { try await load(.ready(queue)) }
+        }
+        return isRead != nil
+    }
+
     /// Takes the first ready task of a queue. Nil when its count promised one that is not stored.
     func takeFirst(of queue: Queue) async throws(StoreError) -> PendingTask? {
-        if queue.ready.isEmpty { try await readAhead(from: queue) }
         guard let first = try await first(of: .ready(queue)) else { return nil }
         rows.delete(queue.keys.ready(queue.id.group, first.position))
         memory.popFirst(of: .ready(queue))

@@ -14,11 +14,19 @@ package final class Transaction {
     /// The time of the command that runs.
     private(set) var moment: Moment
     private let clock: any Clock
+    private let isOpen: () -> Bool
+    /// Why reads that can wait do wait, and until when, in steady time; nil: they need not.
+    private(set) var rest: (until: Timestamp, error: StoreError)?
 
     /// Lines that were looked at for grants in this batch.
     var grantsOfBatch = 0
 
-    init(store: any StoreReader, memory: ShardMemory, clock: any Clock, random: any RandomSource) {
+    /// - Parameter isOpen: whether the store may answer later when it does not now.
+    init(
+        store: any StoreReader, memory: ShardMemory, clock: any Clock, random: any RandomSource,
+        isOpen: @escaping () -> Bool = { true }
+    ) {
+        self.isOpen = isOpen
         rows = Overlay(over: store)
         self.memory = memory
         self.clock = clock
@@ -31,7 +39,31 @@ package final class Transaction {
     /// A command begins now.
     func begin() {
         moment = clock.moment
+        if let rest, rest.until <= moment.steady { self.rest = nil }
     }
+
+    // MARK: A store that does not answer
+
+    /// Whether a read that failed may be repeated some time later, when it has had no consequence.
+    func mayPass(_ error: StoreError) -> Bool {
+        guard case .unavailable = error else { return false }
+        return isOpen()
+    }
+
+    /// Makes reads that nothing was changed for. While the store does not answer they wait, and for a while so do all
+    /// others of the kind, for each may take long to fail.
+    /// - Returns: nil when they wait.
+    func ifAnswered<Value>(_ reads: () async throws(StoreError) -> Value) async throws(StoreError) -> Value? {
+        guard rest == nil else { return nil }
+        let changes = rows.changes
+        do throws(StoreError) { return try await reads() } catch {
+            guard mayPass(error), rows.changes == changes else { throw error }
+            rest = (clock.steady + Self.restMilliseconds, error)
+            return nil
+        }
+    }
+
+    private static let restMilliseconds: Int64 = 500
 
     /// Everything the batch writes, with the rows that memory is ahead of. Each key occurs once.
     func takeBatch() -> [Write] {

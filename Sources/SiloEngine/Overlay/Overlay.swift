@@ -7,6 +7,8 @@ import SiloStore
 final class Overlay {
     private let store: any StoreReader
     private var writes: [Write] = []
+    /// Moves with each change.
+    private(set) var changes = 0
     /// Where in `writes` a key stands.
     private var places: [RowKey: Int] = [:]
     /// What is known of the store before it is asked.
@@ -101,6 +103,7 @@ final class Overlay {
     }
 
     private func add(_ write: Write) {
+        changes += 1
         if let place = places[RowKey(bytes: write.key)] {
             // Whether the store has the row was said when its key was first written.
             writes[place] = Write(

@@ -37,6 +37,7 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
     }
 
     var lane: Lane { .ordinary }
+    var goesBehindWaiters: Bool { true }
     var weight: Weight {
         Weight(jobs: 1, bytes: Weight.commandBytes + lease.contentBytes + state.withLock { $0.answerBytes })
     }
@@ -86,6 +87,12 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
         return (try? result.get().isEmpty) ?? false
     }
 
+    func settle(among waiters: inout Waiters, at steady: Timestamp) -> [any PendingWork] {
+        guard let deadline, waits(at: steady), beginWaiting() else { return [self] }
+        waiters.append(self, until: deadline)
+        return []
+    }
+
     /// It stands among those that wait. False when its caller has gone meanwhile.
     func beginWaiting() -> Bool {
         state.withLock { state in
@@ -114,7 +121,9 @@ public final class PendingLease: PendingWork, @unchecked Sendable {
         guard isWanted else { return true }
         let leased = try await transaction.perform(lease)
         room.take(leased.weight)
-        result = .success(leased)
+        // One that may wait does, until the store answers.
+        let isInVain = leased.isEmpty && deadline.map { $0 <= transaction.steady } ?? true
+        result = if isInVain, let obstacle = leased.obstacle { .failure(SiloError(stopped: obstacle)) } else { .success(leased) }
         return true
     }
 

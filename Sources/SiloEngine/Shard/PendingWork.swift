@@ -29,12 +29,25 @@ protocol PendingWork: AnyObject, Sendable {
 
     /// Whether it still counts as work in hand; from then on it does not.
     func takeSlot() -> Bool
+
+    /// What came free goes to those who wait for work before it has its turn.
+    var goesBehindWaiters: Bool { get }
+
+    /// Bytes that it takes in hand besides its weight, now that it has run.
+    func grow() -> Int
+
+    /// It has run: it may take a place among those who wait for work, or let some of them go.
+    /// - Returns: who is to be answered.
+    func settle(among waiters: inout Waiters, at steady: Timestamp) -> [any PendingWork]
 }
 
 extension PendingWork {
     var changes: Bool { lane != .own }
     var goesOnBehindOthers: Bool { false }
     func takeSlot() -> Bool { true }
+    var goesBehindWaiters: Bool { false }
+    func grow() -> Int { 0 }
+    func settle(among waiters: inout Waiters, at steady: Timestamp) -> [any PendingWork] { [self] }
 }
 
 // Safety: `arrivedAt` is the mailbox's while the object is inside. The loop alone touches `command` and `result` until it hands
@@ -140,6 +153,7 @@ final class DismissWaiters: PendingWork, @unchecked Sendable {
     var context: RequestContext { .server }
     var arrivedAt = Timestamp(0)
     func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool { true }
+    func settle(among waiters: inout Waiters, at steady: Timestamp) -> [any PendingWork] { [self] + waiters.popAll() }
     func answer() {}
     func fail(_ error: SiloError) {}
 }

@@ -35,7 +35,7 @@ final class ShardLoop {
         self.retained = retained
         absencesSeen = clock.absences
         alarm = LoopAlarm(clock: clock, mailbox: mailbox, executor: executor)
-        transaction = Transaction(store: store, memory: memory, clock: clock, random: random)
+        transaction = Transaction(store: store, memory: memory, clock: clock, random: random) { store.isOpen }
     }
 
     /// Serves until the mailbox is stopped and empty. Throws when the store fails: memory is worth nothing then.
@@ -158,20 +158,14 @@ final class ShardLoop {
         transaction.begin()
         if let refusal, work.changes { return mailbox.fail([work], SiloError(stopped: refusal)) }
         do {
-            if work is PendingLease { try await serveWaiters(&room, &answers) }
+            if work.goesBehindWaiters { try await serveWaiters(&room, &answers) }
             guard try await work.run(in: transaction, &room) else { return mailbox.putBack(work) }
-            if let lease = work as? PendingLease { mailbox.grew(by: lease.grow()) }
+            mailbox.grew(by: work.grow())
         } catch {
             mailbox.fail([work], SiloError(stopped: error))
             throw error
         }
-        if let lease = work as? PendingLease, let deadline = lease.deadline, lease.waits(at: transaction.steady),
-            lease.beginWaiting()
-        {
-            return memory.waiters.append(lease, until: deadline)
-        }
-        answers.append(work)
-        if work is DismissWaiters { answers += memory.waiters.popAll() as [any PendingWork] }
+        answers += work.settle(among: &memory.waiters, at: transaction.steady)
     }
 
     /// Gives what became ready to those who wait for it, in the same batch and before anybody who came later.
@@ -213,6 +207,7 @@ final class ShardLoop {
         guard refusal == nil else {
             return alarm.set(date: .distantFuture, delay: clock.steady + Self.refusedMilliseconds)
         }
+        if let rest = transaction.rest { return alarm.set(date: .distantFuture, delay: rest.until) }
         let isBehind =
             memory.limits.hasFreed || memory.limits.unreadLines != nil || !memory.news.unserved.isEmpty && !memory.waiters.isEmpty
         if isBehind { return mailbox.wake() }

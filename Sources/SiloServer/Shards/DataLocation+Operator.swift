@@ -3,9 +3,7 @@ import SiloService
 import SlateDB
 
 extension DataLocation: StorageOperator {
-    func submitFullCompaction(of shard: ShardID) async throws(StorageError) {
-        _ = try await admin(shard.description).submitFullCompaction()
-    }
+    func admin(of shard: ShardID) throws(StorageError) -> Admin { try admin(shard.description) }
 
     func manifest(of shard: ShardID) async throws(StorageError) -> Manifest? {
         try await admin(shard.description).manifest()

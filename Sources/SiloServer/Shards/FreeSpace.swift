@@ -1,3 +1,4 @@
+import SiloCore
 import SiloStore
 import SiloTelemetry
 import SlateDB
@@ -7,52 +8,56 @@ import SlateDB
 /// SlateDB merges files of like size when there are enough of them; what was deleted may wait for ever in a large file that
 /// nothing is merged with. So all files are merged into one whenever deleted rows are thought to take up as much as what is left:
 /// what is written for it is bounded by what was written before.
+///
+/// It also sees to the end of merges that others have asked for. While one is under way it asks for none.
 struct FreeSpace {
     let store: any KeyValueStore
     let admin: Admin
+    let clock: any Clock
     let logger: Logger
     let shard: String
-
     /// Less than that is not worth a merge, in bytes.
-    private static let bytesMin = 128 << 20
-    private static let interval = Duration.seconds(20)
-    private static let looksMax = 90
+    var bytesMin = 128 << 20
+
+    private static let intervalMilliseconds: Int64 = 20_000
 
     /// Looks again and again, until the task is cancelled.
     func run() async {
-        while (try? await Task.sleep(for: Self.interval)) != nil {
+        while (try? await clock.sleep(milliseconds: Self.intervalMilliseconds)) != nil {
             do {
-                try await mergeIfWorthwhile()
+                guard let sorted = store.sorted else { continue }
+                if try await isAtRest(sorted) { try await mergeIfWorthwhile(sorted) }
             } catch {
                 logger.warn("files were not merged", ["shard": .init(shard), "error": .init("\(error)")])
             }
         }
     }
 
-    /// Above the data, where the log is our own.
-    private var log: LoggedStore? { store as? LoggedStore }
-
-    private func mergeIfWorthwhile() async throws {
-        guard let store = (log?.below ?? store) as? SlateStore else { return }
-        let deleted = store.deletedBytes.estimate
-        guard deleted >= Self.bytesMin, let before = try await admin.manifest(), UInt64(deleted) * 2 >= before.size else {
-            return
-        }
-        // What is in memory and in the log says what was deleted.
-        if let log { try await log.checkpoint() } else { try await store.database.flush(.sortedFiles) }
-        guard let merge = try await admin.submitFullCompaction() else { return }
-        for _ in 0..<Self.looksMax {
-            try await Task.sleep(for: Self.interval)
-            switch try await admin.progress(of: merge) {
-            case .underWay: continue
-            case .failed: throw StorageError.unavailable("the merge failed; it is tried again")
+    /// Notes which merges have ended.
+    /// - Returns: whether all have.
+    private func isAtRest(_ sorted: SlateStore) async throws -> Bool {
+        for merge in sorted.deletedBytes.merges {
+            switch try await admin.progress(of: merge.id) {
+            case .underWay: return false
+            case .failed:
+                sorted.deletedBytes.ended(merge, isDone: false)
+                logger.warn("a merge of all files failed", ["shard": .init(shard)])
             case .done:
-                store.deletedBytes.freed(deleted)
+                sorted.deletedBytes.ended(merge, isDone: true)
                 let after = try await admin.manifest()?.size ?? 0
-                return logger.info("merged the files of deleted rows", [
-                    "shard": .init(shard), "bytes_before": .init(before.size), "bytes_after": .init(after),
+                logger.info("merged the files of deleted rows", [
+                    "shard": .init(shard), "bytes_before": .init(merge.fileBytes), "bytes_after": .init(after),
                 ])
             }
         }
+        return true
+    }
+
+    private func mergeIfWorthwhile(_ sorted: SlateStore) async throws {
+        let deleted = sorted.deletedBytes.estimate
+        guard deleted >= bytesMin, let before = try await admin.manifest(), UInt64(deleted) * 2 >= before.size else { return }
+        // What is in memory and in the log says what was deleted.
+        if let log = store as? LoggedStore { try await log.checkpoint() } else { try await sorted.database.flush(.sortedFiles) }
+        try await sorted.mergeAll(admin)
     }
 }

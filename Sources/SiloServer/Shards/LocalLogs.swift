@@ -69,44 +69,49 @@ struct LocalLogs: Sendable {
         return isTooMany ? .max : Int(clamping: bytes)
     }
 
-    /// Opens the log of `name` above its data.
-    /// - Parameter data: opens the data, which must be there the second time.
+    /// Opens the log of `name` above its data. Whoever cannot have both leaves the data as it is: opening it would put the server
+    /// out that has it.
+    /// - Parameters:
+    ///   - data: opens the data, which must be there the second time.
+    ///   - look: the row of its log in data that is not opened.
     func open(
         _ name: String, above data: @escaping @Sendable (_ mustExist: Bool) async throws(StorageError) -> Database,
-        mustExist: Bool
+        mustExist: Bool, look: @escaping @Sendable () async throws(StorageError) -> Bytes?
     ) async throws(StoreError) -> LoggedStore {
         @Sendable func below(mustExist: Bool) async throws(StoreError) -> SlateStore {
             do throws(StorageError) { return SlateStore(try await data(mustExist), flushing: .sortedFiles) } catch {
                 throw StoreError(error)
             }
         }
-        let store = try await below(mustExist: mustExist)
-        try await requireLog(of: name, below: store)
+        @Sendable func looked() async throws(StoreError) -> LogPosition? {
+            let bytes: Bytes?
+            do throws(StorageError) { bytes = try await look() } catch { throw StoreError(error) }
+            return try LogPosition.read(bytes, of: name)
+        }
+        // Its lock comes first: from then on nobody who has this log changes what is looked at.
+        let isThere = access("\(root)/\(name)", F_OK) == 0
+        if !isThere { try requireNoLog(of: name, try await looked()) }
         var place: LogPlace
-        do throws(LogDiskError) {
-            place = try self.place(name)
-            place.reopen = { () throws(StoreError) in try await below(mustExist: true) }
+        do throws(LogDiskError) { place = try self.place(name) } catch { throw StoreError(error) }
+        place.reopen = { () throws(StoreError) in try await below(mustExist: true) }
+        place.look = { () throws(StoreError) in try await looked() }
+        let store: SlateStore
+        do throws(StoreError) {
+            if isThere { try await place.check(try await looked()) }
+            store = try await below(mustExist: mustExist)
         } catch {
-            try? await store.close()
-            throw StoreError(error)
+            await place.release()
+            throw error
         }
         return try await LoggedStore.open(store, place, budget)
     }
 
     /// Data that lacks what is in its log is not served without, and no empty log is made in its place.
-    private func requireLog(of name: String, below store: SlateStore) async throws(StoreError) {
-        let folder = "\(root)/\(name)"
-        guard access(folder, F_OK) != 0 else { return }
-        do throws(StoreError) {
-            let bytes = try await store.get(LogPosition.key)
-            guard let position = bytes.flatMap(LogPosition.init), !position.isWhole else { return }
-            throw .corrupt(
-                "the log of \(name) is missing: the data is complete only up to batch \(position.sequence). Bring its folder "
-                    + "back to \(folder), or name with \(setting) the folder that it lies in")
-        } catch {
-            try? await store.close()
-            throw error
-        }
+    private func requireNoLog(of name: String, _ position: LogPosition?) throws(StoreError) {
+        guard let position, !position.isWhole else { return }
+        throw .corrupt(
+            "the log of \(name) is missing: the data is complete only up to batch \(position.sequence). Bring its folder "
+                + "back to \(root)/\(name), or name with \(setting) the folder that it lies in")
     }
 
     private func place(_ name: String) throws(LogDiskError) -> LogPlace {

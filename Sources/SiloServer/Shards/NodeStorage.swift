@@ -35,18 +35,20 @@ struct SlateStorage: NodeStorage {
     private let logs: LocalLogs?
     private let logger: Logger
     private let isMeasured: Bool
-    /// The time between two merges of all files; nil: they are merged when it is worth while.
-    private let compaction: (milliseconds: Int64, clock: any Clock)?
+    /// The time between two merges of all files, in milliseconds; nil: they are merged when it is worth while.
+    private let compaction: Int64?
+    private let clock: any Clock
     private var options = OpenOptions()
 
     /// - Parameters:
     ///   - settings: SlateDB's own, as the operator wants them.
-    ///   - compaction: the time between two merges of all files.
+    ///   - compaction: the time between two merges of all files, in milliseconds.
     ///   - isMeasured: whether databases count what they do.
     init(
         _ location: DataLocation, _ settings: [String: String], logs: LocalLogs?,
-        compaction: (milliseconds: Int64, clock: any Clock)? = nil, isMeasured: Bool = false, logger: Logger
+        compaction: Int64? = nil, isMeasured: Bool = false, clock: any Clock, logger: Logger
     ) {
+        self.clock = clock
         self.location = location
         self.isMeasured = isMeasured
         self.compaction = compaction
@@ -77,10 +79,15 @@ struct SlateStorage: NodeStorage {
         var options = options
         options.mustExist = mustExist
         if name != ShardMap.database, isMeasured { options.metrics = Metrics() }
+        @Sendable func look() async throws(StorageError) -> Bytes? {
+            try await location.admin(name).sortedRow(LogPosition.key)
+        }
         guard let logs else {
+            // Looked at first, for opening it puts the server out that has it; and then again, for one may have come in between.
+            try LogPosition.requireWhole(try await look(), of: name)
             let store = SlateStore(try await location.open(name, options))
             do {
-                try await store.requireWhole(name)
+                try LogPosition.requireWhole(try await store.get(LogPosition.key), of: name)
                 return store
             } catch {
                 try? await store.close()
@@ -98,7 +105,7 @@ struct SlateStorage: NodeStorage {
                 // Counters of one that is closed end with it.
                 if options.metrics != nil { options.metrics = Metrics() }
                 return try await location.open(name, options)
-            }, mustExist: mustExist)
+            }, mustExist: mustExist, look: look)
     }
 
     func place(of name: String) -> String { location.text.hasSuffix("/") ? location.text + name : "\(location.text)/\(name)" }
@@ -127,10 +134,10 @@ struct SlateStorage: NodeStorage {
         guard let admin = try? location.admin(name) else { return }
         async let watching: Void? = logged?.watchBelow()
         async let moving: Void? = logged?.moveRegularly()
-        async let merging: Void? = compaction.map { milliseconds, clock in
-            RegularCompaction(admin: admin, milliseconds: milliseconds, clock: clock, logger: logger, shard: name)
+        async let merging: Void? = compaction.map { milliseconds in
+            RegularCompaction(store: store, admin: admin, milliseconds: milliseconds, clock: clock, logger: logger, shard: name)
         }?.run()
-        await FreeSpace(store: store, admin: admin, logger: logger, shard: name).run()
+        await FreeSpace(store: store, admin: admin, clock: clock, logger: logger, shard: name).run()
         _ = await (watching, moving, merging)
     }
 

@@ -1,9 +1,11 @@
 import SiloCore
+import SiloStore
 import SiloTelemetry
 import SlateDB
 
 /// Asks for a merge of all files of a shard again and again, where the operator wants that.
 struct RegularCompaction {
+    let store: any KeyValueStore
     let admin: Admin
     let milliseconds: Int64
     let clock: any Clock
@@ -14,7 +16,7 @@ struct RegularCompaction {
     func run() async {
         while (try? await clock.sleep(milliseconds: milliseconds)) != nil {
             do {
-                let isSubmitted = try await admin.submitFullCompaction() != nil
+                let isSubmitted = try await store.sorted?.mergeAll(admin) ?? false
                 if isSubmitted { logger.info("full compaction submitted", ["shard": .init(shard)]) }
             } catch {
                 logger.warn("periodic compaction failed; it is tried again in its time", [

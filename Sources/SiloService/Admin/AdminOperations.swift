@@ -7,7 +7,7 @@ package import SlateDB
 
 /// What operators ask of the storage beneath a shard.
 package protocol StorageOperator: Sendable {
-    func submitFullCompaction(of shard: ShardID) async throws(StorageError)
+    func admin(of shard: ShardID) throws(StorageError) -> Admin
     /// Nil: nothing was ever written.
     func manifest(of shard: ShardID) async throws(StorageError) -> Manifest?
     func checkpoints(of shard: ShardID) async throws(StorageError) -> [Admin.Checkpoint]
@@ -37,10 +37,10 @@ package struct AdminOperations: Sendable {
     package func compactShard(
         _ request: SiloV1.CompactShardRequest, _ context: RequestContext
     ) async throws(SiloError) -> SiloV1.CompactShardResponse {
-        let (host, _) = try shards.open(request.shard)
-        guard let storage else { throw Self.noSlateDB }
+        let (host, store) = try shards.open(request.shard)
+        guard let storage, let sorted = store.sorted else { throw Self.noSlateDB }
         do {
-            try await storage.submitFullCompaction(of: host.id)
+            try await sorted.mergeAll(try storage.admin(of: host.id))
         } catch {
             throw .failed("compaction failed: \(error)", cause: .init(error))
         }
@@ -102,12 +102,10 @@ package struct AdminOperations: Sendable {
         of shard: ShardID, _ store: any KeyValueStore
     ) async throws -> (manifest: Manifest, debt: StorageDebt)? {
         guard let storage else { throw Self.noSlateDB }
-        let logged = store as? LoggedStore
-        guard let sorted = (logged?.below ?? store) as? SlateStore, let manifest = try await storage.manifest(of: shard) else {
-            return nil
-        }
+        guard let sorted = store.sorted, let manifest = try await storage.manifest(of: shard) else { return nil }
         let debt = StorageDebt(
-            manifest, try await storage.checkpoints(of: shard), deletedBytes: sorted.deletedBytes.estimate, hasLog: logged == nil)
+            manifest, try await storage.checkpoints(of: shard), deletedBytes: sorted.deletedBytes.estimate,
+            hasLog: !(store is LoggedStore))
         return (manifest, debt)
     }
 

@@ -64,10 +64,25 @@ public final class SlateStore: KeyValueStore {
         do { try await database.close() } catch { throw StoreError(error) }
     }
 
+    /// Asks for a merge of all files, by which rows go that were deleted before. It goes on by itself.
+    /// - Returns: whether there is anything to merge.
+    @discardableResult
+    public func mergeAll(_ admin: Admin) async throws(StorageError) -> Bool {
+        let size = try await admin.manifest()?.size ?? 0
+        guard let merge = try await admin.submitFullCompaction() else { return false }
+        deletedBytes.began(merge: merge, fileBytes: size)
+        return true
+    }
+
     public var isOpen: Bool { database.isOpen }
     public var isOutdated: Bool { database.isOutdated }
     public var clockLag: ClockLag? { database.clockLag }
     public var durability: Durability? { database.durability }
+}
+
+extension KeyValueStore {
+    /// Its sorted files, be they below a log of our own or not; nil: it has none.
+    public var sorted: SlateStore? { ((self as? LoggedStore)?.below ?? self) as? SlateStore }
 }
 
 private struct SlateSnapshot: StoreReader {

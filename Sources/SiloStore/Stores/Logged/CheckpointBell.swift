@@ -7,6 +7,8 @@ final class CheckpointBell: Sendable {
 
     private struct State {
         var isRung = false
+        /// Somebody waits for the next round.
+        var isUrgent = false
         var isStopped = false
         /// Those who wait for the next round, and for the one that is under way.
         var requests: [Request] = []
@@ -18,6 +20,8 @@ final class CheckpointBell: Sendable {
     var isStopped: Bool { state.withLock { $0.isStopped } }
 
     func ring() { wake { $0.isRung = true } }
+    /// Rings, and cuts a pause short that may be.
+    func ringUrgently() { wake { ($0.isRung, $0.isUrgent) = (true, true) } }
     func stop() { wake { $0.isStopped = true } }
 
     /// Rings, and returns when the round that begins then has ended.
@@ -36,7 +40,7 @@ final class CheckpointBell: Sendable {
     func wait() async -> Bool {
         await sleep { $0.isRung || $0.isStopped }
         let isStopped = state.withLock { state in
-            state.isRung = false
+            (state.isRung, state.isUrgent) = (false, false)
             state.round += state.requests
             state.requests = []
             return state.isStopped
@@ -63,14 +67,14 @@ final class CheckpointBell: Sendable {
         for request in requests { request.resume(throwing: error) }
     }
 
-    /// Returns after a while, or when it was stopped.
-    func pause(milliseconds: Int64, in environment: Environment) async {
+    /// Returns after a while, or when it was stopped, or, unless it is to be a long one in any case, was rung urgently.
+    func pause(milliseconds: Int64, inAnyCase: Bool = true, in environment: Environment) async {
         let isOver = Mutex(false)
         let timer = environment.start { [self] in
             try? await environment.clock.sleep(milliseconds: milliseconds)
             wake { _ in isOver.withLock { $0 = true } }
         }
-        await sleep { $0.isStopped || isOver.withLock { $0 } }
+        await sleep { $0.isStopped || !inAnyCase && $0.isUrgent || isOver.withLock { $0 } }
         timer.cancel()
         await timer.value
     }

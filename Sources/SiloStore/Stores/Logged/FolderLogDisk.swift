@@ -151,6 +151,7 @@ extension LogDiskError {
     fileprivate static func last(_ what: String, isSync: Bool = false) -> LogDiskError {
         let number = errno
         let text = "\(what): \(String(cString: strerror(number)))"
-        return !isSync && (number == ENOSPC || number == EDQUOT) ? .noSpace(text) : .failed(text)
+        guard number == ENOSPC || number == EDQUOT else { return .failed(text) }
+        return isSync ? .noSpaceToSync(text) : .noSpace(text)
     }
 }

@@ -21,6 +21,10 @@ public final class LogBudget: Sendable {
             Use(overlayBytes: left.overlayBytes + right.overlayBytes, logBytes: left.logBytes + right.logBytes)
         }
 
+        static func - (left: Use, right: Use) -> Use {
+            Use(overlayBytes: left.overlayBytes - right.overlayBytes, logBytes: left.logBytes - right.logBytes)
+        }
+
         func reaches(_ bound: Use, part: Int) -> Bool {
             overlayBytes >= bound.overlayBytes / part || logBytes >= bound.logBytes / part
         }
@@ -37,21 +41,47 @@ public final class LogBudget: Sendable {
         var leaving = Use()
         /// Bytes of files that are kept for later.
         var spareBytes = 0
+        /// Of its rows on their way below.
+        var steps = 0
         var isAsked = false
         let ask: @Sendable () -> Void
 
-        var staying: Use {
-            Use(overlayBytes: use.overlayBytes - leaving.overlayBytes, logBytes: use.logBytes - leaving.logBytes)
-        }
+        /// What it could be asked to move.
+        var unasked: Use { isAsked ? Use() : use - leaving }
     }
     private struct State {
-        var members: [Int: Member] = [:]
-        var lastMember = 0
-        var total = Use()
-        var spareBytes = 0
+        private(set) var members: [Int: Member] = [:]
+        private var lastMember = 0
+        /// Of all members.
+        private(set) var total = Use()
+        private(set) var unasked = Use()
+        private(set) var spareBytes = 0
+        private(set) var steps = 0
         var wakes = 0
-        var steps = 0
         var waiting: [CheckedContinuation<Void, Never>] = []
+
+        mutating func join(_ ask: @escaping @Sendable () -> Void) -> Int {
+            lastMember += 1
+            members[lastMember] = Member(ask: ask)
+            return lastMember
+        }
+
+        mutating func leave(_ id: Int) {
+            change(id) { $0 = Member(ask: $0.ask) }
+            members[id] = nil
+        }
+
+        mutating func change(_ id: Int, _ body: (inout Member) -> Void) {
+            guard let before = members[id] else { return }
+            var member = before
+            body(&member)
+            members[id] = member
+            total = total + (member.use - before.use)
+            unasked = unasked + (member.unasked - before.unasked)
+            spareBytes += member.spareBytes - before.spareBytes
+            // They never go back, not even when a member leaves.
+            steps += max(0, member.steps - before.steps)
+        }
     }
     private let state = Mutex(State())
     private let bound: Use
@@ -66,68 +96,34 @@ public final class LogBudget: Sendable {
     }
 
     /// - Parameter ask: is told that the member should move below what it has. It must not wait, nor call back.
-    func join(_ ask: @escaping @Sendable () -> Void) -> Int {
-        state.withLock { state in
-            state.lastMember += 1
-            state.members[state.lastMember] = Member(ask: ask)
-            return state.lastMember
-        }
-    }
+    func join(_ ask: @escaping @Sendable () -> Void) -> Int { state.withLock { $0.join(ask) } }
 
-    func leave(_ member: Int) {
-        update { state in
-            guard let member = state.members.removeValue(forKey: member) else { return }
-            state.total = state.total + Use(overlayBytes: -member.use.overlayBytes, logBytes: -member.use.logBytes)
-            state.spareBytes -= member.spareBytes
-        }
-    }
+    func leave(_ member: Int) { update { $0.leave(member) } }
 
     /// What `member` has changed.
     func change(_ member: Int, overlayBytes: Int = 0, logBytes: Int = 0) {
-        update { state in
-            let change = Use(overlayBytes: overlayBytes, logBytes: logBytes)
-            guard let use = state.members[member]?.use else { return }
-            state.members[member]?.use = use + change
-            state.total = state.total + change
-        }
+        update { $0.change(member) { $0.use = $0.use + Use(overlayBytes: overlayBytes, logBytes: logBytes) } }
     }
 
     /// Whether `member` may keep a file of so many bytes for later. It counts until it is given back.
     func keepSpare(_ member: Int, bytes: Int) -> Bool {
         state.withLock { state in
             guard state.members[member] != nil, state.spareBytes + bytes <= spareBytesMax else { return false }
-            state.members[member]?.spareBytes += bytes
-            state.spareBytes += bytes
+            state.change(member) { $0.spareBytes += bytes }
             return true
         }
     }
 
-    func giveSpare(_ member: Int, bytes: Int) {
-        state.withLock { state in
-            guard state.members[member] != nil else { return }
-            state.members[member]?.spareBytes -= bytes
-            state.spareBytes -= bytes
-        }
-    }
+    func giveSpare(_ member: Int, bytes: Int) { state.withLock { $0.change(member) { $0.spareBytes -= bytes } } }
 
     /// What of the disk is kept for later, of all members.
     package var spareBytes: Int { state.withLock { $0.spareBytes } }
 
     /// All that `member` has now is on its way below.
-    func beginLeaving(_ member: Int) {
-        update { state in
-            state.members[member]?.isAsked = true
-            if let use = state.members[member]?.use { state.members[member]?.leaving = use }
-        }
-    }
+    func beginLeaving(_ member: Int) { update { $0.change(member) { ($0.isAsked, $0.leaving) = (true, $0.use) } } }
 
     /// It is below, or stays after all.
-    func endLeaving(_ member: Int) {
-        update { state in
-            state.members[member]?.isAsked = false
-            state.members[member]?.leaving = Use()
-        }
-    }
+    func endLeaving(_ member: Int) { update { $0.change(member) { ($0.isAsked, $0.leaving) = (false, Use()) } } }
 
     /// How much of the bound is in use, of memory or of disk; 1: writers wait.
     package var share: Double { Double(state.withLock { $0.total.share(of: bound) }) / 1000 }
@@ -143,7 +139,21 @@ public final class LogBudget: Sendable {
 
     /// Moves with each step of anybody's rows on their way below.
     var steps: Int { state.withLock { $0.steps } }
-    func step() { state.withLock { $0.steps += 1 } }
+    /// The same of one member's.
+    func steps(of member: Int) -> Int { state.withLock { $0.members[member]?.steps ?? 0 } }
+    func step(_ member: Int) { state.withLock { $0.change(member) { $0.steps += 1 } } }
+
+    /// Memory is full, and `member` has enough of it that a move below is worth a file.
+    func isFullOfRows(of member: Int) -> Bool {
+        state.withLock { state in
+            let own = state.members[member]?.use.overlayBytes ?? 0
+            return state.total.overlayBytes >= bound.overlayBytes && own >= bound.overlayBytes / Self.worthMoving
+        }
+    }
+
+    private static let worthMoving = 16
+
+    var overlayBytesMax: Int { bound.overlayBytes }
 
     /// Moves with each `wake`.
     var wakes: Int { state.withLock { $0.wakes } }
@@ -183,15 +193,16 @@ public final class LogBudget: Sendable {
 
     /// The one that has most of those that were not asked, when these have half of the bound.
     private func chooseMember(_ state: inout State) -> (@Sendable () -> Void)? {
-        guard state.total.reaches(bound, part: 2) else { return nil }
-        let staying = state.members.values.filter { !$0.isAsked }.reduce(Use()) { $0 + $1.staying }
-        guard staying.reaches(bound, part: 2) else { return nil }
-        let most = state.members.filter { !$0.value.isAsked }.max {
-            ($0.value.staying.share(of: bound), $1.key) < ($1.value.staying.share(of: bound), $0.key)
+        guard state.unasked.reaches(bound, part: 2) else { return nil }
+        var most: (id: Int, share: Int)?
+        for (id, member) in state.members {
+            let share = member.unasked.share(of: bound)
+            // Of two the one that came first.
+            if share > 0, most.map({ (share, $0.id) > ($0.share, id) }) ?? true { most = (id, share) }
         }
-        guard let most, most.value.staying.share(of: bound) > 0 else { return nil }
-        state.members[most.key]?.isAsked = true
-        return most.value.ask
+        guard let most else { return nil }
+        state.change(most.id) { $0.isAsked = true }
+        return state.members[most.id]?.ask
     }
 }
 
@@ -203,6 +214,8 @@ struct LogAccount: Sendable {
     func change(overlayBytes: Int = 0, logBytes: Int = 0) {
         budget.change(member, overlayBytes: overlayBytes, logBytes: logBytes)
     }
+    var steps: Int { budget.steps(of: member) }
+    func step() { budget.step(member) }
     func keepSpare(bytes: Int) -> Bool { budget.keepSpare(member, bytes: bytes) }
     func giveSpare(bytes: Int) { budget.giveSpare(member, bytes: bytes) }
 }

@@ -34,13 +34,15 @@ package protocol LogFile: Sendable {
 package enum LogDiskError: Error, Equatable {
     /// The disk or a quota is full. Nothing else is wrong.
     case noSpace(String)
+    /// It was found to be so by a sync: as after any that failed, nobody knows what is on the disk.
+    case noSpaceToSync(String)
     case failed(String)
     /// Another process, or another store of this one, has the folder.
     case locked(String)
 
     package var text: String {
         switch self {
-        case .noSpace(let text), .failed(let text), .locked(let text): text
+        case .noSpace(let text), .noSpaceToSync(let text), .failed(let text), .locked(let text): text
         }
     }
 }
@@ -49,7 +51,7 @@ extension StoreError {
     package init(_ error: LogDiskError) {
         switch error {
         case .noSpace(let text): self = .full("no space is left for the log: \(text)")
-        case .failed(let text): self = .unavailable("the log cannot be used: \(text)")
+        case .failed(let text), .noSpaceToSync(let text): self = .unavailable("the log cannot be used: \(text)")
         case .locked(let text): self = .fenced(text)
         }
     }

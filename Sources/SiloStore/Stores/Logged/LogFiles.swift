@@ -18,9 +18,7 @@ struct LogFiles: Sendable {
 
     init(in place: LogPlace, _ position: LogPosition?) throws(StoreError) {
         place.settings.comes(.look)
-        let names = try translating { () throws(LogDiskError) in try place.disk.names() }.filter { $0.hasSuffix(".log") }
-        var found: [String: Found] = [:]
-        for name in names { found[name] = try Self.look(name, place) }
+        let (names, found) = try Self.found(in: place)
         let plan = try LogPlan(names.compactMap { found[$0]?.file }, name: place.name, position: position)
         place.settings.comes(.verify)
         var contents: [SegmentContent] = []
@@ -39,6 +37,19 @@ struct LogFiles: Sendable {
         if let segment = plan.live.last, let content = contents.last, content.hasUnfinishedRecord {
             place.onEvent(.passedOver(file: segment.file, offset: content.end))
         }
+    }
+
+    /// The same by headers alone, of which a `LogPlan` is made.
+    static func check(in place: LogPlace, _ position: LogPosition?) throws(StoreError) {
+        let (names, found) = try found(in: place)
+        _ = try LogPlan(names.compactMap { found[$0]?.file }, name: place.name, position: position)
+    }
+
+    private static func found(in place: LogPlace) throws(StoreError) -> (names: [String], files: [String: Found]) {
+        let names = try translating { () throws(LogDiskError) in try place.disk.names() }.filter { $0.hasSuffix(".log") }
+        var found: [String: Found] = [:]
+        for name in names { found[name] = try Self.look(name, place) }
+        return (names, found)
     }
 
     private static func look(_ name: String, _ place: LogPlace) throws(StoreError) -> Found {

@@ -14,19 +14,24 @@ extension LoggedStore {
             store.start()
             return store
         } catch {
-            place.worker.run { place.disk.close() }
-            place.worker.end()
+            await place.release()
             try? await below.close()
             throw error
         }
     }
 }
 
-extension KeyValueStore {
-    /// Makes sure that nothing of the store is in a log above it, for whoever opens it without one.
-    package func requireWhole(_ name: String) async throws(StoreError) {
-        guard let bytes = try await get(LogPosition.key), LogPosition(bytes)?.isWhole != true else { return }
-        throw .corrupt("the log of \(name) is on the local disk of the machine that served it last, and was not closed there")
+extension LogPlace {
+    /// Lets go of the folder, where no store was opened. On return it is free: whoever tries again finds no lock of its own.
+    package func release() async {
+        await worker.perform { disk.close() }
+        worker.end()
+    }
+
+    /// Makes sure that the log belongs to data which says `position` of it, as far as headers show. For whoever has not opened
+    /// that yet: opening it puts another server out.
+    package func check(_ position: LogPosition?) async throws(StoreError) {
+        try await worker.perform { () throws(StoreError) in try LogFiles.check(in: self, position) }
     }
 }
 
@@ -37,7 +42,7 @@ private struct LogOpening {
     let budget: LogBudget
 
     func open() async throws(StoreError) -> LoggedStore {
-        let position = try await storedPosition()
+        let position = try LogPosition.read(try await below.get(LogPosition.key), of: place.name)
         let bell = CheckpointBell()
         let account = LogAccount(budget: budget, member: budget.join { bell.ring() })
         do throws(StoreError) {
@@ -66,14 +71,6 @@ private struct LogOpening {
     ) async throws(StoreError) -> Value {
         guard let value = try await place.worker.perform(body) else { throw .unavailable("the log's worker has ended") }
         return value
-    }
-
-    private func storedPosition() async throws(StoreError) -> LogPosition? {
-        guard let bytes = try await below.get(LogPosition.key) else { return nil }
-        guard let position = LogPosition(bytes) else {
-            throw .corrupt("the data of \(place.name) was written by a newer program")
-        }
-        return position
     }
 
     /// Notes below that the data is not whole without this log from now on. It is there already, with nothing in it. While the

@@ -13,6 +13,9 @@ package struct LogPlace: Sendable {
     package var settings = LogSettings()
     /// Opens the store below anew, when it has closed itself; nil: that cannot be done.
     package var reopen: (@Sendable () async throws(StoreError) -> any KeyValueStore)?
+    /// What the store below says of its log to somebody who has not opened it: that would put another owner out. Nil: nobody else
+    /// can have it.
+    package var look: (@Sendable () async throws(StoreError) -> LogPosition?)?
     package var durability: Durability?
     /// Whether there is space for what is moved below. Asked now and then, on any thread.
     package var hasSpace: @Sendable () -> Bool = { true }

@@ -48,4 +48,22 @@ package struct LogPosition: Equatable, Sendable {
     }
 
     var write: Write { Write(key: Self.key, value: bytes) }
+
+    /// What the store below says.
+    /// - Parameters:
+    ///   - bytes: of its row; nil: it has none, for there never was a log.
+    ///   - name: of the shard.
+    package static func read(_ bytes: Bytes?, of name: String) throws(StoreError) -> LogPosition? {
+        guard let bytes else { return nil }
+        guard let position = LogPosition(bytes) else {
+            throw .corrupt("the data of \(name) was written by a newer program")
+        }
+        return position
+    }
+
+    /// Makes sure that nothing of the data is in a log above it, for whoever opens it without one.
+    package static func requireWhole(_ bytes: Bytes?, of name: String) throws(StoreError) {
+        guard let bytes, LogPosition(bytes)?.isWhole != true else { return }
+        throw .corrupt("the log of \(name) is on the local disk of the machine that served it last, and was not closed there")
+    }
 }

@@ -1,7 +1,8 @@
 import SiloCore
 
-/// Brings what is in a log and not below into memory. What does not fit there goes below at once, so that a replay takes up no
-/// more than writing did.
+/// Brings what is in a log and not below into memory. What does not fit there goes below at once, so that a replay takes up
+/// hardly more than writing did: a part that is not worth a file stays in memory, whoever filled that, and while the clock keeps
+/// everything from going below, so does as much as could be written meanwhile.
 struct LogReplay {
     private let files: LogFiles
     private let below: any KeyValueStore
@@ -15,6 +16,8 @@ struct LogReplay {
     private(set) var overlay = LoggedRows()
     private var batches = 0
     private var bytes = 0
+    /// Of them, what came when this log alone had filled memory.
+    private var overdraft = 0
 
     init(_ files: LogFiles, over below: any KeyValueStore, _ place: LogPlace, _ account: LogAccount, _ position: LogPosition?) {
         self.files = files
@@ -37,7 +40,7 @@ struct LogReplay {
             for record in try await read(index, after: start) {
                 for (batch, sequence) in zip(record.batches, record.firstSequence...) where sequence > start {
                     replay.apply(batch, sequence)
-                    if account.budget.isFull { try await replay.moveBelow(through: sequence) }
+                    if account.budget.isFullOfRows(of: account.member) { try await replay.makeRoom(through: sequence) }
                 }
             }
         }
@@ -63,12 +66,18 @@ struct LogReplay {
             mayBeBelow ? batch.map { Write(key: $0.key, value: $0.value, expiresAt: $0.expiresAt) } : batch, above: nil)
         account.change(overlayBytes: overlay.bytes - before)
         batches += 1
-        bytes += batch.reduce(0) { $0 + $1.key.count + ($1.value?.count ?? 0) }
+        let batchBytes = batch.reduce(0) { $0 + $1.key.count + ($1.value?.count ?? 0) }
+        bytes += batchBytes
+        if before >= account.budget.overlayBytesMax { overdraft += batchBytes }
+    }
+
+    private mutating func makeRoom(through sequence: UInt64) async throws(StoreError) {
+        guard let lag = below.clockLag else { return try await moveBelow(through: sequence) }
+        if overdraft > place.settings.overdraftBytesMax { throw .behind(lag) }
     }
 
     private mutating func moveBelow(through sequence: UInt64) async throws(StoreError) {
         guard let log = files.log else { return }
-        if let lag = below.clockLag { throw .behind(lag) }
         if position == first { try await place.worker.perform { [files] () throws(StoreError) in try files.secure() } }
         let begun = LogPosition(
             logID: log.id, sequence: position?.sequence ?? 0, begun: max(sequence, first?.begun ?? 0), isWhole: false,

@@ -219,8 +219,9 @@ package final class LogWriter: @unchecked Sendable {
         }
     }
 
-    /// - Parameter failure: why it could not be filled.
-    /// - Throws: that.
+    /// - Parameter failure: why it could not be filled. Nobody needs that file: it is removed, and another is made in its place
+    ///   by and by.
+    /// - Throws: `.noSpace` when that was why.
     func endPreparing(_ failure: LogDiskError?) throws(LogDiskError) {
         guard let slot = preparing else { return }
         preparing = nil
@@ -231,7 +232,8 @@ package final class LogWriter: @unchecked Sendable {
         }
         account.giveSpare(bytes: slot.bytes)
         try discard(slot)
-        if case .noSpace = failure { hasNoSpace = true }
+        guard case .noSpace = failure else { return }
+        hasNoSpace = true
         throw failure
     }
 

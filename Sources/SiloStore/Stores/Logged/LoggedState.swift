@@ -150,6 +150,12 @@ struct LoggedState {
         return LogWriter.Pending(firstSequence: durableSequence + 1, batches: pending[...])
     }
 
+    /// Whether the worker has to come back for what was buffered meanwhile. If not, it has stopped.
+    mutating func goesOnWriting() -> Bool {
+        isWriting = refusal == nil && !pending.isEmpty
+        return isWriting
+    }
+
     /// Everything before `rest` is in the log.
     /// - Returns: those that it answers.
     mutating func written(_ rest: LogWriter.Pending) -> [Waiter] {

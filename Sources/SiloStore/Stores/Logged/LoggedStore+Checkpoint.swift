@@ -23,7 +23,9 @@ extension LoggedStore {
                     continue
                 }
                 obstruct(error)
-                await bell.pause(milliseconds: pause, in: place.environment)
+                // A reader may be waiting for what is below to be opened anew.
+                await bell.pause(milliseconds: Self.pauseMin, in: place.environment)
+                await bell.pause(milliseconds: pause - Self.pauseMin, inAnyCase: false, in: place.environment)
                 pause = min(2 * pause, Self.pauseMax)
                 bell.ring()
             }
@@ -162,7 +164,7 @@ extension LoggedStore {
                 try await call(below)
                 // It may have been given up meanwhile.
                 if let refusal = state.withLock({ $0.refusal }) { throw refusal }
-                budget.step()
+                account.step()
                 return true
             } catch {
                 guard case .behind = error else { throw error }
@@ -216,14 +218,11 @@ extension LoggedStore {
         // That may take as long as what it stores to is away: nobody waits for it.
         bell.refuse(Self.isReopened)
         obstruct(Self.isReopened)
+        if let look = place.look { try requireOwn(try await look()) }
         let new = try await reopen()
         do throws(StoreError) {
-            let found = try await new.get(LogPosition.key).flatMap(LogPosition.init)
-            let (known, refusal) = state.withLock { ($0.position, $0.refusal) }
-            if let refusal { throw refusal }
-            guard found.map({ isOwn($0, known) }) ?? (known.sequence == 0) else {
-                throw .fenced("the data below its log was written by another")
-            }
+            // Somebody may have come in between.
+            try requireOwn(try LogPosition.read(try await new.get(LogPosition.key), of: place.name))
         } catch {
             try? await new.close()
             throw error
@@ -231,9 +230,16 @@ extension LoggedStore {
         replaceBelow(by: new)
     }
 
-    /// Whether the store below says what this log left it with, or found it with.
-    private func isOwn(_ found: LogPosition, _ known: LogPosition) -> Bool {
-        found.logID == log.id || known.isWhole && found.logID == known.previousID && found.sequence == known.sequence
+    /// Makes sure that the store below says what this log left it with, or found it with.
+    private func requireOwn(_ found: LogPosition?) throws(StoreError) {
+        let (known, refusal) = state.withLock { ($0.position, $0.refusal) }
+        if let refusal { throw refusal }
+        let isOwn = if let found {
+            found.logID == log.id || known.isWhole && found.logID == known.previousID && found.sequence == known.sequence
+        } else {
+            known.sequence == 0
+        }
+        guard isOwn else { throw .fenced("the data below its log was written by another") }
     }
 
     private func free(through sequence: UInt64) async throws(StoreError) {

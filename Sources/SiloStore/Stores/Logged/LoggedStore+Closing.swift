@@ -22,7 +22,7 @@ extension LoggedStore {
         var patient = place
         // What does not answer already is not waited for as long as what is slow.
         if state.withLock({ $0.obstacle != nil }) { patient.hasSpace = { false } }
-        let hasEnded = await Patience(patient, budget).lasts { [self] in
+        let hasEnded = await Patience(patient, ownSteps).lasts { [self] in
             await untilCheckpointsEnd()
             guard isSound, state.withLock({ $0.refusal }) == nil else { return }
             let result = await movedEverythingBelow()
@@ -44,13 +44,16 @@ extension LoggedStore {
         return result
     }
 
+    /// What others move is no sign that this store gets on.
+    private var ownSteps: @Sendable () -> Int { { [account] in account.steps } }
+
     private func movedEverythingBelow() async -> Result<Bool, StoreError> {
         do throws(StoreError) { return .success(try await moveEverythingBelow()) } catch { return .failure(error) }
     }
 
     private func closedBelow() async -> Result<Void, StoreError> {
         let result = Mutex(Result<Void, StoreError>.failure(.unavailable("the data does not close")))
-        _ = await Patience(place, budget).lasts { [below] in
+        _ = await Patience(place, ownSteps).lasts { [below] in
             do throws(StoreError) {
                 try await below.close()
                 result.withLock { $0 = .success(()) }
@@ -61,17 +64,22 @@ extension LoggedStore {
         return result.withLock { $0 }
     }
 
+    /// A disk that does not answer is not waited for; its lock goes with the worker's last call, or with the process.
     private func releasedLog(removing: Bool) async -> Result<Void, StoreError> {
         defer { place.worker.end() }
-        do throws(LogDiskError) {
-            try await place.worker.perform { [place, writer] () throws(LogDiskError) in
-                defer { place.disk.close() }
-                if removing { try writer.removeAll() } else { writer.close() }
+        let result = Mutex(Result<Void, StoreError>.failure(.unavailable("the log does not close")))
+        _ = await Patience(place, ownSteps).lasts { [place, writer] in
+            do throws(LogDiskError) {
+                try await place.worker.perform { () throws(LogDiskError) in
+                    defer { place.disk.close() }
+                    if removing { try writer.removeAll() } else { writer.close() }
+                }
+                result.withLock { $0 = .success(()) }
+            } catch {
+                result.withLock { $0 = .failure(StoreError(error)) }
             }
-            return .success(())
-        } catch {
-            return .failure(StoreError(error))
         }
+        return result.withLock { $0 }
     }
 
     /// Looks whether the store below still is this store's own: between checkpoints nothing else would tell.

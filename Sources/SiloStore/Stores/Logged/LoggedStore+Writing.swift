@@ -55,7 +55,8 @@ extension LoggedStore {
             guard isWanted else { return }
             if let obstacle { return noteRoom(lacking: Self.cannotMove + ": \(obstacle.message)") }
             let isGivenUp = Atomic(false)
-            let patience = Patience(place, budget)
+            // Anybody's rows on their way below make room.
+            let patience = Patience(place) { [budget] in budget.steps }
             guard await patience.lasts({ await self.untilThereIsRoom { isGivenUp.load(ordering: .relaxed) } }) else {
                 isGivenUp.store(true, ordering: .relaxed)
                 budget.wake()
@@ -89,25 +90,26 @@ extension LoggedStore {
 
     private func wakeWriter() { place.worker.run { self.writeLog() } }
 
-    /// Writes what is buffered, and answers, until there is nothing more.
+    /// Writes what is buffered, and answers. What came meanwhile waits behind what others gave the worker: it is shared with
+    /// checkpoints, which must get on while load lasts.
     private func writeLog() {
-        while var pending = state.withLock({ $0.takePending() }) {
-            do throws(LogDiskError) {
-                try writer.append(&pending)
-                let answered = state.withLock { $0.written(pending) }
-                for waiter in answered { waiter.resume() }
-                if writer.wantsPreparing { try prepare() }
-                noteSpace()
-            } catch .noSpace(let text) {
-                let (answered, failed) = state.withLock { ($0.written(pending), $0.stall(pending)) }
-                for waiter in answered { waiter.resume() }
-                noteSpace(lacking: text)
-                for waiter in failed { waiter.resume(throwing: StoreError(LogDiskError.noSpace(text))) }
-                return
-            } catch {
-                return fail(StoreError(error))
-            }
+        guard var pending = state.withLock({ $0.takePending() }) else { return }
+        do throws(LogDiskError) {
+            try writer.append(&pending)
+            let answered = state.withLock { $0.written(pending) }
+            for waiter in answered { waiter.resume() }
+            if writer.wantsPreparing { try prepare() }
+            noteSpace()
+        } catch .noSpace(let text) {
+            let (answered, failed) = state.withLock { ($0.written(pending), $0.stall(pending)) }
+            for waiter in answered { waiter.resume() }
+            noteSpace(lacking: text)
+            for waiter in failed { waiter.resume(throwing: StoreError(LogDiskError.noSpace(text))) }
+            return
+        } catch {
+            return fail(StoreError(error))
         }
+        if state.withLock({ $0.goesOnWriting() }) { wakeWriter() }
     }
 
     /// Has the next segment's file filled while the log goes on in this one.
@@ -181,5 +183,7 @@ extension LoggedStore {
         for waiter in waiters { waiter.resume(throwing: error) }
         budget.wake()
         bell.stop()
+        // A checkpoint may stand still for ever in a call of the store below.
+        bell.refuse(error)
     }
 }

@@ -14,7 +14,7 @@ public final class LoggedStore: KeyValueStore {
     let bell: CheckpointBell
     /// Of `LogLoad`, what is counted.
     let moves = Mutex(LogLoad())
-    private let lower: Mutex<any KeyValueStore>
+    private let lower: Mutex<Lower>
     private let checkpoints = Mutex<Task<Void, Never>?>(nil)
     let closing = Mutex<Task<StoreError?, Never>?>(nil)
 
@@ -23,7 +23,7 @@ public final class LoggedStore: KeyValueStore {
         _ account: LogAccount, bell: CheckpointBell
     ) {
         self.state = Mutex(state)
-        lower = Mutex(below)
+        lower = Mutex(Lower(store: below))
         self.place = place
         self.writer = writer
         self.log = log
@@ -46,9 +46,15 @@ public final class LoggedStore: KeyValueStore {
 
     /// The store below. Nothing but checkpoints writes to it; its `flush` makes durable what they wrote. It is another one after
     /// it had closed itself.
-    public var below: any KeyValueStore { lower.withLock { $0 } }
+    public var below: any KeyValueStore { lower.withLock { $0.store } }
 
-    func replaceBelow(by store: any KeyValueStore) { lower.withLock { $0 = store } }
+    private struct Lower {
+        var store: any KeyValueStore
+        /// When a reader first found it closed, in steady time.
+        var closedSince: Timestamp?
+    }
+
+    func replaceBelow(by store: any KeyValueStore) { lower.withLock { $0 = Lower(store: store) } }
 
     /// Reads below, and once more if the store there had closed itself and is soon opened anew.
     private func reading<Value: Sendable>(
@@ -63,19 +69,27 @@ public final class LoggedStore: KeyValueStore {
         return try await read(self.below)
     }
 
-    /// Waits a while for a store below that has closed itself to be opened anew.
+    /// Waits a while for a store below that has closed itself to be opened anew. All who read wait for it together: once that
+    /// while is over nobody does.
     private func isReplaced(_ old: any KeyValueStore) async -> Bool {
         guard place.reopen != nil else { return false }
-        bell.ring()
-        for _ in 0..<Self.reopeningLooks {
-            guard state.withLock({ $0.refusal }) == nil else { return false }
-            if below.isOpen { return true }
-            guard (try? await place.environment.clock.sleep(milliseconds: Self.reopeningPause)) != nil else { return false }
+        bell.ringUrgently()
+        let clock = place.environment.clock
+        let now = clock.steady
+        let since = lower.withLock { lower in
+            let since = lower.closedSince ?? now
+            if !lower.store.isOpen { lower.closedSince = since }
+            return since
         }
-        return below.isOpen
+        while !below.isOpen {
+            guard state.withLock({ $0.refusal }) == nil, clock.steady - since < Self.reopeningMilliseconds,
+                (try? await clock.sleep(milliseconds: Self.reopeningPause)) != nil
+            else { return false }
+        }
+        return true
     }
 
-    private static let reopeningLooks = 100
+    private static let reopeningMilliseconds: Int64 = 10_000
     private static let reopeningPause: Int64 = 100
 
     // MARK: Reading
@@ -126,6 +140,8 @@ public final class LoggedStore: KeyValueStore {
     /// The clock of the machine matters to checkpoints only.
     public var clockLag: ClockLag? { nil }
     public var durability: Durability? { place.durability }
+    /// Whatever the store below does, it is opened anew beneath the log.
+    public var isOpen: Bool { state.withLock { $0.refusal == nil } }
 
     public var refusal: StoreError? {
         let (shortage, isRoomWanted) = state.withLock { ($0.shortage, $0.noRoom != nil) }

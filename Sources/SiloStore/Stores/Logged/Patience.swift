@@ -5,18 +5,19 @@ import Synchronization
 final class Patience: Sendable {
     private let state: Mutex<(steps: Int, since: Timestamp)>
     private let place: LogPlace
-    private let budget: LogBudget
+    private let steps: @Sendable () -> Int
 
-    init(_ place: LogPlace, _ budget: LogBudget) {
+    /// - Parameter steps: moves with each step of what is waited for.
+    init(_ place: LogPlace, _ steps: @escaping @Sendable () -> Int) {
         self.place = place
-        self.budget = budget
-        state = Mutex((budget.steps, place.environment.clock.steady))
+        self.steps = steps
+        state = Mutex((steps(), place.environment.clock.steady))
     }
 
     /// Nothing has moved for so long that nothing is going to. Where there is space for more, it may only be slow.
     private var isOver: Bool {
         let now = place.environment.clock.steady
-        let steps = budget.steps
+        let steps = steps()
         let still = state.withLock { state in
             if state.steps != steps { state = (steps, now) }
             return now - state.since

@@ -1,5 +1,6 @@
 import SiloAPI
 import SiloCore
+import SiloEngine
 import SiloQuery
 import SiloStore
 import SiloTesting

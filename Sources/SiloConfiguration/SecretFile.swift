@@ -1,4 +1,4 @@
-package import CommandLineTool
+import CommandLineTool
 import Foundation
 
 /// A file that holds one secret.

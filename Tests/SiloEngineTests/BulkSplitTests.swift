@@ -70,6 +70,49 @@ import Testing
         #expect(half.end == .done && rest.done == 120 && rest.end == .done, "one had ended already")
     }
 
+    @Test("joined, parts about some tenants each go on with those of both, and with nobody else")
+    func joinedTenants() async throws {
+        var halves: [(MemoryStore, ClosedRange<Slice>)] = []
+        var asked: [Tenant] = []
+        for slices in [lower, upper] {
+            let bench = try await Bench.open()
+            let own = Self.tenants.filter { slices.contains(TenantKeys($0).slice) }
+            for tenant in own { try await bench.enqueue("a", tenant: tenant) }
+            try await bench.begin(.cancel, of: Array(own.dropFirst()))
+            asked += own.dropFirst()
+            try await bench.shard.close()
+            halves.append((bench.memory.crash(), slices))
+        }
+        let merged = try await make(halves)
+        let bench = try await Bench.open(merged)
+        #expect(try await bench.begin(.cancel, of: asked.sorted()).done == 0, "asked again, it is known")
+        try await bench.shard.close()
+        let (action, _) = try await finished(merged.crash())
+        #expect(action.done == 38 && action.end == .done)
+        #expect(action.scope == .these(asked.sorted()))
+    }
+
+    @Test("cut in two, an action about some tenants is known by those of one half")
+    func cutTenants() async throws {
+        let bench = try await Bench.open()
+        for tenant in Self.tenants { try await bench.enqueue("a", tenant: tenant) }
+        try await bench.begin(.cancel, of: Self.tenants)
+        try await bench.shard.close()
+        let half = try await Bench.open(try await make([(bench.memory.crash(), lower)]))
+        let own = Self.tenants.filter { lower.contains(TenantKeys($0).slice) }
+        #expect(try await half.begin(.cancel, of: own).goesOn)
+        await #expect(throws: (any Error).self, "that would be more") { try await half.begin(.cancel) }
+        try await half.shard.close()
+    }
+
+    @Test("an action about no tenant is refused, for it would be about everybody")
+    func nobody() async throws {
+        let bench = try await Bench.open()
+        await #expect(throws: (any Error).self) { try await bench.begin(.cancel, of: []) }
+        #expect(try await bench.bulks().isEmpty)
+        try await bench.shard.close()
+    }
+
     @Test("an action that has ended goes with both halves, and begins anew on neither")
     func ended() async throws {
         let (parent, _) = try await begun()

@@ -71,9 +71,9 @@ final class WordFinder: JobFinder {
 extension Bench {
     @discardableResult
     func begin(
-        _ verb: StorageV1.BulkVerb, _ condition: String = "all", of tenants: [Tenant] = [], _ id: BulkID = Bench.bulk
+        _ verb: StorageV1.BulkVerb, _ condition: String = "all", of tenants: [Tenant]? = nil, _ id: BulkID = Bench.bulk
     ) async throws -> StorageV1.BulkAction {
-        try await shard.run(StartBulk(id, verb, where: condition, of: tenants, by: "tester")).action
+        try await shard.run(StartBulk(id, verb, where: condition, of: BulkScope(tenants), by: "tester")).action
     }
 
     static let bulk = BulkID(UUID(high: 1, low: 2))

@@ -73,6 +73,76 @@ import Testing
             ])
     }
 
+    private static func gate(_ maximum: UInt32, _ key: String = "gate") -> StorageV1.Limit {
+        var slots = StorageV1.ConcurrencyLimit()
+        slots.key = key
+        slots.maxConcurrency = maximum
+        var limit = StorageV1.Limit()
+        limit.kind = .concurrency(slots)
+        return limit
+    }
+
+    @Test func aPausedLimitIsThereWhenItHasDrained() async throws {
+        let fixture = try await Fixture()
+        for id in ["a", "b"] { try await fixture.enqueue(id, limits: [Self.gate(1)]) }
+        let task = try #require(try await fixture.lease())
+        try await fixture.shard.run(Pause(.limit(LimitKey("gate"), of: Fixture.tenant), reason: ""))
+        try await fixture.shard.run(Pause(.limit(LimitKey("unused"), of: Fixture.tenant), reason: ""))
+        try await fixture.shard.run(ReportOutcome(tenant: Fixture.tenant, task: task.id, outcome: Fixture.success))
+        let limits = "SELECT limit_key, limit_type, maximum, held, waiting, is_paused FROM limits"
+        let gate = "gate|concurrency|1|0|1|true"
+        #expect(try await fixture.rows("\(limits) ORDER BY 1") == [gate, "unused|concurrency|nil|0|0|true"])
+        for condition in ["", " AND tenant='-'"] {
+            #expect(try await fixture.rows("\(limits) WHERE limit_key='gate'\(condition)") == [gate])
+            let queues = "SELECT entry_type, job_id FROM queues WHERE queue_name='gate'\(condition)"
+            #expect(try await fixture.rows(queues) == ["requester|b"])
+            let counts = "SELECT holders, requesters, max_concurrency FROM queue_counts WHERE queue_name='gate'\(condition)"
+            #expect(try await fixture.rows(counts) == ["0|1|1"])
+        }
+    }
+
+    @Test func whatHoldsALimitSaysItsSize() async throws {
+        let fixture = try await Fixture()
+        var bucket = StorageV1.RateLimit()
+        (bucket.name, bucket.uniqueKey) = ("api", "all")
+        (bucket.limit, bucket.durationMs, bucket.hits) = (1, 60_000, 1)
+        var rate = StorageV1.Limit()
+        rate.kind = .rate(bucket)
+        try await fixture.enqueue("a", limits: [Self.gate(3)])
+        try await fixture.enqueue("x", group: "h", limits: [rate])
+        let sizes = "SELECT limit_key, maximum, held, waiting FROM limits ORDER BY 1"
+        #expect(try await fixture.rows(sizes) == ["all|1|1|0", "gate|3|1|0"], "they are ready")
+        try await fixture.lease()
+        try await fixture.lease(group: "h")
+        #expect(try await fixture.rows(sizes) == ["all|1|1|0", "gate|3|1|0"], "they run")
+        let room = try await fixture.rows("SELECT next_room_ms > now_ms() AS later FROM limits WHERE limit_type='rate'")
+        #expect(room == ["true"])
+    }
+
+    @Test func aJobThatWaitsForSeveralLimitsStandsAtTheFullOne() async throws {
+        let fixture = try await Fixture()
+        let both = [Self.gate(5, "wide"), Self.gate(1, "narrow")]
+        for id in ["a", "b"] { try await fixture.enqueue(id, limits: both) }
+        for condition in ["", " WHERE tenant='-'", " WHERE tenant='-' AND queue_name IN ('wide', 'narrow')"] {
+            let sql = "SELECT queue_name, entry_type, job_id FROM queues\(condition) ORDER BY 1, 2"
+            let rows = ["narrow|holder|a", "narrow|requester|b", "wide|holder|a"]
+            #expect(try await fixture.rows(sql) == rows, "\(condition)")
+        }
+        let wide = "SELECT entry_type FROM queues WHERE tenant='-' AND queue_name='wide'"
+        #expect(try await fixture.rows(wide) == ["holder"])
+    }
+
+    @Test func tenantsAreCountedBetweenNames() async throws {
+        let fixture = try await Fixture.tenants()
+        try await fixture.enqueue("g", tenant: Tenant("Gamma"))
+        for (condition, tenants) in [
+            ("tenant > 'acme'", ["beta"]), ("tenant >= 'acme' AND tenant < 'beta'", ["acme"]), ("tenant <= 'a'", ["Gamma"]),
+        ] {
+            let sql = "SELECT DISTINCT tenant FROM tenant_counts WHERE \(condition)"
+            #expect(try await fixture.rows(sql) == tenants, "\(condition)")
+        }
+    }
+
     @Test func shardsSayWhatTheyHold() async throws {
         let fixture = try await Fixture()
         try await fixture.finish("done", Fixture.success)

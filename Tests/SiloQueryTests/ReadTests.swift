@@ -184,14 +184,41 @@ import Testing
             try await Fixture.gated(),
             [
                 (77, "SELECT queue_name FROM queues WHERE tenant='-' AND entry_type='holder'", 4, 0),
-                (78, "SELECT COUNT(*) FROM queues WHERE tenant='-' AND queue_name='gate' AND entry_type='requester'", 2, 0),
-                (78, "SELECT job_id FROM queues WHERE tenant='-' AND queue_name='gate' AND entry_type='requester'", 3, 0),
+                (78, "SELECT COUNT(*) FROM queues WHERE tenant='-' AND queue_name='gate' AND entry_type='requester'", 1, 1),
+                (78, "SELECT job_id FROM queues WHERE tenant='-' AND queue_name='gate' AND entry_type='requester'", 2, 1),
                 (79, "SELECT queue_name, entry_type, COUNT(*) AS cnt FROM queues GROUP BY queue_name, entry_type", 5, 1),
                 (83, "SELECT holders, requesters, max_concurrency, limit_type FROM queue_counts WHERE queue_name='gate'", 5, 1),
                 (90, "SELECT j.id FROM jobs j LEFT JOIN queues q ON q.job_id=j.id WHERE j.tenant='-' AND q.job_id IS NULL", 8, 1),
                 (
                     91, "SELECT id FROM jobs WHERE tenant='-' AND id IN (SELECT job_id FROM queues WHERE entry_type='requester')",
                     3, 2
+                ),
+            ])
+        // A hundred others, each with a holder that runs.
+        let fixture = try await Fixture.gated()
+        for number in 0..<100 {
+            var slots = StorageV1.ConcurrencyLimit()
+            slots.key = "other \(number)"
+            slots.maxConcurrency = 1
+            var limit = StorageV1.Limit()
+            limit.kind = .concurrency(slots)
+            try await fixture.enqueue("o\(number)", group: "others", limits: [limit])
+            try await fixture.lease(group: "others")
+        }
+        let gate = "WHERE tenant='-' AND queue_name='gate'"
+        try await check(
+            fixture,
+            [
+                (78, "SELECT COUNT(*) FROM queues \(gate) AND entry_type='requester'", 1, 1),
+                (78, "SELECT job_id FROM queues \(gate) AND entry_type='requester'", 2, 1),
+                (83, "SELECT held, waiting, is_paused FROM limits WHERE tenant='-' AND limit_key='gate'", 2, 1),
+                (89, "SELECT worker_id FROM leases WHERE tenant='-' AND job_id='o7'", 0, 1),
+                (89, "SELECT worker_id FROM leases WHERE tenant='-' AND job_id IN ('o7', 'o8', 'none')", 0, 3),
+                (
+                    89,
+                    "SELECT l.worker_id FROM jobs AS j JOIN leases AS l ON l.tenant = j.tenant AND l.job_id = j.id WHERE "
+                        + "j.tenant = '-' AND j.id = 'o7'",
+                    0, 2
                 ),
             ])
         try await check(try await Fixture(), [(80, "SELECT queue_name FROM queues WHERE tenant='-'", 0, 0)])

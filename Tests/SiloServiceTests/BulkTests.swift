@@ -1,5 +1,6 @@
 import SiloAPI
 import SiloCore
+import SiloEngine
 import SiloQuery
 import SiloStore
 import SiloTesting
@@ -130,7 +131,7 @@ private enum BulkDryRunFixture {
         request.kind = .cancel
         request.condition = "true"
         let dryRun = BulkDryRun(
-            request: try BulkRequest(request, random: SeededRandom(seed: 1)), tenants: tenants.map { Tenant($0) },
+            request: try BulkRequest(request, random: SeededRandom(seed: 1)), scope: .these(tenants.map { Tenant($0) }),
             shards: service.hosts.map { service.operations.queries.queried($0) }, limits: QueryLimits(), clock: SystemClock(),
             tenancy: Tenancy(isEnabled: true))
         return try await dryRun.plan(StatementControl(timeoutMilliseconds: 0, clock: SystemClock()))

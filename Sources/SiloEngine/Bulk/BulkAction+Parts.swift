@@ -29,6 +29,8 @@ extension StorageV1.BulkAction {
         } else {
             (both.end, both.error, both.endedAtMs) = (worse.end, worse.error, max(endedAtMs, other.endedAtMs))
         }
+        // In a shard of several tenants, each part is about those that it has.
+        both.scope = scope.union(other.scope)
         both.left = (left + other.left).sorted { $0.from.lexicographicallyPrecedes($1.from) }
         both.expected = expected + other.expected
         both.lookedAt = lookedAt + other.lookedAt

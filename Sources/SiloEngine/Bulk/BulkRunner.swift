@@ -91,8 +91,7 @@ final class BulkRunner {
         guard let span = action.left.first else { return try await end(id, nil) }
         let page = pages[id] ?? Page()
         let search = JobSearch(
-            condition: action.condition, tenants: action.tenants.isEmpty ? nil : action.tenants.map { Tenant($0) },
-            now: Timestamp(action.startedAtMs), from: span.from, to: span.to, rowsMax: page.rows)
+            condition: action.condition, tenants: action.scope.tenants, now: Timestamp(action.startedAtMs), from: span.from, to: span.to, rowsMax: page.rows)
         let found: FoundJobs
         let began = clock.steady
         do throws(FindError) {

@@ -11,16 +11,15 @@ public struct StartBulk: Command {
     public let id: BulkID
     public let verb: StorageV1.BulkVerb
     public let condition: String
-    /// Whose jobs; none: everybody's.
-    public let tenants: [Tenant]
+    public let scope: BulkScope
     /// The caller, as messages name it.
     public let startedBy: String
 
-    public init(_ id: BulkID, _ verb: StorageV1.BulkVerb, where condition: String, of tenants: [Tenant], by startedBy: String) {
+    public init(_ id: BulkID, _ verb: StorageV1.BulkVerb, where condition: String, of scope: BulkScope, by startedBy: String) {
         self.id = id
         self.verb = verb
         self.condition = condition
-        self.tenants = tenants
+        self.scope = scope
         self.startedBy = startedBy
     }
 
@@ -29,12 +28,16 @@ public struct StartBulk: Command {
     /// - Returns: the action, if it was begun before.
     package func check(_ view: View) async throws(Refusal) -> StorageV1.BulkAction? {
         if let known = view.bulk(id) {
-            guard known.verb == verb, known.condition.hasSameBytes(as: condition), known.tenants == tenants.map(\.name) else {
+            // Of a shard that was cut in two, each has the tenants of both.
+            let isSame = (known.scope == .everybody) == (scope == .everybody) && known.scope.covers(scope)
+            guard known.verb == verb, known.condition.hasSameBytes(as: condition), isSame else {
                 throw .refused(.invalidArgument("id is that of another action"))
             }
             return known
         }
-        for tenant in tenants { try view.checkNotDropped(tenant) }
+        // As it is stored, none would be everybody.
+        guard scope != .these([]) else { throw .refused(.invalidArgument("tenants are required")) }
+        for tenant in scope.tenants ?? [] { try view.checkNotDropped(tenant) }
         guard view.bulksRunning < view.settings.bulkActionsMax else {
             throw .refused(.exhausted("the shard has \(view.bulksRunning) bulk actions that go on, as many as it may"))
         }
@@ -49,7 +52,7 @@ public struct StartBulk: Command {
         action.id = id.uuid.bytes
         action.verb = verb
         action.condition = condition
-        action.tenants = tenants.map(\.name)
+        action.scope = scope
         action.startedBy = startedBy
         action.startedAtMs = transaction.now.milliseconds
         action.expected = try await expected(in: transaction)
@@ -63,7 +66,7 @@ public struct StartBulk: Command {
     }
 
     private func expected(in transaction: Transaction) async throws(StoreError) -> UInt64 {
-        guard !tenants.isEmpty else { return UInt64(clamping: transaction.memory.totalJobs) }
+        guard let tenants = scope.tenants else { return UInt64(clamping: transaction.memory.totalJobs) }
         var jobs: UInt64 = 0
         for tenant in tenants { jobs += try await transaction.counts(of: tenant).total }
         return jobs

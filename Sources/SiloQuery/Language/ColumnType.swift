@@ -42,6 +42,16 @@ package enum ColumnType: Equatable, Sendable {
         }
     }
 
+    /// For people.
+    var noun: String {
+        switch self {
+        case .map: "a map"
+        case .list: "a list"
+        case .binary: "binary data"
+        default: "a text"
+        }
+    }
+
     private static let mapName: String = {
         let entry = "\(field("key", "Utf8", nullable: false)), \(field("value", "Utf8", nullable: true))"
         return "Map(\(field("entries", "Struct([\(entry)])", nullable: false)), false)"
@@ -74,7 +84,7 @@ package enum ColumnType: Equatable, Sendable {
 
     /// The type of a sum of such values.
     var sum: ColumnType {
-        if self == .float64 { return .float64 }
+        if self == .float64 || self == .json { return .float64 }
         return isUnsigned ? .uint64 : .int64
     }
 
@@ -84,6 +94,9 @@ package enum ColumnType: Equatable, Sendable {
         if self == .null { return other }
         if isInteger, other.isInteger { return isUnsigned && other.isUnsigned ? .uint64 : .int64 }
         if isNumber, other.isNumber { return .float64 }
+        // A place in a document may hold either.
+        if self == .json, other.isNumber || other == .boolean { return .json }
+        if other == .json, isNumber || self == .boolean { return .json }
         return .utf8
     }
 }
@@ -97,21 +110,32 @@ package struct Column: Equatable, Sendable {
     let isSet: Bool
     /// It is among those that `*` stands for.
     let isListed: Bool
+    /// Statuses of jobs, which a statement may spell in several ways.
+    let isStatus: Bool
 
     package init(_ name: String, _ type: ColumnType, nullable: Bool = false) {
         self.init(name, type, nullable: nullable, isSet: !nullable)
     }
 
-    init(_ name: String, _ type: ColumnType, nullable: Bool, isSet: Bool = false, isListed: Bool = true) {
+    init(
+        _ name: String, _ type: ColumnType, nullable: Bool, isSet: Bool = false, isListed: Bool = true, isStatus: Bool = false
+    ) {
         self.name = name
         self.type = type
         isNullable = nullable
         self.isSet = isSet
         self.isListed = isListed
+        self.isStatus = isStatus
     }
 
-    func renamed(_ name: String) -> Column { Column(name, type, nullable: isNullable, isSet: isSet) }
-    var nullable: Column { Column(name, type, nullable: true) }
+    static func status(nullable: Bool) -> Column {
+        Column("status_kind", .utf8, nullable: nullable, isSet: !nullable, isStatus: true)
+    }
+
+    func renamed(_ name: String) -> Column { Column(name, type, nullable: isNullable, isSet: isSet, isStatus: isStatus) }
+    var nullable: Column {
+        Column(name, type, nullable: true, isSet: false, isListed: isListed, isStatus: isStatus)
+    }
 }
 
 /// What a caller gave for a placeholder.

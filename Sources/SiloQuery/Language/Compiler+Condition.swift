@@ -12,7 +12,7 @@ extension Compiler {
     /// scan once for each and need the numbers of rows.
     private func conjunct(_ part: Expression, _ scope: Scope, _ from: [FromItem]) throws(QueryError) -> [String] {
         let arms = part.disjuncts
-        guard arms.count > 1 else { return ["(\(indexed(try expression(part, scope).sql, scope, from)))"] }
+        guard arms.count > 1 else { return ["(\(indexed(try truth(expression(part, scope)), scope, from)))"] }
         if let (column, values) = Self.oneOf(arms) { return [try expression(.inList(column, values, negated: false), scope).sql] }
         var parts = [try expression(part, scope).sql]
         var pinned: [Expression] = []

@@ -5,6 +5,8 @@ struct Typed {
     var isNullable = true
     /// A column that is never NULL all the same.
     var isSet = false
+    /// See `Column`.
+    var isStatus = false
 
     /// Where NULL would stand makes a difference to its order.
     var hasNulls: Bool { isNullable && !isSet }
@@ -118,13 +120,33 @@ extension Compiler {
         }
         let found = try scope.column(table, name)
         return Typed(
-            sql: found.sql, type: found.column.type, isNullable: found.column.isNullable, isSet: found.column.isSet)
+            sql: found.sql, type: found.column.type, isNullable: found.column.isNullable, isSet: found.column.isSet,
+            isStatus: found.column.isStatus)
     }
 
     private func unary(_ sign: String, _ operand: Typed) throws(QueryError) -> Typed {
-        if sign == "NOT" { return Typed(sql: "(NOT \(operand.sql))", type: .boolean, isNullable: operand.isNullable) }
-        let type: ColumnType = operand.type == .float64 ? .float64 : .int64
-        return Typed(sql: "(\(sign)\(operand.sql))", type: type, isNullable: operand.isNullable)
+        if sign == "NOT" { return Typed(sql: "(NOT \(try truth(operand)))", type: .boolean, isNullable: operand.isNullable) }
+        let number = try number(operand, of: "the sign \(sign)")
+        let type: ColumnType = number.type == .float64 ? .float64 : .int64
+        return Typed(sql: "(\(sign)\(number.sql))", type: type, isNullable: operand.isNullable)
+    }
+
+    /// What stands where a number must: SQLite would take 0 for anything else.
+    private func number(_ value: Typed, of what: String) throws(QueryError) -> Typed {
+        switch value.type {
+        case .utf8, .map, .list, .binary: throw .syntax("\(what) takes numbers, and \(value.type.noun) is none: use CAST")
+        case .json: Typed(sql: "silo_to_double(\(value.sql))", type: .float64)
+        default: value
+        }
+    }
+
+    /// What stands where a truth value must. A number is one as well.
+    func truth(_ value: Typed) throws(QueryError) -> String {
+        switch value.type {
+        case .utf8, .map, .list, .binary: throw .syntax("\(value.type.noun) is no truth value: compare it with something")
+        case .json: "silo_to_boolean(\(value.sql))"
+        default: value.sql
+        }
     }
 
     /// Numbers from left to right, as SQLite reads them too.
@@ -138,20 +160,25 @@ extension Compiler {
             if let test = try metadataTest(left, right, scope) { return test }
             if let test = try metadataTest(right, left, scope) { return test }
         }
-        let (first, second) = (
+        var (first, second) = (
             try expression(left, scope, aliasesToo: aliasesToo), try expression(right, scope, aliasesToo: aliasesToo)
         )
         let isNullable = first.isNullable || second.isNullable
         switch name {
         case "AND":
-            let (before, after) = (Self.flat(left, first.sql, in: ["AND"]), Self.flat(right, second.sql, in: ["AND"]))
+            let (before, after) = (
+                Self.flat(left, try truth(first), in: ["AND"]), Self.flat(right, try truth(second), in: ["AND"])
+            )
             return Typed(sql: "(\(before) AND \(after))", type: .boolean, isNullable: isNullable)
         case "OR":
             // Without a sign before it, wherever it came to stand in a WHERE, SQLite would scan once for each side, and tell rows
             // by numbers that they do not have. Of a chain of them the whole needs it.
-            let (before, after) = (Self.flat(left, first.sql, in: ["OR"]), Self.flat(right, second.sql, in: ["OR"]))
+            let (before, after) = (
+                Self.flat(left, try truth(first), in: ["OR"]), Self.flat(right, try truth(second), in: ["OR"])
+            )
             return Typed(sql: "(+(\(before) OR \(after)))", type: .boolean, isNullable: isNullable)
         case _ where Self.comparisons.contains(name):
+            (first, second) = (try status(first, left, beside: second), try status(second, right, beside: first))
             let (low, high) = try comparable(first, left, second, right)
             return Typed(sql: "(\(low) \(name) \(high))", type: .boolean, isNullable: isNullable && !name.hasPrefix("IS"))
         case "||":
@@ -159,10 +186,10 @@ extension Compiler {
         case "->", "->>":
             return Typed(sql: "(\(first.sql) \(name) \(second.sql))", type: name == "->" ? .utf8 : .json)
         default:
-            for side in [first, second] where side.type == .utf8 || side.type == .map || side.type == .list {
-                throw .syntax("\(name) takes numbers, and a text is none: use CAST")
-            }
-            let isReal = first.type == .float64 || second.type == .float64 || first.type == .json || second.type == .json
+            (first, second) = (try number(first, of: name), try number(second, of: name))
+            let isReal = first.type == .float64 || second.type == .float64
+            // SQLite would leave out what is behind the point.
+            guard name != "%" || !isReal else { throw .syntax("% takes whole numbers: use CAST") }
             // A division by zero is NULL, and so may be what overflows.
             let before = Self.flat(left, first.sql, in: Self.chains.first { $0.contains(name) } ?? [])
             return Typed(sql: "(\(before) \(name) \(second.sql))", type: isReal ? .float64 : .int64)
@@ -176,10 +203,19 @@ extension Compiler {
         return name == "OR" ? sql.dropFirst("(+(".count).dropLast("))".count) : sql.dropFirst().dropLast()
     }
 
-    /// Two sides as they are compared: a text with a text, a number with a number.
+    /// A constant that is compared with a status, in the words in which statuses are shown: so every way to find jobs knows it.
+    private func status(_ value: Typed, _ expression: Expression, beside other: Typed) throws(QueryError) -> Typed {
+        guard other.isStatus, let text = try constantText(expression), let status = ShownStatus(text) else { return value }
+        return Typed(sql: quotedText("\(status.name)"), type: .utf8, isNullable: false)
+    }
+
+    /// Two sides as they are compared: a text with a text, a number with a number. What a document holds and is no number is
+    /// neither equal to one nor less or greater.
     private func comparable(
         _ first: Typed, _ left: Expression, _ second: Typed, _ right: Expression
     ) throws(QueryError) -> (String, String) {
+        if first.type.isNumber, second.type == .json { return (first.sql, "silo_json_number(\(second.sql))") }
+        if second.type.isNumber, first.type == .json { return ("silo_json_number(\(first.sql))", second.sql) }
         func isMixed(_ number: Typed, _ text: Typed) -> Bool { number.type.isNumber && text.type == .utf8 }
         if isMixed(first, second) { return (first.sql, try number(second, right, beside: first)) }
         if isMixed(second, first) { return (try number(first, left, beside: second), second.sql) }
@@ -188,7 +224,7 @@ extension Compiler {
 
     /// A text that is compared with a number.
     private func number(_ text: Typed, _ expression: Expression, beside number: Typed) throws(QueryError) -> String {
-        guard let constant = try constantText(expression) else { return "silo_to_double(\(text.sql))" }
+        guard let constant = try constantText(expression) else { return "silo_to_number(\(text.sql))" }
         if Int64(constant) != nil { return constant }
         guard let real = Double(constant), real.isFinite else { throw .syntax("'\(constant.prefix(40))' is no number") }
         return "\(real)"
@@ -198,24 +234,29 @@ extension Compiler {
         _ operand: Expression, _ items: [Expression], _ negated: Bool, _ scope: Scope, _ aliasesToo: Bool
     ) throws(QueryError) -> Typed {
         let left = try expression(operand, scope, aliasesToo: aliasesToo)
-        var texts: [String] = []
+        var values: [Typed] = []
         for item in items {
-            let value = try expression(item, scope, aliasesToo: aliasesToo)
-            texts.append(try comparable(left, operand, value, item).1)
+            values.append(try status(expression(item, scope, aliasesToo: aliasesToo), item, beside: left))
         }
-        return Typed(sql: "(\(left.sql) \(negated ? "NOT " : "")IN (\(texts.joined(separator: ", "))))", type: .boolean)
+        var texts: [String] = []
+        for (value, item) in zip(values, items) { texts.append(try comparable(left, operand, value, item).1) }
+        let isAmongNumbers = left.type == .json && values.allSatisfy(\.type.isNumber)
+        let sought = isAmongNumbers ? "silo_json_number(\(left.sql))" : left.sql
+        return Typed(sql: "(\(sought) \(negated ? "NOT " : "")IN (\(texts.joined(separator: ", "))))", type: .boolean)
     }
 
     private func choice(
         _ operand: Expression?, _ arms: [(when: Expression, then: Expression)], _ otherwise: Expression?, _ scope: Scope,
         _ aliasesToo: Bool
     ) throws(QueryError) -> Typed {
-        var sql = "CASE"
-        if let operand { sql += " \(try expression(operand, scope, aliasesToo: aliasesToo).sql)" }
+        let chosen = try operand.map { operand throws(QueryError) in try expression(operand, scope, aliasesToo: aliasesToo) }
+        var sql = "CASE" + (chosen.map { " \($0.sql)" } ?? "")
         var type = ColumnType.null
         for (when, then) in arms {
             let value = try expression(then, scope, aliasesToo: aliasesToo)
-            sql += " WHEN \(try expression(when, scope, aliasesToo: aliasesToo).sql) THEN \(value.sql)"
+            let test = try expression(when, scope, aliasesToo: aliasesToo)
+            let tested = if let chosen { try status(test, when, beside: chosen).sql } else { try truth(test) }
+            sql += " WHEN \(tested) THEN \(value.sql)"
             type = type.common(with: value.type)
         }
         if let otherwise {
@@ -343,10 +384,13 @@ extension Compiler {
 
     private func invocation(_ call: Call, _ function: Function, _ scope: Scope, _ aliasesToo: Bool) throws(QueryError) -> Typed {
         var arguments: [Typed] = []
-        for argument in call.arguments { arguments.append(try expression(argument, scope, aliasesToo: aliasesToo)) }
+        for (place, argument) in call.arguments.enumerated() {
+            let value = try expression(argument, scope, aliasesToo: aliasesToo)
+            arguments.append(function.numbers?.contains(place) == true ? try number(value, of: call.name) : value)
+        }
         let texts = arguments.map(\.sql).joined(separator: ", ")
         var sql = "\(function.name)(\(call.isDistinct ? "DISTINCT " : "")\(call.isStar ? "*" : texts))"
-        if let filter = call.filter { sql += " FILTER (WHERE \(try expression(filter, scope).sql))" }
+        if let filter = call.filter { sql += " FILTER (WHERE \(try truth(expression(filter, scope))))" }
         if let window = call.window {
             var parts: [String] = []
             if !window.partition.isEmpty {
@@ -371,6 +415,7 @@ extension Function {
         case .type(let type): type
         case .argument: arguments.first ?? .null
         case .common: arguments.reduce(.null) { $0.common(with: $1) }
+        case .neighbour: (arguments.first ?? .null).common(with: arguments.count > 2 ? arguments[2] : .null)
         case .sum: (arguments.first ?? .int64).sum
         }
     }

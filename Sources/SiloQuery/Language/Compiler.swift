@@ -7,6 +7,8 @@ struct Compiled {
     let parameters: [Int: Parameter]
     /// Of each table that a select has alone: parts of its WHERE that must all hold.
     let conjuncts: [String: Int]
+    /// Somewhere in it selects are joined by UNION and the like.
+    let hasCompound: Bool
 }
 
 /// Translates a statement into SQLite's dialect: finds what each name means, which type each expression has, and writes out
@@ -27,6 +29,7 @@ final class Compiler {
     private var tablesRead = 0
     private static let tablesReadMax = 4096
     var conjunctCounts: [String: Int] = [:]
+    private var hasCompound = false
 
     /// - Parameters:
     ///   - tables: columns by table.
@@ -39,7 +42,7 @@ final class Compiler {
         let (sql, columns) = try compiler.select(statement.select, in: nil)
         return Compiled(
             sql: sql, columns: columns, isExplain: statement.isExplain, parameters: compiler.used,
-            conjuncts: compiler.conjunctCounts
+            conjuncts: compiler.conjunctCounts, hasCompound: compiler.hasCompound
         )
     }
 
@@ -88,13 +91,16 @@ final class Compiler {
             let isAlone = select.cores.count == 1
             let (text, own, scope) = try self.core(core, in: outer, ordered: isAlone ? select.order : [])
             if let compound {
+                hasCompound = true
                 guard own.count == columns.count else {
                     throw .syntax("the selects joined by \(compound) have different columns")
                 }
                 sql += " \(compound) "
                 columns = zip(columns, own).map { first, second in
-                    Column(
-                        first.name, first.type.common(with: second.type), nullable: first.isNullable || second.isNullable)
+                    let isNullable = first.isNullable || second.isNullable
+                    return Column(
+                        first.name, first.type.common(with: second.type), nullable: isNullable, isSet: !isNullable,
+                        isStatus: first.isStatus && second.isStatus)
                 }
             } else {
                 columns = own
@@ -182,7 +188,7 @@ final class Compiler {
             || ordered.contains { $0.expression.isAggregated }
         if isAggregated { scope.groups = Set(groups) }
         if !groups.isEmpty { sql += " GROUP BY " + groups.joined(separator: ", ") }
-        if let having = core.having { sql += " HAVING " + (try expression(having, scope).sql) }
+        if let having = core.having { sql += " HAVING " + (try truth(expression(having, scope))) }
         let (list, columns) = try resultColumns(core, scope)
         return ("SELECT \(core.isDistinct ? "DISTINCT " : "")\(list)\(from)\(sql)", columns, scope)
     }
@@ -210,7 +216,8 @@ final class Compiler {
                     throw .syntax("two columns of the result are called \(name): give one another name by AS")
                 }
                 texts.append("\(value.sql) AS \(quoted(name.replacingZeros))")
-                columns.append(Column(name, value.type, nullable: value.isNullable, isSet: !value.hasNulls))
+                columns.append(
+                    Column(name, value.type, nullable: value.isNullable, isSet: !value.hasNulls, isStatus: value.isStatus))
             }
         }
         return (texts.joined(separator: ", "), columns)

@@ -16,14 +16,8 @@ struct PayloadText {
         var end = 0
     }
 
-    /// Nil where JSON has no words for it: no document or several, binary data, extensions, keys that are no texts, numbers that
-    /// are none.
-    static func json(_ bytes: UnsafeRawBufferPointer, in range: Range<Int>) -> String? {
-        var writer = PayloadText()
-        return writer.write(bytes, in: range) ? String(decoding: writer.text, as: UTF8.self) : nil
-    }
-
-    /// - Returns: false where JSON has no words for it; the text is of no use then.
+    /// - Returns: false where JSON has no words for it: no document or several, binary data, extensions, keys that are no texts,
+    ///   numbers that are none. The text is of no use then.
     mutating func write(_ bytes: UnsafeRawBufferPointer, in range: Range<Int>) -> Bool {
         text.removeAll(keepingCapacity: true)
         entries.removeAll(keepingCapacity: true)

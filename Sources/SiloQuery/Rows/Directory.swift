@@ -54,6 +54,14 @@ enum Part: Sendable {
         return rows
     }
 
+    /// The tenants that have jobs, in the order of their keys.
+    func tenants(_ reader: CountedReader) async throws(StoreError) -> [Tenant] {
+        if case .tenant(let tenant) = self { return [tenant] }
+        var tenants: [Tenant] = []
+        for row in try await directory(reader) where tenants.last != row.tenant { tenants.append(row.tenant) }
+        return tenants
+    }
+
     /// The parts of a shard that belong to these tenants; nil: to everybody.
     static func all(of shard: ScannedShard, _ tenants: [Tenant]?) async throws(StoreError) -> [Part] {
         if let tenants { return tenants.filter { shard.range.contains($0.hash) }.map { .tenant($0) } }
@@ -65,6 +73,12 @@ enum Part: Sendable {
 /// A job's status as it is shown (spec/query.md 4).
 enum ShownStatus: UInt8, CaseIterable, Sendable {
     case waiting, scheduled, running, succeeded, failed, cancelled
+
+    /// As it is shown, and in no other words.
+    init?(name: String) {
+        guard let status = Self(name), "\(status.name)" == name else { return nil }
+        self = status
+    }
 
     /// The literals that are taken for it; nil: there is no such status.
     init?(_ text: String) {

@@ -19,7 +19,8 @@ enum ScalarFunctions {
         ("silo_keys", 1, MetadataFunctions.keys), ("silo_values", 1, MetadataFunctions.values),
         ("silo_cardinality", 1, MetadataFunctions.cardinality), ("silo_map_text", 1, MetadataFunctions.mapText),
         ("silo_list_text", 1, MetadataFunctions.listText),
-        ("silo_to_integer", 3, Casts.integer), ("silo_to_double", 1, Casts.double), ("silo_to_boolean", 1, Casts.boolean),
+        ("silo_to_integer", 3, Casts.integer), ("silo_to_double", 1, Casts.double), ("silo_to_number", 1, Casts.number),
+        ("silo_json_number", 1, Casts.numberIfAny), ("silo_to_boolean", 1, Casts.boolean),
         ("silo_boolean_text", 1, Casts.booleanText),
         ("silo_concat", -1, concat), ("silo_octets", 1, octets), ("silo_now", 0, now),
     ]
@@ -101,6 +102,37 @@ private enum Casts {
             result.error("cannot cast \(shown(values?[0])) to a number")
         case .blob: result.error("cannot cast \(shown(values?[0])) to a number")
         }
+    }
+
+    /// As exact as it is: other than a fraction, a whole number of 64 bits has all its digits.
+    static let number: ScalarFunctions.Body = { context, _, values in
+        let result = CellResult(context: context)
+        if !give(SQLiteValue(values?[0]), to: result) { result.error("cannot cast \(shown(values?[0])) to a number") }
+    }
+
+    /// The same; NULL for what is none.
+    static let numberIfAny: ScalarFunctions.Body = { context, _, values in
+        let result = CellResult(context: context)
+        if !give(SQLiteValue(values?[0]), to: result) { result.null() }
+    }
+
+    /// False: it is no number.
+    private static func give(_ value: SQLiteValue, to result: CellResult) -> Bool {
+        switch value {
+        case .null: result.null()
+        case .integer(let value): result.integer(value)
+        case .real(let value): result.real(value)
+        case .text(let text):
+            if let value = Int64(text) {
+                result.integer(value)
+            } else if let value = Double(text), value.isFinite {
+                result.real(value)
+            } else {
+                return false
+            }
+        case .blob: return false
+        }
+        return true
     }
 
     static let boolean: ScalarFunctions.Body = { context, _, values in

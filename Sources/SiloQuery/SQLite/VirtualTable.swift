@@ -145,7 +145,7 @@ struct ScanArguments {
 }
 
 /// A value that SQLite gave.
-enum SQLiteValue: Equatable {
+enum SQLiteValue {
     case null
     case integer(Int64)
     case real(Double)
@@ -163,6 +163,18 @@ enum SQLiteValue: Equatable {
             let bytes = UnsafeRawBufferPointer(start: sqlite3_value_blob(value), count: Int(sqlite3_value_bytes(value)))
             self = .blob([UInt8](bytes))
         default: self = .null
+        }
+    }
+
+    /// Nothing tells them apart, as little as two NULLs.
+    func isSame(as other: SQLiteValue) -> Bool {
+        switch (self, other) {
+        case (.null, .null): true
+        case (.integer(let one), .integer(let two)): one == two
+        case (.real(let one), .real(let two)): one == two
+        case (.text(let one), .text(let two)): one.hasSameBytes(as: two)
+        case (.blob(let one), .blob(let two)): one == two
+        default: false
         }
     }
 

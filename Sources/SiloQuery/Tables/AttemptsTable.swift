@@ -29,7 +29,10 @@ final class AttemptsTable: RowsTable {
         let tenants = arguments.tenants(Self.tenant)
         let jobs = arguments.texts(Self.job)?.unique
         let shown = jobs.map { "job=\($0.first.map { "\"\($0)\"" } ?? "none")" } ?? "all"
-        return RowsScan("tenant=\(JobScan.shown(tenants)), \(shown)") { AttemptPages($0, tenants: tenants, jobs) }
+        let documents = AttemptPages.Documents(errorData: plan.uses(9), result: plan.uses(10))
+        return RowsScan("tenant=\(JobScan.shown(tenants)), \(shown)") {
+            AttemptPages($0, tenants: tenants, jobs, documents)
+        }
     }
 }
 
@@ -37,17 +40,24 @@ final class AttemptsTable: RowsTable {
 ///
 /// `@unchecked Sendable`: one task at a time reads.
 private final class AttemptPages: PageSource, @unchecked Sendable {
+    /// Those that are read. They may be large, so others are not carried along.
+    struct Documents {
+        let errorData: Bool
+        let result: Bool
+    }
     private enum Kind { case earlier, last, running }
     private let shard: ScannedShard
     private let tenants: [Tenant]?
     private let jobs: [String]?
+    private let documents: Documents
     private var ranges: ArraySlice<(Kind, start: Bytes, end: Bytes)>?
     private static let pageRows = 256
 
-    init(_ shard: ScannedShard, tenants: [Tenant]?, _ jobs: [String]?) {
+    init(_ shard: ScannedShard, tenants: [Tenant]?, _ jobs: [String]?, _ documents: Documents) {
         self.shard = shard
         self.tenants = tenants
         self.jobs = jobs
+        self.documents = documents
     }
 
     private var reader: CountedReader { shard.reader }
@@ -76,13 +86,7 @@ private final class AttemptPages: PageSource, @unchecked Sendable {
             return (kind, range.start, range.end)
         }
         guard let jobs else { return [whole(.earlier, .attempt), whole(.last, .status), whole(.running, .lease)] }
-        var tenants: [Tenant] = []
-        if case .tenant(let tenant) = part {
-            tenants = [tenant]
-        } else {
-            tenants = try await part.directory(reader).map(\.tenant).unique
-        }
-        return tenants.flatMap { tenant in
+        return try await part.tenants(reader).flatMap { tenant in
             let keys = TenantKeys(tenant)
             return jobs.flatMap { job -> [(Kind, start: Bytes, end: Bytes)] in
                 let id = JobID(job)
@@ -115,12 +119,8 @@ private final class AttemptPages: PageSource, @unchecked Sendable {
         let outcome = ShownStatus(finished: UInt8(clamping: attempt.outcome.rawValue)).map { "\($0.name)" } ?? "Unknown"
         return [
             Cell(attempt.number), .text(UUID(bytes: attempt.taskId)?.text ?? ""), .text(outcome), .integer(attempt.startedAtMs),
-            .integer(attempt.finishedAtMs), attempt.errorCode.isEmpty ? .null : .text(attempt.errorCode), json(attempt.errorData),
-            json(attempt.result),
+            .integer(attempt.finishedAtMs), attempt.errorCode.isEmpty ? .null : .text(attempt.errorCode),
+            documents.errorData ? .json(attempt.errorData) : .null, documents.result ? .json(attempt.result) : .null,
         ]
-    }
-
-    private func json(_ bytes: Bytes) -> Cell {
-        bytes.withUnsafeBytes { PayloadText.json($0, in: 0..<$0.count) }.map { .text($0) } ?? .null
     }
 }

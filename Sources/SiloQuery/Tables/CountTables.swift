@@ -8,32 +8,63 @@ final class TenantCountsTable: RowsTable {
     init(_ run: StatementRun) {
         super.init(
             "tenant_counts",
-            [Column("shard_id", .utf8), Column("tenant", .utf8), Column("status_kind", .utf8), Column("cnt", .int64)], run)
+            [Column("shard_id", .utf8), Column("tenant", .utf8), .status(nullable: false), Column("cnt", .int64)], run)
     }
 
-    override func accepts(_ constraint: Constraint) -> Bool { constraint.column == Self.tenant }
+    override func accepts(_ constraint: Constraint) -> Bool {
+        guard constraint.column == Self.tenant else { return false }
+        return constraint.comparison == .equal || TenantNames.signs[constraint.comparison] != nil
+    }
     override func rows(_ constraints: Set<Constraint>) -> Double { constraints.isEmpty ? 1000 : 10 }
 
     override func scan(_ plan: ScanPlan, _ arguments: ScanArguments) -> RowsScan {
         let equal = Constraint(Self.tenant, .equal)
         let tenants = arguments.tenants(equal)
-        return RowsScan(strategy(arguments, equal)) { TenantCountsScan($0, tenants: tenants) }
+        let names = TenantNames(arguments, column: Self.tenant)
+        let strategy = arguments.texts(equal)?.first.map { "tenant=\"\($0)\"" } ?? names.description
+        return RowsScan(strategy) { TenantCountsScan($0, tenants: tenants, names) }
+    }
+}
+
+/// Names of tenants between bounds. Keys are in the order of hashes: all are read, and others pass for nothing.
+private struct TenantNames {
+    static let signs: [Constraint.Comparison: String] = [.greater: ">", .greaterOrEqual: ">=", .less: "<", .lessOrEqual: "<="]
+    private let bounds: [(comparison: Constraint.Comparison, name: Tenant)]
+
+    init(_ arguments: ScanArguments, column: Int) {
+        let order: [Constraint.Comparison] = [.greater, .greaterOrEqual, .less, .lessOrEqual]
+        bounds = order.compactMap { comparison in
+            arguments.texts(Constraint(column, comparison))?.first.map { (comparison, Tenant($0)) }
+        }
     }
 
-    private func strategy(_ arguments: ScanArguments, _ equal: Constraint) -> String {
-        if let name = arguments.texts(equal)?.first { return "tenant=\"\(name)\"" }
-        let bounds: [(Constraint.Comparison, String)] = [
-            (.greater, ">"), (.greaterOrEqual, ">="), (.less, "<"), (.lessOrEqual, "<="),
-        ]
-        let texts = bounds.compactMap { comparison, sign in
-            arguments.texts(Constraint(Self.tenant, comparison))?.first.map { "tenant\(sign)\"\($0)\"" }
+    func contains(_ tenant: Tenant) -> Bool {
+        bounds.allSatisfy { comparison, name in
+            switch comparison {
+            case .greater: tenant > name
+            case .greaterOrEqual: tenant >= name
+            case .less: tenant < name
+            default: tenant <= name
+            }
         }
+    }
+
+    /// As plans show it.
+    var description: String {
+        let texts = bounds.map { "tenant\(Self.signs[$0.comparison] ?? "")\"\($0.name)\"" }
         return texts.isEmpty ? "all" : texts.joined(separator: ", ")
     }
 }
 
 /// `@unchecked Sendable`: as `RowScan`.
 private final class TenantCountsScan: RowScan, @unchecked Sendable {
+    private let names: TenantNames
+
+    init(_ shard: ScannedShard, tenants: [Tenant]?, _ names: TenantNames) {
+        self.names = names
+        super.init(shard, tenants: tenants)
+    }
+
     override func rows(of part: Part, in shard: ScannedShard, _ reader: CountedReader) async throws(StoreError) -> [[Cell]] {
         var rows: [[Cell]] = []
         let directory = try await part.directory(reader)
@@ -48,7 +79,7 @@ private final class TenantCountsScan: RowScan, @unchecked Sendable {
                 for (place, status) in own.enumerated() { counts[place].1 += directory[index].count(status) }
                 index += 1
             }
-            for (name, count) in counts where count > 0 {
+            for (name, count) in counts where count > 0 && names.contains(tenant) {
                 rows.append([.text(shard.id.description), .text(tenant.name), .text(name), Cell(count)])
             }
         }

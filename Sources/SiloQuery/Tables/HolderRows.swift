@@ -32,7 +32,10 @@ struct HolderRows {
     private(set) var lines: [Line] = []
     /// The maximum of each key that limits of holders and lines name, by tenant.
     private var fixed: [Tenant: [LimitKey: UInt32]] = [:]
-    private var slots: [Tenant: [LimitKey: StorageV1.Slots]] = [:]
+    private(set) var slots: [Tenant: [LimitKey: StorageV1.Slots]] = [:]
+    /// Limits that were looked up by their keys: they alone are known.
+    private var lookedUp: Set<LimitKey> = []
+    private var paused: [Tenant: Set<LimitKey>] = [:]
     private var drops: [Tenant: UInt32] = [:]
     private let wanted: Wanted
 
@@ -40,17 +43,10 @@ struct HolderRows {
 
     static func read(_ part: Part, _ wanted: Wanted, _ reader: CountedReader) async throws(StoreError) -> HolderRows {
         var rows = HolderRows(wanted)
-        // Tenants without slots have no holders, and nobody of theirs waits for one.
-        for row in try await reader.all(part.range(.slots)) {
-            var parts = KeyReader(row.key)
-            guard let tenant = parts.tenant()?.string(in: row.key), let key = parts.string(),
-                let slots = try? StorageV1.Slots(serializedBytes: row.value)
-            else { continue }
-            rows.slots[Tenant(tenant), default: [:]][LimitKey(key)] = slots
-        }
-        guard !rows.slots.isEmpty else { return rows }
+        try await rows.addSlots(part, reader)
         if wanted.lines { try await rows.addLines(part, reader) }
-        if wanted.holders {
+        // Tenants without slots have no holders.
+        if wanted.holders, !rows.slots.isEmpty {
             rows.drops = try await reader.drops(of: part)
             for tenant in rows.slots.keys.sorted() where rows.missingHolders(of: tenant) > 0 {
                 try await rows.addHolders(of: tenant, reader)
@@ -59,15 +55,43 @@ struct HolderRows {
         return rows
     }
 
+    // MARK: Slots
+
+    private mutating func addSlots(_ part: Part, _ reader: CountedReader) async throws(StoreError) {
+        if case .tenant(let tenant) = part, let queues = wanted.queues {
+            for key in queues { try await addSlots(of: key, tenant, reader) }
+            return
+        }
+        for row in try await reader.all(part.range(.slots)) {
+            var parts = KeyReader(row.key)
+            guard let tenant = parts.tenant()?.string(in: row.key), let key = parts.string(),
+                let slots = try? StorageV1.Slots(serializedBytes: row.value)
+            else { continue }
+            self.slots[Tenant(tenant), default: [:]][LimitKey(key)] = slots
+        }
+    }
+
+    private mutating func addSlots(of key: LimitKey, _ tenant: Tenant, _ reader: CountedReader) async throws(StoreError) {
+        guard lookedUp.insert(key).inserted, let row = try await reader.get(TenantKeys(tenant).slots(key)) else { return }
+        slots[tenant, default: [:]][key] = try? StorageV1.Slots(serializedBytes: row)
+    }
+
     // MARK: Lines
 
     private mutating func addLines(_ part: Part, _ reader: CountedReader) async throws(StoreError) {
+        for (tenant, key, _) in try await reader.pausedLimits(of: part) { paused[tenant, default: []].insert(key) }
         for row in try await reader.all(part.range(.line)) {
             guard case .line(let tenant, let id)? = ShardKeys.parse(row.key),
                 let line = try? StorageV1.Line(serializedBytes: row.value), line.waiting > 0
             else { continue }
+            let keys = line.limits.slotKeys.map { LimitKey($0) }
+            guard keys.contains(where: wanted.has) else { continue }
             note(line.limits, of: tenant)
-            guard let key = missing(line.limits.slotKeys.map { LimitKey($0) }, of: tenant), wanted.has(key) else { continue }
+            // Which of its limits has no room is known of all of them.
+            if case .tenant = part, wanted.queues != nil {
+                for key in keys { try await addSlots(of: key, tenant, reader) }
+            }
+            guard let key = missing(keys, of: tenant), wanted.has(key) else { continue }
             lines.append(Line(tenant: tenant, key: key, id: id, from: Position(from: line.waitingFrom), waiting: line.waiting))
         }
     }
@@ -75,6 +99,7 @@ struct HolderRows {
     /// The first of a job's keys that has no room: that is where it stands in line. Nil: it waits for no slot.
     private func missing(_ keys: [LimitKey], of tenant: Tenant) -> LimitKey? {
         let full = keys.first { key in
+            if paused[tenant]?.contains(key) == true { return true }
             guard let held = slots[tenant]?[key]?.held, let maximum = maximum(of: key, tenant) else { return false }
             return held >= UInt64(maximum)
         }

@@ -24,9 +24,9 @@ extension JobScan {
     func arms(of part: Part, at moment: Moment, _ reader: CountedReader) async throws(StoreError) -> [JobArm] {
         switch way {
         case .nothing: return []
-        case .ids(let ids): return try await tenants(of: part, reader).map { .points($0, ids) }
+        case .ids(let ids): return try await part.tenants(reader).map { .points($0, ids) }
         case .metadata(let key, let value, let isPrefix):
-            return try await tenants(of: part, reader).map {
+            return try await part.tenants(reader).map {
                 .metadata($0, TenantKeys($0).metadata(key, value: value, isPrefix: isPrefix))
             }
         case .statuses(let statuses): return try await arms(of: part, statuses, at: moment, reader)
@@ -42,14 +42,6 @@ extension JobScan {
                 .timers(part.range(.delay), isSteady: true, [.waiting, .scheduled]),
             ]
         }
-    }
-
-    /// The tenants of a part that have jobs.
-    private func tenants(of part: Part, _ reader: CountedReader) async throws(StoreError) -> [Tenant] {
-        if case .tenant(let tenant) = part { return [tenant] }
-        var tenants: [Tenant] = []
-        for row in try await part.directory(reader) where tenants.last != row.tenant { tenants.append(row.tenant) }
-        return tenants
     }
 
     /// Ranges in which some job has one of the statuses, by the order of these. Where a range needs the names of task groups or

@@ -118,7 +118,7 @@ extension JobScan.Way {
             let pair = arguments.texts(metadata)?.first.flatMap { MetadataPair($0) }
             self = pair.map { .metadata(key: $0.key, value: $0.value, isPrefix: metadata.comparison == .hasPrefix) } ?? .nothing
         } else if let statuses = arguments.texts(JobsTable.status) {
-            let known = statuses.compactMap { ShownStatus($0) }.unique
+            let known = statuses.compactMap { ShownStatus(name: $0) }.unique
             self = known.isEmpty ? .nothing : .statuses(known)
         } else {
             self = .everything

@@ -11,7 +11,7 @@ class JobsTable: VirtualTable {
     static let columns = [
         Column("shard_id", .utf8), Column("tenant", .utf8), Column("id", .utf8), Column("priority", .uint8),
         Column("enqueue_time_ms", .int64), Column("payload", .utf8, nullable: true),
-        Column("status_kind", .utf8, nullable: true), Column("status_changed_at_ms", .int64, nullable: true, isSet: true),
+        .status(nullable: true), Column("status_changed_at_ms", .int64, nullable: true, isSet: true),
         Column("task_group", .utf8), Column("current_attempt", .uint32, nullable: true),
         Column("next_attempt_starts_after_ms", .int64, nullable: true), Column("metadata", .map, nullable: true),
         Column("limits", .utf8, nullable: true), Column("error_code", .utf8, nullable: true, isListed: false),
@@ -35,8 +35,9 @@ class JobsTable: VirtualTable {
         super.init(name, Self.columns, hidden: [Self.metadataIndex] + hidden, run)
     }
 
-    /// Of one shard: of several each has some of the rows that are passed over.
-    override var skipsRows: Bool { run.query.shards.count == 1 }
+    /// Of one shard: of several each has some of the rows that are passed over. So has each of several selects, and SQLite tells
+    /// each of them what is to be passed over in all.
+    override var skipsRows: Bool { run.query.shards.count == 1 && run.compiled?.hasCompound != true }
 
     override func accepts(_ constraint: Constraint) -> Bool {
         // Of a walk, what finds jobs in the order of their keys.
@@ -82,7 +83,7 @@ class JobsTable: VirtualTable {
             return tenant != nil && !term.descends && others.allSatisfy { Self.isOfIds($0.0) }
         }
         guard term.column == Name.changedAt.rawValue, term.descends,
-            let status = others.first(where: { $0.0 == Self.status })?.value.flatMap({ ShownStatus($0) })
+            let status = others.first(where: { $0.0 == Self.status })?.value.flatMap({ ShownStatus(name: $0) })
         else { return false }
         // A tenant is in one shard. Of all tenants there is an index of failures only.
         guard tenant != nil else { return others.count == 1 && status == .failed && run.query.tenants == nil }

@@ -5,6 +5,7 @@ import SiloStore
 /// `leases`: the attempts that run, and which worker has them.
 final class LeasesTable: RowsTable {
     private static let tenant = Constraint(1, .equal)
+    private static let job = Constraint(2, .equal)
 
     init(_ run: StatementRun) {
         super.init(
@@ -17,20 +18,32 @@ final class LeasesTable: RowsTable {
             ], run)
     }
 
-    override func accepts(_ constraint: Constraint) -> Bool { constraint == Self.tenant }
+    override func accepts(_ constraint: Constraint) -> Bool { constraint == Self.tenant || constraint == Self.job }
     override func exact(_ constraints: Set<Constraint>) -> Set<Constraint> { constraints }
-    override func rows(_ constraints: Set<Constraint>) -> Double { constraints.isEmpty ? 2000 : 100 }
+    override func rows(_ constraints: Set<Constraint>) -> Double {
+        (constraints.contains(Self.tenant) ? 1 : 20) * (constraints.contains(Self.job) ? 1 : 100)
+    }
 
     override func scan(_ plan: ScanPlan, _ arguments: ScanArguments) -> RowsScan {
         let tenants = arguments.tenants(Self.tenant)
-        return RowsScan("tenant=\(JobScan.shown(tenants))") { LeasesScan($0, tenants: tenants) }
+        let jobs = arguments.texts(Self.job)?.unique.map { JobID($0) }
+        let shown = jobs.map { ", job=\($0.first.map { "\"\($0)\"" } ?? "none")" } ?? ""
+        return RowsScan("tenant=\(JobScan.shown(tenants))\(shown)") { LeasesScan($0, tenants: tenants, jobs) }
     }
 }
 
 /// `@unchecked Sendable`: as `RowScan`.
 private final class LeasesScan: RowScan, @unchecked Sendable {
+    /// Nil: all.
+    private let jobs: [JobID]?
+
+    init(_ shard: ScannedShard, tenants: [Tenant]?, _ jobs: [JobID]?) {
+        self.jobs = jobs
+        super.init(shard, tenants: tenants)
+    }
+
     override func rows(of part: Part, in shard: ScannedShard, _ reader: CountedReader) async throws(StoreError) -> [[Cell]] {
-        try await reader.all(part.range(.lease)).compactMap { row in
+        try await leases(of: part, reader).compactMap { row in
             guard let (tenant, job) = ShardKeys.parseLease(row.key), let lease = try? StorageV1.Lease(serializedBytes: row.value)
             else { return nil }
             return [
@@ -40,6 +53,18 @@ private final class LeasesScan: RowScan, @unchecked Sendable {
                 .text(lease.slots.joined(separator: ",")),
             ]
         }
+    }
+
+    private func leases(of part: Part, _ reader: CountedReader) async throws(StoreError) -> [Row] {
+        guard let jobs else { return try await reader.all(part.range(.lease)) }
+        var rows: [Row] = []
+        for tenant in try await part.tenants(reader) {
+            for job in jobs {
+                let key = TenantKeys(tenant).lease(job)
+                if let value = try await reader.get(key) { rows.append(Row(key: key, value: value)) }
+            }
+        }
+        return rows
     }
 }
 

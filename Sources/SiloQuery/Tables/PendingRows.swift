@@ -53,6 +53,16 @@ extension [StorageV1.Limit] {
 }
 
 extension CountedReader {
+    /// The limits of a part that are paused, and since when.
+    func pausedLimits(of part: Part) async throws(StoreError) -> [(tenant: Tenant, key: LimitKey, since: Int64)] {
+        try await all(part.range(.pause)).compactMap { row in
+            guard case .pause(.limit(let key, of: let tenant))? = ShardKeys.parse(row.key),
+                let pause = try? StorageV1.Pause(serializedBytes: row.value)
+            else { return nil }
+            return (tenant, key, pause.sinceMs)
+        }
+    }
+
     /// How often the holders of each tenant of a part were dropped.
     func drops(of part: Part) async throws(StoreError) -> [Tenant: UInt32] {
         var drops: [Tenant: UInt32] = [:]

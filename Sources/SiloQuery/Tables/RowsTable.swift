@@ -2,14 +2,29 @@ import SiloCore
 import SiloStore
 
 /// The value of one cell.
-enum Cell: Equatable, Sendable {
+enum Cell: Sendable {
     case null
     case integer(Int64)
     case text(String)
+    /// A MessagePack document, whose text is made when it is asked for: NULL where JSON has no words for it.
+    case json(Bytes)
 
     init(_ number: Int64?) { self = number.map { .integer($0) } ?? .null }
     init(_ number: UInt64) { self = .integer(Int64(clamping: number)) }
     init(_ number: UInt32) { self = .integer(Int64(number)) }
+
+    /// Of memory, about.
+    fileprivate var bytes: Int {
+        switch self {
+        case .null, .integer: MemoryLayout<Cell>.size
+        case .text(let text): MemoryLayout<Cell>.size + text.utf8.count
+        case .json(let bytes): MemoryLayout<Cell>.size + bytes.count
+        }
+    }
+}
+
+extension [Cell] {
+    fileprivate var bytes: Int { reduce(0) { $0 + $1.bytes } }
 }
 
 /// A scan of a table whose rows are few or made of much, so that they are made whole.
@@ -35,6 +50,7 @@ class RowScan: PageSource, @unchecked Sendable {
             guard let part = left.popFirst() else { return nil }
             shard.reader.held.clear()
             let rows = try await rows(of: part, in: shard, shard.reader)
+            for row in rows { try shard.reader.held.take(row.bytes) }
             if !rows.isEmpty { return rows }
         }
     }
@@ -71,8 +87,30 @@ class RowsTable: VirtualTable {
     fileprivate struct Kept {
         let plan: ScanPlan
         let values: [Constraint: [SQLiteValue]]
-        var rows: [[Cell]] = []
-        static let rowsMax = 4096
+        private(set) var rows: [[Cell]] = []
+        private var bytes = 0
+        private static let rowsMax = 4096
+        private static let bytesMax = 1 << 20
+
+        init(plan: ScanPlan, values: [Constraint: [SQLiteValue]]) {
+            self.plan = plan
+            self.values = values
+        }
+
+        func answers(_ plan: ScanPlan, _ values: [Constraint: [SQLiteValue]]) -> Bool {
+            guard self.plan === plan, self.values.count == values.count else { return false }
+            return values.allSatisfy { constraint, asked in
+                self.values[constraint]?.elementsEqual(asked) { $0.isSame(as: $1) } ?? false
+            }
+        }
+
+        /// False: they are too many to keep, or too large.
+        mutating func keep(_ page: [[Cell]]) -> Bool {
+            bytes += page.reduce(0) { $0 + $1.bytes }
+            guard rows.count + page.count <= Self.rowsMax, bytes <= Self.bytesMax else { return false }
+            rows += page
+            return true
+        }
     }
     fileprivate var kept: Kept?
 }
@@ -82,8 +120,9 @@ private final class RowsCursor: TableCursor {
     private var pump: RowPump<[Cell]>?
     private var page: [[Cell]] = []
     private var index = 0
-    /// The rows so far; nil: they are too many to keep.
+    /// The rows so far; nil: they are not kept.
     private var seen: RowsTable.Kept?
+    private var json = PayloadText()
 
     init(_ table: RowsTable) { self.table = table }
 
@@ -93,7 +132,7 @@ private final class RowsCursor: TableCursor {
         page = []
         index = 0
         pump = nil
-        if let kept = table.kept, kept.plan === plan, kept.values == arguments.values {
+        if let kept = table.kept, kept.answers(plan, arguments.values) {
             page = kept.rows
             return
         }
@@ -113,7 +152,7 @@ private final class RowsCursor: TableCursor {
         page = try pump?.next() ?? []
         guard seen != nil, pump != nil else { return }
         if page.isEmpty { table.kept = seen }
-        if (seen?.rows.count ?? 0) + page.count > RowsTable.Kept.rowsMax { seen = nil } else { seen?.rows += page }
+        if seen?.keep(page) == false { seen = nil }
     }
 
     override var isAtEnd: Bool { index >= page.count }
@@ -124,6 +163,13 @@ private final class RowsCursor: TableCursor {
         case .null: result.null()
         case .integer(let value): result.integer(value)
         case .text(let text): result.text(text)
+        case .json(let document):
+            // Its text is no shorter.
+            guard document.count <= table.run.limits.valueBytesMax else {
+                throw .execution("a value has more than \(table.run.limits.valueBytesMax) bytes")
+            }
+            let isText = document.withUnsafeBytes { json.write($0, in: 0..<$0.count) }
+            if isText { json.text.withUnsafeBytes { result.text($0) } } else { result.null() }
         }
     }
 }

@@ -35,6 +35,7 @@ struct TimeBounds: Sendable {
         [.equal, .less, .lessOrEqual, .greater, .greaterOrEqual].contains(comparison)
     }
 
+    /// Nil: no number meets it.
     private static func bound(_ values: [SQLiteValue], isLow: Bool, isStrict: Bool) -> Int64? {
         switch values.first {
         case .integer(let number)?:
@@ -47,7 +48,9 @@ struct TimeBounds: Sendable {
             // Beyond all integers: on the far side none is met, on the near side all are.
             if let number = Int64(exactly: edge) { return number }
             return (edge < 0) == isLow ? (isLow ? .min : .max) : nil
-        default: return nil
+        // To SQLite they are greater than any number.
+        case .text?, .blob?: return isLow ? nil : .max
+        case .null?, nil: return nil
         }
     }
 

@@ -108,12 +108,12 @@ final class JobWalkPages: PageSource, @unchecked Sendable {
         switch way {
         case .ids(let ids):
             let ids = ids.map { JobID($0) }.sorted()
-            for tenant in try await tenants(of: part) {
+            for tenant in try await part.tenants(reader) {
                 let left = ids.filter { isWithin(TenantKeys(tenant).job($0)) }
                 if !left.isEmpty { all.append(.points(tenant, left[...])) }
             }
         case .metadata(let key, let value, isPrefix: false):
-            for tenant in try await tenants(of: part) {
+            for tenant in try await part.tenants(reader) {
                 if let range = metadata(key, value, of: tenant) { all.append(.metadata(range, of: tenant)) }
             }
         default: all.append(.records(range))
@@ -139,14 +139,6 @@ final class JobWalkPages: PageSource, @unchecked Sendable {
             range.start.lexicographicallyPrecedes(walk.from) ? walk.from : range.start,
             walk.to.lexicographicallyPrecedes(range.end) ? walk.to : range.end
         )
-    }
-
-    /// The tenants of a part that have jobs, in the order of their keys.
-    private func tenants(of part: Part) async throws(StoreError) -> [Tenant] {
-        if case .tenant(let tenant) = part { return [tenant] }
-        var tenants: [Tenant] = []
-        for row in try await part.directory(reader) where tenants.last != row.tenant { tenants.append(row.tenant) }
-        return tenants
     }
 
     /// The rows of the metadata index from the walk's place on: those of one value are in the order of the jobs.

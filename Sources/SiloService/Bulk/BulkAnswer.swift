@@ -11,7 +11,7 @@ extension SiloV1.BulkAction {
         id = UUID(bytes: first.id)?.text ?? ""
         kind = first.verb.kind
         condition = first.condition
-        tenants = Set(parts.flatMap(\.action.tenants)).sorted()
+        tenants = Set(parts.flatMap { $0.action.scope.tenants ?? [] }).sorted().map(\.name)
         startedBy = first.startedBy
         startedAtMs = parts.map(\.action.startedAtMs).min() ?? 0
         shards = parts.map { SiloV1.BulkShardAction($0.shard, $0.action) }

@@ -1,13 +1,13 @@
 import SiloAPI
 import SiloCore
+import SiloEngine
 import SiloQuery
 import SiloStore
 
 /// Tells what a bulk action would do, within the bounds of one statement.
 struct BulkDryRun: Sendable {
     let request: BulkRequest
-    /// Whose jobs; none: everybody's.
-    let tenants: [Tenant]
+    let scope: BulkScope
     let shards: [QueriedShard]
     let limits: QueryLimits
     let clock: any Clock
@@ -64,6 +64,6 @@ struct BulkDryRun: Sendable {
     }
 
     private func ask(_ sql: String, of shards: [QueriedShard]) -> SiloQuery.Query {
-        SiloQuery.Query(sql, tenants: tenants.isEmpty ? nil : tenants, of: shards, now: clock.now)
+        SiloQuery.Query(sql, tenants: scope.tenants, of: shards, now: clock.now)
     }
 }

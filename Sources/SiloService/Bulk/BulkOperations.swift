@@ -32,19 +32,19 @@ package struct BulkOperations: Sendable {
         _ request: SiloV1.StartBulkActionRequest, _ context: RequestContext
     ) async throws(SiloError) -> SiloV1.StartBulkActionResponse {
         try context.caller.checkAllGroups()
-        let tenants = try scope(request.tenant, context.caller)
+        let scope = try scope(request.tenant, context.caller)
         let asked = try BulkRequest(request, random: environment.random)
         let serving = try serving(request.shard).filter { part in
-            tenants.isEmpty || tenants.contains { part.host.range.contains($0.hash) }
+            scope.tenants?.contains { part.host.range.contains($0.hash) } ?? true
         }
-        guard !serving.isEmpty else { throw elsewhere(tenants, request.shard) }
+        guard !serving.isEmpty else { throw elsewhere(scope, request.shard) }
         var response = SiloV1.StartBulkActionResponse()
-        let plan = try await look(asked, tenants, serving, isDryRun: request.dryRun, context)
+        let plan = try await look(asked, scope, serving, isDryRun: request.dryRun, context)
         guard !request.dryRun else {
             response.plan = plan
             return response
         }
-        response.action = SiloV1.BulkAction(try await start(asked, tenants, serving, context), tenancy)
+        response.action = SiloV1.BulkAction(try await start(asked, scope, serving, context), tenancy)
         return response
     }
 
@@ -104,21 +104,21 @@ package struct BulkOperations: Sendable {
 
     // MARK: Who, where and what
 
-    /// Whose jobs a caller means; none: everybody's.
-    private func scope(_ name: String?, _ caller: Caller) throws(SiloError) -> [Tenant] {
+    /// Whose jobs a caller means.
+    private func scope(_ name: String?, _ caller: Caller) throws(SiloError) -> BulkScope {
         let name = name ?? ""
         guard tenancy.isEnabled else {
             guard name.isEmpty else { throw .tenantNotTaken }
-            return []
+            return .everybody
         }
         guard name.isEmpty else {
             guard Bounds.hasScalars(name, atMost: Tenant.nameScalarsMax) else { throw .invalidTenant }
             try caller.check(Tenant(name))
-            return [Tenant(name)]
+            return .these([Tenant(name)])
         }
-        guard let own = caller.tenants else { return [] }
+        guard let own = caller.tenants else { return .everybody }
         guard !own.isEmpty else { throw .tenantRequired }
-        return own.sorted { $0.name < $1.name }
+        return .these(own.sorted())
     }
 
     /// The shard that is named, or all of this node. Each of them must serve.
@@ -127,17 +127,17 @@ package struct BulkOperations: Sendable {
         return try names.map { name throws(SiloError) in try shards.serving(name) }
     }
 
-    private func elsewhere(_ tenants: [Tenant], _ shard: String) -> SiloError {
-        guard let tenant = tenants.first, let host = try? shards.host(shard) else { return .notOwner(hint: nil) }
+    private func elsewhere(_ scope: BulkScope, _ shard: String) -> SiloError {
+        guard let tenant = scope.tenants?.first, let host = try? shards.host(shard) else { return .notOwner(hint: nil) }
         return .tenantElsewhere(tenant, host.id, host.range)
     }
 
     /// Whether the condition can be asked; with what a dry run tells.
     private func look(
-        _ asked: BulkRequest, _ tenants: [Tenant], _ serving: [Serving], isDryRun: Bool, _ context: RequestContext
+        _ asked: BulkRequest, _ scope: BulkScope, _ serving: [Serving], isDryRun: Bool, _ context: RequestContext
     ) async throws(SiloError) -> SiloV1.BulkPlan {
         let dryRun = BulkDryRun(
-            request: asked, tenants: tenants, shards: serving.map { queries.queried($0.host) }, limits: queries.settings.limits,
+            request: asked, scope: scope, shards: serving.map { queries.queried($0.host) }, limits: queries.settings.limits,
             clock: environment.clock, tenancy: tenancy)
         let timeout = queries.timeout(context)
         let statement = try queries.admit(dryRun.counting, timeoutMilliseconds: timeout)
@@ -155,7 +155,8 @@ package struct BulkOperations: Sendable {
         switch result {
         case .success(let plan):
             let rows = plan.statuses.count + plan.sample.count
-            queries.end(statement, rows: rows, failure: plan.isUncounted ? QueryError.timeout(timeout) : nil, as: "slow dry run")
+            let isLate = plan.isUncounted && plan.uncountedBecause.isEmpty
+            queries.end(statement, rows: rows, failure: isLate ? .timeout(timeout) : nil, as: "slow dry run")
             return plan
         case .failure(let error):
             queries.end(statement, failure: error, as: "slow dry run")
@@ -165,12 +166,12 @@ package struct BulkOperations: Sendable {
 
     /// Begins on every shard. Where one refuses, what this call has begun is told to stop; what an earlier one began goes on.
     private func start(
-        _ asked: BulkRequest, _ tenants: [Tenant], _ serving: [Serving], _ context: RequestContext
+        _ asked: BulkRequest, _ scope: BulkScope, _ serving: [Serving], _ context: RequestContext
     ) async throws(SiloError) -> [Part] {
         var parts: [Part] = []
         var begun: [ShardID] = []
         for (host, shard) in serving {
-            let own = tenants.filter { host.range.contains($0.hash) }
+            let own = BulkScope(scope.tenants?.filter { host.range.contains($0.hash) })
             let start = StartBulk(asked.id, asked.verb, where: asked.condition, of: own, by: context.caller.title)
             var isKnown = true
             do throws(SiloError) {
@@ -213,12 +214,12 @@ package struct BulkOperations: Sendable {
             }
         }
         if missing.count == names.count, let why = missing.first?.why { throw why }
-        return (actions.filter { _, parts in sees(parts.flatMap(\.action.tenants), context.caller) }, missing)
+        return (actions.filter { _, parts in sees(parts.map(\.action.scope), context.caller) }, missing)
     }
 
-    /// Whether a caller may know of an action on these tenants; none: everybody's.
-    private func sees(_ tenants: [String], _ caller: Caller) -> Bool {
+    /// Whether a caller may know of an action whose parts are about these.
+    private func sees(_ scopes: [BulkScope], _ caller: Caller) -> Bool {
         guard tenancy.isEnabled, caller.tenants != nil else { return true }
-        return !tenants.isEmpty && tenants.allSatisfy { caller.sees(Tenant($0)) }
+        return scopes.allSatisfy { $0.tenants?.allSatisfy(caller.sees) ?? false }
     }
 }

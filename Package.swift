@@ -166,8 +166,8 @@ let package = Package(
         ]),
         tests("SiloAccessTests", ["SiloAccess", "SiloCore"]),
         tests("SiloServerTests", [
-            "SiloServer", "SiloService", "SiloWeb", "SiloAccess", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry", "SiloCore",
-            "SiloTesting", "SlateDB", "GRPC", "HTTPServer", "Protobuf", "TestSupport",
+            "SiloServer", "SiloService", "SiloWeb", "SiloAccess", "SiloEngine", "SiloStore", "SiloAPI", "SiloTelemetry",
+            "SiloCore", "SiloTesting", "SlateDB", "GRPC", "HTTPServer", "Protobuf", "TestSupport",
         ]),
         tests("SiloWebTests", [
             "SiloWeb", "SiloAPI", "SiloAccess", "SiloCore", "SiloTesting", "SQLText", "HTTPServer", "Protobuf", "TestSupport",

@@ -29,7 +29,7 @@ package struct LoadedConfiguration: Sendable {
     /// - Parameters:
     ///   - path: the file; nil: without one.
     ///   - arguments: what overrides it; nil: nothing.
-    /// - Throws: `Mistakes`; `Arguments.Mistake` when only the command line is wrong.
+    /// - Throws: `Mistakes`; `Arguments.Mistake` when the command line is wrong and the file is not.
     package init(
         file path: String?, _ arguments: Arguments?, environment: [String: String], for purpose: Purpose = .reloading
     ) throws {
@@ -74,10 +74,9 @@ package struct LoadedConfiguration: Sendable {
         let mistakes = ((file?.mistakes ?? []) + ofFile).sorted { ($0.line, $0.column) < ($1.line, $1.column) }
         let ofCommandLine = ofCommandLine + others(conflicts)
         let files = others(unusable)
-        guard mistakes.isEmpty, files.isEmpty else {
-            throw Mistakes(lines: mistakes.map(\.description) + ofCommandLine + files)
-        }
-        guard ofCommandLine.isEmpty else { throw Arguments.Mistake(ofCommandLine.joined(separator: "\n")) }
+        guard mistakes.isEmpty else { throw Mistakes(lines: mistakes.map(\.description) + ofCommandLine + files) }
+        guard ofCommandLine.isEmpty else { throw Arguments.Mistake((ofCommandLine + files).joined(separator: "\n")) }
+        guard files.isEmpty else { throw Mistakes(lines: files) }
     }
 }
 

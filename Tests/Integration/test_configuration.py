@@ -79,7 +79,7 @@ class TestMistakes:
         head, *lines = ended.stderr.splitlines()
         assert head == f"Config error: {len(lines)} mistakes" and SECRET not in ended.stderr
         places = [line.removeprefix(f"{path}:").split(":")[0] for line in lines]
-        assert places == ["2", "3", "4", "5", "6", "7", "8", "10", "14", "15", "16", "19", "20", "23", "26"]
+        assert places == ["2", "3", "4", "5", "6", "7", "8", "10", "14", "15", "16", "19", "20", "23", "23", "26"]
         for text in [
             "did you mean server.auth_token?", "did you mean database?", "did you mean coordination.initial_shard_count?",
             "not set: SILO_NOT_SET", "put ${…} in quotes", "must be a size from 1MiB to 1TiB",

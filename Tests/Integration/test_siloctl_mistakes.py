@@ -42,7 +42,8 @@ class TestFiles:
             reason = "Not a directory" if option == "--directory" else "Is a directory"
         ended = run(name, *(argument.format(place) for argument in arguments))
         place = f"{option}: cannot read {place}" if option else f"cannot read {place}"
-        assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"Error: {place}: {reason}\n")
+        head = "Config error" if name == "silo" else "Error"
+        assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"{head}: {place}: {reason}\n")
 
     def test_a_server_names_all_that_it_cannot_use(self, tmp_path):
         options = ["--tls-cert", "--tls-key", "--tls-client-ca", "--tokens-file", "--auth-token-file", "--audit-log", "--log-file"]

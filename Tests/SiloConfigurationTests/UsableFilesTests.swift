@@ -92,7 +92,8 @@ import Testing
         for part in [
             "4:18: limits.audit_interval", "6:15: access.tokens_file: cannot read /none/a", "--listen must be host:port",
             "--max-data must be a size", "--shards must be a whole number", "--tls-cert is missing",
-            "--tls-key: cannot read /none/k", "--log-file: cannot write /none/l", "SILO_AUTH_TOKEN: the auth token is empty", "SILO_LOG: ",
+            "--tls-key: cannot read /none/k", "--log-file: cannot write /none/l",
+            "SILO_AUTH_TOKEN: the auth token is empty", "SILO_LOG: ",
         ] { #expect(found.contains { $0.hasPrefix(part) }, "\(part): \(found)") }
         #expect(found.count == 10, "\(found)")
     }

@@ -125,7 +125,8 @@ import Testing
         settings.authToken = "shared"
         settings.tokensFile = "\(folder.path)/tokens"
         try write("tokens", "a")
-        let gate = Gate(Access(secret: "shared", grants: try settings.grants(.silent), clock: clock), clock: clock, logger: .silent)
+        let access = Access(secret: "shared", grants: try settings.grants(.silent), clock: clock)
+        let gate = Gate(access, clock: clock, logger: .silent)
         let files = AccessFiles(
             settings, AccessFiles.Watched(settings), gate, Server(ServerOptions(address: "127.0.0.1:0")), clock: clock,
             logger: .silent)

@@ -22,7 +22,8 @@ struct BulkEnds: Sendable {
         audit?.write(
             [
                 ("who", starter.name), ("by", starter.proof.rawValue), ("call", "BulkActionEnd"), ("action", id),
-                ("shard", "\(shard)"), ("done", "\(action.done)"), ("refused", "\(action.refused)"), ("outcome", hasFailed ? "FAILED" : "DONE"),
+                ("shard", "\(shard)"), ("done", "\(action.done)"),
+                ("refused", "\(action.refused)"), ("outcome", hasFailed ? "FAILED" : "DONE"),
             ] + (action.error.isEmpty ? [] : [("error", action.error)]))
     }
 }

@@ -43,6 +43,9 @@ package struct Figures: Sendable {
     package struct Group: Sendable {
         package let name: String
         package var jobs = Jobs()
+        /// Of those that are ready, those whose tenant or group is paused.
+        package var paused: Int64 = 0
+        /// Paused jobs do not count.
         package var oldestReadyMilliseconds: Int64?
         /// Counts since the process began.
         package var started: UInt64 = 0

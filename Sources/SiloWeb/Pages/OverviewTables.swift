@@ -44,7 +44,11 @@ struct OverviewTables {
     }
 
     private static func name(_ group: Figures.Group) -> HTML {
-        group.isRest ? "<i>all others</i>" : .link(.group(group.name), Name(group.name).html)
+        let isWhole = group.paused == group.jobs.ready
+        let badge: HTML = .when(
+            group.paused > 0,
+            " <span class=\"badge warn\">\(HTML.when(!isWhole, "\(Quantity.count(group.paused)) "))paused</span>")
+        return group.isRest ? "<i>all others</i>\(badge)" : "\(HTML.link(.group(group.name), Name(group.name).html))\(badge)"
     }
 
     private static func rest(_ count: Int, _ what: String) -> HTML {

@@ -152,7 +152,7 @@ final class LogCrashRun: Sendable {
         #endif
         place.onEvent = { [weak self] event in self?.note(event) }
         let below = try await mount.open(Self.name, mustExist: false)
-        let budget = LogBudget(overlayBytes: random.chance(30) ? 1000 : 4000, logBytes: 5 * settings.segmentBytes)
+        let budget = LogBudget(overlayBytes: [300, 1000, 4000, 4000][random.below(4)], logBytes: 5 * settings.segmentBytes)
         return try await LoggedStore.open(below, place, budget)
     }
 

@@ -22,7 +22,8 @@ import Testing
             for condition in [
                 "status_kind = '\(word)'", "'\(word)' = status_kind", "status_kind IN ('\(word)')",
                 "status_kind IN ('Bogus', '\(word)')",
-                "status_kind IS '\(word)'", "status_kind = '\(word)' AND priority >= 0", "(status_kind = '\(word)' OR id = 'none')",
+                "status_kind IS '\(word)'", "status_kind = '\(word)' AND priority >= 0",
+                "(status_kind = '\(word)' OR id = 'none')",
                 "(status_kind = '\(word)' OR status_kind = 'Bogus')", "NOT status_kind <> '\(word)'",
                 "CASE status_kind WHEN '\(word)' THEN TRUE ELSE FALSE END",
             ] {

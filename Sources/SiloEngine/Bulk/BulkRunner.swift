@@ -91,7 +91,8 @@ final class BulkRunner {
         guard let span = action.left.first else { return try await end(id, nil) }
         let page = pages[id] ?? Page()
         let search = JobSearch(
-            condition: action.condition, tenants: action.scope.tenants, now: Timestamp(action.startedAtMs), from: span.from, to: span.to, rowsMax: page.rows)
+            condition: action.condition, tenants: action.scope.tenants, now: Timestamp(action.startedAtMs), from: span.from,
+            to: span.to, rowsMax: page.rows)
         let found: FoundJobs
         let began = clock.steady
         do throws(FindError) {

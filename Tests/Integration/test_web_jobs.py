@@ -124,7 +124,8 @@ class TestJobs:
         browser.wait(lambda b: ids(b) == seen, what="the first page")
 
     def test_keys_go_from_row_to_row_and_open_one(self, busy, browser):
-        browser.go(f"{root(busy)}/jobs?group=reports")
+        # A page has what was found in its time.
+        browser.wait(lambda b: len(ids(b.go(f"{root(busy)}/jobs?group=reports"))) == 50, what="a whole page")
         seen = ids(browser)
         browser.press("j", "j", "j", "k")
         assert browser.focused == seen[1]
@@ -136,7 +137,7 @@ class TestJobs:
         browser.wait(lambda b: "/job?id=" in b.url and b.text(".about") == seen[3], what="the job")
 
     def test_all_of_a_page_are_selected_at_once(self, busy, browser):
-        browser.go(f"{root(busy)}/jobs?group=reports")
+        browser.wait(lambda b: len(ids(b.go(f"{root(busy)}/jobs?group=reports"))) == 50, what="a whole page")
         browser.find("[data-select-all]").click()
         assert len(browser.all("tbody input:checked")) == 50
         browser.find("tbody input").click()
@@ -215,7 +216,7 @@ class TestJobs:
             click(browser, verb)
             shows(browser, f"{verb} {expected} jobs?", "the question")
             click(browser, f"{verb} {expected} jobs")
-            shows(browser, f"{expected} done, 0 refused", "the end of the action")
+            browser.wait(lambda b: f"{expected} done, 0 refused" in b.text("main"), 180, "the end of the action")
             assert sum(client.status(f"f-{n}") == FAILED for n in range(250)) == (10 if verb == "Restart" else 250)
 
     def test_a_span_of_time_stays_while_somebody_thinks(self, busy):

@@ -126,6 +126,7 @@ class TestGroups:
             press(browser, "Pause")
             browser.wait(lambda b: "was paused before" in b.text(".notice"), what="the notice")
             assert not browser.has(".notice form")
+        browser.go("about:blank")
 
     def test_pausing_again_says_the_same_reasons(self, new_server, browser):
         server = new_server("--shards", 1)
@@ -140,6 +141,7 @@ class TestGroups:
             press(browser, "Pause again")
             browser.wait(lambda b: "are paused" in b.text(".notice"), what="the notice")
             assert {(pause.target.task_group, pause.reason) for pause in client.pauses()} == {("a", "first"), ("b", ""), ("c", "third")}
+        browser.go("about:blank")
 
     def test_choosing_nothing_is_said(self, server, browser):
         browser.go(f"{root(server)}/groups")

@@ -201,6 +201,16 @@ public final class SimulatedMount: Sendable {
         if !state.withLock({ $0.hasCrashed }) { disk.erase(name) }
     }
 
+    /// The databases close themselves, as SlateDB does when what it stores to was away: what is not durable is gone, and they may be
+    /// opened anew.
+    public func closeStores() {
+        let stores = state.withLock { state in
+            defer { state.stores = [] }
+            return state.stores
+        }
+        for store in stores { store.crash() }
+    }
+
     /// The process dies: what it has not made durable is gone, and nothing that it still does has an effect.
     public func crash() {
         let stores = state.withLock { state in

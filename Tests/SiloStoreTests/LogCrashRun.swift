@@ -22,12 +22,16 @@ final class LogCrashRun: Sendable {
         var failedSyncs = 0
         var checkpoints = 0
         var lostLogs = 0
+        /// How often the store below closed itself, and the clock was set back.
+        var closures = 0
+        var clockSteps = 0
         /// How often a process died just before a step.
         var crashesBefore: [LogStep: Int] = [:]
 
         static func += (left: inout Tally, right: Tally) {
             for path in [
                 \Tally.lives, \.crashes, \.refusals, \.fullDisks, \.failedSyncs, \.checkpoints, \.lostLogs,
+                \.closures, \.clockSteps,
             ] as [WritableKeyPath<Tally, Int>] { left[keyPath: path] += right[keyPath: path] }
             left.crashesBefore.merge(right.crashesBefore) { $0 + $1 }
         }
@@ -61,6 +65,9 @@ final class LogCrashRun: Sendable {
     private let logDisk: SimulatedLogDisk
     private let settings: LogSettings
     private let plan = Mutex<Plan?>(nil)
+    private let machine: SteppedClock
+    /// Of the process that lives.
+    private let mount = Mutex<SimulatedMount?>(nil)
     private let model = Mutex(Model())
     private let trace: Trace
 
@@ -72,7 +79,9 @@ final class LogCrashRun: Sendable {
         disk = SimulatedDisk(seed: seed &+ 3, clock: clock, trace: trace)
         disk.faults.tornTails = 0.7
         logDisk = SimulatedLogDisk(SeededRandom(seed: seed &+ 4))
-        environment = Environment(clock: clock, random: SeededRandom(seed: seed &+ 5), executor: executor)
+        machine = SteppedClock(clock)
+        disk.takesOldStamps = false
+        environment = Environment(clock: machine, random: SeededRandom(seed: seed &+ 5), executor: executor)
         var settings = LogSettings()
         settings.segmentBytes = 8 * LogFormat.blockBytes
         settings.bufferBytesMax = 3000
@@ -100,7 +109,8 @@ final class LogCrashRun: Sendable {
     /// One process. False: the data cannot be opened any more, and rightly so.
     private func liveOnce() async throws -> Bool {
         model.withLock { $0.tally.lives += 1 }
-        let mount = disk.mount()
+        let mount = disk.mount(machine)
+        self.mount.withLock { $0 = mount }
         if random.chance(40) {
             logDisk.crash(afterSteps: 1 + random.below(150))
         } else if random.chance(60) {
@@ -151,6 +161,11 @@ final class LogCrashRun: Sendable {
             place.settings.onStep = { [weak self] step in self?.comes(step) }
         #endif
         place.onEvent = { [weak self] event in self?.note(event) }
+        place.reopen = { () throws(StoreError) in try await mount.open(Self.name, mustExist: true) }
+        place.look = { [disk = self.disk] () throws(StoreError) in
+            let row = disk.durableRows(of: Self.name).first { $0.key == LogPosition.key }
+            return try LogPosition.read(row?.value, of: Self.name)
+        }
         let below = try await mount.open(Self.name, mustExist: false)
         let budget = LogBudget(overlayBytes: [300, 1000, 4000, 4000][random.below(4)], logBytes: 5 * settings.segmentBytes)
         return try await LoggedStore.open(below, place, budget)
@@ -195,7 +210,7 @@ final class LogCrashRun: Sendable {
         trace.note("the log is lost")
         logDisk.lose()
         model.withLock { $0.tally.lostLogs += 1 }
-        let mount = disk.mount()
+        let mount = disk.mount(machine)
         do {
             let store = try await open(mount)
             let number = try await store.get(Self.counter)
@@ -242,6 +257,13 @@ final class LogCrashRun: Sendable {
         case 90..<91:
             logDisk.failNextSync()
             model.withLock { $0.tally.failedSyncs += 1 }
+        case 91..<93:
+            trace.note("the store below closes itself")
+            mount.withLock { $0 }?.closeStores()
+            model.withLock { $0.tally.closures += 1 }
+        case 93..<94:
+            machine.step(milliseconds: random.chance(50) ? 5000 : -2000 - Int64(random.below(4000)))
+            model.withLock { $0.tally.clockSteps += 1 }
         default: await clock.pause(microseconds: random.number(in: 0...5000))
         }
     }
@@ -309,12 +331,14 @@ final class LogCrashRun: Sendable {
     /// False: it was not closed to the end.
     private func close(_ store: LoggedStore) async throws -> Bool {
         let last = model.withLock { $0.last }
+        // While the clock is behind, or came to be, the log stays.
+        let mayStay = model.withLock { $0.tally.clockSteps > 0 }
         do { try await store.close() } catch {
             trace.note("closing: \(error.message)")
             return false
         }
         acknowledge(last)
-        guard logDisk.names.isEmpty else { throw Violation("it was closed, and its log is still there: \(logDisk.names)") }
+        guard logDisk.names.isEmpty || mayStay else { throw Violation("it was closed, and its log is still there: \(logDisk.names)") }
         return true
     }
 
@@ -350,4 +374,17 @@ final class LogCrashRun: Sendable {
     }
 
     private static func number(_ bytes: Bytes?) -> Int { (bytes ?? []).reduce(0) { $0 << 8 | Int($1) } }
+}
+
+/// The clocks of a machine whose wall clock is set now and then.
+private final class SteppedClock: Clock {
+    private let clock: SimulatedClock
+    private let ahead = Mutex<Int64>(0)
+
+    init(_ clock: SimulatedClock) { self.clock = clock }
+
+    var now: Timestamp { clock.now + ahead.withLock { $0 } }
+    var steady: Timestamp { clock.steady }
+    func step(milliseconds: Int64) { ahead.withLock { $0 += milliseconds } }
+    func sleep(milliseconds: Int64) async throws { try await clock.sleep(milliseconds: milliseconds) }
 }

@@ -28,6 +28,7 @@ import Testing
         guard Self.seeds.count >= 400 else { return }
         // What never happened was not tested.
         #expect(total.crashes > 100 && total.refusals > 0 && total.fullDisks > 0 && total.failedSyncs > 0 && total.lostLogs > 0)
+        #expect(total.closures > 0 && total.clockSteps > 0)
         #expect(total.checkpoints > 100)
         for step in LogStep.allCases { #expect(total.crashesBefore[step] ?? 0 > 0, "no process died before \(step)") }
     }

@@ -8,6 +8,8 @@ package enum LogStep: String, CaseIterable, Sendable {
     case createFile, fillFile, writeHeader, syncHeader
     // A checkpoint.
     case begin, moveRows, notePosition, flushBelow
+    // A store below that has closed itself.
+    case lookBelow, reopenBelow
     // What becomes free of it.
     case freeSegments, recycle, discard
     // Closing: the data was marked as whole, and the log is removed.

@@ -218,7 +218,9 @@ extension LoggedStore {
         // That may take as long as what it stores to is away: nobody waits for it.
         bell.refuse(Self.isReopened)
         obstruct(Self.isReopened)
+        place.settings.comes(.lookBelow)
         if let look = place.look { try requireOwn(try await look()) }
+        place.settings.comes(.reopenBelow)
         let new = try await reopen()
         do throws(StoreError) {
             // Somebody may have come in between.

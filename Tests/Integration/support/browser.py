@@ -37,7 +37,7 @@ class Browser:
             until(self._is_up, 60, "chromedriver")
             preferences = {} if scripts else {"profile.managed_default_content_settings.javascript": 2}
             self.session = self._request("POST", "/session", {"capabilities": {"alwaysMatch": {
-                "browserName": "chrome", "goog:loggingPrefs": {"browser": "ALL"},
+                "browserName": "chrome", "goog:loggingPrefs": {"browser": "ALL"}, "timeouts": {"script": 100_000},
                 "goog:chromeOptions": {
                     "binary": CHROMIUM, "prefs": preferences,
                     "args": [

@@ -14,7 +14,7 @@ public final class FaultyStore: KeyValueStore {
         public var failWrites = false
         public var failFlushes = false
         public var failReads = false
-        /// Calls that still succeed; all after them fail. Nil: no bound.
+        /// Calls that still succeed; then the store has failed for good, and so does every call. Nil: no bound.
         public var callsLeft: Int?
         /// What is written of each change instead; nil: nothing. As a bug above would have it.
         public var mangle: (@Sendable (Write) -> Write?)?
@@ -91,7 +91,7 @@ public final class FaultyStore: KeyValueStore {
 
     public var clockLag: ClockLag? { state.withLock { $0.faults.lag } ?? inner.clockLag }
     public var refusal: StoreError? { state.withLock { $0.faults.refusal } ?? inner.refusal }
-    public var isOpen: Bool { state.withLock { !$0.faults.isClosed } && inner.isOpen }
+    public var isOpen: Bool { state.withLock { !$0.faults.isClosed && $0.faults.callsLeft != 0 } && inner.isOpen }
 
     private func hold(_ fault: any (KeyPath<Faults, Bool> & Sendable)) async {
         guard state.withLock({ $0.faults[keyPath: fault] }) else { return }

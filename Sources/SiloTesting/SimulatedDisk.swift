@@ -201,8 +201,8 @@ public final class SimulatedMount: Sendable {
         if !state.withLock({ $0.hasCrashed }) { disk.erase(name) }
     }
 
-    /// The databases close themselves, as SlateDB does when what it stores to was away: what is not durable is gone, and they may be
-    /// opened anew.
+    /// The databases close themselves, as SlateDB does when what it stores to was away: what is not durable is gone, and they
+    /// may be opened anew.
     public func closeStores() {
         let stores = state.withLock { state in
             defer { state.stores = [] }

@@ -48,6 +48,7 @@ let siloMessages: [any Message.Type] = [
     SiloV1.ListBulkActionsRequest.self, SiloV1.ListBulkActionsResponse.self, SiloV1.CancelBulkActionRequest.self,
     SiloV1.CancelBulkActionResponse.self, SiloV1.ListTenantsRequest.self, SiloV1.TenantPlace.self, SiloV1.TenantInfo.self,
     SiloV1.ListTenantsResponse.self, SiloV1.ListLimitsRequest.self, SiloV1.LimitPlace.self, SiloV1.LimitInfo.self,
+    SiloV1.LimitWaiter.self,
     SiloV1.LimitMaximum.self, SiloV1.ListLimitsResponse.self, SiloV1.ListWorkersRequest.self, SiloV1.WorkerInfo.self,
     SiloV1.WorkerGroup.self, SiloV1.WorkerLease.self, SiloV1.ListWorkersResponse.self, SiloV1.QuietWorkerRequest.self,
     SiloV1.QuietWorkerResponse.self,

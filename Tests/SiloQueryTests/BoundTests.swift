@@ -131,7 +131,7 @@ import Testing
     @Test func whatIsWrittenAnewAtEachLevelIsBounded() async throws {
         let fixture = try await Fixture()
         let text = String(repeating: "x", count: (1 << 20) - 1000)
-        let sql = "SELECT " + String(repeating: "~", count: 390) + "'\(text)' AS v FROM jobs GROUP BY tenant"
+        let sql = "SELECT " + String(repeating: "~", count: 390) + "LENGTH('\(text)') AS v FROM jobs GROUP BY tenant"
         let bound = "it takes more than \(64 << 20) bytes to write out, as each level holds those within it"
         #expect(try await fixture.refusal(sql) == .syntax(bound))
     }

@@ -30,7 +30,7 @@ final class Fixture: Sendable {
         policy.initialIntervalMs = 60_000
         policy.maxIntervalMs = 60_000
         policy.backoffFactor = 1
-        try await shard.run(
+        _ = try await shard.run(
             Enqueue(
                 tenant: tenant, id: JobID(id), priority: priority, startAtMs: wait.map { clock.now.milliseconds + $0 } ?? 0,
                 retryPolicy: retries > 0 ? policy : nil, payload: payload, limits: limits, metadata: metadata,

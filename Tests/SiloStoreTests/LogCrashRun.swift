@@ -338,7 +338,9 @@ final class LogCrashRun: Sendable {
             return false
         }
         acknowledge(last)
-        guard logDisk.names.isEmpty || mayStay else { throw Violation("it was closed, and its log is still there: \(logDisk.names)") }
+        guard logDisk.names.isEmpty || mayStay else {
+            throw Violation("it was closed, and its log is still there: \(logDisk.names)")
+        }
         return true
     }
 

@@ -50,7 +50,6 @@ struct Banned: Sendable {
                 "Sources/HTTPServer/HTTPServer.swift": "looks now and then for clients that take too long",
                 "Sources/GRPC/Server.swift": "the core does not say when a connection's last bytes have left",
                 "Sources/SiloServer/Service/Reflection.swift": "ends streams that are idle in real time",
-                "Sources/SiloServer/Shards/FreeSpace.swift": "asks the file system now and then",
                 "Sources/siloctl/Cluster/DropTenantCommand.swift": "asks now and then how far a server has come",
                 "Sources/silo-bench/": "spreads its load over real time",
                 "examples/": "programs of users, who have no other clock",

@@ -46,7 +46,7 @@ class TestToken:
     @pytest.mark.parametrize("text", ["", "\n"])
     def test_an_empty_one_is_refused(self, token_file, text):
         ended = run("silo", "--listen", "127.0.0.1:0", "--data", "memory:", "--auth-token-file", token_file(text))
-        assert ended.returncode == 2 and "the auth token is empty" in ended.stderr
+        assert ended.returncode == 1 and "the auth token is empty" in ended.stderr
 
     def test_two_of_them_are_refused(self, token_file):
         ended = run("silo", "--data", "memory:", "--auth-token-file", token_file("x"), "--auth-token", "y")

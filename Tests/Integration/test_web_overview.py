@@ -67,7 +67,7 @@ def busy(start_server):
 def rate(browser, title):
     """The number of a tile, in jobs a second."""
     text = browser.run("""
-        const tile = [...document.querySelectorAll("#rates .tile")].find(t => t.querySelector("h3").textContent === arguments[0]);
+        const tile = [...document.querySelectorAll("#rates .tile")].find(t => t.querySelector("h2").textContent === arguments[0]);
         return tile ? tile.querySelector(".value").textContent : "";
     """, title)
     number, _, unit = text.removesuffix("/s").partition(" ")

@@ -11,6 +11,6 @@ struct Pager {
     var html: HTML {
         let first: HTML = first.map { "<a class=\"button\" rel=\"first\" href=\"\($0)\">First page</a>" } ?? .empty
         let next: HTML = next.map { "<a class=\"button\" rel=\"next\" href=\"\($0)\">Next page</a>" } ?? .empty
-        return "<nav class=\"pager\" aria-label=\"Pages\"><span>\(shown)</span>\(first)\(next)</nav>"
+        return "<nav class=\"pager\" aria-label=\"More of the list\"><span>\(shown)</span>\(first)\(next)</nav>"
     }
 }

@@ -18,9 +18,9 @@ struct Header {
         <form class="search" role="search" action="\(Link("/search"))"><input type="search" name="q" id="search" \
         placeholder="Job, tenant, key or group" aria-label="Search for a job id, tenant, key or task group" maxlength="512" \
         autocomplete="off" spellcheck="false" required><kbd aria-hidden="true">/</kbd></form>\
-        <div class="who"><button type="button" id="live" class="live" hidden></button>\
+        <div class="who"><button type="button" id="live" class="live" hidden>Live updates</button>\
         <span id="live-said" class="unseen" role="status"></span>\(theme)\(account)</div></div>\
-        <nav class="menu" aria-label="Pages"><ul>\(entries)</ul></nav></header>
+        <nav class="menu" aria-label="All pages"><ul>\(entries)</ul></nav></header>
         """
     }
 

@@ -59,7 +59,7 @@ struct OverviewTiles {
             latencies?.quantile(share, now.bounds).map { Quantity.duration(milliseconds: $0) } ?? "–"
         }
         return """
-            <div class="tile wide"><h3>\(title)</h3><dl class="quantiles"><div><dt>p50</dt><dd>\(value(0.5))</dd></div>\
+            <div class="tile wide"><h2>\(title)</h2><dl class="quantiles"><div><dt>p50</dt><dd>\(value(0.5))</dd></div>\
             <div><dt>p95</dt><dd>\(value(0.95))</dd></div><div><dt>p99</dt><dd>\(value(0.99))</dd></div></dl>\
             <p class="hint">over the last minute</p></div>
             """
@@ -67,6 +67,6 @@ struct OverviewTiles {
 
     private func tile(_ title: String, _ value: String, _ hint: String, isBad: Bool = false) -> HTML {
         let kind: HTML = .when(isBad, " bad")
-        return "<div class=\"tile\(kind)\"><h3>\(title)</h3><p class=\"value\">\(value)</p><p class=\"hint\">\(hint)</p></div>"
+        return "<div class=\"tile\(kind)\"><h2>\(title)</h2><p class=\"value\">\(value)</p><p class=\"hint\">\(hint)</p></div>"
     }
 }

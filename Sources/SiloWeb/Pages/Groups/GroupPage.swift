@@ -47,7 +47,7 @@ enum GroupPage {
     private static func tiles(_ figures: GroupFigures) -> HTML {
         func tile(_ title: HTML, _ part: GroupFigures.Part, _ hint: HTML) -> HTML {
             """
-            <div class="tile"><h3>\(title)</h3><p class="value">\(figures.html(part))</p><p class="hint">\(hint)</p></div>
+            <div class="tile"><h2>\(title)</h2><p class="value">\(figures.html(part))</p><p class="hint">\(hint)</p></div>
             """
         }
         return """

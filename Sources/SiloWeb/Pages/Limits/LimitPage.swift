@@ -54,7 +54,7 @@ enum LimitPage {
 
     private static func tiles(_ limit: SiloV1.LimitInfo, _ visit: Visit) -> HTML {
         func tile(_ title: HTML, _ value: HTML, _ hint: HTML) -> HTML {
-            "<div class=\"tile\"><h3>\(title)</h3><p class=\"value\">\(value)</p><p class=\"hint\">\(hint)</p></div>"
+            "<div class=\"tile\"><h2>\(title)</h2><p class=\"value\">\(value)</p><p class=\"hint\">\(hint)</p></div>"
         }
         let maximum: HTML = limit.maximum.map { "of \(Quantity.count($0))" } ?? "no job says of how many"
         let gauge = Gauge(Double(limit.held), of: Double(limit.maximum ?? 0)).html

@@ -51,7 +51,7 @@ struct ShardParts {
 
     private var tiles: HTML {
         func tile(_ title: HTML, _ value: String, _ hint: String) -> HTML {
-            "<div class=\"tile\"><h3>\(title)</h3><p class=\"value\">\(value)</p><p class=\"hint\">\(hint)</p></div>"
+            "<div class=\"tile\"><h2>\(title)</h2><p class=\"value\">\(value)</p><p class=\"hint\">\(hint)</p></div>"
         }
         let (places, doing) = (shard.places, shard.activity)
         let waiting = doing.own + doing.renewals + doing.ordinary
@@ -60,7 +60,7 @@ struct ShardParts {
         let oldest = Quantity.duration(milliseconds: Double(shard.oldestRequestMilliseconds))
         let all: [HTML] = [
             """
-            <div class="tile"><h3>State</h3><p class="value"><span class="small">\(badge)</span></p>\
+            <div class="tile"><h2>State</h2><p class="value"><span class="small">\(badge)</span></p>\
             <p class="hint">\(opened)</p></div>
             """,
             tile("To do", Quantity.count(places.ready + places.waiting), toDo),

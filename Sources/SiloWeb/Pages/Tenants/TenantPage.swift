@@ -72,7 +72,7 @@ enum TenantPage {
         let tiles = zip(titles, zip(sums, hints)).map { title, value -> HTML in
             let bad: HTML = .when(title == "Failed" && value.0 > 0, " bad")
             return """
-                <div class="tile\(bad)"><h3>\(title)</h3><p class="value">\(Quantity.count(value.0))</p>\
+                <div class="tile\(bad)"><h2>\(title)</h2><p class="value">\(Quantity.count(value.0))</p>\
                 <p class="hint">\(value.1)</p></div>
                 """
         }

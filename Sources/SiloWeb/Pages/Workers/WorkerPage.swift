@@ -35,7 +35,7 @@ enum WorkerPage {
     private static func tiles(_ worker: SiloV1.WorkerInfo, _ visit: Visit) -> HTML {
         func tile(_ title: HTML, _ value: HTML, _ hint: HTML) -> HTML {
             """
-            <div class="tile"><h3>\(title)</h3><p class="value"><span class="small">\(value)</span></p>\
+            <div class="tile"><h2>\(title)</h2><p class="value"><span class="small">\(value)</span></p>\
             <p class="hint">\(hint)</p></div>
             """
         }

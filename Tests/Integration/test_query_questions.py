@@ -42,7 +42,7 @@ COSTS = {
     "all attempts, and a job for each": (r"attempts\[tenant=Some\(\"acme\"\), all", 11 + 8),
     "jobs that finished in the hour": (r"statuses=\[Failed, Succeeded\]", 4), "leases": (r"leases\[", 3),
     "holders of the key, and leases once": ("entry_type=Some\\(\"holder\"", 8), "jobs in its lines, and its slots once": ("entry_type=Some\\(\"requester\"", 5),
-    "slots, buckets and lines": (r"limits\[", 5), "limits": (r"limits\[", 5), "the customer's jobs": ("MetadataExact", 5 + 4 * 3),
+    "slots, buckets, lines, and jobs that say how large a limit is": (r"limits\[", 9), "limits": (r"limits\[", 5), "the customer's jobs": ("MetadataExact", 5 + 4 * 3),
     "all jobs of the tenant": (r"FullScan\(tenant=Some", 13),
 }
 

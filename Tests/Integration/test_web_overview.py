@@ -221,7 +221,7 @@ class TestKeyboard:
         for path in ["/", "/help", "/search?q=x"]:
             browser.go(root(busy) + path)
             browser.press("p")
-            for control in browser.all("a, button, input:not([type=hidden]), select, textarea, svg[role=img]"):
+            for control in browser.all("a, button:not([hidden]), input:not([type=hidden]), select, textarea, svg[role=img]"):
                 assert control.name, control.attribute("outerHTML")
             assert browser.run("return document.querySelectorAll('h1').length") == 1
             assert browser.run("return document.documentElement.lang") == "en"

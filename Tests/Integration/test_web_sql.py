@@ -176,8 +176,9 @@ class TestAsking:
         assert browser.run("return document.documentElement.outerHTML.length") < 200_000
 
     def test_long_texts_keep_the_page_small(self, server, browser):
-        ask(browser, server, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
-            "SELECT i, hex(zeroblob(10000)) AS a, replace(hex(zeroblob(4500)), '0', '<') AS b FROM n")
+        ask(browser, server, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900), "
+            "t(s) AS (SELECT 'x' UNION ALL SELECT s || s FROM t WHERE LENGTH(s) < 16000) "
+            "SELECT i, (SELECT MAX(s) FROM t) AS a, (SELECT REPLACE(MAX(s), 'x', '<') FROM t WHERE LENGTH(s) < 9000) AS b FROM n")
         shows(browser, "The page shows", "#result > .hint")
         assert browser.run("return document.documentElement.outerHTML.length") < 200_000
 

@@ -103,9 +103,11 @@ class TestLargeJobs:
         for n in range(2):
             task = client.lease_one(id, timeout=120)
             failure = pb.Failure(code=f"E{n}", data=raw(50 * MIB, b"%d" % n))
-            client.call("ReportOutcome", shard=task.shard, task_id=task.id, failure=failure, timeout=120)
+            with client.holding(task):
+                client.call("ReportOutcome", shard=task.shard, task_id=task.id, failure=failure, timeout=120)
         task = client.lease_one(id, timeout=120)
-        client.call("ReportOutcome", shard=task.shard, task_id=task.id, success=raw(70 * MIB, b"r"), timeout=120)
+        with client.holding(task):
+            client.call("ReportOutcome", shard=task.shard, task_id=task.id, success=raw(70 * MIB, b"r"), timeout=120)
         return id
 
     def get(self, client, id, **fields):
@@ -179,7 +181,8 @@ class TestLargeJobs:
     def test_the_largest_payload_and_result_are_taken_and_read(self, client, group):
         id = client.enqueue(group, raw(PAYLOAD_MAX), metadata={str(n): "v" * 65_534 for n in range(16)}, timeout=120)
         task = client.lease_one(id, timeout=120)
-        client.call("ReportOutcome", shard=task.shard, task_id=task.id, success=raw(PAYLOAD_MAX), timeout=120)
+        with client.holding(task):
+            client.call("ReportOutcome", shard=task.shard, task_id=task.id, success=raw(PAYLOAD_MAX), timeout=120)
         assert len(client.result(id, timeout=120).success_data.msgpack) == PAYLOAD_MAX
         assert len(self.get(client, id, omit_result=True).payload.msgpack) == PAYLOAD_MAX
         assert len(self.get(client, id, omit_payload=True).result.msgpack) == PAYLOAD_MAX

@@ -33,8 +33,10 @@ class TestSearch:
     def test_an_id_alone_is_looked_for_when_somebody_says_so(self, many):
         visitor = Visitor(many.operator)
         # The page knows how many jobs there are from what was counted last.
-        page = until(lambda: (found := visitor.get("/search?q=job-4242")).status == 200 and found, what="the jobs to be counted")
-        assert "21,000 jobs" in page.text and 'href="/search?q=job-4242&amp;jobs=all"' in page.text
+        def counted():
+            page = visitor.get("/search?q=job-4242")
+            return page.status == 200 and "21,000 jobs" in page.text and page
+        assert 'href="/search?q=job-4242&amp;jobs=all"' in until(counted, what="the jobs to be counted").text
         found = visitor.get("/search?q=job-4242&jobs=all")
         assert (found.status, found.location) == (303, "/job?id=job-4242&tenant=tenant-4242")
         nothing = visitor.get("/search?q=job-none&jobs=all")

@@ -160,7 +160,9 @@ class TestOverview:
             plot.querySelector("svg").dispatchEvent(new PointerEvent("pointermove",
               { bubbles: true, clientX: box.right - 2, clientY: box.top + 20 }));
         """)
-        text = browser.text("#jobs-chart .readout")
+        # Looked at in one step, as the chart may be drawn anew at any time.
+        text = browser.wait(
+            lambda b: b.run("return document.querySelector('#jobs-chart .readout')?.innerText"), what="the values")
         assert "enqueued" in text and "failed" in text
         assert browser.complaints() == []
 

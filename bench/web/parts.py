@@ -145,8 +145,12 @@ def live(options, server):
 
         def backlog():
             for regions in events:
-                if match := re.search(r'Backlog</h3><p class="value">([\d,]+)', regions.get("waits", "")):
-                    return int(match[1].replace(",", ""))
+                if "waits" not in regions:
+                    continue
+                match = re.search(r'Backlog</h\d><p class="value">([\d,]+)', regions["waits"])
+                if not match:
+                    raise RuntimeError(f"no backlog in {regions['waits']}")
+                return int(match[1].replace(",", ""))
             raise RuntimeError("the stream has ended")
 
         before = backlog()

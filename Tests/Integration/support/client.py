@@ -1,6 +1,7 @@
 """A client of Silo over Python's own gRPC, independent of Silo's code."""
 
 import contextlib
+import threading
 import uuid
 
 import grpc
@@ -253,6 +254,24 @@ class Client:
 
     def heartbeat(self, task, worker="worker"):
         return self.call("Heartbeat", worker_id=worker, **self._of(task))
+
+    @contextlib.contextmanager
+    def holding(self, task, worker="worker"):
+        """Heartbeats beside what takes longer than a lease, as a real worker does."""
+        done = threading.Event()
+
+        def beat():
+            while not done.wait(1):
+                with contextlib.suppress(grpc.RpcError):
+                    self.heartbeat(task, worker)
+
+        thread = threading.Thread(target=beat)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     # Limits
 

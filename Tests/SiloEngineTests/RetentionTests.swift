@@ -151,6 +151,23 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("nor is it believed by a shard that was opened meanwhile")
+    func clockStepsBeforeOpening() async throws {
+        var bench = try await Bench.kept(Self.settings)
+        let dates = RetentionClock(bench.clock)
+        try await bench.enqueue("a")
+        try await bench.fail(bench.leaseOne())
+        bench.clock.step(milliseconds: 1 << 40)
+        try await bench.shard.close()
+        bench = try await bench.reopen(dates)
+        try await bench.keepHouse()
+        try await bench.keepHouse(after: 300_000)
+        #expect(try await bench.state("a") == .failed, "there is time to set it right")
+        try await bench.keepHouse(after: 3_600_000)
+        #expect(bench.tenantRows == [])
+        try await bench.finish()
+    }
+
     @Test("a second jump ahead has an hour of its own, also after a step back that leaves the clock ahead", arguments: [
         [(0, 120_000), (59, 2_592_000_000)], [(0, 2_592_000_000), (30, -2_592_000_000 + 120_000), (59, 2_592_000_000)],
     ] as [[(minute: Int64, step: Int64)]])

@@ -29,23 +29,23 @@ final class Bench: Sendable {
 
     private init(
         _ memory: (ManualClock) -> MemoryStore, _ settings: EngineSettings, at now: Timestamp?, _ limiter: (any RateLimiter)?,
-        _ finder: (any JobFinder)?, generation: UInt64
+        _ finder: (any JobFinder)?, generation: UInt64, ofProcessOf other: Bench? = nil, dates: RetentionClock? = nil
     ) async throws {
         self.generation = generation
         self.limiter = limiter
         self.finder = finder
-        let changes = Signal()
+        let changes = other?.changes ?? Signal()
         let turns = Tally(changes: changes)
         self.changes = changes
         self.turns = turns
-        clock = ManualClock(changes: changes)
+        clock = other?.clock ?? ManualClock(changes: changes)
         if let now { clock.advance(milliseconds: now - clock.now) }
         self.memory = memory(clock)
         self.settings = settings
         store = FaultyStore(self.memory, changes: changes)
         shard = try await Shard.open(
             store, settings: settings, clock: clock, random: SeededRandom(seed: generation), rateLimiter: limiter,
-            finder: finder, events: AfterTurns { turns.add() })
+            dates: dates, finder: finder, events: AfterTurns { turns.add() })
     }
 
     static func open(
@@ -62,6 +62,13 @@ final class Bench: Sendable {
     /// The process dies and another opens what was durable, on a machine whose clock shows `now`.
     func crash(at now: Timestamp? = nil) async throws -> Bench {
         try await Bench({ memory.crash(clock: $0) }, settings, at: now ?? clock.now, limiter, finder, generation: generation + 1)
+    }
+
+    /// The shard is opened anew by the same process, as after a failure of its store.
+    func reopen(_ dates: RetentionClock) async throws -> Bench {
+        try await Bench(
+            { memory.crash(clock: $0) }, settings, at: nil, limiter, finder, generation: generation + 1, ofProcessOf: self,
+            dates: dates)
     }
 
     var now: Timestamp { clock.now }

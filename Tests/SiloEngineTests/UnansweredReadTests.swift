@@ -1,3 +1,4 @@
+import Protobuf
 import SiloCore
 import SiloStore
 import SiloTesting
@@ -131,6 +132,123 @@ import Testing
         #expect(again.shard.counts.leases == 0)
         #expect(try await again.state("a") == .scheduled)
         #expect(try await again.state("b") == .scheduled)
+        try await again.finish()
+    }
+
+    @Test("of the limits of a job whose attempt failed keep its lease too")
+    func limitsOfReports() async throws {
+        let limit = rate("k", 5, per: 1000)
+        let bench = try await cold { try await $0.enqueue("a", retries: 1, limits: [limit]) }
+        let task = try await bench.leaseOne()
+        let again = try await bench.crash()
+        let bucket = TenantKeys(Bench.tenant).bucket(LimitKey("rate"), LimitKey("k"))
+        again.store.set { $0.unread = { $0 == bucket } }
+        #expect(try await isRefused { try await again.fail(task) })
+        #expect(again.shard.counts.leases == 1)
+        again.store.set { $0.unread = nil }
+        try await again.fail(task)
+        #expect(try await again.state("a") == .scheduled)
+        try await again.finish()
+    }
+
+    @Test("of a job that is given back let its lease run out, when the store answers")
+    func givenBack() async throws {
+        let bench = try await cold { try await $0.enqueue("a", retries: 1) }
+        let task = try await bench.leaseOne()
+        bench.store.set { $0.failReads = true }
+        try await bench.giveBack([task])
+        for _ in 0..<30 { try await bench.pass(500) }
+        #expect(bench.shard.counts.leases == 1)
+        bench.store.set { $0.failReads = false }
+        try await bench.pass(500)
+        #expect(bench.shard.counts.leases == 0)
+        #expect(try await bench.state("a") == .scheduled)
+        try await bench.finish()
+    }
+
+    @Test("of lines let floating limits wait for their new values", arguments: [false, true])
+    func floatingLimits(isLeased: Bool) async throws {
+        let bench = try await cold({ $0.leaseMilliseconds = 10_000 }) { bench in
+            for id in ["a", "b", "c"] { try await bench.enqueue(id, limits: [floating("f", 1, every: 5000)]) }
+            let leased = try await bench.leased(1)
+            #expect(leased.refreshes.count == 1)
+            if !isLeased { try await bench.report(leased.refreshes[0], .success(newMax: 1)) }
+        }
+        bench.store.set { $0.failReads = true }
+        for _ in 0..<30 { try await bench.pass(500) }
+        bench.store.set { $0.failReads = false }
+        for _ in 0..<4 { try await bench.pass(500) }
+        let refresh = try #require(try await bench.leased(1).refreshes.first)
+        bench.store.set { $0.failReads = true }
+        try await bench.report(refresh, .failure)
+        bench.store.set { $0.failReads = false }
+        try await bench.pass(500)
+        try await bench.finish()
+    }
+
+    @Test("leave finished jobs until it answers: one by one, where it gives only some", arguments: [false, true])
+    func sweeps(givesSome: Bool) async throws {
+        let bench = try await cold { bench in
+            for id in ["a", "b"] { try await bench.enqueue(id, metadata: ["k": id]) }
+            for task in try await bench.lease(2) { try await bench.succeed(task) }
+        }
+        let part = SweepFinished.Part.period(
+            Bench.tenant, UInt8(StorageV1.JobState.succeeded.rawValue), FinishedPeriod(of: bench.now))
+        let kept = TenantKeys(Bench.tenant).job(JobID("b"))
+        bench.store.set { faults in
+            if givesSome { faults.unread = { $0 == kept } } else { faults.failReads = true }
+        }
+        let first = try await bench.shard.run(SweepFinished(part: part))
+        #expect((first.isUnanswered, first.isDone, first.erased) == (true, false, givesSome ? 1 : 0))
+        bench.store.set { ($0.unread, $0.failReads) = (nil, false) }
+        #expect(bench.violations == [])
+        try await bench.pass(500)
+        let second = try await bench.shard.run(SweepFinished(part: part))
+        #expect((second.isUnanswered, second.isDone, second.erased) == (false, true, givesSome ? 1 : 2))
+        #expect(bench.shard.counts.total == 0)
+        try await bench.finish()
+    }
+
+    @Test("refuse to drop a tenant or its holders, and let a drop that was begun go on when it answers")
+    func drops() async throws {
+        let bench = try await cold { bench in
+            for id in ["a", "b"] { try await bench.enqueue(id, limits: [slots("k", 1)]) }
+            _ = try await bench.leaseOne()
+        }
+        bench.store.set { $0.failReads = true }
+        #expect(try await isRefused { _ = try await bench.dropHolders() })
+        #expect(try await isRefused { _ = try await bench.shard.run(DropTenant(tenant: Bench.tenant)) })
+        bench.store.set { $0.failReads = false }
+        #expect(try await bench.dropHolders() == 1)
+        #expect(try await bench.shard.run(DropTenant(tenant: Bench.tenant)).jobs == 2)
+        bench.store.set { $0.failReads = true }
+        #expect(try await bench.shard.run(DropStep(tenant: Bench.tenant)).isUnanswered)
+        bench.store.set { $0.failReads = false }
+        try await bench.pass(500)
+        while try await !bench.shard.run(DropStep(tenant: Bench.tenant)).isDone {}
+        #expect(bench.memory.rowsLeft == [])
+        try await bench.finish()
+    }
+
+    @Test("let a bulk action wait, which then does each job once; and refuse a new one that would have to count")
+    func bulkActions() async throws {
+        let finder = WordFinder()
+        let bench = try await Bench.open(finding: finder)
+        for number in 0..<20 { try await bench.enqueue("\(number)") }
+        let again = try await bench.crash()
+        again.store.set { $0.failReads = true }
+        #expect(try await isRefused { try await again.begin(.cancel, of: [Bench.tenant]) })
+        again.store.set { $0.failReads = false }
+        let store = again.store
+        finder.afterEachPage { number in if number == 2 { store.set { $0.failReads = true } } }
+        try await again.begin(.cancel, of: [Bench.tenant])
+        while finder.pages < 2 { try await again.pass(17) }
+        for _ in 0..<10 { try await again.pass(500) }
+        #expect(again.shard.bulkCount == 1)
+        finder.afterEachPage(nil)
+        again.store.set { $0.failReads = false }
+        let ended = try await again.finishBulk()
+        #expect((ended.goesOn, ended.error, ended.done) == (false, "", 20))
         try await again.finish()
     }
 

@@ -60,6 +60,31 @@ import Testing
         try await next.close()
     }
 
+    @Test("what is durable goes below all the same, which gives the log its space back")
+    func givesSpaceBack() async throws {
+        let store = try await bench.open()
+        for key in 0..<30 as Range<UInt8> {
+            try await store.write([row(key, 3 * LogFormat.blockBytes)])
+            try await store.flush()
+        }
+        bench.below.set { $0.failFlushes = true }
+        _ = try await bench.outcome { () throws(StoreError) in try await store.checkpoint() }
+        bench.disk.bytesMax = bench.disk.bytes
+        var key: UInt8 = 100
+        var isFull = false
+        while !isFull, key < 120 {
+            key += 1
+            try await store.write([row(key, 10 * LogFormat.blockBytes)])
+            if case .full = try await bench.outcome({ () throws(StoreError) in try await store.flush() }).error { isFull = true }
+        }
+        #expect(isFull)
+        bench.below.set { $0.failFlushes = false }
+        try await bench.pass(until: "changes to be taken") { store.refusal == nil }
+        try await store.flush()
+        #expect(try await store.get([1, key])?.count == 10 * LogFormat.blockBytes)
+        try await store.close()
+    }
+
     @Test("a store opens on a full disk, serves reads, and takes changes when there is space")
     func opensOnAFullDisk() async throws {
         let store = try await bench.open()

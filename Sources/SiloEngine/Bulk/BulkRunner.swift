@@ -133,6 +133,7 @@ final class BulkRunner {
                 rows: isLast ? found.rows : jobs.last?.row ?? 0,
                 givesUp: index == 0 && jobs.first.map { page.givesUp($0.key) } ?? false)
             let answer = try await mailbox.run(step)
+            if answer.isUnanswered { throw StoreError.unavailable("the store does not answer") }
             try await pace.breathe(afterStep: answer.milliseconds)
             if let ended = answer.ended { onEnd(ended) }
             guard let next = answer.position else { return }

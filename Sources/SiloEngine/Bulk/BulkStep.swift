@@ -27,6 +27,8 @@ struct BulkStep: Duty {
         var position: Bytes?
         /// The next job has changed since it was found.
         var hasChanged = false
+        /// The store does not answer: there is more to do some time later.
+        var isUnanswered = false
         /// The action, if it ended with this step.
         var ended: StorageV1.BulkAction?
         /// How long the shard's loop was at it.
@@ -44,6 +46,8 @@ struct BulkStep: Duty {
         /// It is not there any more, or came after the action.
         case isNone
         case hasChanged
+        /// The store does not answer.
+        case unread
     }
 
     var jobCount: Int { max(1, jobs.count) }
@@ -54,7 +58,13 @@ struct BulkStep: Duty {
         let began = transaction.steady
         var tally = BulkTally(verb: action.verb)
         var reads = BulkReads(rowsOfOne: (rows - noted) / max(1, jobs.count), verb: action.verb)
-        try await reads.readAhead(of: jobs, in: transaction)
+        let isRead: Void? = try await transaction.ifAnswered { () async throws(StoreError) in
+            try await reads.readAhead(of: jobs, in: transaction)
+        }
+        guard isRead != nil else {
+            answer.isUnanswered = true
+            return answer
+        }
         transaction.begin()
         let read = transaction.steady
         for job in jobs {
@@ -72,9 +82,10 @@ struct BulkStep: Duty {
                 action.refuse(job, "job changes all the while")
                 tally.refused += 1
             case .hasChanged: answer.hasChanged = true
+            case .unread: answer.isUnanswered = true
             case .isNone: break
             }
-            if answer.hasChanged { break }
+            if answer.hasChanged || answer.isUnanswered { break }
             answer.passed += 1
         }
         advance(&action, &answer, at: transaction.now)
@@ -104,14 +115,16 @@ struct BulkStep: Duty {
     private func act(
         _ verb: StorageV1.BulkVerb, on job: FoundJob, before arrivals: UInt64, in transaction: Transaction
     ) async throws(StoreError) -> Outcome {
+        let view = View(of: transaction)
         let found: (stored: StoredJob, job: JobReference)
         do throws(Refusal) {
-            found = try await View(of: transaction).find(job.tenant, job.id)
+            found = try await view.find(job.tenant, job.id)
+            try await view.prepare(found.stored.job.limits, of: job.tenant)
         } catch {
             switch error {
             case .refused(.jobNotFound), .refused(.tenantBeingDropped): return .isNone
             case .refused(let reason): return .refused(reason.reasonOfMany)
-            case .store(let failure): throw failure
+            case .store(let failure): return try unread(failure, in: transaction)
             }
         }
         guard found.stored.job.arrival < arrivals else { return .isNone }
@@ -126,6 +139,12 @@ struct BulkStep: Duty {
         }
     }
 
+    /// A check could not read something: nothing was done with the job.
+    private func unread(_ failure: StoreError, in transaction: Transaction) throws(StoreError) -> Outcome {
+        guard transaction.mayPass(failure) else { throw failure }
+        return .unread
+    }
+
     /// As `Transaction.perform`, for a job that was read.
     private func perform<C: JobChange>(
         _ change: C, _ found: (stored: StoredJob, job: JobReference), in transaction: Transaction
@@ -136,7 +155,7 @@ struct BulkStep: Duty {
         } catch {
             switch error {
             case .refused(let reason): return .refused(reason.reasonOfMany)
-            case .store(let failure): throw failure
+            case .store(let failure): return try unread(failure, in: transaction)
             }
         }
         _ = try await change.run(checked, in: transaction)

@@ -25,15 +25,21 @@ public struct StartBulk: Command {
 
     package var contentBytes: Int { condition.utf8.count }
 
-    /// - Returns: the action, if it was begun before.
-    package func check(_ view: View) async throws(Refusal) -> StorageV1.BulkAction? {
+    package enum Found: Sendable {
+        /// It was begun before.
+        case known(StorageV1.BulkAction)
+        /// - Parameter expected: jobs that it will look at.
+        case new(expected: UInt64)
+    }
+
+    package func check(_ view: View) async throws(Refusal) -> Found {
         if let known = view.bulk(id) {
             // Of a shard that was cut in two, each has the tenants of both.
             let isSame = (known.scope == .everybody) == (scope == .everybody) && known.scope.covers(scope)
             guard known.verb == verb, known.condition.hasSameBytes(as: condition), isSame else {
                 throw .refused(.invalidArgument("id is that of another action"))
             }
-            return known
+            return .known(known)
         }
         // As it is stored, none would be everybody.
         guard scope != .these([]) else { throw .refused(.invalidArgument("tenants are required")) }
@@ -41,12 +47,23 @@ public struct StartBulk: Command {
         guard view.bulksRunning < view.settings.bulkActionsMax else {
             throw .refused(.exhausted("the shard has \(view.bulksRunning) bulk actions that go on, as many as it may"))
         }
-        return nil
+        return .new(expected: try await expected(view))
+    }
+
+    private func expected(_ view: View) async throws(Refusal) -> UInt64 {
+        guard let tenants = scope.tenants else { return UInt64(clamping: view.totalJobs) }
+        var jobs: UInt64 = 0
+        for tenant in tenants { jobs += try await view.counts(of: tenant).total }
+        return jobs
     }
 
     /// Durable when answered.
-    package func run(_ found: StorageV1.BulkAction?, in transaction: Transaction) async throws(StoreError) -> BegunBulk {
-        if let found { return BegunBulk(action: found, isNew: false) }
+    package func run(_ found: Found, in transaction: Transaction) async throws(StoreError) -> BegunBulk {
+        let expected: UInt64
+        switch found {
+        case .known(let action): return BegunBulk(action: action, isNew: false)
+        case .new(let count): expected = count
+        }
         transaction.forgetBulks()
         var action = StorageV1.BulkAction()
         action.id = id.uuid.bytes
@@ -55,7 +72,7 @@ public struct StartBulk: Command {
         action.scope = scope
         action.startedBy = startedBy
         action.startedAtMs = transaction.now.milliseconds
-        action.expected = try await expected(in: transaction)
+        action.expected = expected
         let everything = Slice.rows(of: Slice.all[0]...Slice.all[Slice.count - 1])
         var span = StorageV1.BulkSpan()
         (span.from, span.to) = everything
@@ -63,13 +80,6 @@ public struct StartBulk: Command {
         action.left = [span]
         transaction.put(action, id)
         return BegunBulk(action: action, isNew: true)
-    }
-
-    private func expected(in transaction: Transaction) async throws(StoreError) -> UInt64 {
-        guard let tenants = scope.tenants else { return UInt64(clamping: transaction.memory.totalJobs) }
-        var jobs: UInt64 = 0
-        for tenant in tenants { jobs += try await transaction.counts(of: tenant).total }
-        return jobs
     }
 }
 

@@ -24,17 +24,13 @@ struct RateAnswered: Duty {
     static var lane: Lane { .own }
 
     func run(in transaction: Transaction) async throws(StoreError) {
-        guard let (stored, job) = try await transaction.find(question.tenant, question.job) else { return }
-        let rates = stored.job.limits.rates
-        guard stored.state == .scheduled, stored.attempt == question.attempt, question.index < rates.count,
-            RateCheck(rates[Int(question.index)]) == question.check,
-            Timestamp(stored.job.createdAtMs) == question.createdAt, let due = stored.delay, due == question.due,
-            let timer = try await transaction.pending.timer(job, stored),
-            let asking = timer.value.flatMap({ try? StorageV1.Task(serializedBytes: $0) }), asking.hold != nil,
-            asking.ratesPassed == question.index
+        // When the store does not answer, the question is put again once the job's timer is due.
+        let found = try await transaction.ifAnswered { () async throws(StoreError) in try await waiting(in: transaction) }
+        guard let found, let (stored, job, timer) = found,
+            try await transaction.haveAtHand(transaction.unread(stored.job.limits, of: question.tenant))
         else { return }
         var task = try await transaction.pending.take(timer, job, stored)
-        let rate = rates[Int(question.index)]
+        let rate = stored.job.limits.rates[Int(question.index)]
 
         switch answer {
         case .under:
@@ -51,6 +47,22 @@ struct RateAnswered: Duty {
             let wait = max(transaction.settings.rateRetryLeastMilliseconds, rate.initialBackoffMs)
             try await transaction.admission.putOff(job, try await transaction.limits.releasing(task, job), by: wait)
         }
+    }
+
+    /// The job that waits for the answer, and its timer; nil when it is elsewhere.
+    private func waiting(
+        in transaction: Transaction
+    ) async throws(StoreError) -> (stored: StoredJob, job: JobReference, timer: Pending)? {
+        guard let (stored, job) = try await transaction.find(question.tenant, question.job) else { return nil }
+        let rates = stored.job.limits.rates
+        guard stored.state == .scheduled, stored.attempt == question.attempt, question.index < rates.count,
+            RateCheck(rates[Int(question.index)]) == question.check,
+            Timestamp(stored.job.createdAtMs) == question.createdAt, let due = stored.delay, due == question.due,
+            let timer = try await transaction.pending.timer(job, stored),
+            let task = timer.value.flatMap({ try? StorageV1.Task(serializedBytes: $0) }), task.hold != nil,
+            task.ratesPassed == question.index
+        else { return nil }
+        return (stored, job, timer)
     }
 }
 

@@ -15,6 +15,8 @@ public struct Release: Duty {
         var seen: Set<TaskID> = []
         for id in tasks where seen.insert(id).inserted {
             if let lease = transaction.memory.leases[id] {
+                // One that cannot be read now goes on until it runs out.
+                guard try await transaction.haveAtHand(toPutBack: lease) else { continue }
                 try await transaction.attempts.release(lease, unheard: lease.record.unheard)
             } else if let refresh = transaction.memory.limits.refreshes[id] {
                 transaction.refreshes.release(refresh)

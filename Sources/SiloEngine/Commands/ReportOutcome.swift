@@ -36,7 +36,7 @@ public struct ReportOutcome: Command {
     package func check(_ view: View) async throws(Refusal) -> LiveLease {
         if let lease = view.lease(task, of: tenant) {
             let mayRetry = if case .failure = outcome { true } else { false }
-            try await view.prepare { $0.unread(forEnding: lease, mayRetry: mayRetry) }
+            try await view.prepare(forEnding: lease, mayRetry: mayRetry)
             return lease
         }
         guard view.refresh(task, of: tenant) == nil else {

@@ -44,6 +44,7 @@ public struct ReportRefresh: Command {
             throw .refused(.invalidArgument("task is not a RefreshFloatingLimit: report it with ReportOutcome"))
         }
         guard let refresh = view.refresh(task, of: tenant), refresh.isLeased else { throw .refused(.leaseNotFound) }
+        try await view.prepare { $0.unread([refresh.limit.key], of: tenant) }
         return refresh
     }
 

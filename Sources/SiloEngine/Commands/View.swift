@@ -90,6 +90,20 @@ package struct View {
         job.position(of: stored, start: start, settings)
     }
 
+    // MARK: Tenants
+
+    func drop(of tenant: Tenant) -> StorageV1.TenantDrop? { memory.drops[tenant] }
+
+    func counts(of tenant: Tenant) async throws(Refusal) -> TenantCounts {
+        do { return try await transaction.counts(of: tenant) } catch { throw .store(error) }
+    }
+
+    func storedHolders(of tenant: Tenant) async throws(Refusal) -> UInt64 {
+        do { return try await transaction.storedHolders(of: tenant, drops: drops(of: tenant)) } catch { throw .store(error) }
+    }
+
+    var totalJobs: Int64 { memory.totalJobs }
+
     // MARK: Bulk actions
 
     func bulk(_ id: BulkID) -> StorageV1.BulkAction? { memory.bulks[id] }

@@ -23,9 +23,7 @@ struct ExpireLeases: Duty {
                 continue
             }
             left -= 1
-            // All of the job, for it may be given back.
-            let unread = transaction.unread(forEnding: lease, mayRetry: true) + [lease.queue.keys.status(lease.job), lease.key]
-            guard try await transaction.haveAtHand(unread) else {
+            guard try await transaction.haveAtHand(toPutBack: lease) else {
                 waiting.append(lease)
                 continue
             }

@@ -14,13 +14,19 @@ struct TendLimits: Duty {
     func run(in transaction: Transaction) async throws(StoreError) {
         let limits = transaction.memory.limits
         var left = Self.countMax
+        // Those for which the store does not say who waits.
+        var (unread, waiting): ([SlotLimit], [LiveRefresh]) = ([], [])
+        defer {
+            for limit in unread { limits.setAlarm(limit, .steady, at: transaction.steady) }
+            for refresh in waiting { limits.refreshes.changed(refresh) }
+        }
         for axis in Axis.allCases {
             while left > 0, let limit = limits.popAlarm(axis, by: transaction.moment[axis]) {
                 left -= 1
                 switch limit {
                 case .slots(let limit):
                     transaction.reached(.refreshByAlarm)
-                    try await transaction.refreshes.planIfWaitedFor(limit)
+                    if try await !transaction.refreshes.planIfWaitedFor(limit) { unread.append(limit) }
                 case .bucket(let limit):
                     limits.markFreed(limit)
                 }
@@ -28,7 +34,7 @@ struct TendLimits: Duty {
         }
         while left > 0, let refresh = limits.refreshes.popAlarm(by: judging, lease: transaction.settings.leaseMilliseconds) {
             left -= 1
-            try await transaction.refreshes.tend(refresh)
+            if try await !transaction.refreshes.tend(refresh) { waiting.append(refresh) }
         }
         guard limits.unreadLines != nil else { return }
         _ = try await transaction.ifAnswered { () async throws(StoreError) in try await transaction.storedLines.readSome() }

@@ -7,17 +7,31 @@ package import SiloStore
 ///
 /// From this on the tenant has no jobs, whatever rows are left, and nothing can be done with it until all are gone. What runs is
 /// lost: its worker hears it with its next heartbeat.
-public struct DropTenant: Duty {
+public struct DropTenant: Command {
     public let tenant: Tenant
 
     public init(tenant: Tenant) { self.tenant = tenant }
 
+    package enum Found: Sendable {
+        case underWay(StorageV1.TenantDrop)
+        case whole(TenantCounts)
+    }
+
+    package func check(_ view: View) async throws(Refusal) -> Found {
+        if let drop = view.drop(of: tenant) { return .underWay(drop) }
+        return .whole(try await view.counts(of: tenant))
+    }
+
     /// What there is to be deleted. Durable when answered; asked again meanwhile it says how far it has come.
-    package func run(in transaction: Transaction) async throws(StoreError) -> StorageV1.TenantDrop {
+    package func run(_ found: Found, in transaction: Transaction) async throws(StoreError) -> StorageV1.TenantDrop {
+        let counts: TenantCounts
+        switch found {
+        case .underWay(let drop): return drop
+        case .whole(let found): counts = found
+        }
         let memory = transaction.memory
-        if let drop = memory.drops[tenant] { return drop }
         transaction.reached(.tenantDropBegun)
-        let counts = try await transaction.counts(of: tenant) { memory.levels.forget($0) }
+        for queue in counts.storedOnly { memory.levels.forget(queue) }
         var drop = StorageV1.TenantDrop()
         drop.startedAtMs = transaction.now.milliseconds
         drop.jobs = counts.total
@@ -42,6 +56,8 @@ struct DropStep: Duty {
     struct Answer {
         /// Nothing of the tenant is left.
         var isDone = true
+        /// The store does not answer: there is more to do some time later.
+        var isUnanswered = false
         /// How long the loop was at it.
         var milliseconds: Int64 = 0
     }
@@ -64,8 +80,15 @@ struct DropStep: Duty {
         let began = transaction.steady
         var (deleted, bytes) = (0, 0)
         var from: Bytes? = Self.contains(range, drop.next) ? drop.next : range.start
+        var isUnanswered = false
         while let start = from {
-            let (rows, next) = try await transaction.rows.scan(from: start, to: range.end, limit: Self.pageRows)
+            let page = try await transaction.ifAnswered { () async throws(StoreError) in
+                try await transaction.rows.scan(from: start, to: range.end, limit: Self.pageRows)
+            }
+            guard let (rows, next) = page else {
+                isUnanswered = true
+                break
+            }
             for row in rows where number < ranges.count - 1 || RetainedKeys.parsePeriod(row.key)?.tenant == tenant {
                 delete(row, keys, in: transaction)
                 deleted += 1
@@ -83,7 +106,7 @@ struct DropStep: Duty {
         drop.rowsDeleted += UInt64(deleted)
         drop.next = next
         write(drop, in: transaction)
-        return Answer(isDone: false, milliseconds: milliseconds)
+        return Answer(isDone: false, isUnanswered: isUnanswered, milliseconds: milliseconds)
     }
 
     private static func contains(_ range: (start: Bytes, end: Bytes), _ key: Bytes) -> Bool {
@@ -116,16 +139,10 @@ struct DropStep: Duty {
 }
 
 extension Transaction {
-    /// Jobs that a tenant has, and those of them that have finished. Memory is ahead of the rows.
-    /// - Parameter visit: is given each queue that memory does not hold.
-    func counts(
-        of tenant: Tenant, visiting visit: (Queue) -> Void = { _ in }
-    ) async throws(StoreError) -> (total: UInt64, completed: UInt64) {
-        var (total, completed) = (UInt64(0), UInt64(0))
-        for queue in memory.queues(of: tenant) {
-            total += queue.total
-            completed += queue.completed
-        }
+    /// Memory is ahead of the rows.
+    func counts(of tenant: Tenant) async throws(StoreError) -> TenantCounts {
+        var counts = TenantCounts()
+        for queue in memory.queues(of: tenant) { counts.add(queue) }
         let range = TenantKeys(tenant).queues
         var start: Bytes? = range.start
         while let from = start {
@@ -133,16 +150,29 @@ extension Transaction {
             for row in found {
                 guard case .queue(_, let group)? = ShardKeys.parse(row.key) else { continue }
                 let id = Queue.ID(tenant: tenant, group: group)
-                guard memory.queues[id] == nil, let counts = try? StorageV1.QueueCounts(serializedBytes: row.value) else {
+                guard memory.queues[id] == nil, let stored = try? StorageV1.QueueCounts(serializedBytes: row.value) else {
                     continue
                 }
-                let queue = Queue(id, counts: counts)
-                total += queue.total
-                completed += queue.completed
-                visit(queue)
+                let queue = Queue(id, counts: stored)
+                counts.add(queue)
+                counts.storedOnly.append(queue)
             }
             start = next
         }
-        return (total, completed)
+        return counts
+    }
+}
+
+// Safety: made and used in one turn of the loop.
+/// The jobs that a tenant has, and those of them that have finished.
+package struct TenantCounts: @unchecked Sendable {
+    private(set) var total: UInt64 = 0
+    private(set) var completed: UInt64 = 0
+    /// Queues that memory does not hold.
+    fileprivate(set) var storedOnly: [Queue] = []
+
+    fileprivate mutating func add(_ queue: Queue) {
+        total += queue.total
+        completed += queue.completed
     }
 }

@@ -15,7 +15,7 @@ final class Housekeeper {
     private let gauge: ShardGauge
     private let pauseMilliseconds: Int64
     private let bulkKeptMilliseconds: Int64
-    private var date: RetentionDate
+    private let dates: RetentionClock
 
     private static let page = 256
     private static let share: Int64 = 20
@@ -23,7 +23,7 @@ final class Housekeeper {
 
     init(
         store: any KeyValueStore, clock: any Clock, mailbox: Mailbox, board: RetainedBoard, gauge: ShardGauge,
-        settings: EngineSettings
+        dates: RetentionClock, settings: EngineSettings
     ) {
         self.store = store
         self.clock = clock
@@ -32,7 +32,7 @@ final class Housekeeper {
         self.gauge = gauge
         pauseMilliseconds = settings.housekeepingPauseMilliseconds
         bulkKeptMilliseconds = settings.bulkKeptMilliseconds
-        date = RetentionDate(clock.moment)
+        self.dates = dates
     }
 
     /// Until the task is cancelled.
@@ -55,6 +55,7 @@ final class Housekeeper {
         for tenant in gauge.drops.keys.sorted(by: { $0.name < $1.name }) {
             while true {
                 let answer = try await mailbox.run(DropStep(tenant: tenant))
+                if answer.isUnanswered { throw StoreError.unavailable("the store does not answer") }
                 try await breathe(after: answer.milliseconds)
                 if answer.isDone { break }
             }
@@ -62,7 +63,7 @@ final class Housekeeper {
     }
 
     private func sweep() async throws {
-        let date = date.date(at: clock.moment)
+        let date = dates.now
         for slice in try await ShardMemory.slices(in: store).slices {
             for index in RetainedIndex.all(of: slice) {
                 guard let horizon = gauge.settings.retention.horizon(of: index, at: date),
@@ -112,6 +113,7 @@ final class Housekeeper {
         while true {
             let answer = try await mailbox.run(SweepFinished(part: part))
             gauge.swept(answer.erased)
+            if answer.isUnanswered { throw StoreError.unavailable("the store does not answer") }
             try await breathe(after: answer.milliseconds)
             if answer.isDone { return }
         }

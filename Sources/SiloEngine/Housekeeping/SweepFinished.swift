@@ -16,6 +16,8 @@ struct SweepFinished: Duty {
         var erased = 0
         /// Nothing of the part is left to be erased.
         var isDone = true
+        /// The store does not answer: there is more to do some time later.
+        var isUnanswered = false
         /// How long the shard's loop was at it.
         var milliseconds: Int64 = 0
     }
@@ -34,7 +36,12 @@ struct SweepFinished: Duty {
         let range = range
         var from = range.start
         if let cursor = transaction.memory.retained.cursor, cursor.start == range.start { from = cursor.next }
-        var (rows, next) = try await transaction.rows.scan(from: from, to: range.end, limit: Self.rowsMax)
+        let page = try await transaction.ifAnswered { () async throws(StoreError) in
+            try await transaction.rows.scan(from: from, to: range.end, limit: Self.rowsMax)
+        }
+        guard let page else { return Answer(isDone: false, isUnanswered: true) }
+        let rows = page.rows
+        var next = page.next
         for (index, row) in rows.enumerated() {
             if index % Self.rowsBetweenLooks == Self.rowsBetweenLooks - 1 {
                 transaction.begin()
@@ -43,7 +50,11 @@ struct SweepFinished: Duty {
                     break
                 }
             }
-            if try await erase(row, in: transaction) { answer.erased += 1 }
+            guard let isErased = try await erase(row, in: transaction) else {
+                (next, answer.isUnanswered) = (row.key, true)
+                break
+            }
+            if isErased { answer.erased += 1 }
         }
         transaction.memory.retained.sweepStands(range.start, at: next)
         answer.isDone = next == nil
@@ -68,8 +79,8 @@ struct SweepFinished: Duty {
         transaction.memory.retained.didSweep(period, state)
     }
 
-    /// Erases the job of a row; false: it stays.
-    private func erase(_ row: Row, in transaction: Transaction) async throws(StoreError) -> Bool {
+    /// Erases the job of a row; false: it stays; nil: the store does not answer.
+    private func erase(_ row: Row, in transaction: Transaction) async throws(StoreError) -> Bool? {
         switch part {
         case .period(let tenant, _, _):
             let keys = TenantKeys(tenant)
@@ -79,21 +90,20 @@ struct SweepFinished: Duty {
                 return false
             }
             let ended = StorageV1.JobState(rawValue: Int32(state))
-            try await transaction.finished.erase(tenant, id, record, ended, at: changedAt)
+            return try await transaction.finished.erase(tenant, id, record, ended, at: changedAt)
         case .keptUntil:
             guard let (_, tenant, id) = RetainedKeys.parseKeptUntil(row.key), transaction.memory.drops[tenant] == nil,
                 let record = try? StorageV1.FinishedJob(serializedBytes: row.value)
             else { return false }
-            try await transaction.finished.erase(tenant, id, record, record.state, at: Timestamp(record.changedAtMs))
+            return try await transaction.finished.erase(tenant, id, record, record.state, at: Timestamp(record.changedAtMs))
         }
-        return true
     }
 
     /// The row of a job that finished when such rows said nothing.
-    private func eraseUnnoted(_ tenant: Tenant, _ id: JobID, in transaction: Transaction) async throws(StoreError) -> Bool {
-        guard let (stored, job) = try await transaction.find(tenant, id), stored.isFinished, let status = stored.status else {
-            return false
-        }
+    private func eraseUnnoted(_ tenant: Tenant, _ id: JobID, in transaction: Transaction) async throws(StoreError) -> Bool? {
+        let found = try await transaction.ifAnswered { () async throws(StoreError) in try await transaction.find(tenant, id) }
+        guard let found else { return nil }
+        guard let (stored, job) = found, stored.isFinished, let status = stored.status else { return false }
         transaction.finished.remove(job, status, Kept(stored.job))
         transaction.finished.erase(job, attempts: stored.attempt, stored.job.metadata)
         return true
@@ -101,16 +111,19 @@ struct SweepFinished: Duty {
 }
 
 extension FinishedMoves {
-    /// Erases a job that one of its rows among the finished ones describes.
+    /// Erases a job that one of its rows among the finished ones describes. Nil: the store does not answer.
     fileprivate func erase(
         _ tenant: Tenant, _ id: JobID, _ record: StorageV1.FinishedJob, _ state: StorageV1.JobState, at changedAt: Timestamp
-    ) async throws(StoreError) {
-        let job = JobReference(id: id, queue: try await transaction.queue(tenant, TaskGroup(record.taskGroup)))
-        var metadata: TextMap<String> = [:]
-        if !record.bare, let bytes = try await rows.get(job.keys.job(id)) {
-            metadata = (try? StorageV1.Job(serializedBytes: bytes))?.metadata ?? [:]
+    ) async throws(StoreError) -> Bool? {
+        let read = try await transaction.ifAnswered { () async throws(StoreError) in
+            let queue = try await transaction.queue(tenant, TaskGroup(record.taskGroup))
+            return (queue, record.bare ? nil : try await rows.get(queue.keys.job(id)))
         }
+        guard let (queue, row) = read else { return nil }
+        let job = JobReference(id: id, queue: queue)
+        let metadata = row.flatMap { try? StorageV1.Job(serializedBytes: $0) }?.metadata ?? [:]
         remove(job, state, at: changedAt, until: record.keptUntilMs == 0 ? nil : Timestamp(record.keptUntilMs))
         erase(job, attempts: record.attempts, metadata)
+        return true
     }
 }

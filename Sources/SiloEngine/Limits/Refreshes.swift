@@ -15,10 +15,16 @@ struct Refreshes: Part {
         plan(of: limit, for: group, due: steady)
     }
 
-    /// The same for jobs that have waited for a while.
-    func planIfWaitedFor(_ limit: SlotLimit) async throws(StoreError) {
-        guard limit.floating != nil, let group = try await group(waitingAt: limit) else { return }
-        planIfDue(limit, for: group)
+    /// The same for jobs that have waited for a while. False: the store does not answer.
+    func planIfWaitedFor(_ limit: SlotLimit) async throws(StoreError) -> Bool {
+        guard limit.floating != nil else { return true }
+        guard let group = try await groupIfAnswered(waitingAt: limit) else { return false }
+        if let group { planIfDue(limit, for: group) }
+        return true
+    }
+
+    private func groupIfAnswered(waitingAt limit: SlotLimit) async throws(StoreError) -> TaskGroup?? {
+        try await transaction.ifAnswered { () async throws(StoreError) in try await group(waitingAt: limit) }
     }
 
     /// Of the groups whose jobs wait for the limit, as far as they are looked at, that whose workers asked for work last; nil
@@ -62,16 +68,24 @@ struct Refreshes: Part {
     }
 
     /// The refresh is due, or the worker that had it did not report, or no worker took it: while somebody waits for the limit,
-    /// workers are asked again, those of another group when they alone are there.
-    func tend(_ refresh: LiveRefresh) async throws(StoreError) {
+    /// workers are asked again, those of another group when they alone are there. False: the store does not answer.
+    func tend(_ refresh: LiveRefresh) async throws(StoreError) -> Bool {
+        guard try await transaction.haveAtHand(transaction.unread([refresh.limit.key], of: refresh.limit.tenant)) else {
+            return false
+        }
+        let limit = try await limits.slot(refresh.limit.key, of: refresh.limit.tenant)
+        guard let waiting = try await groupIfAnswered(waitingAt: limit) else { return false }
         if refresh.isLeased { reached(.refreshExpired) }
         if refresh.offeredUntil != nil { reached(.refreshNotTaken) }
-        let limit = try await limits.slot(refresh.limit.key, of: refresh.limit.tenant)
         // While lines are still to be read, those in memory are not all who wait.
-        let group = try await group(waitingAt: limit) ?? (memory.limits.unreadLines == nil ? nil : refresh.group)
-        if !refresh.isLeased, group == refresh.group { return offer(refresh) }
-        remove(refresh)
-        if let group { plan(of: limit, for: group, due: steady) }
+        let group = waiting ?? (memory.limits.unreadLines == nil ? nil : refresh.group)
+        if !refresh.isLeased, group == refresh.group {
+            offer(refresh)
+        } else {
+            remove(refresh)
+            if let group { plan(of: limit, for: group, due: steady) }
+        }
+        return true
     }
 
     private func remove(_ refresh: LiveRefresh) {
@@ -86,6 +100,8 @@ struct Refreshes: Part {
         var leased: [LeasedRefresh] = []
         var bytes = 0
         while leased.count < settings.refreshesPerLeaseMax, let refresh = memory.limits.refreshes.first(for: lease) {
+            let unread = transaction.unread([refresh.limit.key], of: refresh.limit.tenant)
+            guard try await transaction.haveAtHand(unread) else { break }
             let limit = try await limits.slot(refresh.limit.key, of: refresh.limit.tenant)
             guard let floating = limit.floating else {
                 remove(refresh)
@@ -155,7 +171,8 @@ struct Refreshes: Part {
             floating.retryCount += 1
             floating.nextRetryAtMs = (steady + backoff).milliseconds
             limit.floating = floating
-            if let group = try await group(waitingAt: limit) {
+            // When nobody can say who waits, those of the same group may as well be asked again.
+            if let group = try await groupIfAnswered(waitingAt: limit) ?? refresh.group {
                 reached(.refreshFailedWithWaiters)
                 plan(of: limit, for: group, due: steady + backoff)
             } else {

@@ -1,3 +1,4 @@
+import Protobuf
 import SiloCore
 import SiloStore
 
@@ -40,6 +41,16 @@ extension Transaction {
         return slots + (mayRetry && lease.cancelledAt == nil ? [lease.queue.keys.job(lease.job)] : [])
     }
 
+    /// Has at hand what putting a leased job back reads. False: the store does not answer.
+    func haveAtHand(toPutBack lease: LiveLease) async throws(StoreError) -> Bool {
+        let job = lease.queue.keys.job(lease.job)
+        let own = unread(forEnding: lease, mayRetry: true) + [job, lease.queue.keys.status(lease.job), lease.key]
+        guard try await haveAtHand(own) else { return false }
+        // Which limits it has is said there.
+        guard let row = try await rows.get(job), let stored = try? StorageV1.Job(serializedBytes: row) else { return true }
+        return try await haveAtHand(unread(stored.limits, of: lease.queue.id.tenant))
+    }
+
     /// Has rows at hand for the rest of the batch. False: the store does not answer.
     func haveAtHand(_ keys: [Bytes]) async throws(StoreError) -> Bool {
         guard !keys.isEmpty else { return true }
@@ -51,6 +62,15 @@ extension View {
     /// Has at hand what a change will read of limits.
     func prepare(_ limits: [StorageV1.Limit], of tenant: Tenant) async throws(Refusal) {
         try await prepare { $0.unread(limits, of: tenant) }
+    }
+
+    /// Has at hand what the end of an attempt will read, and the next attempt after it.
+    func prepare(forEnding lease: LiveLease, mayRetry: Bool) async throws(Refusal) {
+        try await prepare { $0.unread(forEnding: lease, mayRetry: mayRetry) }
+        guard mayRetry, lease.cancelledAt == nil, let row = try await get(lease.queue.keys.job(lease.job)),
+            let stored = try? StorageV1.Job(serializedBytes: row)
+        else { return }
+        try await prepare(stored.limits, of: lease.queue.id.tenant)
     }
 }
 

@@ -47,19 +47,22 @@ public final class Shard: Sendable {
     ///   - events: is told what the shard does.
     ///   - mayAnswer: whether this process is still the shard's owner; asked before every answer, which fails otherwise. It must
     ///     not wait.
+    ///   - dates: by which finished jobs go; nil: the clock is believed as it is now.
     ///   - finder: finds the jobs of bulk actions; nil: they do not go on.
     ///   - onBulkEnd: is told of each bulk action that came to its end, but for those that a caller stopped.
     ///   - onAudit: is told what each audit of the limits found; see `EngineSettings.auditMilliseconds`.
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
         clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), executor: (any TaskExecutor)? = nil,
-        rateLimiter: (any RateLimiter)? = nil, budgets: MemoryBudgets? = nil, finder: (any JobFinder)? = nil,
-        events: any EngineEvents = NoEvents(), mayAnswer: @escaping @Sendable () -> Bool = { true },
+        rateLimiter: (any RateLimiter)? = nil, budgets: MemoryBudgets? = nil, dates: RetentionClock? = nil,
+        finder: (any JobFinder)? = nil, events: any EngineEvents = NoEvents(),
+        mayAnswer: @escaping @Sendable () -> Bool = { true },
         onBulkEnd: @escaping @Sendable (StorageV1.BulkAction) -> Void = { _ in },
         onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in }
     ) async throws(StoreError) -> Shard {
         let settings = settings.asking(rateLimiter)
         let budgets = budgets ?? MemoryBudgets(settings)
+        let dates = dates ?? RetentionClock(clock)
         let info = try await ShardMemory.info(of: store, now: clock.now)
         let clock = ContinuedClock(clock, after: info)
         nonisolated(unsafe) let memory = try await ShardMemory.recover(
@@ -103,7 +106,8 @@ public final class Shard: Sendable {
             async let _: Void = {
                 guard let interval = settings.housekeepingMilliseconds else { return }
                 await Housekeeper(
-                    store: store, clock: clock, mailbox: mailbox, board: retained, gauge: gauge, settings: settings
+                    store: store, clock: clock, mailbox: mailbox, board: retained, gauge: gauge, dates: dates,
+                    settings: settings
                 ).run(every: interval)
             }()
             async let _: Void = {

@@ -30,6 +30,7 @@ final class ShardHost: HostedShard {
     private let environment: Environment
     private let rateLimiter: (any RateLimiter)?
     private let budgets: MemoryBudgets
+    private let dates: RetentionClock
     private let events: any EngineEvents
     private let finder: (any JobFinder)?
     private let bulkEnds: BulkEnds
@@ -56,6 +57,7 @@ final class ShardHost: HostedShard {
         self.environment = environment
         self.rateLimiter = rateLimiter
         self.budgets = budgets
+        dates = RetentionClock(environment.clock)
         self.logger = logger
         self.events = events
         self.finder = finder
@@ -233,7 +235,8 @@ final class ShardHost: HostedShard {
             settings.changeable = state.withLock { $0.changeable }
             let shard = try await Shard.open(
                 store, settings: settings, clock: environment.clock, random: environment.random, executor: environment.executor,
-                rateLimiter: rateLimiter, budgets: budgets, finder: finder, events: LoggedEvents(of: id, logger, events),
+                rateLimiter: rateLimiter, budgets: budgets, dates: dates, finder: finder,
+                events: LoggedEvents(of: id, logger, events),
                 onBulkEnd: { [bulkEnds, id] in bulkEnds.tell($0, of: id) },
                 onAudit: { [logger, id] in Self.tell($0, of: id, logger) }
             )

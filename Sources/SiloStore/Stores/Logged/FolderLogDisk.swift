@@ -46,7 +46,13 @@ package final class FolderLogDisk: LogDisk {
             throw .failed("entries of folders have no names here")
         }
         var names: [String] = []
-        while let entry = readdir(list) {
+        while true {
+            // Nil is the end as well as a failure: a listing that breaks off would hide segments.
+            errno = 0
+            guard let entry = readdir(list) else {
+                guard errno == 0 else { throw .last("cannot list the folder \(folder)") }
+                break
+            }
             // An entry is as long as its name: reading the whole field would run past the end of the last one.
             let name = String(cString: (UnsafeRawPointer(entry) + offset).assumingMemoryBound(to: CChar.self))
             if !name.hasPrefix(".") { names.append(name) }

@@ -11,7 +11,7 @@ extension LoggedStore {
             do throws(StoreError) {
                 let isBelow = try await moveAll()
                 bell.answer(isBelow ? .success(()) : .failure(.unavailable("the store is being closed")))
-                if state.withLock({ $0.obstacle != nil }) {
+                if isBelow, state.withLock({ $0.obstacle != nil }) {
                     clear()
                     place.onEvent(.belowAnswers)
                 }
@@ -100,7 +100,9 @@ extension LoggedStore {
         let frozen = state.withLock { $0.freeze() }
         budget.beginLeaving(account.member)
         defer { budget.endLeaving(account.member) }
-        if !place.settings.plants(.checkpointsUnsyncedRows) { try await flush() }
+        let isDurable = state.withLock { $0.durableSequence >= frozen.sequence }
+        // When they are, a log without space is no reason to wait: what is freed gives it some.
+        if !isDurable, !place.settings.plants(.checkpointsUnsyncedRows) { try await flush() }
         let before = state.withLock { $0.position }
         let position = LogPosition(
             logID: log.id, sequence: frozen.sequence, isWhole: isLast || place.settings.plants(.wholeTooEarly),
@@ -187,7 +189,8 @@ extension LoggedStore {
         guard !isLast else { return false }
         place.onEvent(.clockBehind(lag))
         let begun = place.environment.clock.steady
-        defer { clear() }
+        let other = state.withLock { $0.obstacle }
+        defer { state.withLock { $0.obstacle = other } }
         while true {
             state.withLock { $0.obstacle = .behind(lag) }
             budget.wake()

@@ -1,4 +1,5 @@
 import Dispatch
+package import SiloCore
 import Synchronization
 
 /// Sends a batch on its way.
@@ -10,6 +11,8 @@ package struct StreamedRows: Sendable {
     package var rows = 0
     /// Of the batches.
     package var bytes = 0
+    /// Of a partial result: the shards whose rows are not there, or not all of them, and why.
+    package var missing: [(shard: ShardID, why: QueryError)] = []
 
     package init() {}
 }
@@ -24,8 +27,11 @@ extension Query {
     ) async throws(QueryError) -> StreamedRows {
         try await onThread(limits) { () throws(QueryError) in
             let rows = ArrowRows(limits) { batch throws(QueryError) in try Handover(control).give(batch, deliver) }
-            try StatementRun(self, limits, control).run(into: rows)
-            return rows.delivered
+            let run = StatementRun(self, limits, control)
+            try run.run(into: rows)
+            var streamed = rows.delivered
+            streamed.missing = run.missingShards
+            return streamed
         }
     }
 }

@@ -436,12 +436,6 @@ class TestExport:
         ended = self.ctl(jobs, "SELECT id FROM jobs", "--arrow", "/dev/full")
         assert ended.returncode == 1 and "No space left" in ended.stderr
 
-    def test_it_is_never_of_some_shards_only(self, jobs, tmp_path):
-        path = tmp_path / "some"
-        ended = run("siloctl", "--address", f"http://{jobs.server.address}", "query", "SELECT 1", "--arrow", path, "--partial")
-        assert ended.returncode != 0 and "--partial and --arrow exclude each other" in ended.stderr
-        assert list(tmp_path.iterdir()) == []
-
     def test_a_terminal_is_spared(self, jobs):
         terminal = Terminal("siloctl", "-a", f"http://{jobs.server.address}", "query", jobs.shard, "SELECT 1", "--arrow", "-")
         assert "not for a terminal" in terminal.read()

@@ -8,12 +8,14 @@ import time
 import urllib.parse
 
 import grpc
+import pyarrow
 import pytest
 
 from support.bulk import CANCEL
 from support.client import UNAVAILABLE, Client, refused
 from support.generated import pb
 from support.metrics import Page
+from support.programs import run
 from support.siloctl import runner
 from support.waiting import until
 from support.web import Visitor
@@ -180,3 +182,19 @@ class TestPartialResults:
         assert f"Without shard {lost}" in siloctl("query", "--partial", "SELECT COUNT(*) AS n FROM jobs")
         whole = json.loads(siloctl("--json", "query", "--partial", "SELECT COUNT(*) AS n FROM jobs"))
         assert [missing["shard_id"] for missing in whole["missing_shards"]] == [lost] and whole["rows"] == [{"n": 2}]
+
+    def test_arrow_says_it_in_the_last_message(self, broken, tmp_path):
+        server, client, lost, names = broken
+        with refused(UNAVAILABLE, containing=f"shard {lost} does not answer: "):
+            list(client.stub.QueryArrow(pb.QueryArrowRequest(sql="SELECT tenant FROM jobs"), timeout=30))
+        request = pb.QueryArrowRequest(sql="SELECT tenant FROM jobs", allow_partial=True)
+        *batches, last = client.stub.QueryArrow(request, timeout=30)
+        rows = [row for batch in batches for row in pyarrow.ipc.open_stream(batch.ipc_data).read_all().to_pylist()]
+        assert {row["tenant"] for row in rows} == {name for shard, name in names.items() if shard != lost}
+        assert [missing.shard_id for missing in last.missing_shards] == [lost] and last.missing_shards[0].reason
+        assert not last.ipc_data and not any(batch.missing_shards for batch in batches)
+        path = tmp_path / "some.arrows"
+        ended = run("siloctl", "-a", f"http://{server.address}", "--json", "query", "SELECT tenant FROM jobs", "--partial", "--arrow", path)
+        assert ended.returncode == 0 and f"Without shard {lost}" in ended.stderr
+        assert [missing["shard_id"] for missing in json.loads(ended.stdout)["missing_shards"]] == [lost]
+        assert pyarrow.ipc.open_stream(path).read_all().num_rows == 2

@@ -26,6 +26,11 @@ extension QueryOperations {
                 failure = error
             }
             end(statement, rows: sent.rows, bytes: sent.bytes, failure: failure, as: "slow query (arrow)")
+            if failure == nil, !sent.missing.isEmpty {
+                var last = SiloV1.ArrowIpcMessage()
+                last.missingShards = sent.missing.map { SiloV1.MissingShard($0.shard, $0.why) }
+                reply.send(last) { _ in }
+            }
             reply.end(failure.map { SiloError($0, ofMany: request.shard.isEmpty) })
         }
     }
@@ -39,5 +44,6 @@ extension SiloV1.QueryRequest {
         sql = request.sql
         tenant = request.tenant
         parameters = request.parameters
+        allowPartial = request.allowPartial
     }
 }

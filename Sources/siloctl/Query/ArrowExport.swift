@@ -18,11 +18,17 @@ struct ArrowExport {
         request.sql = query.sql
         request.tenant = query.tenant
         request.parameters = query.parameters
+        request.allowPartial = query.allowPartial
         var joint = ArrowJoint()
         var (batches, bytes) = (0, 0)
+        var missing: [SiloV1.MissingShard] = []
         do {
             var responses = try await server.stream(SiloV1.Silo.queryArrow, request)
             while let response = try await server.failing({ () throws(Status) in try await responses.next() }) {
+                guard response.missingShards.isEmpty else {
+                    missing = response.missingShards
+                    continue
+                }
                 let part = try joint.part(of: response.ipcData)
                 try file.write(part)
                 batches += 1
@@ -34,9 +40,12 @@ struct ArrowExport {
             file.discard()
             throw error
         }
+        for shard in missing { Program.complain("Without shard \(shard.shardId): \(shard.reason)") }
         guard path != "-" else { return }
+        let left = missing.map { ["shard_id": $0.shardId, "reason": $0.reason] }
         try output.print(
-            ["output_file": path, "batches": batches, "bytes": bytes + joint.end.count],
+            ["output_file": path, "batches": batches, "bytes": bytes + joint.end.count]
+                .merging(left.isEmpty ? [:] : ["missing_shards": left]) { $1 },
             ["Saved to \(path): \(batches) batch(es), \(Words.size(UInt64(bytes + joint.end.count)))"])
     }
 }

@@ -36,9 +36,6 @@ struct QueryCommand {
     ]
 
     func run() async throws {
-        if arguments.has("partial"), arguments.text("arrow") != nil {
-            throw Arguments.Mistake("--partial and --arrow exclude each other: Arrow does not say which shards are left out")
-        }
         let shapes = ["csv", "jsonl", "expanded"].filter(arguments.has)
         if arguments.has("arrow"), let shape = shapes.first {
             throw Arguments.Mistake("--arrow and --\(shape) exclude each other: give one of them")

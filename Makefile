@@ -34,7 +34,7 @@ test-threads: setup-test ## the suites that have threads, under the thread sanit
 		swift test --skip-build --sanitize=thread --scratch-path .build/threads --parallel --filter '$(THREADS)'
 
 test-integration: setup-test build ## the tests in Python, of the built programs from outside
-	.deps/python/bin/python -m pytest Tests/Integration -n 3 --dist loadfile # most of it waits: three files at once
+	.deps/python/bin/python -m pytest Tests/Integration -n 4 --dist loadfile # most of it waits: four files at once
 
 SEEDS ?= 1000
 FROM ?= 1

@@ -13,10 +13,11 @@ struct Retrying {
     /// - Parameter chance: any number.
     /// - Returns: milliseconds until the next try; nil: there is none.
     mutating func pause(after status: Status, chance: UInt64) -> Int64? {
-        if let asked = Self.askedPause(status) { return min(asked, Self.askedMax) }
-        guard Self.isWorthAnotherTry(status.code) else { return nil }
+        let asked = Self.askedPause(status)
+        guard asked != nil || Self.isWorthAnotherTry(status.code) else { return nil }
         defer { pause = min(2 * pause, Self.pauseMax) }
-        return pause / 2 + Int64(chance % UInt64(pause / 2 + 1))
+        // One that asks for none would be asked again and again.
+        return max(pause / 2 + Int64(chance % UInt64(pause / 2 + 1)), min(asked ?? 0, Self.askedMax))
     }
 
     /// An exhausted collector is asked again only when it says when.

@@ -113,7 +113,6 @@ public final class SpanExporter: Sendable {
             group.addTask { try? await clock.sleep(milliseconds: delay) }
             await group.next()
             group.cancelAll()
-            queue.ring()
         }
     }
 

@@ -97,10 +97,12 @@ struct GrantReader {
 
     private mutating func expires() -> Timestamp? {
         guard let value = object["expires"] else { return nil }
-        guard let date = value.text.flatMap({ try? Date($0, strategy: .iso8601) }) else {
+        let date = value.text.flatMap { try? Date($0, strategy: .iso8601) }
+        // A year may have so many digits that no such number has room for it.
+        guard let milliseconds = date.flatMap({ Int64(exactly: ($0.timeIntervalSince1970 * 1000).rounded()) }) else {
             return refuse("expires must be a time such as 2027-01-31T00:00:00Z")
         }
-        return Timestamp(Int64(date.timeIntervalSince1970 * 1000))
+        return Timestamp(milliseconds)
     }
 
     private mutating func rate(_ key: String) -> Int? {

@@ -33,9 +33,6 @@ struct ProcessProfiler: Profiler {
     }
 
     func profileHeap(milliseconds: Int64) async throws -> [UInt8] {
-        // It writes files by itself only when so much was allocated.
-        setenv("HEAP_PROFILE_ALLOCATION_INTERVAL", "0", 0)
-        setenv("HEAP_PROFILE_INUSE_INTERVAL", "0", 0)
         silo_perftools_hush()
         HeapProfilerStart(Self.temporaryFile("heap").path)
         do {

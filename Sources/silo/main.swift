@@ -10,6 +10,8 @@ import SlateDB
 
 // Before anything else: a signal that comes early ends the server as a late one does.
 let signals = Signals.hold()
+// While there is one thread. Profiles of the heap are written when they are asked for, not whenever so much was allocated.
+for name in ["HEAP_PROFILE_ALLOCATION_INTERVAL", "HEAP_PROFILE_INUSE_INTERVAL"] { setenv(name, "0", 0) }
 
 await Program.run(usage, builtFrom: BuildInfo.lines) { arguments in
     let memory = Memory()

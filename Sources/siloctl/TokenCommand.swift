@@ -103,7 +103,10 @@ struct TokenCommand {
                 "--expires must be a length such as 90d or 12h, or a time such as 2027-01-31T00:00:00Z, not \(text)")
         }
         guard date > now else { throw Arguments.Mistake("--expires is in the past: \(text)") }
-        return Timestamp(Int64(date.timeIntervalSince1970 * 1000))
+        guard let milliseconds = Int64(exactly: (date.timeIntervalSince1970 * 1000).rounded()) else {
+            throw Arguments.Mistake("--expires is too far away: \(text)")
+        }
+        return Timestamp(milliseconds)
     }
 
     /// The line of a tokens file that has the name.

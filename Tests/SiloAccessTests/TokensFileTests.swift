@@ -31,6 +31,14 @@ import Testing
         #expect(try TokensFile(windows).grants == grants)
     }
 
+    @Test("a time that no number of milliseconds can tell is a mistake", arguments: [
+        "292277026597-01-01T00:00:00Z", "999999999999999999-01-01T00:00:00Z", "+300000000-01-01T00:00:00Z",
+    ])
+    func farTimes(time: String) {
+        let found = mistakes(#"{"name":"a","hash":"\#(hash)","roles":["read"],"expires":"\#(time)"}"# + "\n")
+        #expect(found.count == 1 && found[0].contains("expires must be a time"), "\(found)")
+    }
+
     @Test func allMistakesAreToldAtOnceEachWithItsLine() {
         let found = mistakes(
             """

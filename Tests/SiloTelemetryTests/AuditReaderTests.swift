@@ -132,7 +132,7 @@ import Testing
     @Test func aTimeInALongLogIsFoundWithoutReadingAllOfIt() throws {
         try write(0..<20_000, to: path)
         let before = noon + 100 * 1000
-        let found = try page(128 << 10) { ($0.before, $0.entriesMax) = (before, 3) }
+        let found = try page(256 << 10) { ($0.before, $0.entriesMax) = (before, 3) }
         #expect(numbers(found) == [99, 98, 97])
         let from = noon + 19_990 * 1000
         #expect(numbers(try page { ($0.from, $0.entriesMax) = (from, 500) }) == Array((19_990..<20_000).reversed()))

@@ -111,6 +111,17 @@ import Testing
         #expect(queue.take().count == 4)
     }
 
+    @Test func whoIsCancelledBeforeItWaitsDoesNot() async {
+        let queue = SpanQueue(countMax: 10, batchMax: 4)
+        let waiter = Task {
+            while !Task.isCancelled { await Task.yield() }
+            await queue.untilFull()
+        }
+        waiter.cancel()
+        await waiter.value
+        #expect(queue.counts == SpanCounts())
+    }
+
     @Test func aQueueThatIsClosedTakesNoMoreAndLetsEverybodyGo() async {
         let queue = SpanQueue(countMax: 10, batchMax: 4)
         async let waited: Void = queue.untilFull()

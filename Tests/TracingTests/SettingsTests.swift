@@ -99,7 +99,8 @@ import Testing
     @Test func aCollectorThatSaysWhenIsAskedThen() {
         var retrying = Retrying()
         #expect(retrying.pause(after: asking(.resourceExhausted, seconds: 1, nanos: 500_000_000), chance: 0) == 1500)
-        #expect(retrying.pause(after: asking(.unavailable, seconds: 0), chance: 0) == 0)
+        let asked = (0..<3).map { _ in retrying.pause(after: asking(.unavailable, seconds: 0), chance: 0) }
+        #expect(asked == [1000, 2000, 2500], "none is asked for ever and again at once")
         #expect(retrying.pause(after: asking(.invalidArgument, seconds: 1), chance: 0) == nil)
         for seconds in [Int64.max, 1_000_000, -5, .min] {
             let pause = retrying.pause(after: asking(.resourceExhausted, seconds: seconds, nanos: .max), chance: 0)

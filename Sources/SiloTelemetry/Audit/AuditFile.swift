@@ -74,11 +74,12 @@ final class AuditFileReader {
     }
 
     /// Where the lines begin that are of `time` or later, by a few short reads: lines are in the order of their times.
-    func place(before time: String) throws -> Int {
+    func place(before time: String, _ budget: inout Int) throws -> Int {
         var (low, high, found) = (0, size, size)
         while high - low > Self.probeBytes {
             let middle = low + (high - low) / 2
             let block = try read(at: middle, Self.probeBytes)
+            budget -= block.count
             guard let (start, entry) = Self.firstEntry(of: block) else {
                 // Nothing to go by: the lower part is searched, which costs no more than reading it.
                 high = middle

@@ -31,6 +31,8 @@ public final class AuditLog: @unchecked Sendable {
     // The thread's.
     private var descriptor: Int32
     private var stream: Int32?
+    /// What the file has of a line whose rest waits.
+    private var torn: [UInt8] = []
 
     /// - Parameters:
     ///   - logger: is told when lines cannot be written.
@@ -103,6 +105,7 @@ public final class AuditLog: @unchecked Sendable {
         while let bytes = take() {
             let (written, failure) = put(bytes)
             let wasFailing = condition.withLock { isFailing }
+            noteTorn(bytes[..<written])
             if let failure, !wasFailing {
                 logger.error("the audit log cannot be written; its lines wait", ["error": .init(failure)])
             } else if failure == nil, wasFailing {
@@ -148,6 +151,14 @@ public final class AuditLog: @unchecked Sendable {
         guard let new = try? place.open() else { return }
         Glibc.close(descriptor)
         (descriptor, stream) = (new, place.stream)
+        // The new file has the line whole.
+        waiting = torn + waiting
+        torn = []
+    }
+
+    private func noteTorn(_ written: ArraySlice<UInt8>) {
+        let end = written.lastIndex(of: UInt8(ascii: "\n"))
+        torn = end.map { Array(written[($0 + 1)...]) } ?? torn + written
     }
 
     /// - Returns: how many bytes were written, and what kept the rest from being.

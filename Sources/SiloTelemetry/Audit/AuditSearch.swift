@@ -101,7 +101,11 @@ struct AuditFinder {
                 page.closedFiles += 1
                 continue
             }
-            let start = try place?.offset ?? before.map { try reader.place(before: $0) } ?? reader.size
+            guard budget > 0 else {
+                page.next = AuditSearch.Place(file: file.number, offset: reader.size)
+                break
+            }
+            let start = try place?.offset ?? before.map { try reader.place(before: $0, &budget) } ?? reader.size
             place = nil
             if try look(at: reader, of: file, from: start, isLast: file == files.last) { break }
         }

@@ -39,20 +39,21 @@ public final class SpanQueue: Sendable {
         waiter?.resume()
     }
 
-    /// Returns when there is a whole batch, or when `ring` is called. For one caller at a time.
+    /// Returns when there is a whole batch, or when its task is cancelled. For one caller at a time.
     package func untilFull() async {
-        await withCheckedContinuation { continuation in
-            let mustWait = state.withLock { state in
-                guard state.spans.count < batchMax, !state.isClosed else { return false }
-                state.waiter = continuation
-                return true
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let mustWait = state.withLock { state in
+                    guard state.spans.count < batchMax, !state.isClosed, !Task.isCancelled else { return false }
+                    state.waiter = continuation
+                    return true
+                }
+                if !mustWait { continuation.resume() }
             }
-            if !mustWait { continuation.resume() }
+        } onCancel: {
+            state.withLock { $0.takeWaiter() }?.resume()
         }
     }
-
-    /// Lets whoever waits go.
-    package func ring() { state.withLock { $0.takeWaiter() }?.resume() }
 
     /// The oldest spans, as many as fit into a batch.
     package func take() -> [FinishedSpan] {

@@ -76,11 +76,11 @@ model: ## check the written model of leases and limits with Spin: every claim, t
 bench: build ## measure; prints a table and one line BENCH {json}
 	$(BUILD)/silo-bench suite $(ARGS)
 
-bench-limits: build ## measure limits, the log, retention, bulk actions and the simulation; prints a table and one line BENCH {json}
-	$(BUILD)/silo-bench suite --only limits,handover,deadlock,flood,log,retention,bulk,simulation $(ARGS)
+bench-limits: build ## measure limits, the log, retention, dropped tenants, bulk actions and the simulation; prints a table and one line BENCH {json}
+	$(BUILD)/silo-bench suite --only limits,handover,deadlock,flood,log,retention,drop,bulk,simulation $(ARGS)
 
 .PHONY: bench-operate
-bench-operate: setup-test build ## measure what operating costs: metrics, traces, scrapes, the start, retention; ends with BENCH {json} (ARGS=--quick)
+bench-operate: setup-test build ## measure what operating costs: metrics, traces, scrapes, the start, retention, dropped tenants; ends with BENCH {json} (ARGS=--quick)
 	@.deps/python/bin/python -m bench.operate $(ARGS)
 
 .PHONY: bench-query

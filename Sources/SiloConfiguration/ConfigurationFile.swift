@@ -105,7 +105,7 @@ package struct ConfigurationFile: Sendable {
             tables[entry.key] = (tables[entry.key]?.values ?? [:], value.line, value.column)
             return
         }
-        let (raw, unset) = read(value, entry)
+        let (raw, unset) = read(value, entry.form)
         guard let setting = entry.form.value(of: raw) else {
             // What the file has, never what comes from the environment.
             let found = entry.isSecret ? "" : ", not \(value.shown)"
@@ -118,11 +118,11 @@ package struct ConfigurationFile: Sendable {
     }
 
     /// The value, and which variables are not set, for a message.
-    private func read(_ value: TOMLDocument.Value, _ entry: SettingEntry) -> (raw: SettingForm.Raw, unset: String) {
+    private func read(_ value: TOMLDocument.Value, _ form: SettingForm) -> (raw: SettingForm.Raw, unset: String) {
         guard value.type == "string" else { return (value.raw(in: environment), "") }
         let substitution = Substitution(value.text, in: environment)
         let unset = substitution.missing.isEmpty ? "" : "; not set: \(substitution.missing.joined(separator: ", "))"
-        let raw = substitution.isChanged ? entry.form.raw(substitution.text) : .text(substitution.text)
+        let raw = substitution.isChanged ? form.raw(substitution.text) : .text(substitution.text)
         return (raw, unset)
     }
 
@@ -130,12 +130,15 @@ package struct ConfigurationFile: Sendable {
         guard value.type != "table" else { return }
         let key = table.joined(separator: ".")
         let name = name.joined(separator: ".")
-        if case .table(let names) = Settings.entry(key)?.form, !names.contains(name) {
-            let near = Nearest.name(to: name, among: names.sorted()).map { "; did you mean \(key).\($0)?" } ?? ""
+        guard case .table(let forms) = Settings.entry(key)?.form else { return }
+        guard let form = forms[name] else {
+            let near = Nearest.name(to: name, among: forms.keys.sorted()).map { "; did you mean \(key).\($0)?" } ?? ""
             return note("there is no key \(key).\(name)\(near)", at: value.line, value.column, about: key)
         }
-        guard let json = value.json(in: environment) else {
-            return note("\(key).\(name) cannot be \(value.shown)", at: value.line, value.column, about: key)
+        let (raw, unset) = read(value, form)
+        guard form.value(of: raw) != nil, let json = raw.json else {
+            let text = "\(key).\(name) must be \(form.wanted()), not \(value.shown)\(unset)"
+            return note(text, at: value.line, value.column, about: key)
         }
         tables[key, default: ([:], value.line, value.column)].values[name] = json
     }

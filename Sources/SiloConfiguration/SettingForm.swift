@@ -13,8 +13,8 @@ package enum SettingForm: Sendable {
     /// A number of bytes. A bare number is in `unit`; without one it needs its own, as in `"64MiB"`.
     case size(ClosedRange<Int>, unit: Int? = nil)
     case texts
-    /// These names, with values of any kind, which the part that they are for checks.
-    case table(Set<String>)
+    /// These names, each with a value of its form.
+    case table([String: SettingForm])
 
     /// A value as it was given, before it is known what is wanted.
     package enum Raw: Sendable, Equatable {

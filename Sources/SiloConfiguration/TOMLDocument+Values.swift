@@ -24,17 +24,16 @@ extension TOMLDocument.Value {
         default: text
         }
     }
+}
 
-    /// The value in JSON; nil for what JSON has not.
-    func json(in environment: [String: String]) -> String? {
-        switch type {
-        case "string": return Self.json(Substitution(text, in: environment).text)
-        case "integer", "boolean": return text
-        case "float": return Double(text)?.isFinite == true ? text : nil
-        case "array":
-            let parts = (items ?? []).map { $0.json(in: environment) }
-            return parts.contains(nil) ? nil : "[" + parts.compactMap { $0 }.joined(separator: ",") + "]"
-        default: return nil
+extension SettingForm.Raw {
+    /// The value in JSON; nil for what no setting of the storage engine is.
+    var json: String? {
+        switch self {
+        case .text(let text): Self.json(text)
+        case .number(let number): "\(number)"
+        case .flag(let flag): "\(flag)"
+        case .fraction, .texts, .table, .other: nil
         }
     }
 

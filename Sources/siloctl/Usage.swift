@@ -147,7 +147,9 @@ let usage = Usage(
         .init("dump", help: "what each shard of the server does at this moment"),
         .init("dump-tasks", help: "the same, as the protocol names it"),
         .init("validate-config", help: "check a server's configuration file; asks nobody", details: """
-            Files that it names, such as certificates, are looked at too, as whoever runs this may read them.
+            Files that it names, such as certificates, are looked at too, as whoever runs this may read them. Of the settings of
+            the storage engine each is checked by itself; that two do not go together, such as a max_unflushed_bytes that is not
+            above l0_sst_size_bytes, the server finds when it opens its shards.
             """, options: [
             .init("config", "c", "file", help: "the file")
         ]),

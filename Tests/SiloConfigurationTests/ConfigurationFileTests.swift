@@ -174,6 +174,7 @@ import Testing
             backend = "memory"
             slatedb.flush_interval = "${GAP:-100ms}"
             slatedb.l0_max_ssts = 8
+            slatedb.l0_flush_parallelism = "${LANES:-2}"
             [database.slatedb.compactor_options]
             max_concurrent_compactions = 2
             [database.slatedb.object_store_cache_options]
@@ -181,9 +182,30 @@ import Testing
             """
         #expect(
             try Loading(text).load()[Settings.database.slatedb] == [
-                "flush_interval": "\"100ms\"", "l0_max_ssts": "8", "compactor_options.max_concurrent_compactions": "2",
+                "flush_interval": "\"100ms\"", "l0_max_ssts": "8", "l0_flush_parallelism": "2",
+                "compactor_options.max_concurrent_compactions": "2",
                 "object_store_cache_options.cache_on_flush": "true",
             ])
+    }
+
+    @Test(arguments: [
+        ("flush_interval = 5", "must be a duration, such as \"100ms\" or \"1h 30m\", not 5"),
+        ("flush_interval = \"5 s\"", "must be a duration, such as \"100ms\" or \"1h 30m\", not \"5 s\""),
+        ("l0_flush_parallelism = 0", "must be a whole number of 1 or more, not 0"),
+        ("min_filter_keys = 4294967296", "must be a whole number from 0 to 4294967295, not 4294967296"),
+        ("compression_codec = \"lz4\"", "must be Snappy, Zlib, Lz4 or Zstd, not \"lz4\""),
+        ("wal_enabled = \"yes\"", "must be true or false, not \"yes\""),
+        ("l0_max_ssts = \"${SILO_NONE}\"", "must be a whole number of 0 or more, not \"${SILO_NONE}\"; not set: SILO_NONE"),
+        (
+            "compactor_options.scheduler_options.min_compaction_sources = 4",
+            "must be a whole number in quotes, such as \"4\", not 4"
+        ),
+        ("default_ttl_millis = [1]", "must be a whole number of 0 or more, not an array"),
+    ])
+    func aValueThatTheStorageEngineDoesNotTakeIsAMistake(line: String, mistake: String) throws {
+        let name = line.prefix { $0 != " " }
+        let mistakes = try Loading.mistakes("[database]\nbackend = \"memory\"\nslatedb.\(line)\n")
+        #expect(mistakes == ["3:\(mistakes.first?.split(separator: ":")[1] ?? ""): database.slatedb.\(name) \(mistake)"])
     }
 
     @Test func aTextWithAReferenceIsANumberWhereOneIsWanted() throws {

@@ -1,10 +1,10 @@
 import CommandLineTool
 import Foundation
-import SlateDB
 import TestSupport
 import Testing
 
 @testable import SiloConfiguration
+@testable import SlateDB
 
 /// What a server finds out when it starts, and `siloctl validate-config` before.
 @Suite(.timeLimit(.minutes(10))) struct UsableFilesTests {
@@ -124,6 +124,42 @@ import Testing
     }
 
     @Test func theStorageEnginesNamesAreThoseOfItsLibrary() throws {
-        #expect(try OpenOptions.settingNames() == SlateDBNames.all)
+        #expect(try OpenOptions.settingNames() == Set(SlateDBSettings.forms.keys))
+    }
+
+    @Test func theStorageEnginesValuesAreThoseThatItsLibraryTakes() {
+        let texts = [
+            "", "100ms", "0s", "1d", "1 h", "1h30m", "1h 30m", "1m*10", "2*3", "1+1", "1s +1s", "1s2", "10 20", "1s,1s",
+            "+1s", "1s+", "1s*2+1s", "1s 2*3", "-1s", "1.5s", "5", "0x1s", "1_000s", "1e3s", "1us", "1µs", "1μs", "1NS",
+            "1Msec", "1Hour", "1hours", "1years", "1mon", "1month", "1mo", "1w", "584y", "9223372036854775807ms",
+            "18446744073709551615ns", "never", "  ", " 1s ", "１s", "info", "Info", "iNfo", "trace", "Snappy", "snappy",
+            "Zstd", "none", "L0Sst", "AllSst", "all", "true", "4", "4.5", "abc",
+        ]
+        let raws: [SettingForm.Raw] = texts.map { .text($0) } + [
+            .flag(true), .flag(false), .number(0), .number(1), .number(4096), .number(-1), .number(Int(UInt32.max)),
+            .number(Int(UInt32.max) + 1), .number(.max), .fraction(2.5), .texts(["a"]), .other("date"),
+        ]
+        // What is refused here and taken there: see `SlateDBSettings`, and what it finds only when a database is opened.
+        let stricter = [
+            "compactor_options.scheduler_options": texts, "object_store_cache_options.root_folder": [""],
+            "l0_flush_parallelism": ["0"], "max_wal_flushes_before_l0_flush": ["0", "1"],
+        ]
+        for (name, form) in SlateDBSettings.forms {
+            for raw in raws {
+                guard let json = raw.json else {
+                    #expect(form.value(of: raw) == nil)
+                    continue
+                }
+                var options = OpenOptions()
+                options.settings = [name: json]
+                let isTaken = (try? options.librarySettings()) != nil
+                if form.value(of: raw) != nil {
+                    #expect(isTaken, "\(name) = \(json)")
+                } else if isTaken {
+                    let exceptions = stricter.filter { name.hasPrefix($0.key) }.flatMap(\.value)
+                    #expect(exceptions.contains(json.trimmingCharacters(in: ["\""])), "\(name) = \(json)")
+                }
+            }
+        }
     }
 }

@@ -67,6 +67,45 @@ private final class HangingStorage: NodeStorage {
         #expect(lines(metrics).contains("silo_shard_serving{shard=\"\(host.id)\"} 0"))
     }
 
+    @Test func whatATaskGroupCountedIsCountedWithTheOthersWhenItGivesItsPlaceAway() async throws {
+        let clock = ManualClock()
+        let environment = Environment(clock: clock, random: SeededRandom(seed: 1))
+        var settings = NodeSettings(data: "memory:")
+        settings.shardCount = 1
+        settings.engine.measuredGroupsMax = 1
+        let metrics = NodeMetrics(settings, allocator: nil)
+        let core = try await NodeCore.open(
+            in: HangingStorage(), settings, address: "here:1", environment: environment, logger: .silent,
+            events: { metrics.shard($0) })
+        metrics.watch(core, in: environment) { 0 }
+        let host = try #require(core.shards.hosts.first)
+        let shard = try #require(host.shard)
+        func value(_ name: String, _ group: String) -> String? {
+            let start = "\(name){shard=\"\(host.id)\",task_group=\"\(group)\"} "
+            return lines(metrics).first { $0.hasPrefix(start) }.map { String($0.dropFirst(start.count)) }
+        }
+        let tenant = Tenant("t")
+        _ = try await shard.run(Enqueue(tenant: tenant, taskGroup: "a"))
+        let leased = try await shard.lease(Lease(worker: "w", group: "a", taskCountMax: 1))
+        _ = try await shard.run(ReportOutcome(tenant: tenant, task: leased.tasks[0].id, outcome: .success(result: [])))
+        shard.notePoll("a")
+        shard.notePoll("b")
+        _ = try await shard.run(Enqueue(tenant: tenant, taskGroup: "b"))
+        #expect(value("silo_polls_total", "a") == "2" && value("silo_polls_total", "other") == "1")
+        #expect(value("silo_jobs_dequeued_total", "a") == "1" && value("silo_job_run_time_seconds_count", "a") == "1")
+
+        clock.advance(milliseconds: 600_000)
+        _ = try await shard.run(Enqueue(tenant: tenant, taskGroup: "b"))
+        #expect(value("silo_polls_total", "a") == nil && value("silo_polls_total", "other") == "3")
+        #expect(value("silo_jobs_dequeued_total", "other") == "1" && value("silo_job_run_time_seconds_count", "other") == "1")
+        #expect(value("silo_task_leases_active", "a") == nil && value("silo_task_leases_active", "b") == "0")
+        _ = try await shard.lease(Lease(worker: "w", group: "b", taskCountMax: 2))
+        shard.notePoll("a")
+        #expect(value("silo_polls_total", "b") == "1" && value("silo_jobs_dequeued_total", "b") == "2")
+        #expect(value("silo_polls_total", "other") == "4")
+        await core.close()
+    }
+
     @Test func aNodeSaysWhyItTakesNoCalls() async throws {
         let storage = HangingStorage()
         var settings = NodeSettings(data: "memory:")

@@ -1,5 +1,6 @@
 import Foundation
 import SiloTelemetry
+import Synchronization
 import TestSupport
 import Testing
 
@@ -60,11 +61,29 @@ import Testing
             """))
     }
 
-    @Test func namesPastTheBoundShareOne() {
-        let counters = NamedMetrics(namesMax: 2) { (name: $0, counter: Counter()) }
-        for name in ["a", "b", "c", "d", "a"] { counters[name].counter.add() }
-        let counts = Dictionary(counters.all.map { ($0.name, $0.counter.value) }) { first, _ in first }
-        #expect(counts == ["a": 2, "b": 1, "other": 2])
+    @Test func namesWithoutTheirOwnShareOne() {
+        let named = Mutex<Set<String>>(["a", "b", "other"])
+        let counters = NamedMetrics(
+            isNamed: { name in named.withLock { $0.contains(name) } }, make: { (name: $0, counter: Counter()) },
+            add: { $1.counter.add(Int($0.counter.value)) })
+        var counts: [String: UInt64] { Dictionary(counters.all.map { ($0.name, $0.counter.value) }) { first, _ in first } }
+        for name in ["a", "b", "c", "d", "a", "other"] { counters.count(name) { $0.counter.add() } }
+        #expect(counts == ["a": 2, "b": 1, "other": 3])
+        named.withLock { $0 = ["b", "c"] }
+        counters.count("a") { $0.counter.add() }
+        #expect(counts == ["a": 3, "b": 1, "other": 3], "not told yet")
+        counters.merge("a")
+        counters.merge("none")
+        for name in ["a", "c"] { counters.count(name) { $0.counter.add() } }
+        #expect(counts == ["b": 1, "c": 1, "other": 7])
+    }
+
+    @Test func aHistogramTakesWhatAnotherRecorded() {
+        let (sum, other) = (Histogram(HistogramBuckets([1, 4])), Histogram(HistogramBuckets([1, 4])))
+        for value: Int64 in [1, 5] { sum.record(value) }
+        for value: Int64 in [2, 4, 7] { other.record(value) }
+        sum.add(other)
+        #expect(sum.each == [1, 2, 2] && sum.sum == 19)
     }
 
     @Test

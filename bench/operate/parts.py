@@ -67,12 +67,21 @@ def _is_ready(address):
 
 def retention(options):
     """What the sweep of finished jobs costs those who work; the part of the same name of `silo-bench suite` measures it."""
-    ended = run("silo-bench", "suite", "--only", "retention", *(["--quick"] if options.quick else []), timeout=1800)
+    return _suite("retention", options)
+
+
+def drop(options):
+    """What dropping a tenant with very many jobs costs the others; the part of the same name of `silo-bench suite` measures it."""
+    return _suite("drop", options)
+
+
+def _suite(part, options):
+    ended = run("silo-bench", "suite", "--only", part, *(["--quick"] if options.quick else []), timeout=1800)
     if ended.returncode != 0:
         raise RuntimeError(ended.stderr)
     line = next(line for line in ended.stdout.splitlines() if line.startswith("BENCH "))
     figures = json.loads(line.removeprefix("BENCH "))
-    return {name: value for name, value in figures.items() if name.startswith("retention_")}
+    return {name: value for name, value in figures.items() if name.startswith(f"{part}_")}
 
 
-ALL = {"overhead": overhead, "scrape": scrape, "start": start, "retention": retention}
+ALL = {"overhead": overhead, "scrape": scrape, "start": start, "retention": retention, "drop": drop}

@@ -35,7 +35,7 @@ package struct DatabaseSettings: SettingsSection {
         help: "memory for rows that are only in a log on local disk, over all shards"
     )
     package let slatedb = Setting<[String: String]>(
-        "database.slatedb", .table(SlateDBNames.all), default: [:],
+        "database.slatedb", .table(SlateDBSettings.forms), default: [:],
         help: "settings of the storage engine, for every shard, such as flush_interval = \"100ms\" or "
             + "compactor_options.poll_interval = \"5s\""
     )

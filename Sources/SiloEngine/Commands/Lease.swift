@@ -128,6 +128,7 @@ public struct Lease: Duty {
         }
         guard group != Self.quiet else { return leased }
         memory.polls.note(group, tasks: leased.tasks.count, at: transaction.steady)
+        memory.levels.measured.asked(for: group, at: transaction.steady)
         memory.tally.add(samples, of: group)
         return leased
     }

@@ -26,6 +26,10 @@ public protocol EngineEvents: Sendable {
     /// A worker asked for tasks of a group, whom the shard was not asked for because it has none. Called by whoever serves the
     /// worker; what the shard is asked itself is in the tally of the turn.
     func polled(_ group: TaskGroup)
+    /// What was counted of a group by itself is counted with the others from now on: it gave its place to another.
+    func measuredWithOthers(_ group: TaskGroup)
+    /// Which groups whoever measures counts by themselves. Asked once, as the shard is opened; nil: they are the shard's own.
+    var measuredGroups: MeasuredGroups? { get }
 }
 
 extension EngineEvents {
@@ -38,6 +42,8 @@ extension EngineEvents {
     public func healed(_ fault: HealedFault, count: Int, isFirst: Bool) {}
     public func reached(_ branch: Branch, count: Int) {}
     public func polled(_ group: TaskGroup) {}
+    public func measuredWithOthers(_ group: TaskGroup) {}
+    public var measuredGroups: MeasuredGroups? { nil }
 }
 
 /// Nobody measures.

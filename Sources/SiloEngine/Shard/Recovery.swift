@@ -7,10 +7,11 @@ extension ShardMemory {
     /// Ready jobs and timers are read when their turn comes, lines while the shard serves.
     static func recover(
         from store: any KeyValueStore, _ info: StorageV1.ShardInfo, settings: EngineSettings, windows: MemoryBudget,
-        at now: Moment
+        measured: MeasuredGroups? = nil, at now: Moment
     ) async throws(StoreError) -> ShardMemory {
         let slices = try await slices(in: store)
-        let memory = ShardMemory(settings: settings, windows: windows, info: info, slices: slices)
+        let memory = ShardMemory(
+            settings: settings, windows: windows, info: info, slices: slices, measured: measured, at: now.steady)
         memory.take(pauses: try await store.rows(of: ShardKeys.pauses))
         memory.bulks.take(try await store.rows(of: ShardKeys.bulks))
         try await store.indexes(of: slices.slices) { slice, rows throws(StoreError) in

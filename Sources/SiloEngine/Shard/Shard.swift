@@ -13,6 +13,7 @@ public final class Shard: Sendable {
     private let clock: any Clock
     private let gauge: ShardGauge
     private let polls: Polls
+    let measured: MeasuredGroups
     private let events: any EngineEvents
     private let committer: Committer
     private let running: Task<StoreError?, Never>
@@ -23,7 +24,7 @@ public final class Shard: Sendable {
     public let createdAt: Timestamp
 
     private init(
-        mailbox: Mailbox, store: any KeyValueStore, clock: any Clock, gauge: ShardGauge, polls: Polls,
+        mailbox: Mailbox, store: any KeyValueStore, clock: any Clock, gauge: ShardGauge, polls: Polls, measured: MeasuredGroups,
         events: any EngineEvents,
         committer: Committer, createdAt: Timestamp, failureBounds: FailureBounds, running: Task<StoreError?, Never>
     ) {
@@ -32,6 +33,7 @@ public final class Shard: Sendable {
         self.clock = clock
         self.gauge = gauge
         self.polls = polls
+        self.measured = measured
         self.events = events
         self.committer = committer
         self.createdAt = createdAt
@@ -66,7 +68,7 @@ public final class Shard: Sendable {
         let info = try await ShardMemory.info(of: store, now: clock.now)
         let clock = ContinuedClock(clock, after: info)
         nonisolated(unsafe) let memory = try await ShardMemory.recover(
-            from: store, info, settings: settings, windows: budgets.windows, at: clock.moment
+            from: store, info, settings: settings, windows: budgets.windows, measured: events.measuredGroups, at: clock.moment
         )
         let mailbox = Mailbox(
             clock: clock, countMax: settings.unansweredMax, budget: budgets.inHand, renewalBytesMax: settings.renewalBytesMax
@@ -75,8 +77,9 @@ public final class Shard: Sendable {
         gauge.settings = settings.changeable
         let retained = RetainedBoard()
         let polls = memory.polls
+        let measured = memory.levels.measured
         let failureBounds = memory.failureBounds
-        gauge.update(from: memory)
+        gauge.update(from: memory, at: clock.steady)
         let committer = Committer(
             store: store, mailbox: mailbox, clock: clock, flushGapMilliseconds: settings.flushGapMilliseconds, events: events,
             mayAnswer: mayAnswer
@@ -138,7 +141,7 @@ public final class Shard: Sendable {
             return failure ?? flushFailure
         }
         return Shard(
-            mailbox: mailbox, store: store, clock: clock, gauge: gauge, polls: polls, events: events,
+            mailbox: mailbox, store: store, clock: clock, gauge: gauge, polls: polls, measured: measured, events: events,
             committer: committer, createdAt: Timestamp(info.createdAtMs), failureBounds: failureBounds, running: running
         )
     }
@@ -231,6 +234,7 @@ public final class Shard: Sendable {
     public func notePoll(_ group: TaskGroup) {
         guard group != Lease.quiet else { return }
         polls.note(group, tasks: 0, at: clock.steady)
+        measured.asked(for: group, at: clock.steady)
         events.polled(group)
     }
 
@@ -255,7 +259,7 @@ public final class Shard: Sendable {
         return counts
     }
 
-    /// Its jobs by task group: `EngineSettings.measuredGroupsMax` of them, and `other` for the rest.
+    /// Its jobs by task group: those of `MeasuredGroups` that had some, and `other` for the rest.
     public var groups: [TaskGroup: GroupLevel] { gauge.groupLevels }
 
     /// What it does at this moment. Asks no task: a shard that hangs tells it too.

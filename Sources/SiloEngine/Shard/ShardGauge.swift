@@ -50,7 +50,7 @@ final class ShardGauge: Sendable {
 
     var current: ShardCounts { counts.withLock { $0 } }
 
-    func update(from memory: ShardMemory) {
+    func update(from memory: ShardMemory, at steady: Timestamp) {
         let new = ShardCounts(
             total: memory.totalJobs, completed: memory.completedJobs, leases: memory.leases.count,
             waitingWorkers: memory.waiters.count, waiterEntries: memory.waiters.entries, windowedTasks: memory.windows.rows,
@@ -65,7 +65,7 @@ final class ShardGauge: Sendable {
             bulkBell.yield()
         }
         if let drops = memory.takeChangedDrops() { dropped.withLock { $0 = drops } }
-        let newLevels = memory.levels.takeChanged()
+        let newLevels = memory.levels.takeChanged(at: steady)
         if !newLevels.isEmpty { levels.withLock { levels in for (group, level) in newLevels { levels[group] = level } } }
         let changed = memory.takeChangedGroups()
         guard !changed.isEmpty else { return }

@@ -77,7 +77,7 @@ final class ShardLoop {
             retained.came(memory.retained.take())
             memory.forgetIdle()
             askRateLimiter()
-            gauge.update(from: memory)
+            gauge.update(from: memory, at: clock.steady)
             tellEvents()
             events.turnEnded(BatchSize(of: batch))
             finish(answers, written)
@@ -116,6 +116,7 @@ final class ShardLoop {
     private func tellEvents() {
         memory.healed.tell(events)
         memory.branches.tell(events)
+        for group in memory.levels.takeLeft() { events.measuredWithOthers(group) }
     }
 
     /// Workers could not renew their leases while this process was not there: they begin anew, as when a shard is opened.

@@ -60,12 +60,13 @@ final class ShardMemory {
 
     init(
         settings: EngineSettings, windows budget: MemoryBudget, pauses: PauseTable = PauseTable(),
-        info: StorageV1.ShardInfo = StorageV1.ShardInfo(), slices: SliceSet = SliceSet()
+        info: StorageV1.ShardInfo = StorageV1.ShardInfo(), slices: SliceSet = SliceSet(), measured: MeasuredGroups? = nil,
+        at steady: Timestamp = Timestamp(0)
     ) {
         self.settings = settings
         self.info = InfoRow(info)
         self.slices = SliceRow(slices)
-        levels = GroupLevels(groupsMax: settings.measuredGroupsMax)
+        levels = GroupLevels(measured ?? MeasuredGroups(countMax: settings.measuredGroupsMax), at: steady)
         windows = WindowPool(budget: budget, rowsMax: settings.windowMax, branches: branches)
         polls = Polls(groupsMax: settings.pollGroupsMax)
         limits = LimitTable(pauses: pauses, healed: healed, branches: branches, limitedMax: settings.idleQueuesMax)

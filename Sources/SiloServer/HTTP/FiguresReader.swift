@@ -36,7 +36,7 @@ struct FiguresReader {
                 groups[group.text, default: Figures.Group(group.text)].add(level, at: shard.moment.wall)
                 figures.jobs.add(level.jobs)
             }
-            if let metrics, shard.groups.count >= metrics.groupsMax { groups[NamedMetrics<Void>.otherName]?.isRest = true }
+            if metrics?.shard(host.id).hasOtherGroups ?? false { groups[NamedMetrics<Void>.otherName]?.isRest = true }
         }
         figures.groups = Array(groups.values)
         figures.oldestReadyMilliseconds = figures.groups.compactMap(\.oldestReadyMilliseconds).max()

@@ -14,7 +14,7 @@ final class NodeMetrics: Sendable {
     private let shards = Mutex<[ShardID: ShardMetrics]>([:])
     private let storage = Mutex<[ShardID: (engine: StorageMetrics, debt: DebtMetrics)]>([:])
     /// Task groups of a shard that are counted by themselves.
-    let groupsMax: Int
+    private let groupsMax: Int
 
     init(_ settings: NodeSettings, allocator: AllocatorFigures?) {
         groupsMax = settings.engine.measuredGroupsMax

@@ -35,6 +35,7 @@ final class ShardMetrics: EngineEvents {
     private let granted: [(labels: MetricLabels, counter: Counter)]
     private let tenantTurns = Counter()
     private let bulk: [StorageV1.BulkVerb: BulkMetrics]
+    private let measured: MeasuredGroups
     private let groups: NamedMetrics<GroupMetrics>
     private let branches: [(labels: MetricLabels, counter: Counter)]
     private let mended: [HealedFault: (labels: MetricLabels, counter: Counter)]
@@ -48,7 +49,11 @@ final class ShardMetrics: EngineEvents {
         stages = Stage.allCases.map { (labels.adding("stage", "\($0)"), Histogram(.stages)) }
         completed = counters("status", ["succeeded", "failed", "cancelled"])
         granted = counters("path", ["immediate", "scanned"])
-        groups = NamedMetrics(namesMax: groupsMax) { GroupMetrics($0, labels.adding("task_group", $0)) }
+        let measured = MeasuredGroups(countMax: groupsMax)
+        self.measured = measured
+        groups = NamedMetrics(
+            isNamed: { measured.contains(TaskGroup($0)) }, make: { GroupMetrics($0, labels.adding("task_group", $0)) },
+            add: { $1.add($0) })
         branches = counters("branch", Branch.allCases.map { "\($0)" })
         bulk = Dictionary(
             uniqueKeysWithValues: [
@@ -97,7 +102,14 @@ final class ShardMetrics: EngineEvents {
 
     func healed(_ fault: HealedFault, count: Int, isFirst: Bool) { mended[fault]?.counter.add(count) }
 
-    func polled(_ group: TaskGroup) { groups[group.text].polled() }
+    func polled(_ group: TaskGroup) { groups.count(group.text) { $0.polled() } }
+
+    func measuredWithOthers(_ group: TaskGroup) { groups.merge(group.text) }
+
+    var measuredGroups: MeasuredGroups? { measured }
+
+    /// There may be more task groups than have metrics of their own.
+    var hasOtherGroups: Bool { measured.isFull }
 
     private func count(_ tally: TurnTally) {
         enqueued.add(tally.enqueued)
@@ -107,7 +119,7 @@ final class ShardMetrics: EngineEvents {
         tenantTurns.add(tally.tenantTurns)
         for step in tally.bulk { bulk[step.verb]?.count(step) }
         for group in tally.groups {
-            groups[group.group.text].count(group)
+            groups.count(group.group.text) { $0.count(group) }
             for lease in group.leases { readyToStart.record(lease.sinceStart) }
             for run in group.runs { runTime.record(run) }
         }
@@ -193,6 +205,15 @@ private final class GroupMetrics: Sendable {
             sinceStart.record(lease.sinceStart)
         }
         for run in tally.runs { runTime.record(run * 1000) }
+    }
+
+    func add(_ other: GroupMetrics) {
+        polls.add(Int(clamping: other.polls.value))
+        dequeued.add(Int(clamping: other.dequeued.value))
+        for (own, other) in zip(attempts, other.attempts) { own.counter.add(Int(clamping: other.counter.value)) }
+        sinceStored.add(other.sinceStored)
+        sinceStart.add(other.sinceStart)
+        runTime.add(other.runTime)
     }
 
     /// Adds what it counted to the figures of a server.

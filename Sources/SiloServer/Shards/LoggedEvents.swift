@@ -21,6 +21,9 @@ struct LoggedEvents: EngineEvents {
     func flushEnded() { events.flushEnded() }
     func answered() { events.answered() }
     func reached(_ branch: Branch, count: Int) { events.reached(branch, count: count) }
+    func polled(_ group: TaskGroup) { events.polled(group) }
+    func measuredWithOthers(_ group: TaskGroup) { events.measuredWithOthers(group) }
+    var measuredGroups: MeasuredGroups? { events.measuredGroups }
 
     /// What the shard counts is not what is stored: a fault of this program, or of the storage.
     func healed(_ fault: HealedFault, count: Int, isFirst: Bool) {

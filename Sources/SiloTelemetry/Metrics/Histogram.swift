@@ -51,6 +51,12 @@ package final class Histogram: @unchecked Sendable {
         total.wrappingAdd(value, ordering: .relaxed)
     }
 
+    /// Adds what another one recorded, in the same buckets.
+    package func add(_ other: Histogram) {
+        for (index, count) in other.each.enumerated() { counts[index].wrappingAdd(count, ordering: .relaxed) }
+        total.wrappingAdd(other.total.load(ordering: .relaxed), ordering: .relaxed)
+    }
+
     /// What was recorded, in shown units.
     package var sum: Double { Double(total.load(ordering: .relaxed)) / buckets.scale }
     package var count: UInt64 { each.reduce(0, +) }

@@ -10,8 +10,6 @@ struct BulkShare {
     private var window: Double { place.isQuick ? 3 : 8 }
     private var rounds: Int { place.isQuick ? 3 : 5 }
 
-    private static let batch = 1000
-    private static let loops = 2
     private static let group = "targets"
     private static let condition = "task_group = '\(group)'"
     /// Of what earlier rounds have not cancelled.
@@ -41,31 +39,13 @@ struct BulkShare {
 
     /// Jobs that wait for a later time.
     private func fill(_ connection: Connection) async throws {
-        let info = try await connection.call(SiloV1.Silo.getClusterInfo, .init())
-        guard let shard = info.shardOwners.first?.shardId else { throw Failure("the server has no shard") }
-        let (begun, total) = (Instant.now, jobs)
-        let start = SystemClock().now.milliseconds + 10 * Self.hour
-        try await withThrowingTaskGroup { group in
-            for loop in 0..<Self.loops {
-                group.addTask {
-                    for first in stride(from: loop * Self.batch, to: total, by: Self.loops * Self.batch) {
-                        var request = SiloV1.EnqueueBatchRequest()
-                        request.shard = shard
-                        request.jobs = (first..<first + Self.batch).map { Self.job($0, in: shard, start) }
-                        let results = try await connection.call(SiloV1.Silo.enqueueBatch, request).results
-                        let refused = results.first { $0.code != 0 }
-                        if let refused { throw Failure("a job was refused: \(refused.error)") }
-                    }
-                }
-            }
-            try await group.waitForAll()
-        }
+        let (begun, start) = (Instant.now, SystemClock().now.milliseconds + 10 * Self.hour)
+        try await Fill.store(jobs, over: connection) { Self.job($0, start) }
         say("  \(jobs) stored in \(Text.number(Instant.now.seconds(since: begun), 0)) s")
     }
 
-    private static func job(_ number: Int, in shard: String, _ start: Int64) -> SiloV1.EnqueueRequest {
+    private static func job(_ number: Int, _ start: Int64) -> SiloV1.EnqueueRequest {
         var job = SiloV1.EnqueueRequest()
-        job.shard = shard
         // Not in their order, and before those that the server makes: an action looks at jobs in the order of their ids.
         job.id = "00-\(UInt64(number) &* 0x9e37_79b9_7f4a_7c15)"
         job.taskGroup = group

@@ -1,3 +1,4 @@
+import SiloAPI
 import Synchronization
 
 /// Puts many waiting jobs into a server.
@@ -44,6 +45,28 @@ final class Fill: Sendable {
         say("  \(total) waiting, \(Text.number(rate, 0))/s, server \(Text.number(server.residentMiB.now, 0)) MiB")
     }
 
+    /// Enqueues `count` jobs into a server's only shard, each made from its number.
+    static func store(
+        _ count: Int, over connection: Connection, _ make: @escaping @Sendable (Int) -> SiloV1.EnqueueRequest
+    ) async throws {
+        let shard = try await connection.onlyShard()
+        try await withThrowingTaskGroup { group in
+            for loop in 0..<loops {
+                group.addTask {
+                    for first in stride(from: loop * batch, to: count, by: loops * batch) {
+                        var request = SiloV1.EnqueueBatchRequest()
+                        request.shard = shard
+                        request.jobs = (first..<first + batch).map(make)
+                        let results = try await connection.call(SiloV1.Silo.enqueueBatch, request).results
+                        let refused = results.first { $0.code != 0 }
+                        if let refused { throw Failure("a job was refused: \(refused.error)") }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
     /// Waits until the server has done what it does after a fill: until it uses under a tenth of a core for 3 s, 60 s at
     /// most.
     /// - Returns: the seconds that took.
@@ -56,5 +79,14 @@ final class Fill: Sendable {
             quiet = server.processorSeconds - before < 0.1 ? quiet + 1 : 0
         }
         return Instant.now.seconds(since: begun)
+    }
+}
+
+extension Connection {
+    /// The shard of a server that has one.
+    func onlyShard() async throws -> String {
+        let info = try await call(SiloV1.Silo.getClusterInfo, .init())
+        guard let shard = info.shardOwners.first?.shardId else { throw Failure("the server has no shard") }
+        return shard
     }
 }

@@ -12,6 +12,7 @@ struct Results {
         case deadlock_unfinished, flood_neighbour_share, simulated_minutes_per_s
         case log_flush_p50_ms, log_flush_share, log_engine_ratio, log_checkpoint_share
         case retention_lease_share, retention_busy_per_s, retention_idle_per_s
+        case drop_lease_share, drop_unary_share, drop_busy_rows_per_s
         case bulk_unary_share, bulk_busy_per_s, bulk_cancel_per_s, bulk_restart_per_s, bulk_expedite_per_s,
             bulk_cancel_again_per_s, bulk_delete_per_s
     }
@@ -74,6 +75,8 @@ struct Results {
         case .log_checkpoint_share: .atLeast(0.9)
         case .retention_lease_share: .atLeast(0.9)
         case .retention_busy_per_s, .retention_idle_per_s: .none
+        case .drop_lease_share, .drop_unary_share: .atLeast(0.9)
+        case .drop_busy_rows_per_s: .none
         case .bulk_unary_share: .atLeast(0.9)
         case .bulk_busy_per_s, .bulk_cancel_per_s, .bulk_restart_per_s, .bulk_expedite_per_s, .bulk_cancel_again_per_s,
             .bulk_delete_per_s: .none

@@ -40,8 +40,7 @@ struct RetentionShare {
     private func fill(_ name: String) async throws {
         let server = try await place.start("retention-\(name)")
         let connection = Connection(server.address, channels: 2)
-        let info = try await connection.call(SiloV1.Silo.getClusterInfo, .init())
-        guard let shard = info.shardOwners.first?.shardId else { throw Failure("the server has no shard") }
+        let shard = try await connection.onlyShard()
         let begun = Instant.now
         let total = jobs
         try await withThrowingTaskGroup { group in

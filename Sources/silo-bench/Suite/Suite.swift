@@ -22,6 +22,7 @@ struct Suite {
         case simulation
         case log
         case retention
+        case drop
         case bulk
 
         /// Those that a run without `--only` measures; the others are about limits.
@@ -112,6 +113,7 @@ struct Suite {
         case .simulation: try SimulationSpeed(place: place).measure(&results)
         case .log: try await LogCost(place: place).measure(&results)
         case .retention: try await RetentionShare(place: place).measure(&results)
+        case .drop: try await DropShare(place: place).measure(&results)
         case .bulk: try await BulkShare(place: place).measure(&results)
         case .tenants: try await Backlog.manyTenants(place).measure(&results)
         }

@@ -1,6 +1,7 @@
 #pragma once
 /* libmicrohttpd: the calls with variable arguments, which Swift cannot make. */
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -53,6 +54,13 @@ static inline struct MHD_Daemon *chttp_start(const chttp_settings *s) {
 static inline int chttp_descriptor(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info ? info->connect_fd : -1;
+}
+
+/* The client has closed its side. Swift's Glibc has no POLLRDHUP, nor has poll.h without _GNU_SOURCE. */
+static inline bool chttp_has_left(int descriptor) {
+    const short closed = 0x2000; /* POLLRDHUP */
+    struct pollfd look = {.fd = descriptor, .events = closed};
+    return poll(&look, 1, 0) > 0;
 }
 
 static inline const struct sockaddr *chttp_peer(struct MHD_Connection *connection) {

@@ -19,7 +19,8 @@ final class Connections: Sendable {
         var deadline: ContinuousClock.Instant?
         /// The request that a handler is at work for.
         var exchange: Exchange?
-        var isSuspended = false
+        /// The library leaves it alone until this has more for it; nil: it is not suspended.
+        var suspended: Exchange?
     }
     fileprivate struct State {
         var entries: [Connection: Entry] = [:]
@@ -46,12 +47,12 @@ final class Connections: Sendable {
         }
     }
 
-    /// On the library's thread, in a callback of the connection. False while the server stops: suspended connections would keep
-    /// it from it.
-    func suspend(_ connection: Connection) -> Bool {
+    /// Leaves it to `exchange`. On the library's thread, in a callback of the connection. False while the server stops: suspended
+    /// connections would keep it from it.
+    func suspend(_ connection: Connection, for exchange: Exchange) -> Bool {
         state.withLock { state in
             guard !state.isStopping, state.entries[connection] != nil else { return false }
-            state.entries[connection]?.isSuspended = true
+            state.entries[connection]?.suspended = exchange
             MHD_suspend_connection(connection.pointer)
             return true
         }
@@ -66,6 +67,18 @@ final class Connections: Sendable {
             state.isStopping = true
             for connection in Array(state.entries.keys) { state.resume(connection) }
         }
+    }
+
+    /// Ends what is done for clients that have left: the library does not look at suspended connections. One that has closed its
+    /// side alone counts as gone too, as with other servers.
+    func endAbandoned() {
+        let abandoned = state.withLock { state in
+            state.entries.values.compactMap { entry -> Exchange? in
+                guard let exchange = entry.suspended, chttp_has_left(entry.descriptor) else { return nil }
+                return exchange
+            }
+        }
+        for exchange in abandoned { exchange.abandon() }
     }
 
     /// Ends what goes on for too long: handlers are given up, and connections closed.
@@ -90,8 +103,8 @@ final class Connections: Sendable {
 
 extension Connections.State {
     fileprivate mutating func resume(_ connection: Connection) {
-        guard entries[connection]?.isSuspended == true else { return }
-        entries[connection]?.isSuspended = false
+        guard entries[connection]?.suspended != nil else { return }
+        entries[connection]?.suspended = nil
         MHD_resume_connection(connection.pointer)
     }
 }

@@ -62,7 +62,7 @@ final class Exchange: Sendable {
             switch state.phase {
             case .receiving:
                 if state.isTooLarge { return .refusal(413, "the body may have \(route?.bodyBytesMax ?? 0) bytes") }
-                guard let route, core.connections.suspend(connection) else { return .refusal(503, "the server stops") }
+                guard let route, core.connections.suspend(connection, for: self) else { return .refusal(503, "the server stops") }
                 core.connections.expect(connection, within: core.options.handlerTime, handling: self)
                 state.phase = .handling
                 state.task = task(route, state.request)
@@ -128,7 +128,7 @@ final class Exchange: Sendable {
     private func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
         let (count, writer) = state.withLock { state -> (Int, CheckedContinuation<Bool, Never>?) in
             if let (count, writer) = state.stream.take(into: buffer) { return (count, writer) }
-            guard core.connections.suspend(connection) else { return (ResponseStream.broken, nil) }
+            guard core.connections.suspend(connection, for: self) else { return (ResponseStream.broken, nil) }
             core.connections.expect(connection, within: nil)
             return (0, nil)
         }
@@ -162,6 +162,13 @@ final class Exchange: Sendable {
     func giveUp() {
         state.withLock { $0.task }?.cancel()
         answer(.refusal(503, "the answer took too long"))
+    }
+
+    /// The client has left.
+    func abandon() {
+        state.withLock { $0.task }?.cancel()
+        answer(.refusal(499, "the client has left"))
+        endStream(isWhole: false)
     }
 
     func write(_ bytes: [UInt8]) async throws(HTTPStreamEnded) {

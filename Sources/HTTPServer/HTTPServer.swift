@@ -17,7 +17,10 @@ package final class HTTPServer: Sendable {
         self.port = port
         // Ends when the server stops.
         watch = Task {
-            while (try? await Task.sleep(for: .milliseconds(500))) != nil { core.connections.endOverdue(at: .now) }
+            while (try? await Task.sleep(for: .milliseconds(500))) != nil {
+                core.connections.endAbandoned()
+                core.connections.endOverdue(at: .now)
+            }
         }
     }
 

@@ -82,7 +82,8 @@ let usage = Usage(
         .init("resume limit", ["key"], help: "take a pause of the limit back"),
         .init("pauses", help: """
             what is paused on all shards, and why; with --tenant, what holds jobs of
-            that tenant: its own pauses and those of groups of all tenants
+            that tenant: its own pauses and those of groups of all tenants. A shard
+            that does not answer is named
             """),
         .init("workers", help: "who asks for work, what each holds, and which are quiet", options: [
             .init("group", "g", "group", help: "those that ask for this task group"), Watch.option,

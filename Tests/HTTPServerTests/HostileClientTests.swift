@@ -80,6 +80,25 @@ import Testing
         await server.stop(grace: .seconds(5))
     }
 
+    @Test(arguments: ["/large", "/stream"])
+    func whoeverReadsAnAnswerByteByByteIsCutOff(_ path: String) async throws {
+        let large = [UInt8](repeating: 65, count: 32 << 20)
+        let server = try HTTPServer.local { $0.sendTime = .seconds(1) } _: { routes in
+            routes.add("GET", "/large") { _ in .bytes(large, type: "text/plain") }
+            routes.add("GET", "/stream") { _ in HTTPResponse(body: .stream { try await $0.write(large) }) }
+        }
+        let client = try RawConnection(to: server.port, receiveBytes: 4096)
+        client.send("GET \(path) HTTP/1.1\r\nHost: here\r\n\r\n")
+        try await eventually("it is served") { server.connectionCount == 1 }
+        try await expectService(server)
+        var byte: UInt8 = 0
+        try await eventually("it is cut off") {
+            #expect(recv(client.descriptor, &byte, 1, Int32(MSG_DONTWAIT)) != 0, "there is more to read")
+            return server.connectionCount == 0
+        }
+        await server.stop(grace: .seconds(5))
+    }
+
     @Test func aHandlerThatHangsIsGivenUp() async throws {
         let cancelled = Tally()
         let server = try HTTPServer.local { $0.handlerTime = .seconds(1) } _: { routes in

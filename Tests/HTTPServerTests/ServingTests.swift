@@ -108,6 +108,36 @@ import Testing
         await server.stop(grace: .seconds(5))
     }
 
+    @Test(arguments: ["/works", "/streams"])
+    func whoeverWorksHearsThatTheClientHasLeft(_ path: String) async throws {
+        let (begun, ended) = (Tally(), Tally())
+        let work: @Sendable () async -> Void = {
+            begun.add()
+            await untilCancelled()
+            ended.add()
+        }
+        let server = try HTTPServer.local { _ in } _: { routes in
+            routes.add("GET", "/works") { _ in
+                await work()
+                return .text("for nobody")
+            }
+            routes.add("GET", "/streams") { _ in
+                HTTPResponse(body: .stream { writer in
+                    try await writer.write(Array("so far".utf8))
+                    await work()
+                })
+            }
+        }
+        var client: RawConnection? = try RawConnection(to: server.port)
+        client?.send("GET \(path) HTTP/1.1\r\nHost: here\r\n\r\n")
+        try await begun.until(1)
+        #expect(ended.value == 0 && server.connectionCount == 1)
+        client = nil
+        try await ended.until(1)
+        try await eventually("its connection is closed") { server.connectionCount == 0 }
+        await server.stop(grace: .seconds(5))
+    }
+
     @Test func aServerThatStopsLetsRunningRequestsEnd() async throws {
         let (arrived, gate) = (Tally(), Gate())
         let server = try HTTPServer.local { _ in } _: { routes in

@@ -1,10 +1,13 @@
-"""The web page while one of two shards cannot be opened: what the other has is shown, and what is missing is said."""
+"""The web page and siloctl while one of two shards cannot be opened: what the other has is shown, and what is missing is said."""
 
+import json
 import pathlib
 
 import pytest
 
 from support.client import Client, concurrency
+from support.programs import run
+from support.siloctl import runner
 from support.waiting import until
 from support.web import PICTURES, Visitor, needs_browser, press, root, row
 
@@ -87,6 +90,31 @@ def test_calls_say_it_too(scene):
     with Client(scene.server.address) as client:
         for method, fields in [("ListJobs", {}), ("GetSchedule", {}), ("ListTenants", {}), ("ListLimits", {}), ("ListWorkers", {})]:
             assert list(client.call(method, **fields).missing_shards) == [scene.broken], method
+
+
+def test_siloctl_says_it_too(scene):
+    ctl = runner(scene.server.address)
+    with Client(scene.server.address) as client:
+        client.pause("a deploy", shard=scene.whole, task_group="emails")
+        try:
+            text, document = (run("siloctl", "--address", f"http://{scene.server.address}", "pauses", *form) for form in ([], ["--json"]))
+            for shown in (text, document):
+                assert shown.returncode == 0 and f"shard {scene.broken} does not answer" in shown.stderr
+            assert "Task group emails" in text.stdout and "only" not in text.stdout
+            document = json.loads(document.stdout)
+            assert [pause["group"] for pause in document["pauses"]] == ["emails"] and document["missing_shards"] == [scene.broken]
+            # Nobody else has what is asked for.
+            ctl("pauses", "-t", scene.lost, code=1)
+            for view, name, expected in [("groups", "task_group", "emails"), ("tenants", "tenant", scene.found), ("shards", "shard", scene.whole),
+                                         ("workers", "worker", None)]:
+                top = json.loads(ctl("top", "--json", "--every", "0.2", "--view", view))
+                assert [finding for finding in top["findings"] if f"shard {scene.broken[:8]} does not serve" in finding], view
+                assert not [finding for finding in top["findings"] if "no answer" in finding], view
+                assert expected in [row[name] for row in top[view]] or expected is None, view
+                if view == "groups":
+                    assert [row["state"] for row in top[view] if row[name] == "emails"] == ["paused"]
+        finally:
+            client.resume(shard=scene.whole, task_group="emails")
 
 
 def test_a_pause_says_what_it_could_not_reach_and_undoes_the_rest(scene, browser):

@@ -181,7 +181,8 @@ class TestJobs:
             browser.go(f"{root(busy)}/jobs?group=many")
             browser.run("document.querySelector('select[name=of]').value = 'all'")
             click(browser, "Cancel")
-            shows(browser, "Cancel 60 jobs?", "the question")
+            shows(browser, "Cancel all jobs that match?", "the question")
+            assert "Counting" not in browser.text("main")
             # What comes later is not meant.
             later = client.enqueue("many", 1)
             assert "60 Waiting" in browser.text("main")
@@ -215,7 +216,7 @@ class TestJobs:
             browser.run("document.querySelector('select[name=of]').value = 'all'")
             verb = "Restart" if "Failed" in filter else "Cancel"
             click(browser, verb)
-            shows(browser, f"{verb} {expected} jobs?", "the question")
+            shows(browser, f"{verb} {expected} jobs", "the question")
             click(browser, f"{verb} {expected} jobs")
             browser.wait(lambda b: f"{expected} done, 0 refused" in b.text("main"), 180, "the end of the action")
             assert sum(client.status(f"f-{n}") == FAILED for n in range(250)) == (10 if verb == "Restart" else 250)

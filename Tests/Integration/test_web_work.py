@@ -249,7 +249,8 @@ class TestLimits:
     def test_they_show_what_is_held_and_waits(self, server, browser):
         browser.go(f"{root(server)}/limits")
         assert "1 of 1" in row(browser, "line")[3] and row(browser, "line")[4] == "2"
-        assert "rate" in row(browser, "sends")[2] and "in " in row(browser, "sends")[6]
+        assert "ago" in row(browser, "line")[5]
+        assert "rate" in row(browser, "sends")[2] and "in " in row(browser, "sends")[7]
         browser.picture(PICTURES / "limits.png")
         browser.find("input[name=name]").type("slo\n")
         browser.wait(lambda b: "name=slo" in b.url, what="the filter")
@@ -258,6 +259,7 @@ class TestLimits:
     def test_one_shows_holders_and_the_line(self, server, browser):
         browser.go(f"{root(server)}/limit?key=line&tenant=acme")
         cards = [card.text for card in browser.all(".split .card")]
+        assert "the first since" in browser.text(".tiles")
         assert "w1" in cards[0] and len(browser.all(".split .card:last-child tbody tr")) == 2
         browser.picture(PICTURES / "limit.png")
         press(browser, "Pause…")
@@ -265,6 +267,16 @@ class TestLimits:
         browser.wait(lambda b: "is paused" in b.text(".notice"), what="the notice")
         press(browser, "Resume")
         browser.wait(lambda b: "goes on" in b.text(".notice"), what="the notice")
+
+    def test_a_list_says_since_when_the_first_waits_where_it_is_asked_for(self, server):
+        with Client(server.address) as client:
+            plain, asked = (client.call("ListLimits", oldest_waits=oldest).limits for oldest in (False, True))
+            assert [limit.key for limit in plain] == [limit.key for limit in asked]
+            assert not any(limit.HasField("first_since_ms") for limit in plain)
+            for limit in asked:
+                [alone] = client.call("ListLimits", key=limit.key, tenant=limit.tenant, line_max=1).limits
+                assert [limit.first_since_ms] * limit.HasField("first_since_ms") == [job.since_ms for job in alone.line], limit.key
+            assert sum(limit.HasField("first_since_ms") for limit in asked) >= 2
 
     def test_the_line_is_in_order_whatever_else_its_jobs_ask_for(self, new_server, browser):
         """Jobs with other limits besides stand in lines of their own; the lowest priority of all comes first."""

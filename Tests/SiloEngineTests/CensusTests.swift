@@ -220,6 +220,34 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("of each limit whoever is first says since when it waits, for which one row is read")
+    func oldestWaits() async throws {
+        let bench = try await Bench.open()
+        let own = [slots("key", 1)]
+        var since: [String: Timestamp] = [:]
+        for (id, priority, limits) in [
+            ("held", 50, own), ("second", 50, own), ("last", 50, own), ("first", 1, own + [slots("other", 9)]),
+            ("free", 50, [slots("third", 9)]),
+        ] {
+            since[id] = bench.now
+            _ = try await bench.shard.run(newJob(id, priority: UInt32(priority), limits: limits))
+            try await bench.pass(1000)
+        }
+        func oldest() async throws -> [String: Timestamp?] {
+            let page = try await bench.shard.run(LimitCensus(.waiting, findsFirst: true, countMax: 5))
+            let reader = CountedScans(inner: bench.store)
+            var found: [String: Timestamp] = [:]
+            for entry in page.entries { found[entry.key] = try await entry.lines?.first(1, reader).first?.since }
+            #expect(Set(page.entries.map(\.key)).isSuperset(of: ["key", "third"]) && reader.rows.value == 1)
+            return found
+        }
+        #expect(try await oldest() == ["key": since["first"]])
+        _ = try await bench.cancel("first")
+        #expect(try await oldest() == ["key": since["second"]])
+        #expect(try await bench.shard.run(LimitCensus(.waiting, countMax: 5)).entries.allSatisfy { $0.lines == nil })
+        try await bench.finish()
+    }
+
     @Test("a full rate limit says when it has room")
     func rates() async throws {
         let bench = try await Bench.open()
@@ -244,5 +272,19 @@ import Testing
         let own = try await bench.shard.run(LeaseCensus(worker: "first"))
         #expect(own.count == 1 && own["first"]?.held.map(\.job.text) == ["a", "b"])
         try await bench.finish()
+    }
+}
+
+/// Counts the rows that scans bring.
+private struct CountedScans: StoreReader {
+    let inner: any StoreReader
+    let rows = Tally()
+
+    func get(_ key: Bytes) async throws(StoreError) -> Bytes? { try await inner.get(key) }
+
+    func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
+        let found = try await inner.scan(from: start, to: end, limit: limit)
+        rows.add(found.count)
+        return found
     }
 }

@@ -23,9 +23,11 @@ final class CountingSite: Sendable {
     /// - Parameter tokens: who may come, by token; nil: this machine.
     /// - Parameter seed: of its chance, as that of a server that was started anew differs.
     /// - Parameter query: answers statements; nil: none is known.
+    /// - Parameter find: what the question of `/do/find` has to find.
     init(
         _ tokens: [String: Caller]? = nil, seed: UInt64 = 1,
-        query: (@Sendable (SiloV1.QueryRequest) throws(CallFailure) -> SiloV1.QueryResponse)? = nil
+        query: (@Sendable (SiloV1.QueryRequest) throws(CallFailure) -> SiloV1.QueryResponse)? = nil,
+        find: @escaping @Sendable () async throws -> (text: HTML, button: String?) = { ("", nil) }
     ) throws {
         let (count, failuresAhead) = (Tally(), Tally())
         (self.count, self.failuresAhead) = (count, failuresAhead)
@@ -59,7 +61,8 @@ final class CountingSite: Sendable {
             _ = try await visit.call(SiloV1.Silo.getJob, SiloV1.GetJobRequest())
             return Content("Never", "")
         })
-        contents.actions = [Self.add, Self.remove(count)]
+        contents.topics.append(Self.topic)
+        contents.actions = [Self.add, Self.remove(count), Self.find(find)]
         site = Site(backend, contents)
         var routes = HTTPRoutes()
         site.serve(on: &routes)
@@ -74,6 +77,8 @@ final class CountingSite: Sendable {
         }
     }
 
+    static let topic = LiveTopic("counter", needs: SiloV1.Silo.getNodeInfo) { _ in [] }
+
     private static let add = Action(
         "/do/add", needs: SiloV1.Silo.cancelJob,
         ask: { _, form in
@@ -85,6 +90,15 @@ final class CountingSite: Sendable {
             let id = try form.required("id")
             return .init(notice: Notice(.done, "One more for \(id).", undo: .init(path: "/do/remove", fields: [("id", id)])))
         })
+
+    private static func find(_ find: @escaping @Sendable () async throws -> (text: HTML, button: String?)) -> Action {
+        Action(
+            "/do/find", needs: SiloV1.Silo.cancelJob,
+            ask: { _, _ in
+                .init(title: "Find it?", text: "", button: "Find it", finding: .init(meanwhile: "Looking", find: find))
+            },
+            perform: { _, _ in .init(notice: Notice(.done, "Found.")) })
+    }
 
     private static func remove(_ count: Tally) -> Action {
         Action(
@@ -128,6 +142,11 @@ struct Curl {
     func post(_ path: String, _ fields: [(String, String)], origin: String? = nil) async throws -> Answer {
         let data = fields.flatMap { ["--data-urlencode", "\($0.0)=\($0.1)"] }
         return try await ask(path, ["-H", "Origin: \(origin ?? root)"] + (data.isEmpty ? ["-d", ""] : data))
+    }
+
+    /// Prints what comes as it comes.
+    func watch(_ path: String, _ arguments: String...) throws -> ChildProcess {
+        try ChildProcess("/usr/bin/curl", ["-sSN", "--max-time", "400", "-b", jar, "-c", jar] + arguments + [root + path])
     }
 
     private func ask(_ path: String, _ arguments: [String]) async throws -> Answer {

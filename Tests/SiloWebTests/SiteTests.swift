@@ -62,6 +62,64 @@ import Testing
         #expect(try await curl.get("/counter").text.contains("One more"))
     }
 
+    @Test func `what takes long to find comes after a page that has begun`() async throws {
+        let gate = Gate()
+        let counting = try CountingSite(find: {
+            await gate.wait()
+            return ("It is <found>", "Find 7")
+        })
+        let curl = Curl(counting)
+        let page = try curl.watch("/do/find")
+        #expect(try await page.firstLine() == "<!doctype html>")
+        gate.open()
+        let text = try await page.ending().output
+        #expect(text.contains("Looking</p><div>It is <found></div></div>"))
+        #expect(text.contains("<button class=\"button primary\">Find 7<"))
+        #expect(text.hasSuffix("</footer></body>\n</html>\n") && text.ranges(of: "</section>").count == 1)
+        let asked = try await curl.get("/do/find")
+        #expect(try await curl.post("/do/find", [("form", asked.field("form"))]).status == 303)
+    }
+
+    @Test func `what cannot be found says why, and leaves nothing to press`() async throws {
+        let curl = Curl(try CountingSite(find: { throw CallFailure(.busy, "too many <statements>") }))
+        let asked = try await curl.get("/do/find")
+        #expect(asked.text.contains("<p>Too many &lt;statements&gt;.</p>") && asked.text.contains("Leave it as it is"))
+        #expect(!asked.text.contains("Find it</button>") && asked.text.hasSuffix("</html>\n"))
+    }
+
+    @Test func `nobody looks on for a visitor who has left`() async throws {
+        let (begun, ended) = (Tally(), Tally())
+        let counting = try CountingSite(find: {
+            begun.add()
+            await untilCancelled()
+            ended.add()
+            return ("", nil)
+        })
+        let page = try Curl(counting).watch("/do/find")
+        try await begun.until(1)
+        #expect(ended.value == 0)
+        page.kill()
+        try await ended.until(1)
+        withExtendedLifetime(counting) {}
+    }
+
+    @Test func `whoever reads a live stream too slowly is let go, and others are served`() async throws {
+        let counting = try CountingSite()
+        let curl = Curl(counting)
+        let slow = try curl.watch("/live/counter", "--limit-rate", "1")
+        try await eventually("it is open") { counting.site.hub.count == 1 }
+        let pieces = ["a", "b"].map { LiveTopic.Region("count", "\(String(repeating: $0, count: 500_000))") }
+        var events = 0
+        try await eventually("it is let go") {
+            events += 1
+            counting.site.hub.publish("counter", [pieces[events % 2]])
+            return counting.site.hub.count == 0
+        }
+        #expect(events > 8, "so many may wait")
+        #expect(try await curl.get("/counter").status == 200)
+        slow.kill()
+    }
+
     @Test func `a form of before a restart says so and does nothing`() async throws {
         let (old, new) = (try CountingSite(), try CountingSite(seed: 2))
         let asked = try await question(Curl(old))

@@ -24,17 +24,18 @@ class Visitor:
         self.close()
 
     def get(self, link):
-        """What is there, and how many milliseconds it took until it began to come."""
+        """What is there, and how many milliseconds it took until it began to come, and until it was whole."""
         begun = time.perf_counter()
         answer = self._ask(link)
         taken = (time.perf_counter() - begun) * 1000
         body = answer.read()
+        whole = (time.perf_counter() - begun) * 1000
         if answer.status != 200:
             raise RuntimeError(f"{link}: {answer.status} {' '.join(re.findall(r'<p>(.*?)</p>', body.decode(errors='replace')))}")
         for text in answer.headers.get_all("Set-Cookie") or []:
             name, _, value = text.split(";", 1)[0].partition("=")
             self.cookies[name] = value
-        return body, taken
+        return body, taken, whole
 
     def _ask(self, link):
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} if self.cookies else {}

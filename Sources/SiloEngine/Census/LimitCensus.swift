@@ -29,7 +29,7 @@ package struct LimitCensus: Walk {
         /// Of a floating limit: what its maximum was, oldest first, and when it may be asked for anew.
         package internal(set) var history: [MaximumHistory.Entry] = []
         package internal(set) var nextRefresh: Timestamp?
-        /// Who waits; of a limit that was asked for by its key.
+        /// Who waits, of a limit that was asked for by its key; of others the line of whoever is first, if that was asked for.
         package internal(set) var lines: LinesAtLimit?
 
         package func value(_ order: Order) -> Int64 {
@@ -65,6 +65,7 @@ package struct LimitCensus: Walk {
     let order: Order
     let keyContains: TextSearch
     let key: String?
+    let findsFirst: Bool
     let tenants: Set<Tenant>?
     /// Of one tenant only its own are looked at.
     private let only: Tenant?
@@ -73,15 +74,17 @@ package struct LimitCensus: Walk {
 
     /// - Parameters:
     ///   - key: this one alone, with its history.
+    ///   - findsFirst: tells where whoever is first waits.
     ///   - tenants: whose; nil: everybody's.
     package init(
-        _ order: Order, keyContains: String = "", key: String? = nil, after: CensusPlace? = nil, countMax: Int,
-        tenants: Set<Tenant>? = nil
+        _ order: Order, keyContains: String = "", key: String? = nil, findsFirst: Bool = false, after: CensusPlace? = nil,
+        countMax: Int, tenants: Set<Tenant>? = nil
     ) {
         self.order = order
         self.keyContains = TextSearch(keyContains)
         only = tenants.flatMap { $0.count == 1 ? $0.first : nil }
         self.key = key
+        self.findsFirst = findsFirst
         best = Best(countMax, after: after.map { ($0.value, Name(place: $0.name)) })
         self.tenants = tenants
     }
@@ -106,7 +109,7 @@ package struct LimitCensus: Walk {
             }
         best.see(
             Int64(clamping: value), Name(tenant: limit.id.tenant.name, key: limit.id.text),
-            Entry(limit, at: now, isNamed: key != nil))
+            Entry(limit, at: now, isNamed: key != nil, findsFirst: findsFirst))
     }
 
     private func isMeant(_ id: Limit.ID) -> Bool {
@@ -116,7 +119,7 @@ package struct LimitCensus: Walk {
 }
 
 extension LimitCensus.Entry {
-    fileprivate init(_ limit: Limit, at now: Moment, isNamed: Bool) {
+    fileprivate init(_ limit: Limit, at now: Moment, isNamed: Bool, findsFirst: Bool) {
         tenant = limit.id.tenant
         key = limit.id.text
         switch limit {
@@ -140,7 +143,7 @@ extension LimitCensus.Entry {
         }
         waiting = limit.lines.waiting
         refusals = limit.refusals
-        if isNamed { lines = LinesAtLimit(limit) }
+        if isNamed { lines = LinesAtLimit(limit) } else if findsFirst { lines = LinesAtLimit(firstOf: limit) }
     }
 
     private mutating func describe(_ bucket: Bucket, _ rate: StorageV1.RateLimit, at now: Moment) {

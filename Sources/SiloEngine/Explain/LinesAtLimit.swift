@@ -16,6 +16,13 @@ package struct LinesAtLimit: Sendable {
         lines = limit.lines.some(Self.linesMax).map { (id: $0.id.line, head: $0.head) }.sorted { $0.head < $1.head }
     }
 
+    /// Of the first job alone. Nil: nobody waits.
+    init?(firstOf limit: Limit) {
+        guard let line = limit.lines.first(of: limit, hasRoom: { _ in true }) else { return nil }
+        tenant = limit.id.tenant
+        lines = [(id: line.id.line, head: line.head)]
+    }
+
     package struct Job: Sendable {
         package let id: JobID
         package let group: TaskGroup

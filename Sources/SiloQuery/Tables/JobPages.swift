@@ -183,48 +183,42 @@ final class JobPages: PageSource, @unchecked Sendable {
                 page.removeSubrange(done...)
                 return
             }
-            let room = done == 0 ? Self.laneJobs : (Self.pageBytes - bytes) * done / max(1, bytes)
-            let next = done..<min(page.count, done + max(1, min(room, Self.lanes * Self.laneJobs)))
-            if next.count > Self.laneJobs {
+            let room = done == 0 ? Self.firstJobs : (Self.pageBytes - bytes) * done / max(1, bytes)
+            let next = done..<min(page.count, done + max(1, min(room, Self.jobsAtOnce)))
+            if next.count > 1 {
                 try await completeSideBySide(&page, next, arm)
             } else {
-                for index in next { try await complete(&page[index], arm) }
+                try await complete(&page[done], arm)
             }
             bytes += next.reduce(0) { $0 + page[$1].bytes }
             done = next.upperBound
         }
     }
 
-    private static let lanes = 4
-    /// Jobs that one of them takes.
-    private static let laneJobs = 8
+    /// Jobs that are read side by side: most of the time of a read is a wait for sorted files.
+    private static let jobsAtOnce = 32
+    /// The same before it is known how large they are.
+    private static let firstJobs = 8
 
     private func completeSideBySide(
         _ page: inout [JobRow], _ range: Range<Int>, _ arm: JobArm
     ) async throws(StoreError) {
-        let results = await withTaskGroup(of: Result<(Int, [JobRow]), StoreError>.self) { [page] group in
-            for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.laneJobs) {
-                let jobs = Array(page[start..<min(start + Self.laneJobs, range.upperBound)])
-                group.addTask {
-                    do throws(StoreError) { return .success((start, try await self.completed(jobs, arm))) } catch {
-                        return .failure(error)
-                    }
-                }
+        let results = await withTaskGroup(of: (Int, Result<JobRow, StoreError>).self) { group in
+            for index in range {
+                let job = page[index]
+                group.addTask { (index, await self.completed(job, arm)) }
             }
-            var results: [Result<(Int, [JobRow]), StoreError>] = []
+            var results: [(Int, Result<JobRow, StoreError>)] = []
             for await result in group { results.append(result) }
             return results
         }
-        for result in results {
-            let (start, jobs) = try result.get()
-            page.replaceSubrange(start..<start + jobs.count, with: jobs)
-        }
+        for (index, result) in results { page[index] = try result.get() }
     }
 
-    private func completed(_ jobs: [JobRow], _ arm: JobArm) async throws(StoreError) -> [JobRow] {
-        var jobs = jobs
-        for index in jobs.indices { try await complete(&jobs[index], arm) }
-        return jobs
+    private func completed(_ job: JobRow, _ arm: JobArm) async -> Result<JobRow, StoreError> {
+        var job = job
+        do throws(StoreError) { try await complete(&job, arm) } catch { return .failure(error) }
+        return .success(job)
     }
 
     /// Whether the rows of a range leave something to be read.

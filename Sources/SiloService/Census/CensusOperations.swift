@@ -1,6 +1,7 @@
 package import SiloAPI
 package import SiloCore
 import SiloEngine
+import SiloStore
 
 /// Who has most of what: tenants, limits and workers, as the memory of this node knows them.
 package struct CensusOperations: Sendable {
@@ -54,6 +55,7 @@ package struct CensusOperations: Sendable {
             }
         let census = LimitCensus(
             order, keyContains: request.keyContains, key: request.key.isEmpty ? nil : request.key,
+            findsFirst: request.oldestWaits,
             after: request.after.map { CensusPlace(value: $0.value, name: $0.tenant + "\0" + $0.key) },
             countMax: Bounds.page(request.limit), tenants: tenants)
         let (pages, missing) = try await all(request.shard, context, census)
@@ -66,18 +68,34 @@ package struct CensusOperations: Sendable {
         var response = SiloV1.ListLimitsResponse()
         response.limits = entries.map { SiloV1.LimitInfo($0.entry, order, shard: $0.shard) }
         if request.lineMax > 0, entries.count == 1, let (shard, entry) = entries.first, let lines = entry.lines {
-            let (reader, _) = try await shards.readable(shard).shard.reader()
-            do {
-                let waiting = try await lines.first(Bounds.page(request.lineMax), reader)
-                response.limits[0].line = waiting.map { SiloV1.LimitWaiter($0) }
-            } catch {
-                throw SiloError(reading: error)
+            let waiting = try await first(Bounds.page(request.lineMax), of: [lines], on: shard)
+            response.limits[0].line = waiting[0].map { SiloV1.LimitWaiter($0) }
+        }
+        if request.oldestWaits {
+            for (shard, own) in Dictionary(grouping: entries.indices, by: { entries[$0].shard }) {
+                let waiting = own.filter { entries[$0].entry.lines != nil }
+                let found = try await first(1, of: waiting.compactMap { entries[$0].entry.lines }, on: shard)
+                for (index, jobs) in zip(waiting, found) { response.limits[index].firstSinceMs = jobs.first?.since.milliseconds }
             }
         }
         response.matching = UInt64(placed.reduce(0) { $0 + $1.matching })
         response.isLast = isLast
         response.missingShards = missing
         return response
+    }
+
+    /// The jobs that are looked at first at each of some limits.
+    private func first(
+        _ countMax: Int, of lines: [LinesAtLimit], on shard: String
+    ) async throws(SiloError) -> [[LinesAtLimit.Job]] {
+        let (reader, _) = try await shards.readable(shard).shard.reader()
+        var found: [[LinesAtLimit.Job]] = []
+        do throws(StoreError) {
+            for lines in lines { found.append(try await lines.first(countMax, reader)) }
+        } catch {
+            throw SiloError(reading: error)
+        }
+        return found
     }
 
     // MARK: Workers

@@ -12,8 +12,8 @@ enum TenantActions {
             title: "Free every slot of this tenant?",
             text: """
                 Every slot of every limit that jobs of \(title(name)) hold becomes free at once, and as many others may \
-                start.\(now) Attempts that run are not stopped: for a while more may run than the limits allow. This is for \
-                slots whose holders are gone for good.
+                start.\(now) It is all of its limits: those of one alone cannot be freed. Attempts that run are not stopped: for \
+                a while more may run than the limits allow. This is for slots whose holders are gone for good.
                 """,
             button: "Free its slots", isFinal: true)
     } perform: { visit, form in

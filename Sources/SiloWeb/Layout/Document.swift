@@ -3,18 +3,24 @@ import HTTPServer
 /// A whole page: head, navigation, content, foot.
 struct Document {
     private let html: HTML
+    /// Goes on where `html` ends, and then ends with `end`.
+    private let rest: (@Sendable () async -> HTML)?
+    private let end: HTML
     private let status: Int
     private let cookies: [String]
 
     init(_ content: Content, _ visit: Visit) {
         let head = Header(visit)
-        let body: HTML = """
+        html = Self.beginning(
+            content.title, theme: visit.cookies.theme,
+            """
             <a class="skip" href="#content">Skip to the content</a>\(head.html)\
             <main id="content" tabindex="-1"\(Self.live(content))>\
             <div class="notices" id="notices">\(visit.takeNotices().map { $0.html(visit) })</div>\
-            \(Self.heading(content))\(content.body)</main>\(Self.foot(visit))
-            """
-        html = Self.document(content.title, theme: visit.cookies.theme, body)
+            \(Self.heading(content))\(content.body)
+            """)
+        rest = content.rest
+        end = "</main>\(Self.foot(visit))\(Self.ending)"
         status = content.status
         // Last: what is above may have begun a session.
         cookies = visit.newCookies
@@ -22,17 +28,21 @@ struct Document {
 
     /// For those who are not let in.
     init(plain content: Content, theme: Theme?) {
-        html = Self.document(
+        html = Self.beginning(
             content.title, theme: theme,
             """
-            <main id="content" class="plain"><p class="brand">\(Header.brand)</p>\(Self.heading(content))\(content.body)</main>
+            <main id="content" class="plain"><p class="brand">\(Header.brand)</p>\(Self.heading(content))\(content.body)
             """)
+        rest = nil
+        end = "</main>\(Self.ending)"
         status = content.status
         cookies = []
     }
 
     private init(_ html: HTML) {
         self.html = html
+        rest = nil
+        end = .empty
         status = 200
         cookies = []
     }
@@ -47,13 +57,21 @@ struct Document {
     }
 
     func response() -> HTTPResponse {
-        var response = HTTPResponse.bytes(html.bytes, type: "text/html; charset=utf-8", status: status)
+        var response = HTTPResponse(status: status, headers: [("Content-Type", "text/html; charset=utf-8")], body: content)
         response.headers += Security.headers
         for cookie in cookies { response.headers.append(("Set-Cookie", cookie)) }
         return response
     }
 
-    private static func document(_ title: String, theme: Theme?, _ body: HTML) -> HTML {
+    private var content: HTTPResponse.Body {
+        guard let rest else { return .bytes((html + end).bytes) }
+        return .stream { [html, end] writer in
+            try await writer.write(html.bytes)
+            try await writer.write((await rest() + end).bytes)
+        }
+    }
+
+    private static func beginning(_ title: String, theme: Theme?, _ body: HTML) -> HTML {
         """
         <!doctype html>
         <html lang="en" data-theme="\((theme ?? .auto).rawValue)" data-build="\(Assets.build)">
@@ -62,11 +80,11 @@ struct Document {
         <link rel="icon" href="\(Assets.link("icon.svg"))" type="image/svg+xml">\
         <link rel="stylesheet" href="\(Assets.link("site.css"))">\
         <script type="module" src="\(Assets.link("site.js"))"></script></head>
-        <body>\(body)</body>
-        </html>
-
+        <body>\(body)
         """
     }
+
+    private static let ending: HTML = "</body>\n</html>\n"
 
     private static func heading(_ content: Content) -> HTML {
         let about: HTML = content.about.isEmpty ? .empty : "<p class=\"about\">\(content.about)</p>"

@@ -3,15 +3,33 @@ extension Action {
     func confirmation(_ visit: Visit) async throws -> Content {
         let asked = try await ask(visit, visit.query)
         let back = visit.query["back"].flatMap(Link.init(local:)) ?? Link("/")
-        let kind: HTML = asked.isFinal ? "button danger" : "button primary"
-        let controls: HTML = """
-            \(asked.controls)<div class="buttons"><button class="\(kind)">\(asked.button)</button>\
-            <a class="button" href="\(back)">Leave it as it is</a></div>
-            """
-        let form = PostForm(visit, path, fields: visit.query.given).html(controls, class: "stack")
-        let final: HTML = .when(asked.isFinal, "<p class=\"final\">This cannot be undone.</p>")
-        return Content(
-            asked.title,
-            "<section class=\"card narrow confirm\"><div class=\"prose\">\(asked.text)</div>\(final)\(form)</section>")
+        // It takes its token, with which a session may begin, before the page is sent.
+        let form = PostForm(visit, path, fields: visit.query.given)
+        @Sendable func question(_ button: String) -> HTML {
+            let kind: HTML = asked.isFinal ? "button danger" : "button primary"
+            let controls: HTML = """
+                \(asked.controls)<div class="buttons"><button class="\(kind)">\(button)</button>\
+                <a class="button" href="\(back)">Leave it as it is</a></div>
+                """
+            let final: HTML = .when(asked.isFinal, "<p class=\"final\">This cannot be undone.</p>")
+            return "\(final)\(form.html(controls, class: "stack"))</section>"
+        }
+        let start: HTML = "<section class=\"card narrow confirm\"><div class=\"prose\">\(asked.text)</div>"
+        guard let finding = asked.finding else { return Content(asked.title, start + question(asked.button)) }
+        // The style hides its first part once the second is there.
+        var content = Content(asked.title, "\(start)<div class=\"prose found\"><p class=\"hint\">\(finding.meanwhile)</p>")
+        content.rest = {
+            do {
+                let found = try await finding.find()
+                return "<div>\(found.text)</div></div>\(question(found.button ?? asked.button))"
+            } catch {
+                let failure = PageFailure(of: error)
+                return """
+                    <div><p class="final">\(failure.title)</p><p>\(failure.text)</p></div></div>\
+                    <div class="buttons"><a class="button" href="\(back)">Leave it as it is</a></div></section>
+                    """
+            }
+        }
+        return content
     }
 }

@@ -32,10 +32,19 @@ struct Action: Sendable {
         let text: HTML
         /// Such as `Cancel the job`.
         let button: String
+        /// What takes long to find: the page is sent up to there at once. What it throws stands in its place, without a button.
+        var finding: Finding?
         /// It cannot be undone.
         var isFinal = false
         /// More that the visitor may say: controls with names.
         var controls: HTML = .empty
+    }
+
+    struct Finding: Sendable {
+        /// What stands there meanwhile.
+        let meanwhile: HTML
+        /// What was found, and what the button says then; nil: what it says anyway.
+        let find: @Sendable () async throws -> (text: HTML, button: String?)
     }
 
     struct Outcome: Sendable {

@@ -40,6 +40,9 @@ struct Content: Sendable {
     /// Buttons beside the title.
     var actions: HTML = .empty
     let body: HTML
+    /// The end of the body, where it takes long to find: the page is sent up to there at once, and goes on when it is known. It
+    /// closes what the body leaves open. Its task is cancelled when the visitor has left.
+    var rest: (@Sendable () async -> HTML)?
     /// What keeps it current; nil: it stays as it is.
     var live: LiveTopic?
     var status = 200

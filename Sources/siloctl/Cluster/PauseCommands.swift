@@ -84,11 +84,19 @@ struct PauseCommands {
         let server = try Server(arguments)
         let info = try await server.clusterInfo()
         let home = try tenant.map { try info.shard(of: $0) }
+        let asked = info.shardOwners.map(\.shardId).filter { home == nil || $0 == home }
         var found: [(pause: SiloV1.PauseInfo, shards: Int)] = []
-        for owner in info.shardOwners where home == nil || owner.shardId == home {
+        var missing: [String] = []
+        for shard in asked {
             var request = SiloV1.ListPausesRequest()
-            request.shard = owner.shardId
-            for pause in try await server.owner(of: owner.shardId, info).call(SiloV1.Silo.listPauses, request).pauses {
+            request.shard = shard
+            var pauses: [SiloV1.PauseInfo] = []
+            do {
+                pauses = try await server.owner(of: shard, info).call(SiloV1.Silo.listPauses, request).pauses
+            } catch let failure as Failure where failure.isPassing && missing.count + 1 < asked.count {
+                missing.append(shard)
+            }
+            for pause in pauses {
                 guard tenant == nil || pause.tenant == nil || pause.tenant == tenant else { continue }
                 let index = found.firstIndex { $0.pause.tenant == pause.tenant && $0.pause.target == pause.target }
                 if let index {
@@ -99,30 +107,35 @@ struct PauseCommands {
                 }
             }
         }
+        for shard in missing { Program.complain("shard \(shard) does not answer: its pauses are not shown") }
         found.sort { $0.pause.sinceMs < $1.pause.sinceMs }
+        let answered = asked.count - missing.count
         var isPartial = false
         let rows = found.map { pause, shards -> [Line] in
             // Of one tenant only its own shard is looked at.
-            let isMissing = home == nil && pause.isForAllTenants && shards < info.shardOwners.count
+            let isMissing = home == nil && pause.isForAllTenants && shards < answered
             isPartial = isPartial || isMissing
             let whose = home != nil && pause.isForAllTenants ? " of all tenants" : ""
             return [
                 "\(pause.target?.title(of: pause.tenant) ?? "?")\(whose)",
                 "\(Words.distance(pause.sinceMs, from: output.times.now))",
-                (isMissing ? "(only \(shards) of \(info.shardOwners.count) shards) " : "")
+                (isMissing ? "(only \(shards) of \(answered) shards) " : "")
                     + (pause.reason.isEmpty ? "-" : "\(pause.reason)"),
             ]
         }
         let advice: [Line] = ["", "A pause that only some shards have was broken off: pause it again, or resume it."]
         try output.print(
-            ["pauses": found.map { pause, shards in
-                var object = pause.target?.object ?? [:]
-                object["tenant"] = pause.tenant
-                object["reason"] = pause.reason
-                object["since_ms"] = pause.sinceMs
-                object["shards"] = shards
-                return object
-            }],
+            [
+                "pauses": found.map { pause, shards in
+                    var object = pause.target?.object ?? [:]
+                    object["tenant"] = pause.tenant
+                    object["reason"] = pause.reason
+                    object["since_ms"] = pause.sinceMs
+                    object["shards"] = shards
+                    return object
+                },
+                "missing_shards": missing,
+            ],
             found.isEmpty ? ["Nothing is paused"]
                 : Table.lines(["Paused", "Since", "Reason"], rows) + (isPartial ? advice : [])
         )

@@ -19,7 +19,7 @@ struct TopCommand {
     static let details = """
         Needs a terminal, but for --once and --json. ? shows its keys, q quits. Rates are of the last 5 s; waits, run times and
         when a task group will be empty are of the last minute, or since it was started. Backlog is what is ready or waits at a
-        limit. A server that does not answer is asked again until it does.
+        limit. A server that does not answer is asked again until it does; a shard that does not serve is named, and left out.
         """
 
     init(_ arguments: Arguments, _ output: Output) throws {

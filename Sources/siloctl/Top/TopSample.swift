@@ -46,25 +46,33 @@ struct TopSample: Sendable {
         let node = try await server.call(SiloV1.Silo.getOverview, .init())
         for shard in node.shards { addresses[shard.shardId] = owner.grpcAddr }
         nodes.append(node)
-        // Pauses of a group of all tenants are on every shard.
-        var pauses = SiloV1.ListPausesRequest()
-        pauses.shard = owner.shardId
-        for pause in try await server.call(SiloV1.Silo.listPauses, pauses).pauses where pause.tenant == nil {
-            if case .taskGroup(let group) = pause.target?.target { paused.insert(group) }
-        }
+        // The health says which shards do not serve.
+        let serving = node.shards.first { $0.trouble.isEmpty }?.shardId
+        if let serving { try await addPauses(server, serving) }
         switch wish.view {
         case .groups, .shards: break
         case .tenants:
+            tenants = tenants ?? []
+            guard serving != nil else { break }
             var request = SiloV1.ListTenantsRequest()
             (request.order, request.nameContains, request.limit) = (wish.order, wish.filter, Self.rowsMax)
             let page = try await server.call(SiloV1.Silo.listTenants, request)
-            tenants = (tenants ?? []) + page.tenants
+            tenants?.append(contentsOf: page.tenants)
             tenantsMatching += page.matching
         case .workers:
             var request = SiloV1.ListWorkersRequest()
             (request.idContains, request.limit) = (wish.filter, Self.rowsMax)
             let page = try await server.call(SiloV1.Silo.listWorkers, request)
             workers = (workers ?? []) + page.workers
+        }
+    }
+
+    /// Those of a group of all tenants are on every shard.
+    private mutating func addPauses(_ server: Server, _ shard: String) async throws {
+        var request = SiloV1.ListPausesRequest()
+        request.shard = shard
+        for pause in try await server.call(SiloV1.Silo.listPauses, request).pauses where pause.tenant == nil {
+            if case .taskGroup(let group) = pause.target?.target { paused.insert(group) }
         }
     }
 

@@ -10,14 +10,16 @@ enum BulkActions {
     /// Fields: `verb`, and those of a filter. Asks with what a dry run says.
     static let start = Action("/do/bulk", needs: SiloV1.Silo.startBulkAction) { visit, form in
         let (verb, filter, condition) = try wanted(form, visit)
-        var request = request(verb, filter, condition)
-        request.dryRun = true
-        let plan = try await visit.call(SiloV1.Silo.startBulkAction, request).plan ?? SiloV1.BulkPlan()
-        let count = plan.isUncounted ? "all jobs that match" : Quantity.of(plan.jobs, "job")
+        let all = "\(verb.title) all jobs that match"
+        let counting = Action.Finding(meanwhile: "Counting how many there are…") {
+            var request = request(verb, filter, condition)
+            request.dryRun = true
+            let plan = try await visit.call(SiloV1.Silo.startBulkAction, request).plan ?? SiloV1.BulkPlan()
+            return (BulkParts.plan(plan), plan.isUncounted ? nil : "\(verb.title) \(Quantity.of(plan.jobs, "job"))")
+        }
         return Action.Confirmation(
-            title: "\(verb.title) \(count)?",
-            text: "<p>\(verb.effect)</p>\(BulkParts.plan(plan))\(BulkParts.condition(filter, condition))",
-            button: "\(verb.title) \(count)", isFinal: verb.isFinal,
+            title: "\(all)?", text: "<p>\(verb.effect)</p>\(BulkParts.condition(filter, condition))",
+            button: all, finding: counting, isFinal: verb.isFinal,
             controls: HTML(joining: filter.bounds(at: visit.now).map { FilterBar.hidden($0, String($1)) }))
     } perform: { visit, form in
         let (verb, filter, condition) = try wanted(form, visit)

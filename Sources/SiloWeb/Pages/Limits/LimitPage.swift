@@ -61,7 +61,7 @@ enum LimitPage {
         let isRate = limit.kind == .rate
         var tiles: [HTML] = [
             tile(isRate ? "Used and promised" : "Held", "\(Quantity.count(limit.held))", "\(maximum)\(gauge)"),
-            tile("Waiting", "\(Quantity.count(limit.waiting))", "jobs that it keeps from starting"),
+            tile("Waiting", "\(Quantity.count(limit.waiting))", waitingHint(limit, visit)),
             tile("Refusals", "\(Quantity.count(limit.refusals))", "times a job found no room"),
             tile("Kind", "<span class=\"small\">\(limit.kindName)</span>", kindHint(limit)),
         ]
@@ -70,6 +70,11 @@ enum LimitPage {
             tiles.append(tile("Room", "<span class=\"small\">\(room ?? "now")</span>", "for the next job"))
         }
         return "<section class=\"tiles\" aria-label=\"Now\">\(tiles)</section>"
+    }
+
+    private static func waitingHint(_ limit: SiloV1.LimitInfo, _ visit: Visit) -> HTML {
+        let since = limit.line.first.map { When(Timestamp($0.sinceMs), now: visit.now).html }
+        return "jobs that it keeps from starting\(since.map { ", the first since \($0)" as HTML })"
     }
 
     private static func kindHint(_ limit: SiloV1.LimitInfo) -> HTML {

@@ -13,6 +13,7 @@ enum LimitsPage {
         request.tenant = filter.tenant
         request.keyContains = filter.wanted
         request.limit = rowsMax
+        request.oldestWaits = true
         if let key = visit.query["after"], let value = visit.query["value"].flatMap({ Int64($0) }) {
             var place = SiloV1.LimitPlace()
             place.key = key
@@ -92,8 +93,9 @@ enum LimitsPage {
             var cells: [HTML] = ["<a href=\"\(link)\">\(Name(limit.key).html)</a>\(paused)"]
             if hasTenants { cells.append("<a href=\"\(Link.tenant(limit.tenant))\">\(Name(limit.tenant).html)</a>") }
             let room = limit.nextRoomMs.map { When(Timestamp($0), now: visit.now).html }
-            cells += [limit.kindName, use(limit), "\(Quantity.count(limit.waiting))", "\(Quantity.count(limit.refusals))"]
-            cells.append(room ?? "–")
+            cells += [limit.kindName, use(limit), "\(Quantity.count(limit.waiting))"]
+            cells.append(limit.firstSinceMs.map { When(Timestamp($0), now: visit.now).html } ?? "–")
+            cells += ["\(Quantity.count(limit.refusals))", room ?? "–"]
             return cells
         }
         let isFiltered = !(filter?.wanted.isEmpty ?? true)
@@ -101,7 +103,8 @@ enum LimitsPage {
         var columns: [Table.Column] = [.init("Key")]
         if hasTenants { columns.append(.init("Tenant")) }
         columns += [
-            .init("Kind"), column("Held", .held), column("Waiting", .waiting), column("Refusals", .refusals), .init("Room"),
+            .init("Kind"), column("Held", .held), column("Waiting", .waiting), .init("First waits since"),
+            column("Refusals", .refusals), .init("Room"),
         ]
         return Table(
             caption: "Limits", columns: columns, rows: rows,

@@ -115,6 +115,7 @@ enum TenantPage {
         request.tenant = name
         request.limit = 10
         request.order = .waiting
+        request.oldestWaits = true
         let found = try await visit.call(SiloV1.Silo.listLimits, request)
         let table = LimitsPage.table(found.limits, visit, ofOneTenant: true)
         let rest: HTML = .when(

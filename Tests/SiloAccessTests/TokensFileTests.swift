@@ -31,6 +31,11 @@ import Testing
         #expect(try TokensFile(windows).grants == grants)
     }
 
+    @Test func namesThatLookAlikeAreTwo() throws {
+        let grants = [("\u{e9}", hash), ("e\u{301}", other)].map { Grant(name: $0, holder: .token($1), roles: [.read]) }
+        #expect(mistakes(grants.map { $0.line + "\n" }.joined()) == [])
+    }
+
     @Test func allMistakesAreToldAtOnceEachWithItsLine() {
         let found = mistakes(
             """

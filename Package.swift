@@ -92,7 +92,7 @@ let package = Package(
         module("SiloCore", ["SiloTelemetry", "CXXHash"]),
         module("SiloAccess", ["SiloCore", "CCrypto"]),
         module("SiloAPI", ["Protobuf"]),
-        module("SQLText", ["SiloAPI"]),
+        module("SQLText", ["SiloAPI", "SiloCore"]),
         module("SiloStore", ["SiloCore", "SlateDB", "Protobuf"]),
         module("SiloEngine", ["SiloCore", "SiloStore", "SiloTelemetry", "Protobuf"]),
         module("SiloQuery", ["SiloCore", "SiloStore", "Protobuf", "Arrow", "CSQLite"]),
@@ -150,7 +150,8 @@ let package = Package(
         tests("SiloStoreTests", ["SiloStore", "SiloCore", "SiloTesting", "SlateDB", "TestSupport"]),
         tests("SiloEngineTests", ["SiloEngine", "SiloStore", "SiloCore", "SiloTesting", "SlateDB", "Protobuf", "TestSupport"]),
         tests("SiloQueryTests", [
-            "SiloQuery", "SiloEngine", "SiloStore", "SlateDB", "SiloCore", "SiloTesting", "TestSupport", "Protobuf",
+            "SiloQuery", "SiloEngine", "SiloStore", "SiloWeb", "SQLText", "SlateDB", "SiloCore", "SiloTesting", "TestSupport",
+            "Protobuf",
         ]),
         tests("SimulationTests", [
             "SiloSimulation", "SiloClient", "SiloServer", "SiloEngine", "SiloStore", "SiloCore", "SiloTesting",

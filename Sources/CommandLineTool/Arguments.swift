@@ -79,7 +79,8 @@ public struct Arguments: Sendable {
                 continue
             }
             let isLong = argument.hasPrefix("--")
-            let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let parts = argument.unicodeScalars.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                .map { String($0) }
             let title = isLong ? parts[0] : argument
             // Words that come later may tell the command.
             let allWords = words + rest.filter { !$0.hasPrefix("-") }

@@ -1,3 +1,5 @@
+import SiloCore
+
 /// A line of CSV (RFC 4180): it ends with CR LF, and values are in quotes where they need them. NULL has nothing between its
 /// commas, an empty text has two quotes.
 package enum CSVLine {
@@ -10,7 +12,7 @@ package enum CSVLine {
 
     private static func field(_ text: String) -> String {
         let needsQuotes = text.isEmpty || text.utf8.contains { ",\"\r\n".utf8.contains($0) }
-        return needsQuotes ? "\"\(text.replacing("\"", with: "\"\""))\"" : text
+        return needsQuotes ? "\"\(text.parts(at: "\"").joined(separator: "\"\""))\"" : text
     }
 
     /// A text that a spreadsheet would take for a formula, with `'` in front, which makes it a text there too.

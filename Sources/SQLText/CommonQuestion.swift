@@ -29,7 +29,8 @@ package struct CommonQuestion: Sendable {
             name: "holders", about: "who holds the limit key $1, and since when; a job that no worker has yet with its attempt",
             sql: """
             SELECT q.tenant, COALESCE(l.job_id, q.task_id) AS job_id, l.worker_id, (now_ms() - q.timestamp_ms) / 1000 AS held_s
-            FROM queues q LEFT JOIN leases l ON l.task_id = q.task_id AND l.tenant = q.tenant
+            FROM queues q LEFT JOIN (SELECT tenant, task_id, job_id, worker_id FROM leases) l
+            ON l.task_id = q.task_id AND l.tenant = q.tenant
             WHERE q.queue_name = $1 AND q.entry_type = 'holder' ORDER BY held_s DESC
             """),
         CommonQuestion(

@@ -26,7 +26,7 @@ public struct TokensFile: Sendable {
         }
         var mistakes: [String] = []
         var grants: [Grant] = []
-        var seen: [String: Int] = [:]
+        var seen: [ExactText: Int] = [:]
         // By bytes: to Swift a carriage return and a line end are one character.
         for (index, bytes) in text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             let line = String(decoding: bytes.last == UInt8(ascii: "\r") ? bytes.dropLast() : bytes, as: UTF8.self)
@@ -36,6 +36,7 @@ public struct TokensFile: Sendable {
             mistakes += found.mistakes.map { "\(place): \($0)" }
             guard let grant = found.grant else { continue }
             for (what, id) in [("name", "name \(grant.name)"), (grant.holder.word, "\(grant.holder)")] {
+                let id = ExactText(id)
                 if let first = seen[id] { mistakes.append("\(place): the \(what) is that of line \(first)") }
                 seen[id] = index + 1
             }

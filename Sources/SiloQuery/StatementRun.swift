@@ -19,6 +19,8 @@ final class StatementRun {
     var walker: Walker?
     /// Those that could be opened.
     var shards: [OpenShard] = []
+    /// The memory of what its scans hold.
+    let budget: HeldRows.Budget
     /// Those that did not answer, or not to the end, of a statement that may go on without them.
     var missing: [ShardID: QueryError] = [:]
 
@@ -26,6 +28,7 @@ final class StatementRun {
         self.query = query
         self.limits = limits
         self.control = control
+        budget = HeldRows.Budget(most: limits.heldBytesMax, control)
     }
 
     /// Gives the rows to `sink`.

@@ -34,7 +34,9 @@ COLUMNS = {
 }
 COUNTS = {"tenant": "TEXT", "status_kind": "TEXT", "cnt": "BIGINT"}
 ATTEMPTS = {"tenant": "TEXT", "job_id": "TEXT", "attempt": "BIGINT", "outcome": "TEXT", "error_code": "TEXT", "error_data": "TEXT"}
-TASKS = {"tenant": "TEXT", "task_group": "TEXT", "job_id": "TEXT", "priority": "BIGINT", "attempt": "BIGINT", "variant_type": "TEXT"}
+TASKS = {"tenant": "TEXT", "task_group": "TEXT", "job_id": "TEXT", "start_time_ms": "BIGINT", "priority": "BIGINT", "attempt": "BIGINT", "variant_type": "TEXT"}
+#: Patterns of numbers.
+DIGITS = ["%1", "%00", "4%", "%5%", "_", "%"]
 TENANTS = ["acme", "beta", "Gamma"]
 
 
@@ -148,6 +150,7 @@ class Generator:
         time = (f"{self.column('status_changed_at_ms')} {comparison} "
                 f"(SELECT MIN(x.status_changed_at_ms) FROM jobs x) + {self.chance.randrange(500)}")
         return self.pick(
+            self.like(self.column("status_changed_at_ms", "priority", "current_attempt")), f"{status} AND {self.like(self.column('status_changed_at_ms'))}",
             id, f"{id} AND {self.column('id')} LIKE '{self.pattern()}'", f"{status} AND {time}", f"{status} AND {id} AND {time}", time,
             f"{status} AND {self.column('task_group')} = '{self.pick('w', 'l', 'd', 'f', 'r')}{self.chance.randrange(3)}'",
             f"{self.column('status_kind')} IN ('{self.status()}', '{self.status()}') AND {self.column('task_group')} IN ('w1', 'f2', 'r0')",
@@ -158,6 +161,10 @@ class Generator:
 
     def pattern(self):
         return self.pick("a%", "%_1%", "X_%", "%3", "A%", "%a%_%", "_______", "%")
+
+    def like(self, number):
+        """As text: DuckDB has no patterns of numbers."""
+        return f"«{number}» LIKE '{self.pick(*DIGITS)}'"
 
     def aggregate(self):
         return self.pick(
@@ -276,6 +283,7 @@ class Generator:
     def attempts(self):
         on = self.pick("a.tenant = j.tenant AND a.job_id = j.id", "a.job_id = j.id AND a.tenant = 'acme'", "a.job_id = j.id")
         outcome = self.pick("", f" AND a.outcome = '{self.pick('Succeeded', 'Failed', 'Cancelled')}'", " AND a.attempt = 1")
+        outcome += self.pick("", f" AND {self.like('a.attempt')}")
         return self.pick(
             f"SELECT j.tenant, j.id, a.tenant AS t, a.attempt, a.outcome FROM jobs j {self.pick('', 'LEFT ')}JOIN attempts a ON {on}{outcome}{self.where()}",
             f"SELECT a.outcome, a.error_data, COUNT(*) AS n, COUNT(a.error_code) AS e FROM attempts a WHERE a.tenant > 'a'{outcome} GROUP BY 1, 2",
@@ -284,7 +292,9 @@ class Generator:
 
     def tasks(self):
         groups = self.pick("", f" WHERE t.task_group = 'w{self.chance.randrange(3)}'", " WHERE t.task_group IN ('w0', 'r1', 'l2')",
-                           " WHERE t.tenant = 'beta'", f" WHERE t.priority > {self.chance.randrange(60)}")
+                           " WHERE t.tenant = 'beta'", f" WHERE t.priority > {self.chance.randrange(60)}",
+                        f" WHERE t.task_group IN ('l0', 'l1', 'w1') AND {self.like('t.start_time_ms')}",
+                        f" WHERE {self.like('t.start_time_ms')} AND t.start_time_ms >= 4000000000001")
         return self.pick(
             f"SELECT t.tenant, t.task_group, COUNT(*) AS n, MAX(t.priority) AS p FROM tasks t{groups} GROUP BY 1, 2",
             f"SELECT t.tenant, t.job_id, t.attempt, RANK() OVER (PARTITION BY t.task_group ORDER BY t.priority, t.tenant, t.job_id) AS r FROM tasks t{groups}",
@@ -306,6 +316,7 @@ def texts(statement):
     plain = statement.replace("‹ DESC›", "").replace("‹›", "")
     lite = statement.replace("‹ DESC›", " NULLS FIRST").replace("‹›", " NULLS LAST")
     all = {"Silo": plain.replace("⁄", "/"), "SQLite": lite.replace("⁄", "/"), "DuckDB": plain.replace("⁄", "//")}
+    all = {name: re.sub("«(.*?)»", r"CAST(\1 AS TEXT)" if name == "DuckDB" else r"\1", text) for name, text in all.items()}
     return [re.sub("⟦(.)⟧", OF_DOCUMENT[name], text) for name, text in all.items()]
 
 

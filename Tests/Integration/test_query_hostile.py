@@ -58,6 +58,7 @@ def views(levels):
 
 
 A_LOT = 8_000_000
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)"
 HOSTILE = {
     # What SQL names and does not exist here, or is not let through.
     "a blob of a gigabyte": ("SELECT zeroblob(1000000000)", [], {INVALID_ARGUMENT}),
@@ -104,8 +105,11 @@ HOSTILE = {
     "a text that doubles": ("WITH RECURSIVE n(t) AS (SELECT 'x' UNION ALL SELECT t || t FROM n) SELECT MAX(LENGTH(t)) FROM n", [], {INTERNAL, DEADLINE_EXCEEDED}),
     "replacing a letter by many": (long("a", 1_000_000, "SELECT length(replace(t, 'a', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb')) FROM l"), [],
                                    {INTERNAL, DEADLINE_EXCEEDED}),
+    "one text of many": (long("a", A_LOT, f"SELECT length(concat({', '.join(['t'] * 64)})) FROM l"), [], {INTERNAL, DEADLINE_EXCEEDED}),
     "hex of hex": (long("a", A_LOT, "SELECT length(hex(hex(hex(t)))) FROM l"), [], {INTERNAL, DEADLINE_EXCEEDED}),
     "everything in one text": ("SELECT length(group_concat(a.payload || b.payload)) FROM jobs a, jobs b", [], {INTERNAL, DEADLINE_EXCEEDED}),
+    "a list without end": (f"{NUMBERS} SELECT COUNT(*) FROM jobs WHERE tenant = '-' AND id IN (SELECT {'x' * 40!r} || i FROM n)", [],
+                           {RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED}),
     "sorting much": ("SELECT a.payload || b.payload || c.id AS t FROM jobs a, jobs b, jobs c ORDER BY 1 DESC", [],
                      {RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED}),
     "a window over much": ("SELECT MAX(w) FROM (SELECT COUNT(*) OVER (ORDER BY a.payload || b.id) AS w FROM jobs a, jobs b, jobs c) x", [],

@@ -39,6 +39,11 @@ import Testing
         #expect(found.count == 1 && found[0].contains("expires must be a time"), "\(found)")
     }
 
+    @Test func namesThatLookAlikeAreTwo() throws {
+        let grants = [("\u{e9}", hash), ("e\u{301}", other)].map { Grant(name: $0, holder: .token($1), roles: [.read]) }
+        #expect(mistakes(grants.map { $0.line + "\n" }.joined()) == [])
+    }
+
     @Test func allMistakesAreToldAtOnceEachWithItsLine() {
         let found = mistakes(
             """

@@ -139,7 +139,7 @@ import Testing
             store: MemoryStore(clock: ManualClock()), memory: memory, clock: ManualClock(), random: random))
         var census = LeaseCensus(worker: "w0")
         var (everybody, steps) = (LeaseCensus(), 0)
-        var (sums, own): ([String: LeaseCensus.Sum]?, [String: LeaseCensus.Sum]?)
+        var (sums, own): ([ExactText: LeaseCensus.Sum]?, [ExactText: LeaseCensus.Sum]?)
         while sums == nil || own == nil {
             if sums == nil { sums = everybody.step(view, countMax: 10) }
             if own == nil { own = census.step(view, countMax: 10) }
@@ -148,7 +148,7 @@ import Testing
             _ = lease(20_000 + steps, of: "new")
         }
         #expect(steps >= 100)
-        for worker in ["w0", "w1", "w2"] { #expect(sums?[worker]?.count == 300) }
+        for worker in ["w0", "w1", "w2"] as [ExactText] { #expect(sums?[worker]?.count == 300) }
         #expect(sums?["w0"]?.oldest == Timestamp(103) && sums?["w0"]?.held.isEmpty == true)
         #expect(own?.count == 1 && own?["w0"]?.count == 300)
         #expect(own?["w0"]?.held.map(\.job.text) == (0..<LeaseCensus.heldMax).map { "\(897 - 3 * $0)" })

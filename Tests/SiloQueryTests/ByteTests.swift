@@ -41,6 +41,25 @@ import Testing
         #expect(try await fixture.rows("SELECT maximum, held, waiting FROM limits ORDER BY 1") == ["1|1|1", "2|2|1"])
     }
 
+    /// With a label and a limit of this name.
+    private static func job(_ name: String) -> StorageV1.Job {
+        var slots = StorageV1.ConcurrencyLimit()
+        slots.key = name
+        var limit = StorageV1.Limit()
+        limit.kind = .concurrency(slots)
+        var job = StorageV1.Job()
+        job.metadata = ["k": name]
+        job.limits = [limit]
+        return job
+    }
+
+    @Test func labelsAndLimitsOfAListThatLookAlikeAreTwo() async throws {
+        var (byLabel, byLimit) = (JobFilter(), JobFilter())
+        byLabel.metadata = [("k", Self.alike[0])]
+        byLimit.limitKey = Self.alike[0]
+        for filter in [byLabel, byLimit] { #expect(Self.alike.map { filter.takes(Self.job($0)) } == [true, false]) }
+    }
+
     @Test func aWildcardIsOneWhateverFollows() async throws {
         let fixture = try await Fixture()
         try await fixture.enqueue("axe\u{301}", metadata: ["k": "vxe\u{301}!"])

@@ -231,6 +231,23 @@ private final class Gate: Sendable {
         #expect(try await run("SELECT COUNT(*) FROM tenant_counts", [shard]).texts == ["100"])
     }
 
+    @Test(arguments: [("jobs", "id"), ("leases", "job_id"), ("queues", "queue_name")])
+    func whatIsListedForAScanIsHeld(_ table: String, _ column: String) async throws {
+        let fixture = try await Fixture()
+        var limits = QueryLimits()
+        limits.heldBytesMax = 100_000
+        let (shard, small) = (try await shard(0, fixture), limits)
+        func sql(_ count: Int) -> String {
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \(count)) "
+                + "SELECT COUNT(*) AS n FROM \(table) WHERE tenant = '-' AND \(column) IN (SELECT CAST(i AS TEXT) FROM n)"
+        }
+        #expect(try await run(sql(500), [shard], limits: small).texts == ["0"])
+        await #expect(throws: QueryError.memory(100_000)) { _ = try await run(sql(2000), [shard], limits: small) }
+        // Each scan gives back what it had.
+        let again = "SELECT COUNT(*) AS n FROM (VALUES (1), (2), (3), (4)) AS v WHERE (\(sql(500)) AND priority >= v.column1) = 0"
+        if table == "jobs" { #expect(try await run(again, [shard], limits: small).texts == ["4"]) }
+    }
+
     @Test func noRowOfOthersPassesTheFence() async throws {
         let fixture = try await Fixture()
         let (own, other) = (Tenant("own"), Tenant("other"))

@@ -95,6 +95,18 @@ import Testing
 
     // MARK: Roles
 
+    @Test func certificatesWhoseNamesLookAlikeAreTwo() throws {
+        // The sign of the kelvin is a K to Unicode.
+        let grants = [("CN=K", "k"), ("CN=\u{e9}", "one"), ("CN=e\u{301}", "two")].map { subject, name in
+            Grant(name: name, holder: .certificate(subject), roles: [.read])
+        }
+        let access = Access(grants: grants, asksForCertificate: true, clock: clock)
+        for (subject, name) in [("CN=K", "k"), ("CN=\u{e9}", "one"), ("CN=e\u{301}", "two")] {
+            #expect(try caller(access, nil, certificate: [subject]).name == name)
+        }
+        #expect(throws: SiloError.self) { try caller(access, nil, certificate: ["CN=\u{212a}"]) }
+    }
+
     @Test func rolesIncludeOthers() {
         let included: [Role: [Role]] = [
             .read: [.read], .work: [.work], .enqueue: [.enqueue], .operate: [.read, .work, .enqueue, .operate],

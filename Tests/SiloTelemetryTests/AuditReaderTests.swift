@@ -54,6 +54,14 @@ import Testing
         return found
     }
 
+    @Test func tenantsThatLookAlikeAreTwo() throws {
+        let tenants = ["\u{e9}", "e\u{301}", "a,\u{301},e\u{301}"]
+        try write(tenants.indices.map { line($0, ("tenant", tenants[$0])) }.joined(separator: "\n") + "\n", to: path)
+        #expect(try numbers(page { $0.tenant = "\u{e9}" }) == [0])
+        #expect(try Set(numbers(page { $0.tenant = "e\u{301}" })) == [1, 2])
+        #expect(try numbers(page { $0.tenant = "\u{301}" }) == [2])
+    }
+
     @Test func aLineIsReadAsItWasWritten() throws {
         let forged = "x\",\"who\":\"root\"}\n{\"log\":\"audit\"\u{1b}[31m\u{2028}é\u{10ffff}🙂\\"
         let log = try AuditLog(.file(path), logger: .silent)

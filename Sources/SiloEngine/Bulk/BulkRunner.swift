@@ -104,7 +104,11 @@ final class BulkRunner {
                 pages[id] = page
                 if pages[id]?.wasTooSlow() == false { try await end(id, text) }
                 return
-            case .store(let failure): throw failure
+            case .store(let failure):
+                // It may be slow: with fewer it is asked for less.
+                pages[id] = page
+                _ = pages[id]?.wasTooSlow()
+                throw failure
             }
         }
         let ended = clock.steady

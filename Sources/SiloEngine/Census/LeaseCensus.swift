@@ -20,15 +20,15 @@ package struct LeaseCensus: Walk {
         package var held: [Held] = []
     }
     package static let heldMax = 200
-    private let worker: String?
-    private var sums: [String: Sum] = [:]
+    private let worker: ExactText?
+    private var sums: [ExactText: Sum] = [:]
     private var held: [Held] = []
     private var place = 0
 
     /// - Parameter worker: this one alone, with each of its leases.
-    package init(worker: String? = nil) { self.worker = worker }
+    package init(worker: String? = nil) { self.worker = ExactText(worker) }
 
-    package mutating func step(_ view: View, countMax: Int) -> [String: Sum]? {
+    package mutating func step(_ view: View, countMax: Int) -> [ExactText: Sum]? {
         var place = place
         let isLast = view.forEachLease(from: &place, atMost: countMax) { see($0) }
         self.place = place
@@ -41,9 +41,10 @@ package struct LeaseCensus: Walk {
     }
 
     private mutating func see(_ lease: LiveLease) {
-        guard worker == nil || lease.record.workerId == worker else { return }
+        let id = ExactText(lease.record.workerId)
+        guard worker == nil || id == worker else { return }
         let start = Timestamp(lease.record.startedAtMs)
-        sums[lease.record.workerId, default: Sum()].see(start)
+        sums[id, default: Sum()].see(start)
         guard worker != nil else { return }
         held.append(Held(
             tenant: lease.queue.id.tenant, job: lease.job, group: lease.queue.id.group, attempt: lease.record.attempt,

@@ -1,12 +1,12 @@
 /// Looks for a text in many others, byte by byte.
-struct TextSearch: Sendable {
+package struct TextSearch: Sendable {
     private let wanted: [UInt8]
 
-    init(_ text: String) { wanted = Array(text.utf8) }
+    package init(_ text: String) { wanted = Array(text.utf8) }
 
     var isEmpty: Bool { wanted.isEmpty }
 
-    func isIn(_ text: String) -> Bool {
+    package func isIn(_ text: String) -> Bool {
         var text = text
         return text.withUTF8 { bytes in
             guard let first = wanted.first, bytes.count >= wanted.count else { return wanted.isEmpty }

@@ -34,13 +34,13 @@ package struct JobFilter: Sendable {
 
     func takes(_ job: StorageV1.Job) -> Bool {
         if let groups, !groups.contains(TaskGroup(job.taskGroup)) { return false }
-        guard metadata.allSatisfy({ job.metadata[$0.key] == $0.value }) else { return false }
+        guard metadata.allSatisfy({ job.metadata[$0.key]?.hasSameBytes(as: $0.value) ?? false }) else { return false }
         guard let limitKey else { return true }
         return job.limits.contains { limit in
             switch limit.kind {
-            case .concurrency(let limit): limit.key == limitKey
-            case .floating(let limit): limit.key == limitKey
-            case .rate(let limit): limit.uniqueKey == limitKey
+            case .concurrency(let limit): limit.key.hasSameBytes(as: limitKey)
+            case .floating(let limit): limit.key.hasSameBytes(as: limitKey)
+            case .rate(let limit): limit.uniqueKey.hasSameBytes(as: limitKey)
             case nil: false
             }
         }

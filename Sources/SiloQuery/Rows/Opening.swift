@@ -20,7 +20,6 @@ final class Opening: PageSource, @unchecked Sendable {
 extension StatementRun {
     /// Takes the views of all shards side by side, before the first row is read.
     func open() throws(QueryError) {
-        let budget = HeldRows.Budget(most: limits.heldBytesMax, control)
         let reads = PageReads(query.shards.map { ShardScan(id: $0.id, pages: Opening($0)) }, self)
         for index in query.shards.indices { reads.begin(index) }
         var views: [Int: QueriedShard.View] = [:]
@@ -36,7 +35,7 @@ extension StatementRun {
         for (index, shard) in query.shards.enumerated() {
             guard let view = views[index] else { continue }
             let number = shards.count
-            shards.append(OpenShard(id: shard.id, moment: view.moment) { [control] in
+            shards.append(OpenShard(id: shard.id, moment: view.moment) { [control, budget] in
                 ScannedShard(
                     number: number, id: shard.id, range: shard.range, moment: view.moment,
                     reader: CountedReader(

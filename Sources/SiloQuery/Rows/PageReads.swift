@@ -41,22 +41,25 @@ final class PageReads<Element: Sendable> {
     func next() throws(QueryError) -> (source: Int, page: [Element]?) {
         while true {
             guard arrivals.bell.wait(timeout: .now() + .milliseconds(Self.lookMilliseconds)) == .success else {
-                if let end = run.control.end { throw end.waiting(for: begun.keys.sorted().map { scans[$0].id }) }
+                if let end = run.control.end { throw end.waiting(for: ids(Array(begun.keys))) }
                 if let source = givenUp() { return (source, nil) }
                 continue
             }
             guard let (source, outcome) = arrivals.outcomes.withLock({ $0.isEmpty ? nil : $0.removeFirst() }),
                 begun.removeValue(forKey: source) != nil
             else { continue }
+            // It may be over since somebody looked.
+            if let end = run.control.end { throw end.waiting(for: ids(begun.keys + [source])) }
             switch outcome {
             case .success(let page): return (source, page)
             case .failure(let error):
-                if let end = run.control.end { throw end }
                 try run.miss(scans[source].id, .store(error, of: scans[source].id))
                 return (source, nil)
             }
         }
     }
+
+    private func ids(_ sources: [Int]) -> [ShardID] { sources.sorted().map { scans[$0].id } }
 
     /// A source whose shard has not answered for longer than a partial result waits.
     private func givenUp() -> Int? {

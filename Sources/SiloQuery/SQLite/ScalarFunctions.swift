@@ -42,9 +42,15 @@ enum ScalarFunctions {
     }
 
     private static let concat: Body = { context, count, values in
+        let result = CellResult(context: context)
+        guard let most = run(context)?.limits.valueBytesMax else { return result.null() }
         var text: [UInt8] = []
-        for index in 0..<Int(count) { text += bytes(values?[index]) ?? UnsafeRawBufferPointer(start: nil, count: 0) }
-        text.withUnsafeBytes { CellResult(context: context).text($0) }
+        for index in 0..<Int(count) {
+            guard let part = bytes(values?[index]) else { continue }
+            guard text.count + part.count <= most else { return result.tooLarge() }
+            text += part
+        }
+        text.withUnsafeBytes { result.text($0) }
     }
 
     private static let octets: Body = { context, _, values in

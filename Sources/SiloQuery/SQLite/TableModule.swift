@@ -64,7 +64,9 @@ enum TableModule {
         guard let table = self.table(table) else { return SQLITE_ERROR }
         let memory = UnsafeMutablePointer<csqlite_cursor>.allocate(capacity: 1)
         memory.initialize(to: csqlite_cursor())
-        memory.pointee.cursor = Unmanaged.passRetained(table.cursor()).toOpaque()
+        let cursor = table.cursor()
+        cursor.lists = HeldRows(table.run.budget)
+        memory.pointee.cursor = Unmanaged.passRetained(cursor).toOpaque()
         result?.pointee = UnsafeMutableRawPointer(memory).assumingMemoryBound(to: sqlite3_vtab_cursor.self)
         return SQLITE_OK
     }
@@ -97,7 +99,9 @@ enum TableModule {
         _ pointer: UnsafeMutablePointer<sqlite3_vtab_cursor>?, _ number: Int, _ count: Int,
         _ values: UnsafeMutablePointer<OpaquePointer?>?
     ) -> Int32 {
-        guard let table = table(pointer?.pointee.pVtab), let plan = table.plan(number) else { return SQLITE_ERROR }
+        guard let table = table(pointer?.pointee.pVtab), let plan = table.plan(number), let lists = cursor(pointer)?.lists
+        else { return SQLITE_ERROR }
+        lists.clear()
         var found: [Constraint: [SQLiteValue]] = [:]
         var wanted: Int?
         var offset = 0
@@ -107,7 +111,9 @@ enum TableModule {
                 let limit = sqlite3_value_int64(values?[index])
                 if limit >= 0 { wanted = Int(limit) }
             case .offset: offset = Int(max(0, sqlite3_value_int64(values?[index])))
-            case .constraint(let constraint): found[constraint] = Self.values(values?[index])
+            case .constraint(let constraint):
+                guard let all = Self.values(values?[index], lists) else { return SQLITE_NOMEM }
+                found[constraint] = all
             }
         }
         let all = wanted.map { $0.addingReportingOverflow(offset) }
@@ -117,14 +123,16 @@ enum TableModule {
         return attempt(pointer) { cursor throws(QueryError) in try cursor.filter(plan, arguments) }
     }
 
-    /// The value of an argument, or all values of an IN.
-    private static func values(_ argument: OpaquePointer?) -> [SQLiteValue] {
+    /// The value of an argument, or all values of an IN; nil: they are more than a statement may hold, and it has ended.
+    private static func values(_ argument: OpaquePointer?, _ lists: HeldRows) -> [SQLiteValue]? {
         var value: OpaquePointer?
         var code = sqlite3_vtab_in_first(argument, &value)
         guard code == SQLITE_OK || code == SQLITE_DONE else { return [SQLiteValue(argument)] }
         var values: [SQLiteValue] = []
         while code == SQLITE_OK, let one = value {
-            values.append(SQLiteValue(one))
+            let one = SQLiteValue(one)
+            guard (try? lists.take(one.bytes)) != nil else { return nil }
+            values.append(one)
             code = sqlite3_vtab_in_next(argument, &value)
         }
         return values

@@ -105,12 +105,12 @@ private struct TextSearch {
         var replaced: [UInt8] = []
         var start = 0
         while !part.isEmpty, let found = try first(part, in: text, from: start) {
+            guard replaced.count + (found - start) + new.count <= run.limits.valueBytesMax else {
+                throw .execution("a value has more than \(run.limits.valueBytesMax) bytes")
+            }
             replaced += text[start..<found]
             replaced += new
             start = found + part.count
-            guard replaced.count <= run.limits.valueBytesMax else {
-                throw .execution("a value has more than \(run.limits.valueBytesMax) bytes")
-            }
         }
         return replaced + text[start...]
     }

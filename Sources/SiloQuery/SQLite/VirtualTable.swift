@@ -115,6 +115,9 @@ class VirtualTable {
 
 /// A scan in progress. A subclass has the rows.
 class TableCursor {
+    /// The lists that the scan is given.
+    final var lists: HeldRows?
+
     /// Begins anew.
     func filter(_ plan: ScanPlan, _ arguments: ScanArguments) throws(QueryError) {}
     func next() throws(QueryError) {}
@@ -163,6 +166,15 @@ enum SQLiteValue {
             let bytes = UnsafeRawBufferPointer(start: sqlite3_value_blob(value), count: Int(sqlite3_value_bytes(value)))
             self = .blob([UInt8](bytes))
         default: self = .null
+        }
+    }
+
+    /// Of memory, beside its place in a list.
+    var bytes: Int {
+        switch self {
+        case .null, .integer, .real: 0
+        case .text(let text): text.utf8.count
+        case .blob(let bytes): bytes.count
         }
     }
 
@@ -225,4 +237,6 @@ struct CellResult {
     }
 
     func error(_ message: String) { sqlite3_result_error(context, message, -1) }
+    /// More bytes than a value may have.
+    func tooLarge() { sqlite3_result_error_toobig(context) }
 }

@@ -5,7 +5,7 @@ import SiloStore
 enum JobArm: Sendable {
     /// Jobs, with their statuses and leases beside them where they are needed.
     case records((start: Bytes, end: Bytes))
-    case points(Tenant, [String])
+    case points(Tenant, ArraySlice<String>)
     case metadata(Tenant, (start: Bytes, end: Bytes))
     case leases((start: Bytes, end: Bytes))
     /// Ready jobs, and those that wait at a limit.
@@ -24,7 +24,7 @@ extension JobScan {
     func arms(of part: Part, at moment: Moment, _ reader: CountedReader) async throws(StoreError) -> [JobArm] {
         switch way {
         case .nothing: return []
-        case .ids(let ids): return try await part.tenants(reader).map { .points($0, ids) }
+        case .ids(let ids): return try await part.tenants(reader).map { .points($0, ids[...]) }
         case .metadata(let key, let value, let isPrefix):
             return try await part.tenants(reader).map {
                 .metadata($0, TenantKeys($0).metadata(key, value: value, isPrefix: isPrefix))

@@ -102,9 +102,9 @@ final class JobPages: PageSource, @unchecked Sendable {
     }
 
     /// The jobs of some ids; the others come with the pages after it.
-    private func points(_ tenant: Tenant, _ ids: [String]) async throws(StoreError) -> [JobRow] {
+    private func points(_ tenant: Tenant, _ ids: ArraySlice<String>) async throws(StoreError) -> [JobRow] {
         var page: [JobRow] = []
-        var left = ids[...]
+        var left = ids
         var bytes = 0
         while bytes <= Self.pageBytes, ids.count - left.count < Self.pointsMax, let id = left.popFirst() {
             guard var job = JobRow(job: TenantKeys(tenant).job(JobID(id)), shard.number) else { continue }
@@ -112,7 +112,7 @@ final class JobPages: PageSource, @unchecked Sendable {
             bytes += job.bytes
             if job.job != nil || job.lease != nil || job.statusRecord != nil { page.append(job) }
         }
-        arm = left.isEmpty ? nil : .points(tenant, Array(left))
+        arm = left.isEmpty ? nil : .points(tenant, left)
         return page
     }
 

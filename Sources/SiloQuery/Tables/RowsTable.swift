@@ -88,13 +88,14 @@ class RowsTable: VirtualTable {
         let plan: ScanPlan
         let values: [Constraint: [SQLiteValue]]
         private(set) var rows: [[Cell]] = []
-        private var bytes = 0
+        private var bytes: Int
         private static let rowsMax = 4096
         private static let bytesMax = 1 << 20
 
         init(plan: ScanPlan, values: [Constraint: [SQLiteValue]]) {
             self.plan = plan
             self.values = values
+            bytes = values.values.joined().reduce(0) { $0 + MemoryLayout<SQLiteValue>.size + $1.bytes }
         }
 
         func answers(_ plan: ScanPlan, _ values: [Constraint: [SQLiteValue]]) -> Bool {

@@ -19,7 +19,8 @@ final class TasksTable: RowsTable {
     }
 
     override func accepts(_ constraint: Constraint) -> Bool {
-        constraint == Self.tenant || constraint == Self.group || constraint.column == Self.start
+        constraint == Self.tenant || constraint == Self.group
+            || constraint.column == Self.start && TimeBounds.has(constraint.comparison)
     }
 
     /// The tenant is checked again, as plans have always shown.

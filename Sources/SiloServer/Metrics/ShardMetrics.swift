@@ -218,7 +218,7 @@ private final class GroupMetrics: Sendable {
 
     /// Adds what it counted to the figures of a server.
     func add(to figures: inout Figures) {
-        let place = figures.groups.firstIndex { $0.name == name } ?? figures.groups.endIndex
+        let place = figures.groups.firstIndex { $0.name.hasSameBytes(as: name) } ?? figures.groups.endIndex
         if place == figures.groups.endIndex { figures.groups.append(Figures.Group(name)) }
         figures.groups[place].started += dequeued.value
         figures.groups[place].runTime.add(runTime.each)

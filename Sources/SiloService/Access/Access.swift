@@ -91,7 +91,7 @@ package final class Access: Sendable {
         if asksForCertificate {
             let names = certificateNames()
             let known = directory.withLock { $0.certificates }
-            if let entry = names.lazy.compactMap({ known[$0] }).first { return try valid(entry) }
+            if let entry = names.lazy.compactMap({ known[ExactText($0)] }).first { return try valid(entry) }
             // The authority vouches for it, and nobody asks for more.
             if !asksForToken { return Caller(name: names.first ?? "", proof: .certificate, roles: .all) }
         }
@@ -114,9 +114,9 @@ private struct Directory {
         let expires: Timestamp?
     }
     private(set) var tokens: [TokenHash: Entry] = [:]
-    private(set) var certificates: [String: Entry] = [:]
+    private(set) var certificates: [ExactText: Entry] = [:]
     let grants: [Grant]
-    private var allowances: [String: Allowance] = [:]
+    private var allowances: [ExactText: Allowance] = [:]
 
     /// - Parameter old: whose allowances go on where they were, for those that keep their name and limits.
     init(_ secret: TokenHash?, _ grants: [Grant], replacing old: Directory?) {
@@ -127,16 +127,16 @@ private struct Directory {
             let entry = Entry(caller: caller, expires: grant.expires)
             switch grant.holder {
             case .token(let hash): tokens[hash] = entry
-            case .certificate(let name): certificates[name] = entry
+            case .certificate(let name): certificates[ExactText(name)] = entry
             }
         }
     }
 
     private mutating func allowance(of grant: Grant, _ old: Directory?) -> Allowance? {
         guard !grant.limits.isUnlimited else { return nil }
-        let kept = old?.allowances[grant.name].flatMap { $0.limits == grant.limits ? $0 : nil }
+        let kept = old?.allowances[ExactText(grant.name)].flatMap { $0.limits == grant.limits ? $0 : nil }
         let allowance = kept ?? Allowance(grant.limits)
-        allowances[grant.name] = allowance
+        allowances[ExactText(grant.name)] = allowance
         return allowance
     }
 }

@@ -65,7 +65,9 @@ package struct ClusterOperations: Sendable {
     ) throws(SiloError) {
         var response = overview.read()
         let workers = registry.workersByGroup(within: Self.workersLookMilliseconds)
-        for index in response.groups.indices { response.groups[index].workers = workers[response.groups[index].taskGroup] ?? 0 }
+        for index in response.groups.indices {
+            response.groups[index].workers = workers[TaskGroup(response.groups[index].taskGroup)] ?? 0
+        }
         reply.send(response)
     }
 

@@ -42,6 +42,8 @@ extension FindError {
     fileprivate init(_ error: QueryError) {
         switch error {
         case .syntax(let text), .parameter(let text), .execution(let text), .store(.corrupt(let text, _), _): self = .cannot(text)
+        case .timeout(let milliseconds, let shards) where !shards.isEmpty:
+            self = .store(.unavailable("it has not answered within \(milliseconds) ms"))
         case .timeout(let milliseconds, _): self = .tooSlow("one job takes it more than \(milliseconds) ms")
         case .memory(let bytes): self = .tooSlow("one job takes it more than \(bytes) bytes of memory")
         case .resultTooLarge(let bytes), .rowTooLarge(let bytes): self = .tooSlow("one job takes it more than \(bytes) bytes")

@@ -76,7 +76,7 @@ extension SiloV1.WorkerInfo {
             quietSinceMs = known.quietSince?.milliseconds
             groups = known.groups.sorted { $0.key < $1.key }.map { name, asked in
                 var group = SiloV1.WorkerGroup()
-                group.taskGroup = name
+                group.taskGroup = name.text
                 group.firstPollMs = asked.first.milliseconds
                 group.lastPollMs = asked.last.milliseconds
                 group.polls = asked.polls

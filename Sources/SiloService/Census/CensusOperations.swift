@@ -105,23 +105,23 @@ package struct CensusOperations: Sendable {
     ) async throws(SiloError) -> SiloV1.ListWorkersResponse {
         try Bounds.checkText(request.idContains, Bounds.searchTextBytesMax, "id_contains")
         try Bounds.checkWorker(request.workerId)
-        let wanted = request.workerId.isEmpty ? nil : request.workerId
-        let known = Dictionary(registry.all.map { ($0.id, $0) }) { _, last in last }
-        var held: [String: LeaseCensus.Sum] = [:]
+        let wanted = request.workerId.isEmpty ? nil : ExactText(request.workerId)
+        let known = Dictionary(registry.all.map { (ExactText($0.id), $0) }) { _, last in last }
+        var held: [ExactText: LeaseCensus.Sum] = [:]
         var leases: [SiloV1.WorkerLease] = []
-        let (answers, missing) = try await ask("", context, LeaseCensus(worker: wanted))
+        let (answers, missing) = try await ask("", context, LeaseCensus(worker: wanted?.text))
         for (shard, sums) in answers {
             held.merge(sums) { $0.adding($1) }
             if let wanted { leases += (sums[wanted]?.held ?? []).map { SiloV1.WorkerLease($0, shard: shard) } }
         }
         let ids = Set(known.keys).union(held.keys).filter { id in
-            (wanted.map { $0 == id } ?? true) && (request.idContains.isEmpty || id.contains(request.idContains))
-                && (request.taskGroup.isEmpty || known[id]?.groups[request.taskGroup] != nil)
+            (wanted.map { $0 == id } ?? true) && (request.idContains.isEmpty || TextSearch(request.idContains).isIn(id.text))
+                && (request.taskGroup.isEmpty || known[id]?.groups[TaskGroup(request.taskGroup)] != nil)
         }
-        let following = ids.filter { $0 > request.after }.sorted()
+        let following = ids.filter { $0 > ExactText(request.after) }.sorted()
         let shown = following.prefix(Bounds.page(request.limit))
         var response = SiloV1.ListWorkersResponse()
-        response.workers = shown.map { SiloV1.WorkerInfo($0, known[$0], held[$0]) }
+        response.workers = shown.map { SiloV1.WorkerInfo($0.text, known[$0], held[$0]) }
         if wanted != nil, !response.workers.isEmpty {
             let oldest = leases.sorted { $0.startedAtMs < $1.startedAtMs }
             response.workers[0].held = Array(oldest.prefix(LeaseCensus.heldMax))
@@ -144,7 +144,7 @@ package struct CensusOperations: Sendable {
         var response = SiloV1.QuietWorkerResponse()
         response.wasQuiet = wasQuiet
         for (_, sums) in try await ask("", context, LeaseCensus(worker: request.workerId)).answers {
-            response.leases += UInt64(clamping: sums[request.workerId]?.count ?? 0)
+            response.leases += UInt64(clamping: sums[ExactText(request.workerId)]?.count ?? 0)
         }
         response.isKnown = isHeardOf || response.leases > 0
         return response

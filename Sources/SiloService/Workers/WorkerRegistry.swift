@@ -17,14 +17,14 @@ final class WorkerRegistry: Sendable {
         var peer = ""
         let first: Timestamp
         var last: Timestamp
-        var groups: [String: Asked] = [:]
+        var groups: [TaskGroup: Asked] = [:]
         var quietSince: Timestamp?
     }
     static let workersMax = 4096
     static let groupsMax = 32
     /// A worker that is silent for so long is forgotten, in milliseconds.
     static let silenceMax: Int64 = 3_600_000
-    private let workers = Mutex<[String: Worker]>([:])
+    private let workers = Mutex<[ExactText: Worker]>([:])
     private let clock: any Clock
 
     init(clock: any Clock) { self.clock = clock }
@@ -32,7 +32,7 @@ final class WorkerRegistry: Sendable {
     /// A worker asks for work.
     /// - Returns: whether it may have some.
     func polled(_ id: String, group: String, host: String, version: String, peer: String) -> Bool {
-        let now = clock.now
+        let (now, group) = (clock.now, TaskGroup(group))
         return change(id, now) { worker in
             worker.host = host
             worker.version = version
@@ -46,9 +46,10 @@ final class WorkerRegistry: Sendable {
 
     /// - Returns: whether it may have what was found for it.
     func given(_ count: Int, to id: String, group: String) -> Bool {
-        workers.withLock { workers in
+        let id = ExactText(id)
+        return workers.withLock { workers in
             guard workers[id]?.quietSince == nil else { return false }
-            workers[id]?.groups[group]?.tasks += UInt64(clamping: count)
+            workers[id]?.groups[TaskGroup(group)]?.tasks += UInt64(clamping: count)
             return true
         }
     }
@@ -60,6 +61,7 @@ final class WorkerRegistry: Sendable {
     func setQuiet(_ id: String, _ isQuiet: Bool) -> Bool? {
         let now = clock.now
         guard isQuiet else {
+            let id = ExactText(id)
             return workers.withLock { workers in
                 defer { workers[id]?.quietSince = nil }
                 return workers[id]?.quietSince != nil
@@ -72,22 +74,22 @@ final class WorkerRegistry: Sendable {
     }
 
     /// Whether it has asked for work lately. One that was only made quiet has not.
-    func hasAsked(_ id: String) -> Bool { workers.withLock { $0[id]?.groups.isEmpty == false } }
+    func hasAsked(_ id: String) -> Bool { workers.withLock { $0[ExactText(id)]?.groups.isEmpty == false } }
 
     /// In order of their ids.
     var all: [Worker] {
         let now = clock.now
         return workers.withLock { workers in
             workers = workers.filter { now - $0.value.last < Self.silenceMax }
-            return workers.values.sorted { $0.id < $1.id }
+            return workers.sorted { $0.key < $1.key }.map(\.value)
         }
     }
 
     /// How many asked for each group lately.
-    func workersByGroup(within milliseconds: Int64) -> [String: UInt64] {
+    func workersByGroup(within milliseconds: Int64) -> [TaskGroup: UInt64] {
         let now = clock.now
         return workers.withLock { workers in
-            var counts: [String: UInt64] = [:]
+            var counts: [TaskGroup: UInt64] = [:]
             for worker in workers.values {
                 for (group, asked) in worker.groups where now - asked.last <= milliseconds { counts[group, default: 0] += 1 }
             }
@@ -96,22 +98,23 @@ final class WorkerRegistry: Sendable {
     }
 
     @discardableResult
-    private func change<Answer: Sendable>(_ id: String, _ now: Timestamp, _ body: (inout Worker) -> Answer) -> Answer? {
-        workers.withLock { workers in
+    private func change<Answer: Sendable>(_ name: String, _ now: Timestamp, _ body: (inout Worker) -> Answer) -> Answer? {
+        let id = ExactText(name)
+        return workers.withLock { workers in
             if workers[id] == nil {
                 if workers.count >= Self.workersMax, !Self.makeRoom(in: &workers, now) { return nil }
-                workers[id] = Worker(id: id, first: now, last: now)
+                workers[id] = Worker(id: name, first: now, last: now)
             }
             defer { workers[id]?.last = now }
             // Changed in its place: a copy would copy its groups.
-            return body(&workers[id, default: Worker(id: id, first: now, last: now)])
+            return body(&workers[id, default: Worker(id: name, first: now, last: now)])
         }
     }
 
     /// Forgets the worker that has been silent for longest, of those that are not quiet. One walk makes room for many.
-    private static func makeRoom(in workers: inout [String: Worker], _ now: Timestamp) -> Bool {
+    private static func makeRoom(in workers: inout [ExactText: Worker], _ now: Timestamp) -> Bool {
         let silent = workers.values.filter { $0.quietSince == nil || now - $0.last >= silenceMax }.sorted { $0.last < $1.last }
-        for worker in silent.prefix(workersMax / 8) { workers[worker.id] = nil }
+        for worker in silent.prefix(workersMax / 8) { workers[ExactText(worker.id)] = nil }
         return !silent.isEmpty
     }
 }

@@ -39,12 +39,14 @@ package struct AuditSearch: Sendable {
     }
 
     func takes(_ entry: AuditEntry) -> Bool {
-        if let who, entry["who"] != who { return false }
+        // By bytes: names that look alike are others.
+        if let who, entry["who"]?.utf8.elementsEqual(who.utf8) != true { return false }
         if let call, entry["call"] != call { return false }
         if let outcome, entry["outcome"] != outcome { return false }
         if isFailed, entry["outcome"] == "OK" || entry["outcome"] == nil { return false }
         // A call may name several.
-        if let tenant, !(entry["tenant"] ?? "").split(separator: ",").contains(where: { $0 == tenant }) { return false }
+        let tenants = (entry["tenant"] ?? "").utf8.split(separator: UInt8(ascii: ","))
+        if let tenant, !tenants.contains(where: { $0.elementsEqual(tenant.utf8) }) { return false }
         return entry["outcome"] != "OK" || !leavingOut.contains(entry["call"] ?? "")
     }
 }

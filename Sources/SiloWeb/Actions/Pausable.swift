@@ -1,4 +1,5 @@
 import SiloAPI
+import SiloCore
 
 /// What a form wants paused or resumed: task groups, of all tenants or of one; a tenant; or the key of a limit.
 struct Pausable {
@@ -8,8 +9,8 @@ struct Pausable {
     private static let groupsMax = 200
 
     init(_ form: Form) throws(PageFailure) {
-        var seen: Set<String> = []
-        groups = form.all("group").filter { !$0.isEmpty && seen.insert($0).inserted }
+        var seen: Set<ExactText> = []
+        groups = form.all("group").filter { !$0.isEmpty && seen.insert(ExactText($0)).inserted }
         limit = form["limit"]
         tenant = form["tenant"]?.asTenant
         guard !groups.isEmpty || limit != nil || form["whole"] != nil else {

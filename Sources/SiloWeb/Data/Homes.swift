@@ -57,23 +57,32 @@ struct Pauses: Sendable {
 
     /// Of a group for all tenants; nil: it is not.
     func group(_ name: String) -> SiloV1.PauseInfo? {
-        found.first { ($0.tenant ?? "").isEmpty && $0.target?.target == .taskGroup(name) }
+        found.first { ($0.tenant ?? "").isEmpty && $0.names(.taskGroup(name)) }
     }
     func tenant(_ name: String?) -> SiloV1.PauseInfo? {
-        found.first { $0.tenant == name && $0.target?.target == .wholeTenant(true) }
+        found.first { $0.isOf(name) && $0.names(.wholeTenant(true)) }
     }
     func group(_ name: String, of tenant: String?) -> SiloV1.PauseInfo? {
-        found.first { $0.tenant == tenant && $0.target?.target == .taskGroup(name) }
+        found.first { $0.isOf(tenant) && $0.names(.taskGroup(name)) }
     }
     func of(_ target: SiloV1.PauseTarget, tenant: String?) -> SiloV1.PauseInfo? {
-        found.first { ($0.tenant ?? "").asTenant == tenant && $0.target == target }
+        found.first { ExactText(($0.tenant ?? "").asTenant) == ExactText(tenant) && $0.names(target.target) }
     }
     func limit(_ key: String, of tenant: String?) -> SiloV1.PauseInfo? {
-        found.first { $0.tenant == tenant && $0.target?.target == .limitKey(key) }
+        found.first { $0.isOf(tenant) && $0.names(.limitKey(key)) }
     }
 }
 
 extension SiloV1.PauseInfo {
+    fileprivate func isOf(_ tenant: String?) -> Bool { ExactText(self.tenant) == ExactText(tenant) }
+
+    fileprivate func names(_ other: SiloV1.PauseTarget.OneOfTarget?) -> Bool {
+        switch (target?.target, other) {
+        case (.taskGroup(let one)?, .taskGroup(let two)?), (.limitKey(let one)?, .limitKey(let two)?): one.hasSameBytes(as: two)
+        case (let one, let two): one == two
+        }
+    }
+
     /// Since when, and why.
     func badge(_ visit: Visit) -> HTML {
         let why: HTML = reason.isEmpty ? .empty : " <span class=\"hint\">\(Name(reason).html)</span>"

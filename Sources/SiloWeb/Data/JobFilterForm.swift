@@ -7,7 +7,7 @@ struct JobFilterForm: Sendable {
     var tenant: String?
     var status: String?
     var group: String?
-    /// Entries of the metadata, each `key=value`.
+    /// Entries of the metadata, each `key=value`; a `=` of the key is `%3D`, and a `%` is `%25`.
     var labels: [String] = []
     var limit: String?
     var code: String?
@@ -48,12 +48,12 @@ struct JobFilterForm: Sendable {
         group = form["group"]
         limit = form["limit"]
         code = form["code"]
-        var keys: Set<String> = []
-        for label in form.all("label") where !label.isEmpty && !labels.contains(label) {
-            guard label.contains("=") else {
+        var keys: Set<ExactText> = []
+        for label in form.all("label") where !label.isEmpty && !labels.contains(where: label.hasSameBytes) {
+            guard label.utf8.contains(UInt8(ascii: "=")) else {
                 throw PageFailure(400, "The label cannot be read", "A label is a key, =, and a value, such as customer=4711.")
             }
-            guard keys.insert(Self.parts(of: label).key).inserted else {
+            guard keys.insert(ExactText(Self.parts(of: label).key)).inserted else {
                 throw PageFailure(400, "No job has both labels", "A job has one value of \(Self.parts(of: label).key) at most.")
             }
             labels.append(label)
@@ -81,8 +81,22 @@ struct JobFilterForm: Sendable {
     }
 
     static func parts(of label: String) -> (key: String, value: String) {
-        let parts = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        return (String(parts[0]), parts.count > 1 ? String(parts[1]) : "")
+        let parts = label.parts(at: "=", atMost: 2)
+        return (decoded(parts[0]), parts.count > 1 ? parts[1] : "")
+    }
+
+    private static func decoded(_ key: String) -> String {
+        let parts = key.parts(at: "%")
+        return parts.dropFirst().reduce(parts[0]) { text, part in
+            for (code, sign) in [("3D", "="), ("25", "%")] where part.utf8.starts(with: code.utf8) {
+                return text + sign + String(part.unicodeScalars.dropFirst(code.count))
+            }
+            return text + "%" + part
+        }
+    }
+
+    static func label(_ key: String, _ value: String) -> String {
+        key.parts(at: "%").joined(separator: "%25").parts(at: "=").joined(separator: "%3D") + "=" + value
     }
 
     /// When its time begins.

@@ -4,7 +4,7 @@ import SiloCore
 struct GroupHistory: Sendable {
     private struct Mark: Sendable {
         let at: Timestamp
-        let groups: [String: Figures.Group]
+        let groups: [ExactText: Figures.Group]
     }
     private static let stepMilliseconds: Int64 = 5000
     private static let spanMilliseconds: Int64 = 60_000
@@ -15,14 +15,15 @@ struct GroupHistory: Sendable {
     mutating func add(_ figures: Figures, at steady: Timestamp) {
         now = steady
         guard marks.last.map({ steady - $0.at >= Self.stepMilliseconds }) ?? true else { return }
-        marks.append(Mark(at: steady, groups: Dictionary(figures.groups.map { ($0.name, $0) }) { first, _ in first }))
+        marks.append(Mark(at: steady, groups: Dictionary(figures.groups.map { (ExactText($0.name), $0) }) { first, _ in first }))
         while marks.count > 1, steady - marks[1].at >= Self.spanMilliseconds { marks.removeFirst() }
     }
 
     /// Nil: nobody has looked for long enough.
     func pace(of group: Figures.Group) -> GroupPace? {
         guard let mark = marks.first, now - mark.at > 0 else { return nil }
-        return GroupPace(from: mark.groups[group.name] ?? Figures.Group(group.name), to: group, milliseconds: now - mark.at)
+        let before = mark.groups[ExactText(group.name)] ?? Figures.Group(group.name)
+        return GroupPace(from: before, to: group, milliseconds: now - mark.at)
     }
 }
 

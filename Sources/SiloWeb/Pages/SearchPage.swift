@@ -47,8 +47,8 @@ enum SearchPage {
         _ text: String, _ missing: inout MissingShards, _ visit: Visit
     ) async throws -> (found: [Found], advice: HTML) {
         guard visit.may(JobPage.page.needs) else { return ([], .empty) }
-        if let slash = text.firstIndex(of: "/"), case .found(let job) = try await job(
-            String(text[slash...].dropFirst()), of: String(text[..<slash]), visit)
+        if let slash = text.unicodeScalars.firstIndex(of: "/"), case .found(let job) = try await job(
+            String(text.unicodeScalars[slash...].dropFirst()), of: String(text[..<slash]), visit)
         {
             return ([job], .empty)
         }
@@ -140,7 +140,7 @@ enum SearchPage {
     private static func groups(_ name: String, _ missing: inout MissingShards, _ visit: Visit) async throws -> [Found] {
         guard visit.may(GroupPage.page.needs) else { return [] }
         let all = visit.site.history.now.groups
-        var isThere = all.contains { $0.name == name && !$0.isRest }
+        var isThere = all.contains { $0.name.hasSameBytes(as: name) && !$0.isRest }
         // It may be one of those that are not counted by themselves.
         if !isThere, all.contains(where: \.isRest), visit.mayQuery(nil) {
             let sql = "SELECT COUNT(*) AS n FROM jobs WHERE task_group = $1"

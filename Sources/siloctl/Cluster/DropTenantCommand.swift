@@ -65,7 +65,7 @@ struct DropTenantCommand {
         var request = SiloV1.ListPausesRequest()
         request.shard = shard
         let pauses = try await owner.call(SiloV1.Silo.listPauses, request).pauses
-        return pauses.contains { $0.tenant == tenant && !$0.isForAllTenants }
+        return pauses.contains { ExactText($0.tenant) == ExactText(tenant) && !$0.isForAllTenants }
     }
 
     private func confirm() throws {

@@ -1,6 +1,7 @@
 import CommandLineTool
 import Foundation
 import SiloAPI
+import SiloCore
 
 /// `pause`, `resume` and `pauses`.
 struct PauseCommands {
@@ -97,7 +98,7 @@ struct PauseCommands {
                 missing.append(shard)
             }
             for pause in pauses {
-                guard tenant == nil || pause.tenant == nil || pause.tenant == tenant else { continue }
+                guard tenant == nil || pause.tenant == nil || ExactText(pause.tenant) == ExactText(tenant) else { continue }
                 let index = found.firstIndex { $0.pause.tenant == pause.tenant && $0.pause.target == pause.target }
                 if let index {
                     found[index].shards += 1

@@ -1,5 +1,6 @@
 import CommandLineTool
 import SiloAPI
+import SiloCore
 
 /// `workers`, `worker quiet` and `worker resume`: of every server that serves a shard.
 struct WorkerCommands {
@@ -7,7 +8,7 @@ struct WorkerCommands {
     let output: Output
 
     func list() async throws {
-        var workers: [String: SiloV1.WorkerInfo] = [:]
+        var workers: [ExactText: SiloV1.WorkerInfo] = [:]
         let group = arguments.text("group", default: "")
         try await onEachServer { server in
             var request = SiloV1.ListWorkersRequest()
@@ -15,7 +16,10 @@ struct WorkerCommands {
             request.limit = 500
             while true {
                 let page = try await server.call(SiloV1.Silo.listWorkers, request)
-                for worker in page.workers { workers[worker.workerId] = workers[worker.workerId]?.joined(worker) ?? worker }
+                for worker in page.workers {
+                    let id = ExactText(worker.workerId)
+                    workers[id] = workers[id]?.joined(worker) ?? worker
+                }
                 guard !page.isLast, let last = page.workers.last else { return }
                 request.after = last.workerId
             }

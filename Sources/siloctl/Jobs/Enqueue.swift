@@ -28,12 +28,12 @@ func enqueue(_ arguments: Arguments, _ output: Output) async throws {
         request.retryPolicy = policy
     }
     for label in arguments.texts("label") {
-        let sides = label.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        let sides = label.parts(at: "=", atMost: 2)
         guard sides.count == 2 else { throw Arguments.Mistake("--label wants key=value, not \(label)") }
-        guard request.metadata[String(sides[0])] == nil else {
+        guard request.metadata[sides[0]] == nil else {
             throw Arguments.Mistake("--label gives \(sides[0]) a value twice")
         }
-        request.metadata[String(sides[0])] = String(sides[1])
+        request.metadata[sides[0]] = sides[1]
     }
     request.retainMs = Int64(try arguments.number("keep", default: 0, in: 0...3_153_600_000)) * 1000
     request.limits = try LimitOptions(arguments).limits()

@@ -1,6 +1,7 @@
 import CommandLineTool
 import SiloAPI
 import SiloClient
+import SiloCore
 
 /// The options of `enqueue` that give a job limits.
 struct LimitOptions {
@@ -73,14 +74,14 @@ struct LimitOptions {
 
     /// Of the last `=`: values have none.
     private func sides(_ text: Substring) -> (key: String, value: Substring)? {
-        guard let sign = text.lastIndex(of: "="), sign > text.startIndex else { return nil }
-        return (String(text[..<sign]), text[text.index(after: sign)...])
+        guard let sign = text.unicodeScalars.lastIndex(of: "="), sign > text.startIndex else { return nil }
+        return (String(text[..<sign]), text[text.unicodeScalars.index(after: sign)...])
     }
 
     /// Of the first `/`, both not empty.
     private func halves(_ text: Substring) -> (Substring, Substring)? {
-        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        return parts.count == 2 && !parts[0].isEmpty && !parts[1].isEmpty ? (parts[0], parts[1]) : nil
+        let parts = text.parts(at: "/", atMost: 2)
+        return parts.count == 2 && !parts[0].isEmpty && !parts[1].isEmpty ? (parts[0][...], parts[1][...]) : nil
     }
 
     /// A length of time such as `60s`, of ten years at most.

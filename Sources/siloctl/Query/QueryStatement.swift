@@ -2,6 +2,7 @@ import CommandLineTool
 import Foundation
 import SQLText
 import SiloAPI
+import SiloCore
 
 /// A statement with the values of its `$1`, `$2` and so on.
 struct QueryStatement: Sendable {
@@ -70,7 +71,7 @@ extension SiloV1.QueryParameter {
     /// - Throws: when the value is none of the type that stands before it.
     init(typed value: String) throws(Arguments.Mistake) {
         self.init()
-        let parts = value.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let parts = value.parts(at: ":", atMost: 2)
         guard parts.count == 2, let typed = Self.typed[parts[0]] else {
             self.value = OneOfValue(guessing: value)
             return

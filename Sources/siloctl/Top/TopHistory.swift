@@ -50,7 +50,7 @@ struct TopPace: Sendable {
     }
     /// Nil: it was looked at once only, or nothing is measured.
     private(set) var rates: Rates?
-    private(set) var groups: [String: Group] = [:]
+    private(set) var groups: [ExactText: Group] = [:]
     private(set) var readyToStart = Latencies()
     private(set) var runTime = Latencies()
     private(set) var bounds: [Int64] = []
@@ -70,14 +70,15 @@ struct TopPace: Sendable {
         bounds = now.boundsMs
         readyToStart.add(Latencies(from: before.readyToStart, to: now.readyToStart))
         runTime.add(Latencies(from: before.runTime, to: now.runTime))
-        let earlier = Dictionary(before.groups.map { ($0.taskGroup, $0) }) { first, _ in first }
+        let earlier = Dictionary(before.groups.map { (ExactText($0.taskGroup), $0) }) { first, _ in first }
         for group in now.groups {
-            let first = earlier[group.taskGroup] ?? .init()
-            var sum = groups[group.taskGroup] ?? Group()
+            let name = ExactText(group.taskGroup)
+            let first = earlier[name] ?? .init()
+            var sum = groups[name] ?? Group()
             sum.started += Double(group.started &- min(first.started, group.started)) / seconds
             sum.ended += Double(group.ended &- min(first.ended, group.ended)) / seconds
             sum.drain += Double(first.backlog - group.backlog) / seconds
-            groups[group.taskGroup] = sum
+            groups[name] = sum
         }
     }
 }

@@ -1,4 +1,5 @@
 import SiloAPI
+import SiloCore
 
 /// What all servers said at one moment.
 struct TopSample: Sendable {
@@ -15,7 +16,7 @@ struct TopSample: Sendable {
     /// By the shards that each server has.
     private(set) var addresses: [String: String] = [:]
     /// Task groups of which nothing starts.
-    private(set) var paused: Set<String> = []
+    private(set) var paused: Set<ExactText> = []
     /// Those with most, at most `rowsMax`; nil: they were not asked for.
     private(set) var tenants: [SiloV1.TenantInfo]?
     private(set) var tenantsMatching: UInt64 = 0
@@ -72,7 +73,7 @@ struct TopSample: Sendable {
         var request = SiloV1.ListPausesRequest()
         request.shard = shard
         for pause in try await server.call(SiloV1.Silo.listPauses, request).pauses where pause.tenant == nil {
-            if case .taskGroup(let group) = pause.target?.target { paused.insert(group) }
+            if case .taskGroup(let group) = pause.target?.target { paused.insert(ExactText(group)) }
         }
     }
 

@@ -1,4 +1,5 @@
 import SiloAPI
+import SiloCore
 
 /// What the tables of `top` show of a moment.
 struct TopTables {
@@ -30,8 +31,11 @@ struct TopTables {
     // MARK: Task groups
 
     private var groups: TopTable {
-        var sums: [String: SiloV1.OverviewGroup] = [:]
-        for group in sample.nodes.flatMap(\.groups) { sums[group.taskGroup] = sums[group.taskGroup]?.adding(group) ?? group }
+        var sums: [ExactText: SiloV1.OverviewGroup] = [:]
+        for group in sample.nodes.flatMap(\.groups) {
+            let name = ExactText(group.taskGroup)
+            sums[name] = sums[name]?.adding(group) ?? group
+        }
         return TopTable(
             columns: [
                 .init(title: "Task group", isText: true, rank: 0), .init(title: "Backlog", rank: 0, least: 9),
@@ -45,8 +49,8 @@ struct TopTables {
     }
 
     private func row(_ group: SiloV1.OverviewGroup) -> TopTable.Row {
-        let rates = pace.rates.map { _ in pace.groups[group.taskGroup] ?? .init() }
-        let isPaused = sample.paused.contains(group.taskGroup)
+        let rates = pace.rates.map { _ in pace.groups[ExactText(group.taskGroup)] ?? .init() }
+        let isPaused = sample.paused.contains(ExactText(group.taskGroup))
         return [
             .text(group.taskGroup), .count(group.backlog), .count(group.jobs?.waiting ?? 0), .count(group.jobs?.running ?? 0),
             .count(group.jobs?.scheduled ?? 0), .rate(rates?.started), .rate(rates?.ended), .length(group.oldestReadyMs),
@@ -58,7 +62,7 @@ struct TopTables {
     private func emptyIn(_ group: SiloV1.OverviewGroup) -> TopTable.Cell {
         let unknown = TopTable.Cell(line: "-", order: .number(-1))
         guard group.backlog > 0, minute.rates != nil else { return unknown }
-        let rates = minute.groups[group.taskGroup] ?? .init()
+        let rates = minute.groups[ExactText(group.taskGroup)] ?? .init()
         let never = { (word: String) in TopTable.Cell(line: Line(word), order: .number(.infinity)) }
         guard rates.started > 0 else { return never("stands") }
         guard rates.drain > 0 else { return never(rates.drain < 0 ? "grows" : "stays") }

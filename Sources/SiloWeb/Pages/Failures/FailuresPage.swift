@@ -24,8 +24,8 @@ enum FailuresPage {
 
 struct FailuresParts {
     private struct Kind: Hashable {
-        let code: String
-        let group: String
+        let code: ExactText
+        let group: ExactText
     }
     private let visit: Visit
     private let filter: JobFilterForm
@@ -75,29 +75,29 @@ struct FailuresParts {
     private var own: JobFilterForm { filter.with { $0.status = nil } }
 
     var groups: HTML {
-        var kinds: [Kind: (count: Int, newest: Int64, tenants: Set<String>)] = [:]
+        var kinds: [Kind: (count: Int, newest: Int64, tenants: Set<ExactText>)] = [:]
         for job in list.jobs {
-            let kind = Kind(code: job.errorCode, group: job.taskGroup)
+            let kind = Kind(code: ExactText(job.errorCode), group: ExactText(job.taskGroup))
             var sum = kinds[kind] ?? (0, job.statusChangedAtMs, [])
             sum.count += 1
             sum.newest = max(sum.newest, job.statusChangedAtMs)
-            if let tenant = job.tenant { sum.tenants.insert(tenant) }
+            if let tenant = job.tenant { sum.tenants.insert(ExactText(tenant)) }
             kinds[kind] = sum
         }
         let hasTenants = list.jobs.contains { $0.tenant != nil }
         let sorted = kinds.sorted { ($1.value.count, $0.key.code, $0.key.group) < ($0.value.count, $1.key.code, $1.key.group) }
         let rows = sorted.prefix(Self.kindsMax).map { kind, sum -> [HTML] in
             let same = filter.with {
-                ($0.code, $0.group) = (kind.code, kind.group)
+                ($0.code, $0.group) = (kind.code.text, kind.group.text)
                 // No code at all is no condition.
-                if kind.code.isEmpty { $0.code = nil }
+                if kind.code.text.isEmpty { $0.code = nil }
             }
-            let code: HTML = kind.code.isEmpty ? "<i>no code</i>" : Name(kind.code).html
+            let code: HTML = kind.code.text.isEmpty ? "<i>no code</i>" : Name(kind.code.text).html
             return [
-                "<a href=\"\(same.link("/failures"))\">\(code)</a>", Name(kind.group).html,
+                "<a href=\"\(same.link("/failures"))\">\(code)</a>", Name(kind.group.text).html,
                 "<span>\(share(sum.count))\(Quantity.count(sum.count))</span>",
             ] + (hasTenants ? ["\(Quantity.count(sum.tenants.count))"] : []) + [
-                When(Timestamp(sum.newest), now: visit.now).html, kind.code.isEmpty ? .empty : retry("Retry…", same),
+                When(Timestamp(sum.newest), now: visit.now).html, kind.code.text.isEmpty ? .empty : retry("Retry…", same),
             ]
         }
         var columns: [Table.Column] = [.init("Error code"), .init("Task group"), .init("Jobs", number: true)]

@@ -6,7 +6,7 @@ enum GroupPage {
     static let page = Page("/group", needs: SiloV1.Silo.getNodeInfo) { visit in
         let name = try visit.query.required("name")
         let state = visit.site.history.snapshot
-        let known = state.now.groups.first { $0.name == name && !$0.isRest }
+        let known = state.now.groups.first { $0.name.hasSameBytes(as: name) && !$0.isRest }
         let figures = GroupFigures(known ?? Figures.Group(name), state)
         let pauses = try await Pauses(visit, try await Homes(visit))
         let pause = pauses.group(name)

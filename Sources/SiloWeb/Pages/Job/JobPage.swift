@@ -212,7 +212,7 @@ struct JobParts {
 
     var metadata: HTML {
         let rows = job.metadata.sorted { $0.key < $1.key }.map { name, value -> [HTML] in
-            let link = JobFilterForm().with { ($0.labels, $0.tenant) = (["\(name)=\(value)"], found.tenant) }.link()
+            let link = JobFilterForm().with { ($0.labels, $0.tenant) = ([JobFilterForm.label(name, value)], found.tenant) }.link()
             return [Name(name).html, value.utf8.count > 500 ? Name(value).html : "<a href=\"\(link)\">\(Name(value).html)</a>"]
         }
         let table = Table(

@@ -84,7 +84,7 @@ extension JobFilterForm {
     }
 
     private static func quoted(_ text: String) -> String {
-        "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+        "'" + text.parts(at: "'").joined(separator: "''") + "'"
     }
 
     /// As the column `limits` has it.

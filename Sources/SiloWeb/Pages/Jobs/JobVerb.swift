@@ -1,5 +1,6 @@
 import Protobuf
 import SiloAPI
+import SiloCore
 
 /// What can be done to jobs that exist.
 enum JobVerb: String, CaseIterable, Sendable {
@@ -94,7 +95,7 @@ enum JobVerb: String, CaseIterable, Sendable {
 }
 
 /// Names one job, in a form.
-struct JobKey: Hashable, Sendable {
+struct JobKey: Identifier {
     let shard: String
     /// Nil without tenancy.
     let tenant: String?
@@ -110,12 +111,12 @@ struct JobKey: Hashable, Sendable {
 
     /// Nil: it is none. A job's id is the rest, whatever is in it.
     init?(_ text: String) {
-        let parts = text.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        let parts = text.parts(at: ":", atMost: 3)
         guard parts.count == 3, let count = Int(parts[1]), count >= 0 else { return nil }
         let rest = parts[2].unicodeScalars
         guard let end = rest.index(rest.startIndex, offsetBy: count, limitedBy: rest.endIndex) else { return nil }
         self.init(
-            shard: String(parts[0]), tenant: count == 0 ? nil : String(rest[..<end]), id: String(rest[end...]))
+            shard: parts[0], tenant: count == 0 ? nil : String(rest[..<end]), id: String(rest[end...]))
     }
 
     var text: String { "\(shard):\((tenant ?? "").unicodeScalars.count):\(tenant ?? "")\(id)" }

@@ -103,13 +103,16 @@ enum LimitPage {
             """
     }
 
+    /// Leases are read once, as a select of their own: SQLite keeps what that has, with an index.
+    static let holdersStatement = """
+        SELECT q.task_id, q.timestamp_ms, l.job_id, l.worker_id FROM (SELECT task_id, timestamp_ms FROM queues \
+        WHERE tenant = $1 AND queue_name = $2 AND entry_type = 'holder' LIMIT 51) q \
+        LEFT JOIN (SELECT task_id, job_id, worker_id FROM leases WHERE tenant = $1) l ON l.task_id = q.task_id
+        """
+
     private static func holders(_ key: String, _ tenant: String?, _ shard: String, _ visit: Visit) async throws -> HTML {
         let holders = try await visit.rows(
-            """
-            SELECT q.task_id, q.timestamp_ms, l.job_id, l.worker_id FROM (SELECT task_id, timestamp_ms FROM queues \
-            WHERE tenant = $1 AND queue_name = $2 AND entry_type = 'holder' LIMIT 51) q \
-            LEFT JOIN leases l ON l.tenant = $1 AND l.task_id = q.task_id
-            """, [.stringValue(tenant ?? Tenant.none.name), .stringValue(key)], shard: shard, tenant: tenant)
+            holdersStatement, [.stringValue(tenant ?? Tenant.none.name), .stringValue(key)], shard: shard, tenant: tenant)
         let rows = holders.prefix(rowsMax).map { holder -> [HTML] in
             let id = holder.text("job_id")
             let job: HTML =

@@ -54,10 +54,10 @@ enum TenantPage {
         let rows = try await visit.rows(
             "SELECT task_group, status_kind, COUNT(*) AS n FROM jobs WHERE tenant = $1 GROUP BY task_group, status_kind",
             [.stringValue(name)], shard: shard, tenant: name.asTenant)
-        var groups: [String: GroupCounts] = [:]
+        var groups: [ExactText: GroupCounts] = [:]
         for row in rows {
             let group = row.text("task_group")
-            groups[group, default: GroupCounts(group: group)].count(row.text("status_kind"), row.int("n") ?? 0)
+            groups[ExactText(group), default: GroupCounts(group: group)].count(row.text("status_kind"), row.int("n") ?? 0)
         }
         return groups.values.sorted { ($0.waiting, $1.group) > ($1.waiting, $0.group) }
     }

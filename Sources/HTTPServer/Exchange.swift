@@ -160,8 +160,9 @@ final class Exchange: Sendable {
 
     /// The handler takes too long.
     func giveUp() {
-        state.withLock { $0.task }?.cancel()
+        // First: a handler that is cancelled may answer at once.
         answer(.refusal(503, "the answer took too long"))
+        state.withLock { $0.task }?.cancel()
     }
 
     /// The client has left.

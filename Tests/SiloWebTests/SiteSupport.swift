@@ -145,8 +145,8 @@ struct Curl {
     }
 
     /// Prints what comes as it comes.
-    func watch(_ path: String, _ arguments: String...) throws -> ChildProcess {
-        try ChildProcess("/usr/bin/curl", ["-sSN", "--max-time", "400", "-b", jar, "-c", jar] + arguments + [root + path])
+    func watch(_ path: String) throws -> ChildProcess {
+        try ChildProcess("/usr/bin/curl", ["-sSN", "--max-time", "400", "-b", jar, "-c", jar, root + path])
     }
 
     private func ask(_ path: String, _ arguments: [String]) async throws -> Answer {

@@ -32,8 +32,9 @@ struct JobsParts {
         ]
         controls += (filter.labels + [""]).map { FilterBar.field("label", "Label", $0, example: "key=value") }
         controls.append(FilterBar.field("limit", "Limit key", filter.limit))
-        if filter.status == "Failed" { controls.append(FilterBar.field("code", "Error code", filter.code)) }
+        if filter.status == "Failed" { controls += FilterBar.code(filter) }
         controls.append(FilterBar.since("Changed in", filter.since))
+        controls += FilterBar.times(filter)
         if let status = filter.status { controls.append(FilterBar.hidden("status", status)) }
         return FilterBar(path: "/jobs", controls: controls, clear: filter.isEmpty ? nil : Link("/jobs")).html
     }

@@ -23,9 +23,11 @@ final class CountingSite: Sendable {
     /// - Parameter tokens: who may come, by token; nil: this machine.
     /// - Parameter seed: of its chance, as that of a server that was started anew differs.
     /// - Parameter query: answers statements; nil: none is known.
+    /// - Parameter calls: answers other calls; nil: it leaves this one to the counter.
     init(
         _ tokens: [String: Caller]? = nil, seed: UInt64 = 1,
-        query: (@Sendable (SiloV1.QueryRequest) throws(CallFailure) -> SiloV1.QueryResponse)? = nil
+        query: (@Sendable (SiloV1.QueryRequest) throws(CallFailure) -> SiloV1.QueryResponse)? = nil,
+        calls: (@Sendable (_ method: String, _ request: [UInt8]) throws(CallFailure) -> [UInt8]?)? = nil
     ) throws {
         let (count, failuresAhead) = (Tally(), Tally())
         (self.count, self.failuresAhead) = (count, failuresAhead)
@@ -40,6 +42,7 @@ final class CountingSite: Sendable {
             may: { caller, method in !method.hasSuffix("CancelJob") || caller.roles.contains(.operate) },
             send: { method, bytes, caller, peer throws(CallFailure) in
                 if let query, method.hasSuffix("Query") { return try query(try Self.decoded(bytes)).serializedBytes() }
+                if let answer = try calls?(method, bytes) { return answer }
                 guard method.hasSuffix("CancelJob") else { throw CallFailure(.notFound, "job not found") }
                 if failuresAhead.value > 0 {
                     failuresAhead.add(-1)
@@ -59,14 +62,14 @@ final class CountingSite: Sendable {
             _ = try await visit.call(SiloV1.Silo.getJob, SiloV1.GetJobRequest())
             return Content("Never", "")
         })
-        contents.actions = [Self.add, Self.remove(count)]
+        contents.actions = [Self.add, Self.remove(count)] + JobActions.all + BulkActions.all
         site = Site(backend, contents)
         var routes = HTTPRoutes()
         site.serve(on: &routes)
         server = try HTTPServer.start(HTTPServerOptions(address: "127.0.0.1:0"), routes)
     }
 
-    private static func decoded<Request: Message>(_ bytes: [UInt8]) throws(CallFailure) -> Request {
+    static func decoded<Request: Message>(_ bytes: [UInt8]) throws(CallFailure) -> Request {
         do {
             return try bytes.withUnsafeBytes { bytes throws(DecodingError) in try Request(decoding: bytes) }
         } catch {

@@ -49,7 +49,11 @@ struct JobsParts {
         columns += [.init("Attempt", number: true), .init("Priority", number: true)]
         let table = Table(caption: "Jobs", columns: columns, rows: rows, empty: empty)
         guard maySelect, !rows.isEmpty else { return table.html }
-        return "<form class=\"selection\" action=\"\(Link(JobActions.some.path))\">\(table.html)\(actions)</form>"
+        // Many long ids are too much for an address.
+        return """
+            <form method="post" class="selection" action="\(Link(JobActions.some.path))">\(table.html)\
+            \(FilterBar.hidden(Form.tokenField, visit.questionToken))\(actions)</form>
+            """
     }
 
     private func row(_ job: SiloV1.ListedJob, hasTenants: Bool, maySelect: Bool) -> [HTML] {

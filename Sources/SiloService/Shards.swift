@@ -53,8 +53,13 @@ extension HostedShard {
 /// Finds the shard that a request names (spec/api.md 2.2).
 struct ShardResolver: Sendable {
     private let shards: any Shards
+    /// What is read beside other shards.
+    let reads: ShardReads
 
-    init(_ shards: any Shards) { self.shards = shards }
+    init(_ shards: any Shards, _ environment: Environment) {
+        self.shards = shards
+        reads = ShardReads(environment)
+    }
 
     var all: [any HostedShard] { shards.all }
 
@@ -84,16 +89,37 @@ struct ShardResolver: Sendable {
         }
     }
 
-    /// What each of some shards answers, and which of them do not and why.
-    func answers<Answer>(
-        of hosts: [any HostedShard], _ ask: (any HostedShard) async throws(SiloError) -> Answer
+    /// What each of some shards answers, side by side, and which of them do not and why: one that keeps the others waiting too.
+    func answers<Answer: Sendable>(
+        of hosts: [any HostedShard], for context: RequestContext,
+        _ ask: @escaping @Sendable (any HostedShard) async throws(SiloError) -> Answer
     ) async -> (answers: [Answer], missing: [(shard: ShardID, why: SiloError)]) {
+        let patience = hosts.count > 1 ? reads.patience(context) : nil
+        let outcomes = await withTaskGroup(of: (Int, Result<Answer, SiloError>).self) { group in
+            for (index, host) in hosts.enumerated() {
+                group.addTask { (index, await outcome(of: host, patience: patience, ask)) }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
         var answers: [Answer] = []
         var missing: [(shard: ShardID, why: SiloError)] = []
-        for host in hosts {
-            do throws(SiloError) { answers.append(try await ask(host)) } catch { missing.append((host.id, error)) }
+        for (index, outcome) in outcomes.sorted(by: { $0.0 < $1.0 }) {
+            do throws(SiloError) { answers.append(try outcome.get()) } catch { missing.append((hosts[index].id, error)) }
         }
         return (answers, missing)
+    }
+
+    /// - Parameter patience: nil: it is waited for, however long it takes.
+    private func outcome<Answer: Sendable>(
+        of host: any HostedShard, patience: Int64?, _ ask: @escaping @Sendable (any HostedShard) async throws(SiloError) -> Answer
+    ) async -> Result<Answer, SiloError> {
+        @Sendable func asked() async -> Result<Answer, SiloError> {
+            do throws(SiloError) { return .success(try await ask(host)) } catch { return .failure(error) }
+        }
+        guard let patience else { return await reads.reading(host.id, asked) }
+        guard reads.overdue(among: [host.id]).isEmpty else { return .failure(ShardReads.unanswered) }
+        return await reads.outcome(of: [host.id], patience: patience) { [reads] in await reads.reading(host.id, asked) }
+            ?? .failure(ShardReads.unanswered)
     }
 
     /// The shard, whether it serves or not.

@@ -43,7 +43,7 @@ package struct Operations: Sendable {
         queryEvents: any QueryEvents = NoQueryEvents(), overview: any NodeOverview = NoOverview(),
         configuration: (any ConfigurationSource)? = nil, audit: AuditLog? = nil, logger: Logger
     ) {
-        let shards = ShardResolver(shards)
+        let shards = ShardResolver(shards, environment)
         let registry = WorkerRegistry(clock: environment.clock)
         jobs = JobOperations(shards: shards, tenancy: tenancy, room: room, tracer: tracer)
         workers = WorkerOperations(

@@ -26,6 +26,9 @@ public final class FaultyStore: KeyValueStore {
         public var holdWrites = false
         public var holdFlushes = false
         public var holdReads = false
+        /// The same of reads of snapshots.
+        public var failViews = false
+        public var holdViews = false
         /// It has closed itself, and every call fails.
         public var isClosed = false
         /// Its clock is behind, and it takes no writes.
@@ -84,7 +87,13 @@ public final class FaultyStore: KeyValueStore {
 
     public func snapshot() async throws(StoreError) -> any StoreReader {
         try fail(\.failReads)
-        return try await inner.snapshot()
+        return FaultyView(view: try await inner.snapshot(), store: self)
+    }
+
+    /// Nothing else of what befalls the store is of views that it gave.
+    fileprivate func beforeViewIsRead() async throws(StoreError) {
+        await hold(\.holdViews)
+        if let error = state.withLock({ $0.faults.failViews ? $0.faults.error : nil }) { throw error }
     }
 
     public func close() async throws(StoreError) { try await inner.close() }
@@ -115,5 +124,20 @@ public final class FaultyStore: KeyValueStore {
             return state.faults[keyPath: fault] ? state.faults.error : nil
         }
         if let error { throw error }
+    }
+}
+
+private struct FaultyView: StoreReader {
+    let view: any StoreReader
+    let store: FaultyStore
+
+    func get(_ key: Bytes) async throws(StoreError) -> Bytes? {
+        try await store.beforeViewIsRead()
+        return try await view.get(key)
+    }
+
+    func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
+        try await store.beforeViewIsRead()
+        return try await view.scan(from: start, to: end, limit: limit)
     }
 }

@@ -170,6 +170,7 @@ package final class Site: Sendable {
         case .visit(let visit):
             do {
                 try check(visit, action.needs)
+                if visit.isQuestion { return Document(try await action.confirmation(visit), visit).response() }
                 guard let form = visit.posted else {
                     throw PageFailure(
                         422, "The form cannot be read",
@@ -179,6 +180,8 @@ package final class Site: Sendable {
                 visit.tell(outcome.notice)
                 let next = outcome.next ?? form["back"].flatMap(Link.init(local:)) ?? Link("/")
                 return Self.redirect(to: next, visit)
+            } catch let passage as Passage {
+                return Self.redirect(to: passage.to, visit)
             } catch {
                 return Document(Content(failure: PageFailure(of: error)), visit).response()
             }

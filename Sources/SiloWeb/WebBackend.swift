@@ -79,7 +79,7 @@ package enum Visitation: Sendable {
 package struct CallFailure: Error, Equatable, Sendable {
     /// What to do about it differs from one to the next.
     package enum Kind: Sendable {
-        case invalid, denied, notFound, refused, busy, unavailable, failed
+        case invalid, denied, notFound, exists, refused, busy, unavailable, failed
     }
     package let kind: Kind
     /// A sentence for people, without a capital or a full stop.

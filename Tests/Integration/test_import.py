@@ -9,7 +9,9 @@ from support.client import (
     packed, policy, rate, rate_policy, refused, unpacked,
 )
 from support.generated import pb
+from support.siloctl import runner
 from support.waiting import milliseconds
+from support.web import Visitor
 
 HOUR = 3_600_000
 NIL = str(uuid.UUID(int=0))
@@ -210,16 +212,26 @@ class TestNew:
 
     @pytest.mark.parametrize("moment", [-2**63, -1, 0, 2**63 - 1])
     @pytest.mark.parametrize("make", [success, failure, cancelled])
-    def test_times_at_the_ends_of_the_scale_harm_nobody(self, client, moment, make):
+    def test_times_at_the_ends_of_the_scale_harm_nobody(self, server, client, moment, make):
         attempt = make(1)
         attempt.started_at_ms, attempt.finished_at_ms = -moment - 1, moment
         id = imported(client, attempts=[attempt])
         assert client.job(id).status_changed_at_ms == moment == client.result(id).finished_at_ms
         assert client.explain(id).summary.startswith("It has ended")
+        assert Visitor(server.operator).get(f"/job?id={id}").status == 200
+        assert id in runner(server.address)("job", "get", id, "--attempts")
         if make is failure:
             client.restart(id)
             client.cancel(id)
         client.delete(id)
+
+    def test_the_page_of_a_job_that_ended_long_before_it_began(self, server, client):
+        ends = pb.ImportAttempt(status=2, started_at_ms=2**63 - 1, finished_at_ms=-2**63, error_code="E")
+        id = imported(client, attempts=[ends, failure(1), ends], enqueue_time_ms=2**63 - 1)
+        page = Visitor(server.operator).get(f"/job?id={id}")
+        assert page.status == 200 and page.text.count('<td class="number">0 ms') == 2 and "lifeline" in page.text
+        shown = runner(server.address)("job", "get", id, "--attempts")
+        assert shown.count("never") >= 4 and client.job(id).id == id
 
     @pytest.mark.parametrize("start", [2**63 - 1, 2**62])
     def test_a_start_at_the_end_of_the_scale(self, client, group, start):

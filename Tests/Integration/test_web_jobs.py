@@ -1,6 +1,8 @@
 """The pages of jobs as a person uses them: lists with filters, one job, failures, the schedule. Pictures go to .build/web."""
 
+import html
 import http.client
+import re
 import threading
 import time
 
@@ -226,6 +228,28 @@ class TestJobs:
         fields = asked.form("/do/bulk")
         assert int(fields["before"]) - int(fields["from"]) == HOUR + 1
         assert f"status_changed_at_ms &gt;= {fields['from']}" in asked.text
+
+    def test_many_jobs_of_long_names_are_selected(self, new_server):
+        server = new_server("--shards", 1)
+        visitor = Visitor(server.operator)
+        with Client(server.address) as client:
+            names = [client.enqueue("long", 1, id=f"{n:03}" + "é%" * 300) for n in range(50)]
+            page = visitor.get("/jobs?group=long")
+            boxes = [html.unescape(key) for key in re.findall(r'name="job" value="([^"]*)"', page.text)]
+            assert len(boxes) == 50
+            fields = list(page.form("/do/jobs").items()) + [("job", key) for key in boxes]
+            asked = visitor.post("/do/jobs", fields + [("verb", "cancel"), ("of", "selected")])
+            assert asked.status == 200 and "Cancel 50 jobs?" in asked.text
+            assert client.status(names[0]) == SCHEDULED, "a question changes nothing"
+            assert visitor.post("/do/jobs", fields + [("verb", "cancel"), ("of", "selected")]).status == 200, "it may be asked again"
+            found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', asked.text.split('action="/do/jobs"')[1].split("</form>")[0])
+            done = visitor.post("/do/jobs", [(name, html.unescape(value)) for name, value in found])
+            assert done.status == 303 and done.location == "/jobs?group=long"
+            assert all(client.status(name) == CANCELLED for name in names)
+            # Those that are selected besides are not named where all are meant.
+            everybody = visitor.post("/do/jobs", fields + [("verb", "cancel"), ("of", "all")])
+            assert everybody.status == 303 and everybody.location.startswith("/do/bulk?") and "job=" not in everybody.location
+            assert "Cancel 50 jobs?" in visitor.get(everybody.location).text
 
     def test_progress_that_cannot_be_had_any_more_says_so(self, new_server, tmp_path, browser):
         tokens = Tokens(tmp_path)
@@ -495,6 +519,47 @@ class TestFailures:
             click(browser, "Restart 10 jobs")
             shows(browser, "10 done, 0 refused", "the end of the action")
             assert all(client.status(f"f-{n:02}") != FAILED for n in range(1, 30, 2))
+        assert browser.complaints() == []
+
+
+    def test_failures_without_a_code_are_a_kind(self, new_server):
+        server = new_server("--shards", 1)
+        visitor = Visitor(server.operator)
+        with Client(server.address) as client:
+            client.import_jobs(*({"id": f"f-{n}", "task_group": "mail", "attempts": [pb.ImportAttempt(
+                status=pb.ATTEMPT_STATUS_FAILED, started_at_ms=1, finished_at_ms=2, error_code="CODE" if n < 3 else "")]} for n in range(5)))
+            page = visitor.get("/failures?code=").text
+            assert "5 jobs, all there are" in page and page.count("Retry…") == 2
+            links = [html.unescape(link) for link in re.findall(r'href="(/do/bulk[^"]*)"', page)]
+            link, = [link for link in links if "nocode=1" in link]
+            asked = visitor.get(link)
+            assert "Restart 2 jobs?" in asked.text and "error_code = &#39;&#39;" in asked.text
+            assert visitor.post("/do/bulk", asked.form("/do/bulk")).status == 303
+            until(lambda: [client.status(f"f-{n}") == FAILED for n in range(5)] == [True] * 3 + [False] * 2, 60, "the action")
+            none = visitor.get("/failures?nocode=1").text
+            assert "Nothing" not in none and "No failure meets the filter" in none and 'name="nocode" value="1" checked' in none
+            assert "3 jobs, all there are" in visitor.get("/failures").text
+
+
+class TestSpan:
+    def test_it_is_given_in_the_form(self, new_server, browser):
+        server = new_server("--shards", 1)
+        with Client(server.address) as client:
+            client.import_jobs(*({"id": f"old-{n}", "task_group": "old", "attempts": [pb.ImportAttempt(
+                status=pb.ATTEMPT_STATUS_FAILED, started_at_ms=1, finished_at_ms=1_772_370_000_000 + n * 60_000)]} for n in range(3)))
+        browser.go(f"{root(server)}/jobs?group=old&status=Failed")
+        browser.run("""
+            document.querySelector("input[name=from]").value = "2026-03-01T13:01";
+            document.querySelector("input[name=before]").value = "2026-03-01T13:02";
+        """)
+        click(browser, "Show")
+        browser.wait(lambda b: "before=" in b.url and ids(b) == ["old-1"], what="what lies between")
+        assert "from 2026-03-01T13:01 UTC and before 2026-03-01T13:02 UTC" in browser.text(".about")
+        assert browser.run("return document.querySelector('input[name=before]').value") == "2026-03-01T13:02"
+        address = Visitor(server.operator).get("/jobs?group=old&status=Failed&from=1772370120000")
+        assert "old-2" in address.text and "old-1" not in address.text and 'value="2026-03-01T13:02"' in address.text
+        backwards = Visitor(server.operator).get("/jobs?from=2026-03-01T13:01&before=2026-03-01T13:00")
+        assert backwards.status == 400 and "changed_before_ms" in backwards.text
         assert browser.complaints() == []
 
 

@@ -125,6 +125,33 @@ extension Line {
         }
     }
 
+    @Test("the lowest are those of a model that looks at every line, and some of them where many left", arguments: [1, 2, 3])
+    func lowest(seed: UInt64) {
+        let random = SeededRandom(seed: seed)
+        var lines: [Line] = []
+        for number in 0..<400 {
+            lines.append(wait(number, UInt64(random.below(1000)), UInt64(1000 + number), max: [1, 2, nil][random.below(3)]))
+            if random.chance(20) { _ = lines[random.below(lines.count)].window.popFirst() }
+        }
+        // A line whose last job went would be taken out.
+        for line in lines where line.window.first == nil { limit.lines.remove(line) }
+        lines = lines.filter { $0.window.first != nil }
+        let all = limit.lines.all.map(\.head).sorted()
+        for count in [1, 10, 100, 1000] {
+            let lowest = limit.lines.lowest(count)
+            #expect(lowest.map(\.head) == Array(all.prefix(lowest.count)) && lowest.count <= count && !lowest.isEmpty)
+            if count >= 100 { #expect(lowest.count == min(count, all.count)) }
+        }
+        // Half of them leave, the lowest ones: what they left behind is passed by as far as there is time.
+        for line in lines.sorted(by: { $0.head < $1.head }).prefix(lines.count / 2) { limit.lines.remove(line) }
+        let rest = limit.lines.all.map(\.head).sorted()
+        for count in [1, 10, 100, 1000] {
+            let lowest = limit.lines.lowest(count)
+            #expect(lowest.map(\.head) == Array(rest.prefix(lowest.count)) && lowest.count <= count)
+        }
+        #expect(limit.lines.lowest(1000).count == rest.count)
+    }
+
     @Test("the first is that of a model that looks at every line, through random lives", arguments: 0..<12 as Range<UInt64>)
     func model(seed: UInt64) {
         let random = SeededRandom(seed: seed)

@@ -190,9 +190,9 @@ private struct OneShard: Shards {
             }
             // Who had looked before, and who looks now.
             #expect(throws: SiloError.notOwner(hint: owner)) {
-                try ShardResolver(OneShard(host: host)).serving(host.id.description)
+                try ShardResolver(OneShard(host: host), .system).serving(host.id.description)
             }
-            #expect(throws: SiloError.notOwner(hint: nil)) { try ShardResolver(shards).serving(host.id.description) }
+            #expect(throws: SiloError.notOwner(hint: nil)) { try ShardResolver(shards, .system).serving(host.id.description) }
             #expect(shards.hosts.isEmpty)
         }
     }
@@ -215,7 +215,7 @@ private struct OneShard: Shards {
             try await clock.sleep(milliseconds: 1000)
             #expect(Set(shards.hosts.map(\.id)) == Set(new.map(\.id)))
             #expect(throws: SiloError.shardNotReady("acquisition in progress")) {
-                try ShardResolver(shards).serving(new[0].id.description)
+                try ShardResolver(shards, .system).serving(new[0].id.description)
             }
             await replaced
             #expect(isClosed.matching("closed; opened: 0").count == 1)
@@ -324,7 +324,7 @@ private struct OneShard: Shards {
         storage.change { $0.lag = ClockLag(lastWrite: 90_000, now: 1000) }
         try withHost(storage) { host, storage, clock, lines in
             await host.untilTried()
-            let shards = ShardResolver(OneShard(host: host))
+            let shards = ShardResolver(OneShard(host: host), .system)
             #expect(throws: SiloError.self) { try shards.serving(host.id.description) }
             let shard = try await shards.readable(host.id.description).shard
             #expect(try await shard.reader().0.get([1]) == nil)

@@ -5,6 +5,7 @@ import SiloStore
 import SiloTelemetry
 import SiloTesting
 import Synchronization
+import TestSupport
 
 @testable import SiloService
 
@@ -18,16 +19,18 @@ final class Service: Sendable {
     /// - Parameters:
     ///   - count: of shards, each of an equal part of the tenants.
     ///   - elsewhere: shards that other nodes have.
+    ///   - clock: of the operations; shards have their own.
+    ///   - changes: raised when a call of a shard's store is held.
     init(
         shards count: Int = 1, tenancy: Bool = false, isDevelopment: Bool = false, elsewhere: [ShardID: ShardOwner] = [:],
-        profiler: (any Profiler)? = nil
+        profiler: (any Profiler)? = nil, clock: any Clock = SystemClock(), changes: Signal = Signal()
     ) async throws {
         self.elsewhere = elsewhere
         let random = SeededRandom(seed: 1)
         var hosts: [MemoryHost] = []
         let bounds = (1..<count).map { TenantHash(UInt64.max / UInt64(count) * UInt64($0)) }
         for (start, end) in zip([nil] + bounds, bounds + [nil]) {
-            hosts.append(try await MemoryHost(ShardID(UUID.random(from: random)), ShardRange(start: start, end: end)))
+            hosts.append(try await MemoryHost(ShardID(UUID.random(from: random)), ShardRange(start: start, end: end), changes))
         }
         self.hosts = hosts
         var queries = QuerySettings()
@@ -36,7 +39,7 @@ final class Service: Sendable {
         operations = Operations(
             shards: MemoryShards(hosts: hosts, elsewhere: elsewhere), node: NodeIdentity(id: "node"), storage: nil,
             tenancy: Tenancy(isEnabled: tenancy), leaseMilliseconds: 10_000, isDevelopment: isDevelopment,
-            environment: Environment(clock: SystemClock(), random: random), profiler: profiler, queries: queries,
+            environment: Environment(clock: clock, random: random), profiler: profiler, queries: queries,
             logger: Logger("test", write: { _ in })
         )
     }
@@ -68,15 +71,16 @@ final class MemoryHost: HostedShard {
     let id: ShardID
     let range: ShardRange
     private let clock: any Clock
+    let store: FaultyStore
     private let shard: Shard
     private let state: Mutex<HostedShardState>
 
-    init(_ id: ShardID, _ range: ShardRange) async throws {
+    init(_ id: ShardID, _ range: ShardRange, _ changes: Signal) async throws {
         self.id = id
         self.range = range
         let clock = ManualClock()
         self.clock = clock
-        let store = MemoryStore(clock: clock)
+        store = FaultyStore(MemoryStore(clock: clock), changes: changes)
         shard = try await Shard.open(store, clock: clock, random: SeededRandom(seed: 2))
         state = Mutex(.serving(shard, store))
     }

@@ -49,6 +49,40 @@ import Testing
         #expect(late.map { "\($0.0)=\($0.1)" } == ["from=6400000", "before=10000001"])
     }
 
+    @Test func noCodeIsACondition() throws {
+        let none = try JobFilterForm(Form([(name: "nocode", value: "1"), (name: "code", value: "")]))
+        #expect(none.code == "" && none.condition(at: .init(0)) == "error_code = ''")
+        #expect(none.request(at: .init(0)).errorCode == "")
+        #expect(none.given.map { "\($0.0)=\($0.1)" } == ["nocode=1"] && none.words.text == "that failed without a code")
+        let any = try JobFilterForm(Form([(name: "code", value: "")]))
+        #expect(any.code == nil && any.isEmpty && any.request(at: .init(0)).errorCode == nil)
+        #expect(try JobFilterForm(Form([(name: "code", value: "C"), (name: "nocode", value: "1")])).code == "C")
+    }
+
+    @Test func timesOfControlsAreUTC() throws {
+        for (text, milliseconds) in [
+            ("2026-03-01T13:00", 1_772_370_000_000), ("2024-02-29T23:59:59", 1_709_251_199_000),
+            ("1969-12-31T23:59:59.999", -1), ("1970-01-01T00:00", 0), ("1600-01-01T00:00", -11_676_096_000_000),
+            ("9999-12-31T23:59:59.999", 253_402_300_799_999),
+        ] as [(String, Int64)] {
+            #expect(LocalTime.milliseconds(text) == milliseconds && LocalTime.text(milliseconds) == text, "\(text)")
+        }
+        #expect(LocalTime.milliseconds("2026-03-01T13:00:00.25") == 1_772_370_000_250)
+        for bad in [
+            "", "soon", "2026-02-30T13:00", "2026-03-01", "2026-03-01T25:00", "2026-03-01T13:00Z", "2026-03-01 13:00",
+            "1582-10-10T00:00",
+        ] { #expect(LocalTime.milliseconds(bad) == nil, "\(bad)") }
+        for never in [.min, -11_676_096_000_001, 253_402_300_800_000, .max] as [Int64] { #expect(LocalTime.text(never) == nil) }
+        let span = try JobFilterForm(Form([(name: "from", value: "1970-01-01T00:01"), (name: "before", value: "61000")]))
+        #expect(span.from == 60_000 && span.before == 61_000)
+        #expect(span.words.text == "that changed from 1970-01-01T00:01 UTC and before 1970-01-01T00:01:01 UTC")
+        let controls = HTML(joining: FilterBar.times(span)).text
+        #expect(controls.contains("name=\"from\" value=\"1970-01-01T00:01\""))
+        #expect(controls.contains("name=\"before\" value=\"1970-01-01T00:01:01\""))
+        let odd = try JobFilterForm(Form([(name: "from", value: "\(Int64.min)")]))
+        #expect(HTML(joining: FilterBar.times(odd)).text.contains("type=\"hidden\" name=\"from\" value=\"\(Int64.min)\""))
+    }
+
     @Test func aJobHasOneValueOfALabel() throws {
         let same = try JobFilterForm(Form([(name: "label", value: "a=1"), (name: "label", value: "a=1")]))
         #expect(same.labels == ["a=1"])

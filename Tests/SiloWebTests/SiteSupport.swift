@@ -24,9 +24,11 @@ final class CountingSite: Sendable {
     /// - Parameter seed: of its chance, as that of a server that was started anew differs.
     /// - Parameter query: answers statements; nil: none is known.
     /// - Parameter find: what the question of `/do/find` has to find.
+    /// - Parameter calls: answers other calls; nil: it leaves this one to the counter.
     init(
         _ tokens: [String: Caller]? = nil, seed: UInt64 = 1,
         query: (@Sendable (SiloV1.QueryRequest) throws(CallFailure) -> SiloV1.QueryResponse)? = nil,
+        calls: (@Sendable (_ method: String, _ request: [UInt8]) throws(CallFailure) -> [UInt8]?)? = nil,
         find: @escaping @Sendable () async throws -> (text: HTML, button: String?) = { ("", nil) }
     ) throws {
         let (count, failuresAhead) = (Tally(), Tally())
@@ -42,6 +44,7 @@ final class CountingSite: Sendable {
             may: { caller, method in !method.hasSuffix("CancelJob") || caller.roles.contains(.operate) },
             send: { method, bytes, caller, peer throws(CallFailure) in
                 if let query, method.hasSuffix("Query") { return try query(try Self.decoded(bytes)).serializedBytes() }
+                if let answer = try calls?(method, bytes) { return answer }
                 guard method.hasSuffix("CancelJob") else { throw CallFailure(.notFound, "job not found") }
                 if failuresAhead.value > 0 {
                     failuresAhead.add(-1)
@@ -62,14 +65,14 @@ final class CountingSite: Sendable {
             return Content("Never", "")
         })
         contents.topics.append(Self.topic)
-        contents.actions = [Self.add, Self.remove(count), Self.find(find)]
+        contents.actions = [Self.add, Self.remove(count), Self.find(find)] + JobActions.all + BulkActions.all
         site = Site(backend, contents)
         var routes = HTTPRoutes()
         site.serve(on: &routes)
         server = try HTTPServer.start(HTTPServerOptions(address: "127.0.0.1:0"), routes)
     }
 
-    private static func decoded<Request: Message>(_ bytes: [UInt8]) throws(CallFailure) -> Request {
+    static func decoded<Request: Message>(_ bytes: [UInt8]) throws(CallFailure) -> Request {
         do {
             return try bytes.withUnsafeBytes { bytes throws(DecodingError) in try Request(decoding: bytes) }
         } catch {

@@ -7,13 +7,16 @@ package struct LinesAtLimit: Sendable {
     private let tenant: Tenant
     /// The lowest head first.
     private let lines: [(id: LineID, head: Position)]
+    /// Lines that are left out may have jobs behind this one; nil: all are there.
+    private let end: Position?
 
-    /// Of more, some.
+    /// Of more, those whose first jobs come first.
     private static let linesMax = 4096
 
     init(_ limit: Limit) {
         tenant = limit.id.tenant
-        lines = limit.lines.some(Self.linesMax).map { (id: $0.id.line, head: $0.head) }.sorted { $0.head < $1.head }
+        lines = limit.lines.lowest(Self.linesMax).map { (id: $0.id.line, head: $0.head) }
+        end = lines.count < limit.lines.count ? lines.last?.head ?? Position(from: 0) : nil
     }
 
     /// Of the first job alone. Nil: nobody waits.
@@ -42,7 +45,7 @@ package struct LinesAtLimit: Sendable {
             let range = keys.waiting(line.id, from: line.head)
             for row in try await reader.scan(from: range.start, to: range.end, limit: countMax) {
                 guard let (_, position) = keys.parseWaiting(row.key),
-                    let task = try? StorageV1.Task(serializedBytes: row.value)
+                    end.map({ position <= $0 }) ?? true, let task = try? StorageV1.Task(serializedBytes: row.value)
                 else { continue }
                 let job = Job(
                     id: position.job, group: task.jobGroup, priority: task.priority, since: Timestamp(task.startMs))

@@ -74,7 +74,7 @@ struct WaitingLines {
         return nil
     }
 
-    /// Lines of any rank, for those who look: at most `countMax`.
+    /// Lines of any rank: at most `countMax`.
     func some(_ countMax: Int) -> [Line] {
         var found: [Line] = []
         for (_, heap) in groups.sorted(by: { $0.key ?? 0 < $1.key ?? 0 }) {
@@ -86,6 +86,42 @@ struct WaitingLines {
         return found
     }
 
+    /// Those with the lowest heads, in order: no line that is left out has a lower one than the last. At most `countMax`, and
+    /// fewer where very many lines have left of late.
+    func lowest(_ countMax: Int) -> [Line] {
+        var found = Heap<HighestFirst>()
+        var visitsLeft = 4 * countMax
+        var unseen: Position?
+        let heaps = groups.values.filter { $0.first != nil }.sorted { ($0.first?.head ?? .last) < ($1.first?.head ?? .last) }
+        for heap in heaps {
+            heap.forEachInOrder { entry in
+                // A line's head is not lower than that of its entry.
+                if found.count == countMax, let highest = found.first, !(entry.head < highest.line.head) { return false }
+                guard visitsLeft > 0 else {
+                    unseen = min(unseen ?? entry.head, entry.head)
+                    return false
+                }
+                visitsLeft -= 1
+                guard !entry.isStale else { return true }
+                found.insert(HighestFirst(line: entry.line))
+                if found.count > countMax { found.popFirst() }
+                return true
+            }
+        }
+        return found.all.map(\.line).filter { $0.head < unseen ?? .last }.sorted { $0.head < $1.head }
+    }
+
+    private struct HighestFirst: Comparable {
+        let line: Line
+        static func < (left: HighestFirst, right: HighestFirst) -> Bool { right.line.head < left.line.head }
+        static func == (left: HighestFirst, right: HighestFirst) -> Bool { left.line === right.line }
+    }
+
     /// Every line, in no order.
     var all: [Line] { some(.max) }
+}
+
+extension Position {
+    /// No job stands behind it.
+    fileprivate static let last = Position(from: .max)
 }

@@ -93,7 +93,8 @@ extension CallFailure {
             case .invalidArgument, .outOfRange: .invalid
             case .unauthenticated, .permissionDenied: .denied
             case .notFound: .notFound
-            case .failedPrecondition, .alreadyExists, .aborted: .refused
+            case .alreadyExists: .exists
+            case .failedPrecondition, .aborted: .refused
             case .resourceExhausted: .busy
             case .unavailable, .cancelled, .deadlineExceeded: .unavailable
             case .ok, .unknown, .unimplemented, .internalError, .dataLoss: .failed

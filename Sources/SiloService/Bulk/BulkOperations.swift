@@ -200,21 +200,22 @@ package struct BulkOperations: Sendable {
     private func actions(of shard: String, _ context: RequestContext) async throws(SiloError) -> Known {
         try context.caller.checkAllGroups()
         var actions: [BulkID: [Part]] = [:]
-        var missing: [Missing] = []
-        let names = shard.isEmpty ? shards.all.map(\.id.description) : [shard]
-        for name in names {
-            do throws(SiloError) {
-                let (host, shard) = try shards.serving(name)
-                for action in try await shard.run(ListBulks(), for: context) {
-                    guard let uuid = UUID(bytes: action.id) else { continue }
-                    actions[BulkID(uuid), default: []].append((host.id, action))
-                }
-            } catch {
-                missing.append((name, error))
+        let hosts = shard.isEmpty ? shards.all : [try shards.host(shard)]
+        let (answers, missing) = await shards.answers(of: hosts, for: context) { [shards] host async throws(SiloError) in
+            let shard = try shards.serving(host.id.description).shard
+            return (host.id, try await shard.run(ListBulks(), for: context))
+        }
+        if answers.isEmpty, let why = missing.first?.why { throw why }
+        for (shard, known) in answers {
+            for action in known {
+                guard let uuid = UUID(bytes: action.id) else { continue }
+                actions[BulkID(uuid), default: []].append((shard, action))
             }
         }
-        if missing.count == names.count, let why = missing.first?.why { throw why }
-        return (actions.filter { _, parts in sees(parts.map(\.action.scope), context.caller) }, missing)
+        return (
+            actions.filter { _, parts in sees(parts.map(\.action.scope), context.caller) },
+            missing.map { ($0.shard.description, $0.why) }
+        )
     }
 
     /// Whether a caller may know of an action whose parts are about these.

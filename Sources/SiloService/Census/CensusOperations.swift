@@ -154,9 +154,9 @@ package struct CensusOperations: Sendable {
 
     private typealias Asked<W: Walk> = (answers: [(shard: String, page: W.Answer)], missing: [(shard: ShardID, why: SiloError)])
 
-    /// Asks the shard that is named, or all of this node, one after another.
+    /// Asks the shard that is named, or all of this node.
     private func ask<W: Walk>(_ named: String, _ context: RequestContext, _ walk: W) async throws(SiloError) -> Asked<W> {
-        await shards.answers(of: named.isEmpty ? shards.all : [try shards.host(named)]) {
+        await shards.answers(of: named.isEmpty ? shards.all : [try shards.host(named)], for: context) { [shards]
             host async throws(SiloError) in
             let name = host.id.description
             return (shard: name, page: try await shards.serving(name).shard.run(walk, for: context))

@@ -21,13 +21,24 @@ extension ListOperations {
         try checkJobsMax(request.jobsMax)
         let tenants = try tenants(request.tenant, context.caller)
         let groups = try groups(request.taskGroup, context.caller)
-        var (queried, missing) = try await views(request.shard, of: tenants)
-        let now = environment.clock.now
-        let schedule = JobSchedule(
-            of: queried, from: now, slotMilliseconds: slot, slots: slots, jobsMax: jobsMax(request.jobsMax),
-            clock: environment.clock)
-        var response = SiloV1.GetScheduleResponse()
+        var views = try await views(request.shard, of: tenants, context)
+        let (now, jobsMax) = (environment.clock.now, jobsMax(request.jobsMax))
+        var response = try await read(&views, context) { (shown: [ListedShard]) async throws(SiloError) in
+            let schedule = JobSchedule(
+                of: shown, from: now, slotMilliseconds: slot, slots: slots, jobsMax: jobsMax, clock: environment.clock)
+            return try await answer(schedule, of: shown, tenants, groups, context)
+        }
         response.fromMs = now.milliseconds
+        response.missingShards = views.missing.map(\.description) + response.missingShards
+        return response
+    }
+
+    /// - Parameter queried: the shards of the schedule.
+    private func answer(
+        _ schedule: JobSchedule, of queried: [ListedShard], _ tenants: [Tenant]?, _ groups: Set<TaskGroup>?,
+        _ context: RequestContext
+    ) async throws(SiloError) -> SiloV1.GetScheduleResponse {
+        var response = SiloV1.GetScheduleResponse()
         var queues: [JobSchedule.Queue] = []
         var wholeUntil: Timestamp?
         if let tenants {
@@ -44,13 +55,13 @@ extension ListOperations {
             }
         } else {
             // One that is only read does not know what is next.
-            let served = await shards.answers(of: queried.compactMap { shards[$0.id] }) {
+            let served = await shards.answers(of: queried.compactMap { shards[$0.id] }, for: context) { [shards]
                 host async throws(SiloError) in
                 let shard = try shards.serving(host.id.description).shard
                 return (host.id, shard, try await shard.run(NextTimers(groups: groups, queuesMax: Self.queuesMax), for: context))
             }
             if served.answers.isEmpty, let (_, why) = served.missing.first { throw why }
-            missing += served.missing.map(\.shard)
+            response.missingShards = served.missing.map(\.shard.description)
             for (id, shard, next) in served.answers {
                 guard let number = queried.firstIndex(where: { $0.id == id }) else { continue }
                 queues += next.queues.map {
@@ -73,7 +84,6 @@ extension ListOperations {
             throw SiloError(reading: error)
         }
         response.countedUntilMs = wholeUntil?.milliseconds ?? .max
-        response.missingShards = missing.map(\.description)
         return response
     }
 }

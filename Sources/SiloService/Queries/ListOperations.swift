@@ -26,39 +26,72 @@ package struct ListOperations: Sendable {
             cursor = ListCursor(request.cursor)
             if cursor == nil { throw Self.wrongCursor }
         }
-        let (views, missing) = try await views(request.shard, of: filter.tenants)
-        if let cursor, missing.contains(cursor.shard) {
-            throw .shardNotReady("the page before ended in a shard that cannot be read now")
+        var views = try await views(request.shard, of: filter.tenants, context)
+        let (known, jobsMax) = (views.all, jobsMax(request.jobsMax))
+        let page = try await read(&views, context) { [environment, cursor] (shown: [ListedShard]) async throws(SiloError) in
+            if let cursor, known.contains(cursor.shard), !shown.contains(where: { $0.id == cursor.shard }) {
+                throw .shardNotReady("the page before ended in a shard that cannot be read now")
+            }
+            let listing = JobListing(
+                filter, of: shown, jobsMax: jobsMax, hasDetails: !request.omitDetails, clock: environment.clock)
+            do throws(StoreError) { return try await listing.page(after: cursor) } catch { throw SiloError(reading: error) }
         }
-        let listing = JobListing(
-            filter, of: views, jobsMax: jobsMax(request.jobsMax), hasDetails: !request.omitDetails, clock: environment.clock)
-        let page: JobListPage?
-        do { page = try await listing.page(after: cursor) } catch { throw SiloError(reading: error) }
         guard let page else { throw Self.wrongCursor }
         var response = SiloV1.ListJobsResponse()
         response.jobs = page.jobs.map { SiloV1.ListedJob($0, tenancy) }
         response.nextCursor = page.next?.text ?? ""
         response.lookedAt = UInt64(page.lookedAt)
         response.isNewestFirst = page.isNewestFirst
-        response.missingShards = missing.map(\.description)
+        response.missingShards = views.missing.map(\.description)
         return response
     }
 
-    /// A view of a shard, or of each of this node that may have jobs of the tenants; and which of these cannot be read now.
+    /// Views of shards, and which shards cannot be read now.
+    struct Views {
+        fileprivate(set) var shown: [ListedShard]
+        fileprivate(set) var missing: [ShardID]
+        fileprivate let failures: WatchedReader.Failures
+
+        var all: [ShardID] { shown.map(\.id) + missing }
+    }
+
+    /// A view of a shard, or of each of this node that may have jobs of the tenants.
     /// - Parameter tenants: nil: everybody's.
-    /// - Throws: where none can.
-    func views(
-        _ shard: String, of tenants: [Tenant]?
-    ) async throws(SiloError) -> (views: [ListedShard], missing: [ShardID]) {
-        let (answers, missing) = await shards.answers(of: try shards.queried(shard, for: tenants)) {
-            host async throws(SiloError) in
+    /// - Throws: where none can be read.
+    func views(_ shard: String, of tenants: [Tenant]?, _ context: RequestContext) async throws(SiloError) -> Views {
+        let failures = WatchedReader.Failures()
+        let (answers, missing) = await shards.answers(of: try shards.queried(shard, for: tenants), for: context) {
+            [shards] host async throws(SiloError) in
             let shard = try await shards.readable(host.id.description).shard
             let (reader, moment) = try await shard.reader()
+            let watched = WatchedReader(reader: reader, shard: host.id, reads: shards.reads, failures: failures)
             return ListedShard(
-                id: host.id, range: host.range, reader: reader, moment: moment, failureBounds: shard.failureBounds)
+                id: host.id, range: host.range, reader: watched, moment: moment, failureBounds: shard.failureBounds)
         }
         if answers.isEmpty, let (_, why) = missing.first { throw why }
-        return (answers, missing.map(\.shard))
+        return Views(shown: answers, missing: missing.map(\.shard), failures: failures)
+    }
+
+    /// Reads views. A shard of several whose reads fail or do not end becomes a missing one, and the others are read anew.
+    func read<Answer: Sendable>(
+        _ views: inout Views, _ context: RequestContext,
+        _ body: @escaping @Sendable ([ListedShard]) async throws(SiloError) -> Answer
+    ) async throws(SiloError) -> Answer {
+        guard views.all.count > 1 else { return try await body(views.shown) }
+        while true {
+            let shown = views.shown
+            let ids = shown.map(\.id)
+            let patience = shards.reads.patience(context)
+            let outcome = await shards.reads.outcome(of: ids, patience: patience) { () async -> Result<Answer, SiloError> in
+                do throws(SiloError) { return .success(try await body(shown)) } catch { return .failure(error) }
+            }
+            if case .success(let answer)? = outcome { return answer }
+            let lost = views.failures.all.union(shards.reads.overdue(among: ids, patience: patience)).intersection(ids)
+            let why = if case .failure(let error)? = outcome { error } else { ShardReads.unanswered }
+            guard !lost.isEmpty, lost.count < shown.count else { throw why }
+            views.shown.removeAll { lost.contains($0.id) }
+            views.missing += lost.sorted { $0.description < $1.description }
+        }
     }
 
     func jobsMax(_ wanted: UInt32) -> Int { wanted == 0 ? Self.jobsUsual : Int(wanted) }

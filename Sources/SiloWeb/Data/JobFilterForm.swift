@@ -10,6 +10,7 @@ struct JobFilterForm: Sendable {
     /// Entries of the metadata, each `key=value`; a `=` of the key is `%3D`, and a `%` is `%25`.
     var labels: [String] = []
     var limit: String?
+    /// Empty: it failed without a code. A form's empty field says nothing, so that is a field of its own.
     var code: String?
     /// How far back the status may have changed.
     var since: Since?
@@ -47,7 +48,7 @@ struct JobFilterForm: Sendable {
         tenant = form["tenant"]
         group = form["group"]
         limit = form["limit"]
-        code = form["code"]
+        code = form["code"] ?? (form[Self.noCodeField] == nil ? nil : "")
         var keys: Set<ExactText> = []
         for label in form.all("label") where !label.isEmpty && !labels.contains(where: label.hasSameBytes) {
             guard label.utf8.contains(UInt8(ascii: "=")) else {
@@ -72,10 +73,14 @@ struct JobFilterForm: Sendable {
         before = try Self.time(form, "before")
     }
 
+    static let noCodeField = "nocode"
+
     private static func time(_ form: Form, _ name: String) throws(PageFailure) -> Int64? {
         guard let text = form[name] else { return nil }
-        guard let time = Int64(text) else {
-            throw PageFailure(400, "There is no such time", "The field \(name) is a number of milliseconds.")
+        guard let time = Int64(text) ?? LocalTime.milliseconds(text) else {
+            throw PageFailure(
+                400, "There is no such time",
+                "The field \(name) is a number of milliseconds, or a time of UTC such as 2026-03-01T13:00.")
         }
         return time
     }
@@ -106,8 +111,8 @@ struct JobFilterForm: Sendable {
     var fields: [(String, String?)] {
         let first: [(String, String?)] = [("tenant", tenant), ("status", status), ("group", group)]
         let last: [(String, String?)] = [
-            ("limit", limit), ("code", code), ("since", since?.rawValue), ("from", from.map { String($0) }),
-            ("before", before.map { String($0) }),
+            ("limit", limit), code == "" ? (Self.noCodeField, "1") : ("code", code), ("since", since?.rawValue),
+            ("from", from.map { String($0) }), ("before", before.map { String($0) }),
         ]
         return first + labels.map { label -> (String, String?) in ("label", label) } + last
     }
@@ -148,8 +153,13 @@ struct JobFilterForm: Sendable {
         if let tenant { words.append("of tenant \(Name(tenant).html)") }
         for label in labels { words.append("with \(Name(label).html)") }
         if let limit { words.append("at limit \(Name(limit).html)") }
-        if let code { words.append("that failed with \(Name(code).html)") }
-        if let since { words.append("that changed in \(since.title)") }
+        if let code { words.append(code.isEmpty ? "that failed without a code" : "that failed with \(Name(code).html)") }
+        if from != nil || before != nil {
+            let ends = [("from", from), ("before", before)].compactMap { word, time in
+                time.map { "\(word) \(LocalTime.text($0).map { $0 + " UTC" } ?? "\($0) ms")" }
+            }
+            words.append("that changed \(ends.joined(separator: " and "))")
+        } else if let since { words.append("that changed in \(since.title)") }
         return words.reduce(.empty) { $0.isEmpty ? $1 : "\($0) \($1)" }
     }
 }

@@ -43,6 +43,12 @@ struct FilterBar {
         """
     }
 
+    /// What a job failed with, or that it failed with nothing.
+    static func code(_ filter: JobFilterForm) -> [HTML] {
+        let none: [HTML] = filter.code == "" ? [checkbox(JobFilterForm.noCodeField, "Without a code", true)] : []
+        return [field("code", "Error code", filter.code)] + none
+    }
+
     /// How far back.
     static func since(_ title: String, _ chosen: JobFilterForm.Since?) -> HTML {
         let all = [nil] + JobFilterForm.Since.allCases.map { Optional($0) }
@@ -51,6 +57,18 @@ struct FilterBar {
             return "<option value=\"\(span?.rawValue ?? "")\"\(mark)>\(span?.title ?? "any time")</option>"
         }
         return "<label><span>\(title)</span><select name=\"since\">\(options)</select></label>"
+    }
+
+    /// From when to when, in a zone that every viewer knows.
+    static func times(_ filter: JobFilterForm) -> [HTML] {
+        [("from", "From, UTC", filter.from), ("before", "Before, UTC", filter.before)].map { name, title, time in
+            let text = time.map { LocalTime.text($0) } ?? ""
+            // What the control cannot show stays as it is.
+            guard let text else { return hidden(name, time.map { String($0) } ?? "") }
+            return """
+                <label><span>\(title)</span><input type="datetime-local" name="\(name)" value="\(text)" step="any"></label>
+                """
+        }
     }
 
     static func hidden(_ name: String, _ value: String) -> HTML { "<input type=\"hidden\" name=\"\(name)\" value=\"\(value)\">" }

@@ -1,10 +1,10 @@
 extension Action {
     /// The page that says what it will do.
     func confirmation(_ visit: Visit) async throws -> Content {
-        let asked = try await ask(visit, visit.query)
-        let back = visit.query["back"].flatMap(Link.init(local:)) ?? Link("/")
+        let asked = try await ask(visit, visit.asked)
+        let back = visit.asked["back"].flatMap(Link.init(local:)) ?? Link("/")
         // It takes its token, with which a session may begin, before the page is sent.
-        let form = PostForm(visit, path, fields: visit.query.given)
+        let form = PostForm(visit, path, fields: visit.asked.given)
         @Sendable func question(_ button: String) -> HTML {
             let kind: HTML = asked.isFinal ? "button danger" : "button primary"
             let controls: HTML = """

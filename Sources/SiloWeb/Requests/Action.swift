@@ -1,9 +1,11 @@
 import Protobuf
+import SiloCore
 
 /// Something that a visitor can do. `GET` of its path shows what it will do, with a button that does it; `POST` does it and goes
 /// back to where the visitor came from, with a notice of what was done.
 ///
-/// The fields say what it is done to; a field `back` says where to go on. To add one: write it beside the page that offers it, as
+/// The fields say what it is done to; a field `back` says where to go on. Fields that may be too long for an address are sent by
+/// `POST` with the token of questions, which shows the same as `GET`. To add one: write it beside the page that offers it, as
 /// a `static let` of `Action`, and name it in `Site.Contents`.
 struct Action: Sendable {
     /// Such as `/do/pause`.
@@ -46,6 +48,13 @@ struct Action: Sendable {
         /// What was found, and what the button says then; nil: what it says anyway.
         let find: @Sendable () async throws -> (text: HTML, button: String?)
     }
+
+    /// A hidden control: the id of what the action makes. A form that is sent again names the same, so that it is made once.
+    static func newID(_ visit: Visit) -> HTML {
+        FilterBar.hidden(newIDField, UUID.random(from: visit.site.backend.random).text)
+    }
+    static func newID(_ form: Form) -> String { form.last(newIDField) ?? "" }
+    private static let newIDField = "new"
 
     struct Outcome: Sendable {
         let notice: Notice

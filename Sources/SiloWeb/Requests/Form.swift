@@ -27,6 +27,9 @@ struct Form: Sendable {
     /// All of them.
     func all(_ name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }
 
+    /// What the form itself brings, after what its address may have said.
+    func last(_ name: String) -> String? { fields.last { $0.name == name }.flatMap { $0.value.isEmpty ? nil : $0.value } }
+
     /// What has to be there.
     func required(_ name: String) throws(PageFailure) -> String {
         guard let value = self[name] else { throw PageFailure(400, "Something is missing", "The field \(name) is required.") }

@@ -19,7 +19,7 @@ struct PageFailure: Error {
         case .invalid: self.init(400, "This cannot be asked like that", sentence)
         case .denied: self.init(403, "You may not do this", sentence)
         case .notFound: self.init(404, "Not found", sentence)
-        case .refused: self.init(409, "Not possible now", sentence)
+        case .exists, .refused: self.init(409, "Not possible now", sentence)
         case .busy: self.init(429, "Too much at once", sentence)
         case .unavailable: self.init(503, "Not available now", sentence)
         case .failed: self.init(500, "Something went wrong", sentence)

@@ -71,7 +71,13 @@ final class Visit: Sendable {
     var questionToken: String { begin().question }
 
     func recognisePosted() throws(PageFailure) {
-        guard let token = posted?[Form.tokenField], token == currentSession?.question else { throw .stale }
+        guard isQuestion else { throw .stale }
+    }
+
+    /// A form that only asks was sent by POST, because it may be too long for an address.
+    var isQuestion: Bool {
+        guard let token = posted?[Form.tokenField], let session = currentSession else { return false }
+        return token == session.question
     }
 
     /// Does what a form asks for, once. One that failed may be sent again.

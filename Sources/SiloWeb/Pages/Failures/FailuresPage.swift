@@ -64,10 +64,9 @@ struct FailuresParts {
     }
 
     var controls: HTML {
-        let controls = [
-            FilterBar.field("group", "Task group", filter.group), FilterBar.field("code", "Error code", filter.code),
-            FilterBar.field("tenant", "Tenant", filter.tenant), FilterBar.since("Failed in", filter.since),
-        ]
+        let controls = [FilterBar.field("group", "Task group", filter.group)] + FilterBar.code(filter)
+            + [FilterBar.field("tenant", "Tenant", filter.tenant), FilterBar.since("Failed in", filter.since)]
+            + FilterBar.times(filter)
         return FilterBar(path: "/failures", controls: controls, clear: own.isEmpty ? nil : Link("/failures")).html
     }
 
@@ -87,17 +86,13 @@ struct FailuresParts {
         let hasTenants = list.jobs.contains { $0.tenant != nil }
         let sorted = kinds.sorted { ($1.value.count, $0.key.code, $0.key.group) < ($0.value.count, $1.key.code, $1.key.group) }
         let rows = sorted.prefix(Self.kindsMax).map { kind, sum -> [HTML] in
-            let same = filter.with {
-                ($0.code, $0.group) = (kind.code.text, kind.group.text)
-                // No code at all is no condition.
-                if kind.code.text.isEmpty { $0.code = nil }
-            }
+            let same = filter.with { ($0.code, $0.group) = (kind.code.text, kind.group.text) }
             let code: HTML = kind.code.text.isEmpty ? "<i>no code</i>" : Name(kind.code.text).html
             return [
                 "<a href=\"\(same.link("/failures"))\">\(code)</a>", Name(kind.group.text).html,
                 "<span>\(share(sum.count))\(Quantity.count(sum.count))</span>",
             ] + (hasTenants ? ["\(Quantity.count(sum.tenants.count))"] : []) + [
-                When(Timestamp(sum.newest), now: visit.now).html, kind.code.text.isEmpty ? .empty : retry("Retry…", same),
+                When(Timestamp(sum.newest), now: visit.now).html, retry("Retry…", same),
             ]
         }
         var columns: [Table.Column] = [.init("Error code"), .init("Task group"), .init("Jobs", number: true)]

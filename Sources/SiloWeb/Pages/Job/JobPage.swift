@@ -99,9 +99,9 @@ struct JobParts {
         var room = Self.errorsBytesMax
         let rows = job.attempts.reversed().map { attempt -> [HTML] in
             let status = Self.name(attempt.status)
-            let length: HTML = attempt.finishedAtMs.map {
-                "\(Quantity.duration(milliseconds: Double(max(0, $0 - attempt.startedAtMs))))"
-            } ?? "\(Quantity.duration(milliseconds: Double(max(0, visit.now.milliseconds - attempt.startedAtMs)))) so far"
+            let end = attempt.finishedAtMs.map { Timestamp($0) } ?? visit.now
+            let ran = Quantity.duration(milliseconds: Double(max(0, end - Timestamp(attempt.startedAtMs))))
+            let length: HTML = "\(ran)\(HTML.when(attempt.finishedAtMs == nil, " so far"))"
             return [
                 "\(attempt.attemptNumber)", Name.badge(status: status), Self.error(attempt, &room), when(attempt.startedAtMs),
                 length, "<code>\(String(attempt.taskId.prefix(8)))</code>",

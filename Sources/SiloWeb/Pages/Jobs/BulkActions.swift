@@ -20,13 +20,19 @@ enum BulkActions {
         return Action.Confirmation(
             title: "\(all)?", text: "<p>\(verb.effect)</p>\(BulkParts.condition(filter, condition))",
             button: all, finding: counting, isFinal: verb.isFinal,
-            controls: HTML(joining: filter.bounds(at: visit.now).map { FilterBar.hidden($0, String($1)) }))
+            controls: Action.newID(visit)
+                + HTML(joining: filter.bounds(at: visit.now).map { FilterBar.hidden($0, String($1)) }))
     } perform: { visit, form in
         let (verb, filter, condition) = try wanted(form, visit)
-        let begun = try await visit.call(SiloV1.Silo.startBulkAction, request(verb, filter, condition)).action
-        return Action.Outcome(
-            notice: Notice(.done, "Begun: it goes on in the background, also when you leave."),
-            next: Link("/action", [("id", begun?.id)]))
+        var request = request(verb, filter, condition)
+        request.id = Action.newID(form)
+        let begun = try await visit.call(SiloV1.Silo.startBulkAction, request).action ?? SiloV1.BulkAction()
+        // The form was sent before, when a shard did not answer: then the others were told to stop.
+        let isPart = begun.shards.contains { $0.state == .stopped }
+        let notice = isPart
+            ? Notice(.trouble, "It was stopped on some shards when one did not answer. For the rest, begin another.")
+            : Notice(.done, "Begun: it goes on in the background, also when you leave.")
+        return Action.Outcome(notice: notice, next: Link("/action", [("id", begun.id)]))
     }
 
     static let stop = Action("/do/stop-bulk", needs: SiloV1.Silo.cancelBulkAction) { visit, form in

@@ -9,7 +9,10 @@ enum JobActions {
     /// the background, however many they are.
     static let some = Action("/do/jobs", needs: SiloV1.Silo.cancelJob) { visit, form in
         let verb = try JobVerb(of: form, visit)
-        if form["of"] == "all" { throw Passage(to: Link(BulkActions.start.path, form.given.map { ($0.0, $0.1) })) }
+        if form["of"] == "all" {
+            // What is selected besides is not meant.
+            throw Passage(to: Link(BulkActions.start.path, form.given.filter { $0.0 != "job" }.map { ($0.0, $0.1) }))
+        }
         let jobs = try selected(form)
         let count = Quantity.of(jobs.count, "job")
         let names = jobs.prefix(5).map { job -> HTML in "<li>\(Name(job.id).html)</li>" }
@@ -50,7 +53,7 @@ enum JobActions {
                 <p>A new job with the payload, limits, labels, priority and retries of \(Name(id).html), to start now. \
                 The old one stays as it is.</p>
                 """,
-            button: "Enqueue a new job")
+            button: "Enqueue a new job", controls: Action.newID(visit))
     } perform: { visit, form in
         let old = try await visit.job(try form.required("id"), tenant: form["tenant"])
         var request = SiloV1.EnqueueRequest()
@@ -63,9 +66,18 @@ enum JobActions {
         request.metadata = old.job.metadata
         request.taskGroup = old.job.taskGroup
         request.retainMs = old.job.retainMs
-        let id = try await visit.call(SiloV1.Silo.enqueue, request).id
-        let link = Link.job(id, tenant: old.tenant)
-        return Action.Outcome(
-            notice: Notice(.done, "Enqueued job \(Name(id).html), a copy of \(Name(old.job.id).html)."), next: link)
+        request.id = Action.newID(form)
+        func outcome(_ id: String, _ what: HTML) -> Action.Outcome {
+            .init(
+                notice: Notice(.done, "\(what) \(Name(id).html), a copy of \(Name(old.job.id).html)."),
+                next: Link.job(id, tenant: old.tenant))
+        }
+        do throws(CallFailure) {
+            return outcome(try await visit.call(SiloV1.Silo.enqueue, request).id, "Enqueued job")
+        } catch {
+            // The form was sent before, and did it though its answer did not say so.
+            guard error.kind == .exists, !request.id.isEmpty else { throw error }
+            return outcome(request.id, "This was done already, as job")
+        }
     }
 }

@@ -32,8 +32,9 @@ struct JobsParts {
         ]
         controls += (filter.labels + [""]).map { FilterBar.field("label", "Label", $0, example: "key=value") }
         controls.append(FilterBar.field("limit", "Limit key", filter.limit))
-        if filter.status == "Failed" { controls.append(FilterBar.field("code", "Error code", filter.code)) }
+        if filter.status == "Failed" { controls += FilterBar.code(filter) }
         controls.append(FilterBar.since("Changed in", filter.since))
+        controls += FilterBar.times(filter)
         if let status = filter.status { controls.append(FilterBar.hidden("status", status)) }
         return FilterBar(path: "/jobs", controls: controls, clear: filter.isEmpty ? nil : Link("/jobs")).html
     }
@@ -48,7 +49,11 @@ struct JobsParts {
         columns += [.init("Attempt", number: true), .init("Priority", number: true)]
         let table = Table(caption: "Jobs", columns: columns, rows: rows, empty: empty)
         guard maySelect, !rows.isEmpty else { return table.html }
-        return "<form class=\"selection\" action=\"\(Link(JobActions.some.path))\">\(table.html)\(actions)</form>"
+        // Many long ids are too much for an address.
+        return """
+            <form method="post" class="selection" action="\(Link(JobActions.some.path))">\(table.html)\
+            \(FilterBar.hidden(Form.tokenField, visit.questionToken))\(actions)</form>
+            """
     }
 
     private func row(_ job: SiloV1.ListedJob, hasTenants: Bool, maySelect: Bool) -> [HTML] {

@@ -132,6 +132,7 @@ enum LimitPage {
 
     private static func line(_ limit: SiloV1.LimitInfo?, _ tenant: String?, _ visit: Visit) -> HTML {
         let waiting = limit?.line ?? []
+        let all = limit?.waiting ?? 0
         let table = Table(
             caption: "Who waits, in order",
             columns: [
@@ -142,8 +143,9 @@ enum LimitPage {
                     "\(index + 1)", .link(.job(job.jobId, tenant: tenant), Name(job.jobId).html), Name(job.taskGroup).html,
                     "\(job.priority)", When(Timestamp(job.sinceMs), now: visit.now).html,
                 ]
-            }, empty: Empty("Nobody waits for it"))
-        let rest: HTML = .when(waiting.count > rowsMax, .hint("The first \(rowsMax) of \(Quantity.count(limit?.waiting ?? 0))."))
+            }, empty: Empty(all > 0 ? "Who is first is not known now" : "Nobody waits for it"))
+        let shown = min(waiting.count, rowsMax)
+        let rest: HTML = .when(all > UInt64(shown), .hint("The first \(shown) of \(Quantity.count(all))."))
         return "<div class=\"card\"><h2>Who waits, in order</h2>\(table.html)\(rest)</div>"
     }
 }

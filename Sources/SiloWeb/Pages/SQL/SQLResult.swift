@@ -43,8 +43,9 @@ struct SQLResult {
     private var more: HTML {
         guard answer.isCut else { return .empty }
         return """
-            <p class="hint">The statement was ended after \(Quantity.count(answer.rows.count)) rows. Export has all of them; so \
-            has <code>siloctl query --csv</code>. <code>LIMIT</code>, <code>WHERE</code> and <code>GROUP BY</code> make fewer.</p>
+            <p class="hint">The statement was ended after \(Quantity.count(answer.rows.count)) rows. Export has all of them \
+            up to 64 MiB, and so has <code>siloctl query --csv</code>; <code>--arrow</code> has no such bound. \
+            <code>LIMIT</code>, <code>WHERE</code> and <code>GROUP BY</code> make fewer.</p>
             """
     }
 
@@ -71,7 +72,7 @@ struct SQLResult {
     }
 
     private static let exportHint =
-        "All rows. Texts that a spreadsheet would take for a formula have ' in front of them."
+        "All rows, while they come to 64 MiB at most. Texts that a spreadsheet would take for a formula have ' in front of them."
 
     /// Of a statement that is too long for an address: what stands in the editor is sent.
     private func posted(_ action: Link, _ title: String, _ attributes: HTML) -> HTML {

@@ -1,0 +1,153 @@
+import SiloAPI
+import SiloCore
+import SiloTesting
+import TestSupport
+import Testing
+
+@testable import SiloService
+
+/// Lists over several shards of which one is open and cannot be read.
+@Suite(.timeLimit(.minutes(10))) struct ListTests {
+    private let changes: Signal
+    private let clock: ManualClock
+
+    init() {
+        changes = Signal()
+        clock = ManualClock(changes: changes)
+    }
+
+    /// Three shards, each with a job that waits, one for later, and one that failed.
+    private func service() async throws -> Service {
+        let service = try await Service(shards: 3, tenancy: true, clock: clock, changes: changes)
+        for host in service.hosts {
+            let tenant = try #require((0..<1000).map { "t\($0)" }.first { host.range.contains(Tenant($0).hash) })
+            let shard = host.id.description
+            var later = SiloV1.EnqueueRequest.job("later", in: shard, tenant: tenant)
+            later.startAtMs = clock.now.milliseconds + 60_000
+            _ = try await awaitAnswer(service.operations.jobs.enqueue, later, service.context)
+            _ = try await awaitAnswer(
+                service.operations.jobs.enqueue, .job("waits", in: shard, tenant: tenant, group: "other"), service.context)
+            var failure = SiloV1.ImportAttempt()
+            (failure.status, failure.errorCode) = (.failed, "BROKEN")
+            var failed = SiloV1.ImportJobRequest()
+            (failed.shard, failed.tenant, failed.id, failed.taskGroup) = (shard, tenant, "failed", "g")
+            failed.attempts = [failure]
+            var imports = SiloV1.ImportJobsRequest()
+            imports.jobs = [failed]
+            let imported = try await awaitAnswer(service.operations.imports.importJobs, imports, service.context)
+            #expect(imported.count == 1)
+        }
+        return service
+    }
+
+    private func jobs(_ service: Service, status: String = "") async throws(SiloError) -> SiloV1.ListJobsResponse {
+        var request = SiloV1.ListJobsRequest()
+        request.statusKind = status
+        return try await service.operations.lists.listJobs(request, service.context)
+    }
+
+    private func schedule(_ service: Service) async throws(SiloError) -> SiloV1.GetScheduleResponse {
+        try await service.operations.lists.getSchedule(SiloV1.GetScheduleRequest(), service.context)
+    }
+
+    private func expectTwo(_ service: Service) async throws {
+        let missing = [service.hosts[1].id.description]
+        let all = try await jobs(service)
+        #expect(all.jobs.count == 6 && all.missingShards == missing)
+        let failed = try await jobs(service, status: "Failed")
+        #expect(failed.jobs.map(\.id) == ["failed", "failed"] && failed.missingShards == missing)
+        let soon = try await schedule(service)
+        #expect(soon.jobs.map(\.id) == ["later", "later"] && soon.slots.reduce(0, +) == 2 && soon.missingShards == missing)
+    }
+
+    private func expectThree(_ service: Service) async throws {
+        let (all, soon) = (try await jobs(service), try await schedule(service))
+        #expect(all.jobs.count == 9 && all.missingShards.isEmpty && soon.jobs.count == 3 && soon.missingShards.isEmpty)
+    }
+
+    @Test("a shard whose reads fail after its view was taken is missing, and the others are shown")
+    func failing() async throws {
+        let service = try await service()
+        try await expectThree(service)
+        service.hosts[1].store.set { $0.failViews = true }
+        try await expectTwo(service)
+        for host in service.hosts { host.store.set { $0.failViews = true } }
+        await #expect(throws: SiloError.self) { try await jobs(service) }
+        for host in service.hosts { host.store.set { $0.failViews = false } }
+        try await expectThree(service)
+        try await service.close()
+    }
+
+    @Test("a shard whose reads do not end is missing after a while, and is not asked again before they do")
+    func hanging() async throws {
+        let service = try await service()
+        let store = service.hosts[1].store
+        store.set { $0.holdViews = true }
+        async let first = jobs(service)
+        try await changes.wait(for: "a read that is held") { store.heldCount > 0 && !clock.sleepers.isEmpty }
+        clock.advance(milliseconds: 5000)
+        let answer = try await first
+        #expect(answer.jobs.count == 6 && answer.missingShards == [service.hosts[1].id.description])
+        let held = store.heldCount
+        try await expectTwo(service)
+        #expect(store.heldCount == held)
+        store.set { $0.holdViews = false }
+        try await changes.wait(for: "the read's end") { try await jobs(service).missingShards.isEmpty }
+        try await expectThree(service)
+        try await service.close()
+    }
+
+    @Test("a shard that does not give a view keeps nobody waiting either")
+    func unflushed() async throws {
+        let service = try await service()
+        let host = service.hosts[1]
+        let tenant = try #require((0..<1000).map { "t\($0)" }.first { host.range.contains(Tenant($0).hash) })
+        host.store.set { $0.holdFlushes = true }
+        async let enqueued = awaitAnswer(
+            service.operations.jobs.enqueue, .job("new", in: host.id.description, tenant: tenant), service.context)
+        try await changes.wait(for: "a flush that is held") { host.store.heldCount > 0 }
+        async let first = jobs(service)
+        let reads = service.operations.lists.shards.reads
+        while reads.overdue(among: [host.id], patience: 0).isEmpty { await Task.yield() }
+        clock.advance(milliseconds: 5000)
+        let answer = try await first
+        #expect(answer.missingShards == [host.id.description])
+        let tenants = try await service.operations.census.listTenants(SiloV1.ListTenantsRequest(), service.context)
+        #expect(tenants.tenants.count == 2 && tenants.missingShards == [host.id.description])
+        host.store.set { $0.holdFlushes = false }
+        let new = try await enqueued
+        #expect(new.id == "new")
+        try await service.close()
+    }
+
+    @Test("a page behind one that ended in a shard that is lost is refused")
+    func cursor() async throws {
+        let service = try await service()
+        var request = SiloV1.ListJobsRequest()
+        request.jobsMax = 5
+        let half = try await service.operations.lists.listJobs(request, service.context)
+        #expect(half.jobs.count == 5 && half.jobs.last?.shard == service.hosts[1].id.description)
+        service.hosts[1].store.set { $0.failViews = true }
+        request.cursor = half.nextCursor
+        await #expect(throws: SiloError.shardNotReady("the page before ended in a shard that cannot be read now")) {
+            try await service.operations.lists.listJobs(request, service.context)
+        }
+        try await service.close()
+    }
+
+    @Test("one shard alone is waited for")
+    func alone() async throws {
+        let service = try await service()
+        let store = service.hosts[1].store
+        store.set { $0.holdViews = true }
+        var request = SiloV1.ListJobsRequest()
+        request.shard = service.hosts[1].id.description
+        async let answer = service.operations.lists.listJobs(request, service.context)
+        try await changes.wait(for: "a read that is held") { store.heldCount > 0 }
+        clock.advance(milliseconds: 60_000)
+        store.set { $0.holdViews = false }
+        let list = try await answer
+        #expect(!list.jobs.isEmpty && list.missingShards.isEmpty)
+        try await service.close()
+    }
+}

@@ -24,6 +24,7 @@ package struct LinesAtLimit: Sendable {
         guard let line = limit.lines.first(of: limit, hasRoom: { _ in true }) else { return nil }
         tenant = limit.id.tenant
         lines = [(id: line.id.line, head: line.head)]
+        end = nil
     }
 
     package struct Job: Sendable {

@@ -248,28 +248,6 @@ import Testing
         try await bench.finish()
     }
 
-    @Test("of more lines than are looked at, those whose first jobs come first are")
-    func manyLines() async throws {
-        let bench = try await Bench.open()
-        try await bench.enqueue("holder", limits: [slots("key", 1)])
-        // The most urgent come so that the last of them is far behind in the heap of lines, which has no other order.
-        var urgent = [8191]
-        while let last = urgent.last, last > 0 { urgent.append((last - 1) / 2) }
-        urgent.reverse()
-        let jobs = (0..<8192).map { number in
-            Enqueue(
-                tenant: Bench.tenant, id: JobID("\(number)"), priority: urgent.contains(number) ? 0 : 50,
-                limits: [slots("key", 1), slots("line \(number)", 1)], taskGroup: "g")
-        }
-        for part in stride(from: 0, to: jobs.count, by: 2048) {
-            #expect(try await bench.shard.run(Each(Array(jobs[part..<part + 2048]))).allSatisfy { (try? $0.get()) != nil })
-        }
-        let entry = try await bench.shard.run(LimitCensus(.held, key: "key", countMax: 1)).entries.first
-        let first = try await #require(entry?.lines).first(urgent.count, try await bench.shard.snapshot())
-        #expect(first.map(\.id.text) == urgent.map { "\($0)" })
-        try await bench.finish()
-    }
-
     @Test("a full rate limit says when it has room")
     func rates() async throws {
         let bench = try await Bench.open()

@@ -152,6 +152,22 @@ extension Line {
         #expect(limit.lines.lowest(1000).count == rest.count)
     }
 
+    @Test("of more lines than are looked at, those whose first jobs come first are")
+    func beyondTheBound() async throws {
+        // The most urgent come so that the last of them is far behind in the heap of lines, which has no other order.
+        var urgent = [8191]
+        while let last = urgent.last, last > 0 { urgent.append((last - 1) / 2) }
+        let (store, isUrgent) = (MemoryStore(clock: ManualClock()), Set(urgent))
+        for number in 0..<8192 {
+            let line = wait(number, UInt64(isUrgent.contains(number) ? number : 10_000 + number))
+            guard isUrgent.contains(number) else { continue }
+            let row = Write(key: line.keys.waiting(line.id.line, line.head), value: StorageV1.Task().serializedBytes())
+            try await store.write([row])
+        }
+        let first = try await LinesAtLimit(limit).first(urgent.count, store)
+        #expect(first.map(\.id.text) == urgent.reversed().map { "job\($0)" })
+    }
+
     @Test("the first is that of a model that looks at every line, through random lives", arguments: 0..<12 as Range<UInt64>)
     func model(seed: UInt64) {
         let random = SeededRandom(seed: seed)

@@ -1,4 +1,5 @@
 import SiloAPI
+import SiloCore
 
 /// Whether all is well: a line for each thing that is not, the worst first.
 struct TopHealth {
@@ -28,10 +29,10 @@ struct TopHealth {
             "shard \(shard.shardId.prefix(8)) is slow: a request waits \(Words.length(shard.slowness))"
         }
         // Work that nobody comes for.
-        let running = Set(sample.nodes.flatMap(\.groups).filter { ($0.jobs?.running ?? 0) > 0 }.map(\.taskGroup))
+        let running = Set(sample.nodes.flatMap(\.groups).filter { ($0.jobs?.running ?? 0) > 0 }.map { ExactText($0.taskGroup) })
         let lonely = sample.nodes.flatMap(\.groups).filter { group in
-            (group.oldestReadyMs ?? 0) > Self.lonelyMilliseconds && !running.contains(group.taskGroup)
-                && !sample.paused.contains(group.taskGroup)
+            (group.oldestReadyMs ?? 0) > Self.lonelyMilliseconds && !running.contains(ExactText(group.taskGroup))
+                && !sample.paused.contains(ExactText(group.taskGroup))
         }
         return slow + lonely.sorted { $0.backlog > $1.backlog }.map { group in
             "nobody works on \(group.taskGroup): \(Words.grouped(group.jobs?.ready ?? 0)) ready, the oldest for "

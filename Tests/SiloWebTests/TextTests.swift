@@ -1,3 +1,4 @@
+import Protobuf
 import SQLText
 import SiloAPI
 import SiloCore

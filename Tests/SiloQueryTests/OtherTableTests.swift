@@ -32,7 +32,9 @@ import Testing
 
     @Test func aPatternOfATimeIsAPartOfTheCondition() async throws {
         let fixture = try await Fixture()
-        for (id, wait) in [("soon", 60_000), ("late", 120_000)] as [(String, Int64)] { try await fixture.enqueue(id, after: wait) }
+        for (id, wait) in [("soon", 60_000), ("late", 120_000)] as [(String, Int64)] {
+            try await fixture.enqueue(id, after: wait)
+        }
         let soon = fixture.clock.now.milliseconds + 60_000
         for condition in ["start_time_ms LIKE '\(soon)'", "start_time_ms = '\(soon)'", "start_time_ms = \(soon)"] {
             for group in ["", " AND task_group = 'g'"] {

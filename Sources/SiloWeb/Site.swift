@@ -10,6 +10,7 @@ package final class Site: Sendable {
     let history: History
     let contents: Contents
     let schema = SQLSchema()
+    let exports = ExportSlots()
 
     /// What the site has.
     struct Contents: Sendable {

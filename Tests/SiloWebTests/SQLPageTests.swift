@@ -3,6 +3,7 @@ import SiloAccess
 import SiloCore
 import SiloTesting
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import SiloWeb
@@ -39,6 +40,29 @@ import Testing
         let part = try await curl.get("/sql?q=SELECT+id+FROM+jobs&partial=yes")
         #expect(part.text.contains("Without shard") && part.text.contains("it is &lt;away&gt;"))
         #expect(try await curl.get("/sql/export.csv?q=SELECT+id+FROM+jobs&partial=yes", "-i").text.contains("silo-partial-"))
+    }
+
+    @Test func soManyExportsAreReadAtOnceAndTheNextIsTold() async throws {
+        let long = Self.response("a").rows
+        let site = try CountingSite(query: { _ throws(CallFailure) in
+            var response = Self.response()
+            // More than the system takes for whoever does not read.
+            response.rows = Array(repeating: long[0], count: 4_000_000)
+            return response
+        })
+        let curl = Curl(site)
+        let path = "/sql/export.csv?q=SELECT+id+FROM+jobs"
+        var readers: [RawConnection] = []
+        for _ in 0..<ExportSlots.countMax {
+            let reader = try RawConnection(to: site.server.port, receiveBytes: 4096)
+            reader.send("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            #expect(String(decoding: await reader.read(15), as: UTF8.self) == "HTTP/1.1 200 OK")
+            readers.append(reader)
+        }
+        let refused = try await curl.get(path)
+        #expect(refused.status == 503 && refused.text.contains("Too many exports at once"))
+        readers = []
+        try await eventually("there is one again") { try await curl.get(path).status == 200 }
     }
 
     @Test func theColumnsAreAskedForOnceAndAgainAfterAPause() async throws {

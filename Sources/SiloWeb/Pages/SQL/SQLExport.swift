@@ -16,6 +16,9 @@ enum SQLExport {
         if let missing = form.missingValue {
             throw PageFailure(400, "The statement needs a value", "Give the value of \(missing), as p\(missing.dropFirst()).")
         }
+        guard let slot = visit.site.exports.take() else {
+            throw PageFailure(503, "Too many exports at once", "\(ExportSlots.countMax) are being read. Try it again when one is done.")
+        }
         let answer = try await visit.call(SiloV1.Silo.query, form.request(rowsMax: 0))
         let date = Date(timeIntervalSince1970: Double(visit.now.milliseconds / 1000))
         let time = date.formatted(.iso8601).filter { $0.isLetter || $0.isNumber }
@@ -23,6 +26,7 @@ enum SQLExport {
         let name = answer.missingShards.isEmpty ? "silo" : "silo-partial"
         return .file("\(name)-\(time).csv", type: "text/csv; charset=utf-8; header=present") { writer in
             try await write(answer, to: writer)
+            withExtendedLifetime(slot) {}
         }
     }
     private static let pieceBytes = 64 << 10

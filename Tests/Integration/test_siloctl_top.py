@@ -96,12 +96,19 @@ class TestFrame:
         screen.press("s")
         lines = screen.wait(lambda lines: "[Shards]" in lines[6] and "serves" in "".join(lines), what="shards")
         assert sum("serves" in line for line in lines) == 2
-        with Client(still.address) as client:
-            client.lease("nothing", worker="worker-of-top")
         screen.press("w")
-        screen.wait(lambda lines: "[Workers]" in lines[6] and "worker-of-top" in names(lines), what="workers")
+        screen.wait(lambda lines: "[Workers]" in lines[6], what="workers")
         screen.press("Tab")
         screen.wait(lambda lines: "[Groups]" in lines[6] and "alpha" in names(lines), what="groups")
+
+    def test_workers_and_the_groups_that_they_ask_for(self, new_server, screen):
+        server = new_server("--shards", 1)
+        with Client(server.address) as client:
+            client.lease("nothing", worker="worker-of-top")
+        top(screen, server)
+        screen.wait(lambda lines: names(lines) == ["nothing"], what="a group without jobs that somebody asks for")
+        screen.press("w")
+        screen.wait(lambda lines: "[Workers]" in lines[6] and "worker-of-top" in names(lines), what="workers")
 
     def test_help(self, still, screen):
         top(screen, still)

@@ -249,7 +249,7 @@ class TestJobs:
             # Those that are selected besides are not named where all are meant.
             everybody = visitor.post("/do/jobs", fields + [("verb", "cancel"), ("of", "all")])
             assert everybody.status == 303 and everybody.location.startswith("/do/bulk?") and "job=" not in everybody.location
-            assert "Cancel 50 jobs?" in visitor.get(everybody.location).text
+            assert ">Cancel 50 jobs</button>" in visitor.get(everybody.location).text
 
     def test_progress_that_cannot_be_had_any_more_says_so(self, new_server, tmp_path, browser):
         tokens = Tokens(tmp_path)
@@ -506,11 +506,11 @@ class TestFailures:
                 const row = [...document.querySelectorAll("tbody tr")].find(row => row.textContent.includes("TIMEOUT"));
                 [...row.querySelectorAll("a")].find(a => a.textContent === "Retry…").click();
             """)
-            shows(browser, "Restart 5 jobs?", "the question")
+            shows(browser, "Restart 5 jobs", "the question")
             assert "error_code = 'TIMEOUT'" in browser.text("main") and "task_group = 'mail'" in browser.text("main")
             browser.go(f"{root(server)}/failures?code=TIMEOUT")
             click(browser, "Retry all that match…")
-            shows(browser, "Restart 10 jobs?", "the question")
+            shows(browser, "Restart 10 jobs", "the question")
             click(browser, "Restart 10 jobs")
             shows(browser, "10 done, 0 refused", "the end of the action")
             assert sum(client.status(f"f-{n:02}") == FAILED for n in range(30)) == 20
@@ -533,7 +533,7 @@ class TestFailures:
             links = [html.unescape(link) for link in re.findall(r'href="(/do/bulk[^"]*)"', page)]
             link, = [link for link in links if "nocode=1" in link]
             asked = visitor.get(link)
-            assert "Restart 2 jobs?" in asked.text and "error_code = &#39;&#39;" in asked.text
+            assert ">Restart 2 jobs</button>" in asked.text and "error_code = &#39;&#39;" in asked.text
             assert visitor.post("/do/bulk", asked.form("/do/bulk")).status == 303
             until(lambda: [client.status(f"f-{n}") == FAILED for n in range(5)] == [True] * 3 + [False] * 2, 60, "the action")
             none = visitor.get("/failures?nocode=1").text

@@ -226,7 +226,7 @@ class TestTenants:
         assert "cannot be undone" in browser.text() and "Now it has 1 job." in browser.text()
         browser.find("input[name=confirm]").type("other")
         press(browser, "Delete it all")
-        assert "The names differ" in browser.text("h1")
+        browser.wait(lambda b: "The names differ" in b.text("h1"), what="the refusal")
         browser.complaints()
         browser.go(f"{root(server)}/do/drop-tenant?tenant=gone")
         browser.find("input[name=confirm]").type("gone")

@@ -290,6 +290,9 @@ public final class Shard: Sendable {
     /// How many audits of the limits have ended since the shard was opened, and what the last one found.
     public var audit: (count: Int, last: HolderAudit.Report) { gauge.audit }
 
+    /// Commands that others have asked for since the shard was opened: whether it is at work shows in how the number grows.
+    package var askedCount: Int { mailbox.posted }
+
     /// Reads beside the loop, on one consistent view. It is given when all that it shows is durable: a reader never sees what a
     /// crash could take back.
     public func snapshot() async throws(SiloError) -> any StoreReader {

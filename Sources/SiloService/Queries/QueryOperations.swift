@@ -102,9 +102,11 @@ extension QueryOperations {
 
     func queried(_ host: any HostedShard) -> QueriedShard {
         QueriedShard(id: host.id, range: host.range, onRead: events.readings(of: host.id)) {
-            [shards] () async throws(SiloError) in
-            let (reader, moment) = try await shards.readable(host.id.description).shard.reader()
-            return QueriedShard.View(reader, moment)
+            [shards, environment] () async throws(SiloError) in
+            let shard = try await shards.readable(host.id.description).shard
+            let (reader, moment) = try await shard.reader()
+            guard case .serving(let served) = shard else { return QueriedShard.View(reader, moment) }
+            return QueriedShard.View(PacedReader(reader, of: served, environment.clock), moment)
         }
     }
 

@@ -24,7 +24,7 @@ import Testing
         }
     }
 
-    @Test("they pause for as long as they took while others ask the shard for something, and not otherwise")
+    @Test("they pause for half as long again as they took while others ask the shard for something, and not otherwise")
     func pauses() async throws {
         let changes = Signal()
         let clock = ManualClock(changes: changes)
@@ -34,10 +34,10 @@ import Testing
         for _ in 0..<5 { _ = try await reader.scan(from: [], to: [255], limit: 1) }
         #expect(try await reader.get([1]) == nil)
         for _ in 0..<3 { _ = try await shard.run(Enqueue(tenant: Tenant.none, taskGroup: "g")) }
-        let end = clock.steady + 5
+        let end = clock.steady + 7
         async let page = reader.page(from: [], to: [255], limit: 1, bytesMax: 1)
         try await changes.wait(for: "the pause") { clock.sleepers.contains(end) }
-        clock.advance(milliseconds: 5)
+        clock.advance(milliseconds: 7)
         #expect(try await page.rows.count == 1)
         // What it took after the pause is followed by none, when nobody asked meanwhile.
         _ = try await reader.scan(from: [], to: [255], limit: 1)

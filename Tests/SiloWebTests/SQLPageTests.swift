@@ -1,3 +1,4 @@
+import HTTPServer
 import SiloAPI
 import SiloAccess
 import SiloCore

@@ -17,7 +17,8 @@ enum SQLExport {
             throw PageFailure(400, "The statement needs a value", "Give the value of \(missing), as p\(missing.dropFirst()).")
         }
         guard let slot = visit.site.exports.take() else {
-            throw PageFailure(503, "Too many exports at once", "\(ExportSlots.countMax) are being read. Try it again when one is done.")
+            throw PageFailure(
+                503, "Too many exports at once", "\(ExportSlots.countMax) are being read. Try it again when one is done.")
         }
         let answer = try await visit.call(SiloV1.Silo.query, form.request(rowsMax: 0))
         let date = Date(timeIntervalSince1970: Double(visit.now.milliseconds / 1000))

@@ -26,6 +26,7 @@ BILLER = "invoice-worker-1"
 #: How long work goes on before the first picture, so that charts have a past.
 SECONDS = 75
 SIZE = (1180, 760)
+PHONE_HEIGHT = 844
 
 
 class Work(threading.Thread):
@@ -80,30 +81,53 @@ def backlog(client):
     return client.lease("invoices", 6, worker=BILLER, host="node-3.example.com", version="2.4.1")
 
 
-def pictures(server, folder):
+def act(client):
+    """Something that is done to many jobs: gives its id."""
+    condition = "task_group = 'exports' AND status_kind = 'Failed'"
+    return client.call("StartBulkAction", kind=pb.BULK_ACTION_KIND_RESTART, condition=condition).action.id
+
+
+def pictures(server, folder, action):
     pages = {
         "web-overview": "/", "web-groups": "/groups", "web-tenant": "/tenant?name=acme",
         "web-limit": "/limit?key=billing-api&tenant=acme", "web-failures": "/failures", "web-job": "/job?id=invoice-0100&tenant=acme",
         "web-sql": "/sql?q=SELECT+task_group%2C+COUNT(*)+AS+jobs+FROM+jobs+GROUP+BY+task_group+ORDER+BY+jobs+DESC&view=chart",
+        "web-workers": "/workers", "web-tenants": "/tenants", "web-limits": "/limits", "web-jobs": "/jobs?status=Failed",
+        "web-action": f"/action?id={action}", "web-schedule": "/schedule", "web-shards": "/shards",
+        "web-configuration": "/configuration", "web-audit": "/audit",
     }
     with Browser(*SIZE) as browser:
         for name, path in pages.items():
-            browser.go(f"http://{server.operator}{path}")
-            time.sleep(2.5 if path in ("/", "/groups") else 0.5)
-            assert browser.text("h1"), path
-            path = browser.picture(folder / f"{name}.png", height=SIZE[1])
-            print(f"{path}: {path.stat().st_size // 1024} KiB", flush=True)
+            take(browser, server, path, folder / f"{name}.png", SIZE[1])
+        browser.dark(True)
+        take(browser, server, "/", folder / "web-overview-dark.png", SIZE[1])
+        browser.screen(390, PHONE_HEIGHT)
+        take(browser, server, "/", folder / "web-overview-phone.png", PHONE_HEIGHT)
+
+
+def take(browser, server, link, path, height):
+    browser.go(f"http://{server.operator}{link}")
+    time.sleep(2.5 if link in ("/", "/groups") else 0.5)
+    assert browser.text("h1"), link
+    browser.picture(path, height=height)
+    print(f"{path}: {path.stat().st_size // 1024} KiB", flush=True)
 
 
 def main():
     folder = pathlib.Path(sys.argv[1])
-    with tempfile.TemporaryDirectory(dir=ROOT / ".build") as data, Server(data, "--shards", 2, "--tenancy") as server:
-        with Client(server.address) as client:
-            held = backlog(client)
+    with tempfile.TemporaryDirectory(dir=ROOT / ".build") as data:
+        flags = ["--shards", 2, "--tenancy", "--audit-log", f"{data}/audit.log"]
+        with Server(data, *flags) as server:
+            run(server, folder)
+
+
+def run(server, folder):
+    with Client(server.address) as client:
+        held = backlog(client)
         work = Work(server.address, held)
         work.start()
         time.sleep(SECONDS)
-        pictures(server, folder)
+        pictures(server, folder, act(client))
         work.ending.set()
         work.join(30)
 

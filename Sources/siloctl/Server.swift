@@ -84,7 +84,7 @@ struct Server {
     /// What to do about a refusal, where that is not plain from it.
     private static func advice(on status: Status) -> String {
         switch status.code {
-        case .unauthenticated: "; --auth-token-file or SILO_AUTH_TOKEN in the environment gives the servers' secret"
+        case .unauthenticated: "; --auth-token-file or SILO_AUTH_TOKEN in the environment gives your token"
         case .invalidArgument where status.message == "tenant id required": "; name the tenant with --tenant"
         case .failedPrecondition where status.message.hasPrefix("tenant must not be provided"): "; leave --tenant out"
         case .unavailable where status.message.contains("wrong version number"):

@@ -175,7 +175,7 @@ let usage = Usage(
         .init("tenant", "t", "id", help: "whose jobs; needed when the servers have tenancy on"),
         .init(
             "auth-token-file", nil, "file",
-            help: "a file with the servers' secret (environment SILO_AUTH_TOKEN holds it itself)"),
+            help: "a file with your token, or the servers' secret (environment SILO_AUTH_TOKEN holds it itself)"),
         .init(
             "auth-token", nil, "secret",
             help: "the secret itself, which other users of this machine can then see, in ps for one"),

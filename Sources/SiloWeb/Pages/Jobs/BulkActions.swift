@@ -15,7 +15,9 @@ enum BulkActions {
             var request = request(verb, filter, condition)
             request.dryRun = true
             let plan = try await visit.call(SiloV1.Silo.startBulkAction, request).plan ?? SiloV1.BulkPlan()
-            return (BulkParts.plan(plan), plan.isUncounted ? nil : "\(verb.title) \(Quantity.of(plan.jobs, "job"))")
+            let refused = plan.statuses.reduce(0) { $0 + ($1.refusal.isEmpty ? 0 : $1.jobs) }
+            let button = "\(verb.title) \(Quantity.of(plan.jobs - min(plan.jobs, refused), "job"))"
+            return (BulkParts.plan(plan), plan.isUncounted ? nil : button)
         }
         return Action.Confirmation(
             title: "\(all)?", text: "<p>\(verb.effect)</p>\(BulkParts.condition(filter, condition))",

@@ -85,7 +85,7 @@ class TestDoing:
 
     def test_ctrl_c_leaves_it_to_the_servers(self, server, client, ctl):
         group = new_id("g")
-        enqueue_many(client, group, 20_000)
+        enqueue_many(client, group, 60_000)
         where = f"task_group = '{group}'"
         terminal = Terminal("siloctl", "-a", server.address, "jobs", "cancel", "--where", where, "--yes")
         terminal.read(until=r"\d+ %, ")
@@ -93,4 +93,4 @@ class TestDoing:
         text = terminal.read()
         assert terminal.end() == 1
         id = re.search(r"It goes on: siloctl jobs action (\S+) --watch shows it, siloctl jobs stop \1 ends it", text)[1]
-        assert ended(client, id).done == 20_000
+        assert ended(client, id).done == 60_000

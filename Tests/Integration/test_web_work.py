@@ -73,6 +73,7 @@ def server(start_server):
 class TestGroups:
     def test_they_show_what_waits_and_go_on_by_themselves(self, server, browser):
         browser.go(f"{root(server)}/groups")
+        browser.wait(lambda b: "emails" in b.text("main") and "calls" in b.text("main"), what="the groups to be counted")
         cells = row(browser, "emails")
         assert cells[1:4] == ["14", "0", "2"]
         assert row(browser, "calls")[2] == "2"
@@ -88,7 +89,7 @@ class TestGroups:
             if box.attribute("value") in ("emails", "calls"):
                 box.click()
         press(browser, "Pause…")
-        assert "nothing of it will start" in browser.text() and "emails" in browser.text()
+        browser.wait(lambda b: "nothing of it will start" in b.text() and "emails" in b.text(), what="the question")
         browser.find("input[name=reason]").type("deploy")
         browser.picture(PICTURES / "groups-pause.png")
         press(browser, "Pause")

@@ -18,15 +18,15 @@ extension Action {
         guard let finding = asked.finding else { return Content(asked.title, start + question(asked.button)) }
         // The style hides its first part once the second is there.
         var content = Content(asked.title, "\(start)<div class=\"prose found\"><p class=\"hint\">\(finding.meanwhile)</p>")
+        let leave: HTML = "<div class=\"buttons\"><a class=\"button\" href=\"\(back)\">Leave it as it is</a></div></section>"
         content.rest = {
             do {
                 let found = try await finding.find()
-                return "<div>\(found.text)</div></div>\(question(found.button ?? asked.button))"
+                return "<div>\(found.text)</div></div>\(found.button == "" ? leave : question(found.button ?? asked.button))"
             } catch {
                 let failure = PageFailure(of: error)
                 return """
-                    <div><p class="final">\(failure.title)</p><p>\(failure.text)</p></div></div>\
-                    <div class="buttons"><a class="button" href="\(back)">Leave it as it is</a></div></section>
+                    <div><p class="final">\(failure.title)</p><p>\(failure.text)</p></div></div>\(leave)
                     """
             }
         }

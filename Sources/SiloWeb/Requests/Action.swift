@@ -45,7 +45,7 @@ struct Action: Sendable {
     struct Finding: Sendable {
         /// What stands there meanwhile.
         let meanwhile: HTML
-        /// What was found, and what the button says then; nil: what it says anyway.
+        /// What was found, and what the button says then; nil: what it says anyway; empty: there is nothing to be done.
         let find: @Sendable () async throws -> (text: HTML, button: String?)
     }
 

@@ -16,7 +16,8 @@ enum BulkActions {
             request.dryRun = true
             let plan = try await visit.call(SiloV1.Silo.startBulkAction, request).plan ?? SiloV1.BulkPlan()
             let refused = plan.statuses.reduce(0) { $0 + ($1.refusal.isEmpty ? 0 : $1.jobs) }
-            let button = "\(verb.title) \(Quantity.of(plan.jobs - min(plan.jobs, refused), "job"))"
+            let able = plan.jobs - min(plan.jobs, refused)
+            let button = able == 0 ? "" : "\(verb.title) \(Quantity.of(able, "job"))"
             return (BulkParts.plan(plan), plan.isUncounted ? nil : button)
         }
         return Action.Confirmation(

@@ -53,7 +53,12 @@ import Testing
 
         private func start(_ request: SiloV1.StartBulkActionRequest) throws(CallFailure) -> SiloV1.StartBulkActionResponse {
             var answer = SiloV1.StartBulkActionResponse()
-            guard !request.dryRun else { return answer }
+            guard !request.dryRun else {
+                var plan = SiloV1.BulkPlan()
+                plan.jobs = 1
+                answer.plan = plan
+                return answer
+            }
             let id = request.id.isEmpty ? "made \(actions.count)" : request.id
             let isNew = !actions.contains(id)
             if isNew { state.withLock { $0.actions.append(id) } }

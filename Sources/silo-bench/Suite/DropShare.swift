@@ -5,7 +5,7 @@ import SiloCore
 /// server that deletes them, over the same on one that keeps as many, in turn. And how many rows go in a second beside that work.
 struct DropShare {
     let place: Suite.Place
-    private var jobs: Int { place.isQuick ? 50_000 : 1_000_000 }
+    private var jobs: Int { place.isQuick ? 200_000 : 1_000_000 }
     private var window: Double { place.isQuick ? 2 : 5 }
 
     private static let waiting = 2000

@@ -115,7 +115,7 @@ def take(browser, server, link, path, height):
 
 def main():
     folder = pathlib.Path(sys.argv[1])
-    with tempfile.TemporaryDirectory(dir=ROOT / ".build") as data:
+    with tempfile.TemporaryDirectory(prefix="silo-") as data:
         flags = ["--shards", 2, "--tenancy", "--audit-log", f"{data}/audit.log"]
         with Server(data, *flags) as server:
             run(server, folder)

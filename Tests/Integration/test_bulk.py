@@ -312,7 +312,7 @@ class TestTenants:
         assert (begun["who"], begun["call"], begun["kind"], begun["condition"]) == (
             "all", "StartBulkAction", "delete", "id = 'nobody'")
         assert (end["who"], end["by"], end["call"], end["outcome"], end["done"]) == (
-            "all", "token", "BulkActionEnd", "DONE", "0")
+            "all", "token", "BulkActionEnd", "OK", "0")
 
 
 class TestMetrics:

@@ -23,7 +23,7 @@ struct BulkEnds: Sendable {
             [
                 ("who", starter.name), ("by", starter.proof.rawValue), ("call", "BulkActionEnd"), ("action", id),
                 ("shard", "\(shard)"), ("done", "\(action.done)"),
-                ("refused", "\(action.refused)"), ("outcome", hasFailed ? "FAILED" : "DONE"),
+                ("refused", "\(action.refused)"), ("outcome", hasFailed ? "FAILED" : "OK"),
             ] + (action.error.isEmpty ? [] : [("error", action.error)]))
     }
 }

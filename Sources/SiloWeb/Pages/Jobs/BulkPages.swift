@@ -93,12 +93,14 @@ enum BulkParts {
     }
 
     static func progress(_ action: SiloV1.BulkAction, _ visit: Visit) -> HTML {
-        let share = action.expected == 0 ? 1 : min(1, Double(action.lookedAt) / Double(action.expected))
+        // Jobs that came after they were counted are looked at as well.
+        let expected = max(action.expected, action.lookedAt)
+        let share = expected == 0 ? 1 : Double(action.lookedAt) / Double(expected)
         let isRunning = action.state == .running
         let end = isRunning ? visit.now.milliseconds : action.endedAtMs
         let seconds = max(0.001, Double(end - action.startedAtMs) / 1000)
         let rate = Double(action.lookedAt) / seconds
-        let ahead = max(0, Int64(clamping: action.expected) - Int64(clamping: action.lookedAt))
+        let ahead = expected - action.lookedAt
         let left = rate > 0 ? Double(ahead) / rate * 1000 : 0
         let rest: HTML = .when(isRunning && rate > 0, ", about \(Quantity.duration(milliseconds: left)) left")
         let refusals = action.refusals.map { refusal -> [HTML] in
@@ -112,7 +114,7 @@ enum BulkParts {
             rows: refusals, empty: Empty("Nothing was refused"))
         let gauge = Gauge(share, of: 1)
         let looked: HTML = """
-            \(Quantity.count(action.lookedAt)) of \(Quantity.count(action.expected)) looked at, \(Quantity.rate(rate))\(rest)
+            \(Quantity.count(action.lookedAt)) of \(Quantity.count(expected)) looked at, \(Quantity.rate(rate))\(rest)
             """
         let started = When(Timestamp(action.startedAtMs), now: visit.now).html
         let reason = Name.visible(String(action.error.prefix(1000)))

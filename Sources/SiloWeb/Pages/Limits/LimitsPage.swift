@@ -90,12 +90,13 @@ enum LimitsPage {
         let rows = limits.map { limit -> [HTML] in
             let link = Link.limit(limit.key, tenant: limit.tenant.asTenant)
             let paused: HTML = .when(limit.isPaused, " <span class=\"badge warn\">paused</span>")
-            var cells: [HTML] = ["<a href=\"\(link)\">\(Name(limit.key).html)</a>\(paused)"]
+            let kind: HTML = "<div class=\"below\">\(limit.kindName)</div>"
+            var cells: [HTML] = ["<a href=\"\(link)\">\(Name(limit.key).html)</a>\(paused)\(kind)"]
             if hasTenants { cells.append("<a href=\"\(Link.tenant(limit.tenant))\">\(Name(limit.tenant).html)</a>") }
             let room = limit.nextRoomMs.map { When(Timestamp($0), now: visit.now).html }
-            cells += [limit.kindName, use(limit), "\(Quantity.count(limit.waiting))"]
-            cells.append(limit.firstSinceMs.map { When(Timestamp($0), now: visit.now).html } ?? "–")
-            cells += ["\(Quantity.count(limit.refusals))", room ?? "–"]
+            let first = limit.firstSinceMs.map { When(Timestamp($0), now: visit.now).html }
+            let since: HTML = first.map { "<div class=\"below\">since \($0)</div>" } ?? .empty
+            cells += [use(limit), "\(Quantity.count(limit.waiting))\(since)", "\(Quantity.count(limit.refusals))", room ?? "–"]
             return cells
         }
         let isFiltered = !(filter?.wanted.isEmpty ?? true)
@@ -103,8 +104,7 @@ enum LimitsPage {
         var columns: [Table.Column] = [.init("Key")]
         if hasTenants { columns.append(.init("Tenant")) }
         columns += [
-            .init("Kind"), column("Held", .held), column("Waiting", .waiting), .init("First waits since"),
-            column("Refusals", .refusals), .init("Room"),
+            column("Held", .held), column("Waiting", .waiting), column("Refusals", .refusals), .init("Room"),
         ]
         return Table(
             caption: "Limits", columns: columns, rows: rows,

@@ -25,8 +25,8 @@ enum ShardsPage {
 
     private static let legend: HTML = .hint(
         """
-        Files are sorted files that are not merged yet, and runs that files were merged into. To merge: bytes that are not in \
-        the largest run. In the log: rows that are not in sorted files yet; a checkpoint moves them there.
+        Below the size: sorted files that are not merged yet, and runs that files were merged into. To merge: bytes that are \
+        not in the largest run. In the log: rows that are not in sorted files yet, and when a checkpoint last moved them there.
         """)
 
     private static func about(_ cluster: SiloV1.GetClusterInfoResponse, _ now: Figures) -> HTML {
@@ -44,29 +44,28 @@ enum ShardsPage {
             let figures = known[owner.shardId].map { ShardFigures($0, closeUp, now: visit.now) }
             func cell(_ part: ShardFigures.Part) -> HTML { figures?.html(part) ?? "–" }
             let state: HTML = figures == nil ? "<span class=\"badge\">elsewhere</span>" : cell(.state)
-            let slices: HTML = known[owner.shardId].map { shard in
-                "<div class=\"below\">\(Quantity.of(shard.slices.count, "slice"))</div>"
-            } ?? .empty
+            let slices: HTML = known[owner.shardId].map { below("\(Quantity.of($0.slices.count, "slice"))") } ?? .empty
             return [
                 ShardLink.html(owner.shardId, visit), "<span class=\"nowrap\"><code>\(owner.rangeText)</code>\(slices)</span>",
-                node(owner.nodeId, now), state,
-                cell(.ready), cell(.limits), cell(.running), cell(.scheduled), cell(.finished), cell(.size), cell(.files),
-                cell(.debt), cell(.log), cell(.checkpoint), cell(.wait),
+                "\(state)\(below(node(owner.nodeId, now)))",
+                cell(.ready), cell(.limits), cell(.running), cell(.scheduled), cell(.finished),
+                "\(cell(.size))\(below(cell(.files)))", cell(.debt), "\(cell(.log))\(below(cell(.checkpoint)))", cell(.wait),
             ]
         }
         let columns: [Table.Column] = [
-            .init("Shard"), .init("Range"), .init("Owner"), .init("State"), .init("Ready", number: true),
-            .init("At limits", number: true), .init("Running", number: true), .init("Scheduled", number: true),
-            .init("Finished", number: true), .init("Size", number: true), .init("Files", number: true),
-            .init("To merge", number: true), .init("In the log", number: true), .init("Checkpoint", number: true),
+            .init("Shard"), .init("Range"), .init("State"), .init("Ready", number: true), .init("At limits", number: true),
+            .init("Running", number: true), .init("Scheduled", number: true), .init("Finished", number: true),
+            .init("Size", number: true), .init("To merge", number: true), .init("In the log", number: true),
             .init("Oldest request", number: true),
         ]
         return Table(caption: "Shards", columns: columns, rows: rows, empty: Empty("The shards are being opened"))
     }
 
+    private static func below(_ content: HTML) -> HTML { "<div class=\"below\">\(content)</div>" }
+
     private static func node(_ id: String, _ now: Figures) -> HTML {
         guard !id.isEmpty else { return "<span class=\"badge bad\">nobody</span>" }
-        return id == now.node.name ? "<span class=\"nowrap\">this server</span>" : Name(String(id.prefix(12))).html
+        return id == now.node.name ? "<span class=\"nowrap\">on this server</span>" : "on \(Name(String(id.prefix(12))).html)"
     }
 
     private static func nodes(_ cluster: SiloV1.GetClusterInfoResponse, _ now: Figures) -> Table {

@@ -183,6 +183,15 @@ class TestSaved:
         [heading, *both] = rows(ctl("query", "--saved", "tenants", "--csv"))
         assert sorted(both) == [["acme", "3"], ["beta", "3"]] and heading == ["tenant", "waiting"]
 
+    def test_who_gives_no_statement_is_told_of_them(self, shards):
+        assert "siloctl query --saved backlog" in run("siloctl", "query", "--help").stdout
+        # At a terminal for what is typed, and none for what is shown.
+        words = [program("siloctl"), "-a", shards.address, "query"]
+        terminal = Terminal("/bin/sh", "-c", '"$@" | cat', "sh", *words)
+        text = terminal.read()
+        assert "a statement is needed: as <sql>, by --file or --saved, or on the standard input" in text, text
+        terminal.end()
+
     def test_who_holds_a_key(self, server, client):
         id = client.enqueue("held", limits=[pb.Limit(concurrency=pb.ConcurrencyLimit(key="gate", max_concurrency=1))])
 

@@ -63,7 +63,9 @@ struct QueryCommand {
                 let export = ArrowExport(output: output, path: path)
                 return try await export.run(place.request(statement), at: try await place.holder())
             }
-            try ResultSink.standard.write(try shape.text(of: try await place.ask(statement)))
+            let answer = try await place.ask(statement)
+            try ResultSink.standard.write(try shape.text(of: answer))
+            answer.complain()
         } catch let failure as Failure {
             throw Program.Failure("Error: \(StatementFault(failure, statement.sql, QuerySchema()).text)")
         }

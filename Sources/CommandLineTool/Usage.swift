@@ -156,7 +156,9 @@ public struct Usage: Sendable {
                 lines += table((asked.isEmpty ? named : asked).map { ($0.title, $0.help) })
             }
         }
-        lines += ["", "options:"] + table((options + self.options + Usage.everywhere).map { ($0.title, $0.help) })
+        // An option of a command's own takes the place of that of all commands.
+        let general = self.options.filter { option in !options.contains { $0.name == option.name } }
+        lines += ["", "options:"] + table((options + general + Usage.everywhere).map { ($0.title, $0.help) })
         if !notes.isEmpty { lines += ["", notes] }
         return lines.joined(separator: "\n")
     }

@@ -132,8 +132,8 @@ package struct ConfigurationFile: Sendable {
         let name = name.joined(separator: ".")
         guard case .table(let forms) = Settings.entry(key)?.form else { return }
         guard let form = forms[name] else {
-            let near = Nearest.name(to: name, among: forms.keys.sorted()).map { "; did you mean \(key).\($0)?" } ?? ""
-            return note("there is no key \(key).\(name)\(near)", at: value.line, value.column, about: key)
+            let hint = Self.hint(name, among: forms.keys.sorted(), in: key)
+            return note("there is no key \(key).\(name)\(hint)", at: value.line, value.column, about: key)
         }
         let (raw, unset) = read(value, form)
         guard form.value(of: raw) != nil, let json = raw.json else {
@@ -141,6 +141,22 @@ package struct ConfigurationFile: Sendable {
             return note(text, at: value.line, value.column, about: key)
         }
         tables[key, default: ([:], value.line, value.column)].values[name] = json
+    }
+
+    /// The name that was meant, of the table that the wrong one stands in, or of the nearest around it that there is; else all
+    /// that is in there.
+    private static func hint(_ wrong: String, among names: [String], in table: String) -> String {
+        let parts = wrong.split(separator: ".", omittingEmptySubsequences: false)
+        let known = names.map { $0.split(separator: ".") }
+        var depth = parts.count - 1
+        while depth > 0, !known.contains(where: { $0.starts(with: parts[..<depth]) }) { depth -= 1 }
+        let inner = known.filter { $0.starts(with: parts[..<depth]) }.map { $0.dropFirst(depth) }
+        let section = ([table] + parts[..<depth].map(String.init)).joined(separator: ".")
+        let rest = parts[depth...].joined(separator: ".")
+        if let meant = Nearest.name(to: rest, among: inner.map { $0.joined(separator: ".") }) {
+            return "; did you mean \(section).\(meant)?"
+        }
+        return "; [\(section)] has \(Set(inner.compactMap(\.first)).sorted().joined(separator: ", "))"
     }
 }
 

@@ -82,6 +82,8 @@ package struct QueryResult: Sendable {
     package let missing: [(shard: ShardID, why: QueryError)]
     /// There are more rows than were asked for.
     package let isCut: Bool
+    /// What the statement hardly meant, for people.
+    package let notices: [String]
 }
 
 /// What a statement may use.
@@ -114,7 +116,7 @@ extension Query {
             try run.run(into: rows)
             return QueryResult(
                 columns: rows.columns, rows: rows.rows, scanned: scanned, lookedUp: lookedUp, missing: run.missingShards,
-                isCut: run.isCut)
+                isCut: run.isCut, notices: run.notices)
         }
     }
 

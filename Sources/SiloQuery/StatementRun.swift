@@ -13,6 +13,7 @@ final class StatementRun {
     /// A table tells SQLite its columns.
     var isDeclaring = false
     private(set) var compiled: Compiled?
+    var notices: [String] { compiled?.notices ?? [] }
     /// There were more rows than were asked for.
     private(set) var isCut = false
     /// Of a walk that has begun.

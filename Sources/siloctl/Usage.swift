@@ -15,7 +15,7 @@ let usage = Usage(
         .init(
             "top", help: "what goes on, live: rates, waits, and tables of task groups, tenants, shards and workers",
             details: TopCommand.details, options: TopCommand.options),
-        .init("job get", optional: "shard", ["id"], help: "a job and its status", options: [
+        .init("job get", optional: "shard", ["id"], help: "a job and its status", details: GetJob.details, options: [
             .init("attempts", help: "also its attempts"),
             .init("payload", help: "its payload as a whole, however large"),
         ]),

@@ -89,6 +89,7 @@ class TestMistakes:
         ("", "condition is required"),
         ("  \n", "condition is required"),
         ("nope = 1", "condition: there is no column nope"),
+        ("status_kind <> 'Sucess'", "condition: no job has the status 'Sucess'; there are Waiting, Scheduled, Running, "),
         ("status_kind =", "condition: "),
         ("true) OR (true", "condition: "),
         ("true; true", "condition: "),

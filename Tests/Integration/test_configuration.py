@@ -514,6 +514,16 @@ class TestValidateConfig:
         path = config(tmp_path, memory("[limits]\naudit_interval = 5\n"))
         terminal = Terminal("siloctl", "validate-config", "-c", path, columns=200)
         assert terminal.read().count("limits.audit_interval must be") == 1 and terminal.end() == 1
+        terminal = Terminal("siloctl", "validate-config", "-c", path, "--json", columns=200)
+        assert json.loads(terminal.read())["status"] == "invalid" and terminal.end() == 1
+
+    @pytest.mark.parametrize("words", [(), ("--json",)])
+    def test_into_one_pipe_a_mistake_is_told_once(self, tmp_path, words):
+        path = config(tmp_path, memory("[limits]\naudit_interval = 5\n"))
+        ended = subprocess.run(
+            [program("siloctl"), "validate-config", "-c", path, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=environment(), text=True, timeout=60)
+        assert ended.returncode == 1 and ended.stdout.count("limits.audit_interval must be") == 1, ended.stdout
 
     @pytest.mark.parametrize("name", ["laptop", "one-server", "s3", "gcs", "cluster"])
     def test_the_examples(self, name):

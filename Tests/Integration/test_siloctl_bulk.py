@@ -5,8 +5,9 @@ import uuid
 
 import pytest
 
-from support.bulk import FAILURE, ended, enqueue_many, import_many
+from support.bulk import FAILURE, SUCCESS, ended, enqueue_many, import_many
 from support.client import CANCELLED, new_id
+from support.programs import run
 from support.siloctl import Terminal, as_json, fields, runner
 
 
@@ -30,13 +31,29 @@ class TestDoing:
         assert (told["jobs"], len(told["sample"])) == (14, 10)
         assert "0 jobs match" in ctl("jobs", "cancel", "--where", "id = 'nobody'", "--dry-run")
 
-    def test_it_is_done_and_told(self, ctl, client):
+    def refused(self, server, message, *words):
+        """Runs to its end what the servers refuse some jobs: the report and its fields."""
+        ended = run("siloctl", "-a", server.address, *words)
+        assert (ended.returncode, ended.stderr) == (1, f"Error: {message}\n"), ended.stdout
+        return ended.stdout, fields(ended.stdout.splitlines())
+
+    def test_all_refused_is_a_failure(self, server, client, ctl):
+        group = new_id("g")
+        import_many(client, group, 1, SUCCESS)
+        where = f"task_group = '{group}'"
+        _, told = self.refused(server, "1 of 1 job refused", "jobs", "restart", "--where", where, "--yes")
+        assert (told["State"], told["Restarted"], told["Refused"]) == ("done", "0 jobs", "1 job")
+        _, told = self.refused(server, "1 of 1 job refused", "jobs", "action", told["Action"], "--watch")
+        assert told["Refused"] == "1 job"
+        # To look at it is no failure.
+        assert fields(ctl("jobs", "action", told["Action"]).splitlines())["Refused"] == "1 job"
+
+    def test_it_is_done_and_told(self, server, ctl, client):
         group = new_id("g")
         enqueue_many(client, group, 5)
         import_many(client, f"{group}-f", 2, FAILURE)
         where = f"task_group LIKE '{group}%'"
-        text = ctl("jobs", "cancel", "--where", where, "--yes")
-        told = fields(text.splitlines())
+        text, told = self.refused(server, "2 of 7 jobs refused", "jobs", "cancel", "--where", where, "--yes")
         assert (told["State"], told["Cancelled"], told["Refused"]) == ("done", "5 jobs", "2 jobs")
         assert ", in " not in told["Began"] + told["Ended"], "both have been"
         assert re.search("(just now|ago), by ", told["Began"]), "it began before it is shown"
@@ -52,7 +69,7 @@ class TestDoing:
     def test_one_may_go_away_and_stop_it_later(self, ctl, client):
         group = new_id("g")
         enqueue_many(client, group, 5)
-        begun = as_json(ctl("jobs", "delete", "--where", f"task_group = '{group}'", "--yes", "--detach", "--json"))
+        begun = as_json(ctl("jobs", "cancel", "--where", f"task_group = '{group}'", "--yes", "--detach", "--json"))
         shown = ctl("jobs", "action", begun["id"], "--watch")
         assert fields(shown.splitlines())["State"] == "done"
         assert fields(ctl("jobs", "stop", begun["id"]).splitlines())["State"] == "done", "it had ended"

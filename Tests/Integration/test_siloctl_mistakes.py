@@ -173,6 +173,17 @@ class TestHelp:
             for (name, option), taken in zip(pairs, pool.map(lambda pair: takes(*pair), pairs)):
                 assert taken == (option in helps[name]), f"{name} --{option}"
 
+    def test_no_option_is_in_a_help_twice(self):
+        names = [name for name, _ in self.commands()]
+        for name in sorted({*names, *(name.split()[0] for name in names)}):
+            text = run("siloctl", *name.split(), "--help").stdout
+            shown = re.findall(r"^ +(?:-(\w), )?--([a-z-]+)", text[text.index("\noptions:"):], re.MULTILINE)
+            options = [long for _, long in shown]
+            assert len(options) == len(set(options)), f"{name}: {sorted(options)}"
+            # The beginning of several commands shows those of each.
+            letters = [letter for letter, _ in shown if letter]
+            assert name not in names or len(letters) == len(set(letters)), f"{name}: {letters}"
+
     @pytest.mark.parametrize("word", ["job", "pause", "resume", "cluster", "tenant"])
     def test_the_help_of_the_beginning_of_commands_has_the_options_of_all(self, word):
         names = [name for name, _ in self.commands() if name.split()[0] == word]

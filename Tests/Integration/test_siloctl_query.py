@@ -174,7 +174,24 @@ class TestErrors:
         assert "did you mean count?" in ctl("query", "SELECT cuont(id) FROM jobs", code=1)
 
 
+    @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+    def test_a_word_that_is_no_status_is_told_of(self, shards, form):
+        ended = run("siloctl", "-a", shards.address, "query", "SELECT id FROM jobs WHERE status_kind IN ('Wating', 'Running')", *form)
+        assert ended.returncode == 0 and "Wating" not in ended.stdout
+        assert ended.stderr == (
+            "Note: no job has the status 'Wating'; there are Waiting, Scheduled, Running, Succeeded, Failed, Cancelled\n")
+
+
 class TestSaved:
+    def test_who_gives_no_statement_is_told_of_them(self, shards):
+        assert "siloctl query --saved backlog" in run("siloctl", "query", "--help").stdout
+        # At a terminal for what is typed, and none for what is shown.
+        words = [program("siloctl"), "-a", shards.address, "query"]
+        terminal = Terminal("/bin/sh", "-c", '"$@" | cat', "sh", *words)
+        text = terminal.read()
+        assert "a statement is needed: as <sql>, by --file or --saved, or on the standard input" in text, text
+        terminal.end()
+
     def test_those_built_in_are_answered(self, ctl, home):
         listed = ctl("query", "--saved", "x", code=1).strip().removesuffix(".").split("there is ")[1].split(", ")
         assert {"backlog", "failures", "tenants", "holders"} <= set(listed)

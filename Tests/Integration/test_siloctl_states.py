@@ -76,7 +76,9 @@ class TestStates:
         id = make(client)
         lines = ctl("job", "get", client.shard, id, "--attempts", "--utc", "--iso").splitlines()
         shown = fields(lines)
-        assert shown["Status"] == word
+        assert shown["Status"] == (f"{word} (Waiting in SQL)" if next_attempt == "due" else word)
+        kind = ctl("query", f"SELECT status_kind FROM jobs WHERE id = '{id}'", "--csv").split()[1]
+        assert kind.lower() == ("waiting" if next_attempt == "due" else word)
         enqueued = shown["Enqueued"]
         assert iso(before - 1) <= enqueued <= iso(milliseconds())
         next_shown = shown.get("Next Attempt")

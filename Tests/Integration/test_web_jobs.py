@@ -115,6 +115,27 @@ class TestJobs:
         shows(browser, "No job meets the filter")
         assert browser.complaints() == []
 
+    def test_a_short_name_is_not_broken_in_its_middle(self, new_server, browser):
+        server = new_server("--shards", 1, "--tenancy")
+        with Client(server.address, tenant="acme-staging") as client:
+            for _ in range(3):
+                client.enqueue("thumbnails", 1)
+                client.fail(client.take("thumbnails"), "UPSTREAM_GONE")
+            client.enqueue("mail" + 15 * "very", 1)
+        broken = """
+            const names = [...document.querySelectorAll("tbody .name")].filter(e => /^\\w{1,20}$/.test(e.textContent));
+            return [names.length, names.filter(e => e.getClientRects().length > 1).map(e => e.textContent)];
+        """
+        browser.go(f"{root(server)}/jobs")
+        shows(browser, "thumbnails")
+        for width in (360, 768, 834, 1024, 1280, 1440):
+            browser.screen(width, 900)
+            browser.picture(PICTURES / f"jobs-names-{width}.png")
+            assert browser.run(broken) == [6, []], width
+            assert browser.overflows() <= 0, width
+            assert browser.run("const all = document.querySelector('.scroll'); return all.scrollWidth - all.clientWidth") <= 0, width
+        browser.screen(1440, 900)
+
     def test_pages_follow_one_another_and_keys_turn_them(self, busy, browser):
         browser.go(f"{root(busy)}/jobs?group=reports")
         seen = ids(browser)

@@ -160,6 +160,20 @@ class TestRoles:
         fields = {name: text.format(tenant="own") for name, text in FIELDS[LAST][0].items()}
         assert owner.ask("POST", LAST, LAST, fields, fields).status == 303
 
+    def test_a_stranger_is_let_in_where_nothing_is_needed_and_nowhere_else(self, new_server, tokens):
+        tokens.add("ops", "--role", "admin")
+        stranger = Visitor(new_server("--shards", 1, "--tokens-file", tokens.path).operator)
+        wrong = []
+        for method, path, needs in routes():
+            address = path.replace(":id", NOBODY).replace(":topic", "overview")
+            answer = stranger.get(address) if method == "GET" else stranger.post(address, {"form": "none"})
+            must_sign_in = answer.status in (401, 403) or answer.status == 303 and answer.location.startswith("/login")
+            # Of these two it is the answer that nobody has signed in.
+            answers_so = (method, path) in {("POST", "/login"), ("GET", "/session")}
+            if must_sign_in == (needs == "nothing" and not answers_so):
+                wrong.append((method, path, needs, answer.status))
+        assert wrong == []
+
     def test_a_search_looks_where_one_may_and_tells_nothing_of_others(self, new_server, tokens):
         made = {bound: tokens.add(bound, "--role", "read", *flags) for bound, flags in [
             ("group", ["--group", "own"]), ("tenant", ["--tenant", "own"]), ("nobody", [])]}

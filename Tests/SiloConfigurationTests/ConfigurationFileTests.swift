@@ -91,6 +91,18 @@ import Testing
         #expect(mistakes.count == 1 && mistakes.first?.hasSuffix(mistake) == true, "\(mistakes)")
     }
 
+    @Test func anUnknownNameOfTheStorageEngineIsToldWithThoseThatThereAre() throws {
+        let section = "[database.slatedb.garbage_collector_options]"
+        #expect(try Loading.mistakes(Self.data + "\(section)\nzzzzzzzz = 1").first?.hasSuffix("""
+            zzzzzzzz; \(section) has boundary_files_enabled, compacted_options, compactions_options, detach_options, \
+            manifest_options, metric_level, object_store_max_retries, wal_fence_options, wal_options
+            """) == true)
+        let deeper = try Loading.mistakes(Self.data + "[database.slatedb.zzzzzzzz.interval]\nyyy = 1")
+        #expect(deeper.count == 1)
+        #expect(deeper[0].contains("slatedb.zzzzzzzz.interval.yyy; [database.slatedb] has compactor_options, "))
+        #expect(deeper[0].hasSuffix(", object_store_cache_options, object_store_max_retries, wal_enabled"))
+    }
+
     @Test func aVariableThatIsNotSetIsNamedAlsoForASecret() throws {
         let text = Self.data + "[server]\nauth_token = \"${SILO_TOKEN}\""
         #expect(

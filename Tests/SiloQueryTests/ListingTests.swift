@@ -71,6 +71,27 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 3, 100]) func ofJobsThatCannotBeReadTheNamesAreToldAndTheOthersShown(jobsMax: Int) async throws {
+        let fixture = try await failed(12)
+        func damage(_ number: Int, _ key: (TenantKeys, JobID) -> Bytes) async throws {
+            let keys = TenantKeys(Tenant("t\(number % 7)"))
+            try await fixture.store.write([Write(key: key(keys, JobID("f\(number)")), value: [0xff, 0xff])])
+        }
+        try await damage(3) { $0.job($1) }
+        try await damage(5) { $0.status($1) }
+        for status in ["Failed", nil] {
+            let all = try await pages(fixture, jobsMax: jobsMax) { filter in if let status { _ = filter.setStatus(status) } }
+            #expect(ids(all).sorted() == (0..<12).filter { ![3, 5].contains($0) }.map { "f\($0)" }.sorted())
+            let unreadable = all.flatMap(\.unreadable)
+            #expect(unreadable.map { "\($0.tenant)/\($0.id)" }.sorted() == ["t3/f3", "t5/f5"])
+            #expect(unreadable.allSatisfy { $0.status == "" && $0.group == "" })
+            #expect(all.allSatisfy { $0.jobs.count + $0.unreadable.count <= jobsMax })
+        }
+        // It may be in a group that whoever asks may not see.
+        let some = try await pages(fixture, jobsMax: jobsMax) { $0.groups = ["f3", "f4", "f5"] }
+        #expect(ids(some) == ["f4"] && some.flatMap(\.unreadable).map(\.id.text) == ["f5"])
+    }
+
     @Test func whatComesMeanwhileMovesNothing() async throws {
         let fixture = try await failed(10)
         var filter = JobFilter()

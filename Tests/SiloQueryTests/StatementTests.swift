@@ -177,6 +177,23 @@ import Testing
         #expect(try await fixture.rows("SELECT id FROM jobs WHERE tenant='acme'", tenant: Tenant("beta")) == [])
     }
 
+    @Test func aJobThatCannotBeReadFailsWhatNeedsItAndCanBeLeftOut() async throws {
+        let fixture = try await Fixture.orders()
+        try await fixture.store.write([Write(key: TenantKeys(Fixture.tenant).job(JobID("ord_a")), value: [0xff, 0xff])])
+        let failure = QueryError.store(.corrupt("job ord_a of tenant - cannot be read"), of: fixture.id)
+        for sql in ["SELECT id, priority FROM jobs", "SELECT SUM(priority) FROM jobs", "SELECT id FROM jobs WHERE priority > 1"] {
+            #expect(try await fixture.refusal(sql) == failure, "\(sql)")
+        }
+        try await check(
+            fixture,
+            [
+                ("SELECT id FROM jobs ORDER BY id", ["inv_a", "inv_b", "ord_a", "ord_b"]),
+                ("SELECT COUNT(*) FROM jobs", ["4"]),
+                ("SELECT id, priority FROM jobs WHERE id <> 'ord_a' ORDER BY id", ["inv_a|5", "inv_b|50", "ord_b|10"]),
+                ("SELECT SUM(priority) FROM jobs WHERE id <> 'ord_a' AND priority > 5", ["60"]),
+            ])
+    }
+
     @Test func alternatives() async throws {
         let fixture = try await Fixture.states()
         try await fixture.finish("again1", Fixture.failure, retries: 3)

@@ -59,6 +59,28 @@ import Testing
         #expect(try await fixture.rows("SELECT x FROM (SELECT 'failed' AS x) AS y WHERE x = 'failed'") == ["failed"])
     }
 
+    @Test func aWordThatIsNoStatusIsToldOf() async throws {
+        let fixture = try await Fixture.states()
+        let known = "there are Waiting, Scheduled, Running, Succeeded, Failed, Cancelled"
+        for condition in [
+            "status_kind = 'Runing'", "'Runing' <> status_kind", "status_kind NOT IN ('Failed', 'Runing')", "status_kind = $1",
+            "CASE status_kind WHEN 'Runing' THEN TRUE ELSE FALSE END", "(status_kind = 'Runing' OR status_kind IN ('Runing'))",
+            "id IN (SELECT id FROM (SELECT id, status_kind AS s FROM jobs) AS x WHERE s = 'Runing')",
+        ] {
+            let sql = "SELECT COUNT(*) FROM jobs WHERE \(condition)"
+            let notices = try await fixture.query(sql, [.text("Runing")]).notices
+            #expect(notices == ["no job has the status 'Runing'; \(known)"], "\(condition)")
+        }
+        let two = try await fixture.query("SELECT id FROM jobs WHERE status_kind IN ('WAITING', 'running', 'x')").notices
+        #expect(two == ["WAITING", "x"].map { "no job has the status '\($0)'; \(known)" })
+        for condition in [
+            "status_kind = 'running'", "status_kind LIKE 'Run%'", "status_kind > id", "id = 'Runing'", "error_code = 'Runing'",
+            "status_kind || 'x' = 'Runing'",
+        ] {
+            #expect(try await fixture.query("SELECT id FROM jobs WHERE \(condition)").notices == [], "\(condition)")
+        }
+    }
+
     private func walked(_ fixture: Fixture, _ condition: String) async throws -> [String] {
         let all = Slice.rows(of: Slice.all[0]...Slice.all[Slice.count - 1])
         let shard = QueriedShard(

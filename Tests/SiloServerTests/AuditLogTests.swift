@@ -37,6 +37,24 @@ import Testing
         #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
     }
 
+    /// Of the last line of before a crash the file has a part.
+    @Test(arguments: [#"{"log":"audit","time":"2026-11"#, #"{"log":"audit","number":"1"}"#, "x\n"])
+    func aLineThatACrashCutOffSpoilsNoOther(end: String) throws {
+        let first = #"{"log":"audit","number":"0"}"#
+        try "\(first)\n\(end)".write(toFile: path, atomically: false, encoding: .utf8)
+        for number in 2..<4 {
+            let log = try AuditLog(.file(path), logger: .silent)
+            log.write([("number", "\(number)")])
+            log.close()
+            #expect(log.counts.written == 1)
+        }
+        let found = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(found.count == 5 && found.last == "", "\(found)")
+        #expect(found.prefix(2) == [first[...], end.split(separator: "\n")[0]], "what is there stays")
+        #expect(found[2].hasSuffix(#""number":"2"}"#) && found[2].hasPrefix(#"{"log":"audit""#))
+        #expect(found[3].hasSuffix(#""number":"3"}"#) && found[3].hasPrefix(#"{"log":"audit""#))
+    }
+
     @Test func itGoesOnInTheFileThatHasTheName() async throws {
         let log = try AuditLog(.file(path), logger: .silent)
         log.write([("number", "0")])

@@ -1,5 +1,6 @@
 import SiloAPI
 import SiloCore
+import SiloStore
 import SiloTesting
 import TestSupport
 import Testing
@@ -44,6 +45,18 @@ import Testing
         var request = SiloV1.ListJobsRequest()
         request.statusKind = status
         return try await service.operations.lists.listJobs(request, service.context)
+    }
+
+    @Test func aJobThatCannotBeReadIsNamedAndTheOthersAreShown() async throws {
+        let service = try await service()
+        let host = service.hosts[1]
+        guard case .serving(_, let store) = host.current else { throw SiloError.closing }
+        let tenant = try #require(try await jobs(service).jobs.first { $0.shard == host.id.description }?.tenant)
+        try await store.write([Write(key: TenantKeys(Tenant(tenant)).job(JobID("waits")), value: [0xff])])
+        let found = try await jobs(service)
+        #expect(found.jobs.count == 8 && found.missingShards == [])
+        #expect(found.unreadable.map { [$0.shard, $0.tenant, $0.id] } == [[host.id.description, tenant, "waits"]])
+        try await service.close()
     }
 
     private func schedule(_ service: Service) async throws(SiloError) -> SiloV1.GetScheduleResponse {

@@ -1,3 +1,4 @@
+import SiloAPI
 import Testing
 
 @testable import SiloWeb
@@ -10,6 +11,20 @@ import Testing
     func `what is interpolated is escaped`(value: String, expected: String) {
         let piece: HTML = "<p title=\"\(value)\">\(value)</p>"
         #expect(piece.text == "<p title=\"\(expected)\">\(expected)</p>")
+    }
+
+    @Test func `jobs that cannot be read are named, the first of them`() {
+        let jobs = (0..<12).map { number in
+            var job = SiloV1.ListedJob()
+            (job.id, job.tenant) = ("<\(number)>", number == 0 ? "t" : nil)
+            return job
+        }
+        #expect(UnreadableJobs(jobs: []).html.isEmpty)
+        let one = UnreadableJobs(jobs: [jobs[0]]).html.text
+        #expect(one.contains("1 job cannot be read</b> and is not shown") && one.contains(">t/&lt;0&gt;<"))
+        let all = UnreadableJobs(jobs: jobs).html.text
+        #expect(all.contains("12 jobs cannot be read</b> and are not") && all.contains("&lt;9&gt;") && all.contains(", …"))
+        #expect(!all.contains("&lt;10&gt;"))
     }
 
     @Test func `pieces are put in as they are, and nothing for none`() {

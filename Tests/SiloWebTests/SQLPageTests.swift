@@ -34,12 +34,14 @@ import Testing
             var missing = SiloV1.MissingShard()
             (missing.shardId, missing.reason) = ("s-1", "it is <away>")
             response.missingShards = [missing]
+            response.notices = ["no job is <so>"]
             return response
         }))
         let whole = try await curl.get("/sql?q=SELECT+id+FROM+jobs")
         #expect(whole.text.contains("1 row") && !whole.text.contains("Without shard"))
         let part = try await curl.get("/sql?q=SELECT+id+FROM+jobs&partial=yes")
         #expect(part.text.contains("Without shard") && part.text.contains("it is &lt;away&gt;"))
+        #expect(part.text.contains("no job is &lt;so&gt;") && !whole.text.contains("no job is"))
         #expect(try await curl.get("/sql/export.csv?q=SELECT+id+FROM+jobs&partial=yes", "-i").text.contains("silo-partial-"))
     }
 

@@ -1,3 +1,5 @@
+import SiloCore
+
 /// An expression in SQLite's SQL. It stands in parentheses wherever it could be torn apart.
 struct Typed {
     let sql: String
@@ -205,7 +207,11 @@ extension Compiler {
 
     /// A constant that is compared with a status, in the words in which statuses are shown: so every way to find jobs knows it.
     private func status(_ value: Typed, _ expression: Expression, beside other: Typed) throws(QueryError) -> Typed {
-        guard other.isStatus, let text = try constantText(expression), let status = ShownStatus(text) else { return value }
+        guard other.isStatus, let text = try constantText(expression) else { return value }
+        guard let status = ShownStatus(text) else {
+            note("no job has the status '\(text.prefix(40))'; there are \(ShownStatus.names)")
+            return value
+        }
         return Typed(sql: quotedText("\(status.name)"), type: .utf8, isNullable: false)
     }
 

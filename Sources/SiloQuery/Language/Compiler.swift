@@ -1,3 +1,5 @@
+import SiloCore
+
 /// A statement in SQLite's SQL, and what its result is.
 struct Compiled {
     let sql: String
@@ -9,6 +11,8 @@ struct Compiled {
     let conjuncts: [String: Int]
     /// Somewhere in it selects are joined by UNION and the like.
     let hasCompound: Bool
+    /// What was hardly meant, for people.
+    let notices: [String]
 }
 
 /// Translates a statement into SQLite's dialect: finds what each name means, which type each expression has, and writes out
@@ -30,6 +34,8 @@ final class Compiler {
     private static let tablesReadMax = 4096
     var conjunctCounts: [String: Int] = [:]
     private var hasCompound = false
+    private var notices: [String] = []
+    private static let noticesMax = 8
 
     /// - Parameters:
     ///   - tables: columns by table.
@@ -42,7 +48,8 @@ final class Compiler {
         let (sql, columns) = try compiler.select(statement.select, in: nil)
         return Compiled(
             sql: sql, columns: columns, isExplain: statement.isExplain, parameters: compiler.used,
-            conjuncts: compiler.conjunctCounts, hasCompound: compiler.hasCompound
+            conjuncts: compiler.conjunctCounts, hasCompound: compiler.hasCompound,
+            notices: compiler.notices
         )
     }
 
@@ -58,6 +65,11 @@ final class Compiler {
     }
 
     func use(_ number: Int, _ value: Parameter) { used[number] = value }
+
+    func note(_ notice: String) {
+        guard notices.count < Self.noticesMax, !notices.contains(where: notice.hasSameBytes) else { return }
+        notices.append(notice)
+    }
 
     func countStep() throws(QueryError) {
         steps += 1

@@ -66,6 +66,8 @@ package struct ListedJob: Sendable {
 /// A part of a list.
 package struct JobListPage: Sendable {
     package var jobs: [ListedJob] = []
+    /// Whose rows cannot be read: of these only the shard, the tenant and the id are known, and not whether they are meant.
+    package var unreadable: [ListedJob] = []
     /// Where it goes on; nil: there are no more.
     package var next: ListCursor?
     /// Jobs that were looked at.

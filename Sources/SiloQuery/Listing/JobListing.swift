@@ -63,13 +63,17 @@ package struct JobListing: Sendable {
             position = ListCursor(shard: shard, key: row.key)
         }
 
-        mutating func add(_ job: ListedJob) {
-            guard page.jobs.count < jobsMax else {
-                hasMore = true
+        mutating func add(_ found: FoundJob) {
+            guard page.jobs.count + page.unreadable.count < jobsMax else {
+                hasMore = hasMore || found.isThere
                 return
             }
-            page.jobs.append(job)
-            if page.jobs.count == jobsMax { full = position }
+            switch found {
+            case .nothing: return
+            case .job(let job): page.jobs.append(job)
+            case .unreadable(let job): page.unreadable.append(job)
+            }
+            if page.jobs.count + page.unreadable.count == jobsMax { full = position }
         }
     }
 
@@ -93,7 +97,7 @@ package struct JobListing: Sendable {
                 let rows = rows(range, wanted: jobsMax)
                 while let row = try await rows.next() {
                     draft.lookedAt(row, of: shards[number].id)
-                    if let job = try await job(row, in: number) { draft.add(job) }
+                    draft.add(try await job(row, in: number))
                     if draft.hasMore || isSpent(draft) { return false }
                 }
                 draft.position = ListCursor(shard: shards[number].id, key: range.end)
@@ -128,7 +132,7 @@ package struct JobListing: Sendable {
             guard let (row, rows, order) = heads.take() else { return true }
             if let changed = row.changedAt, changed < filter.changed.lowerBound { return true }
             draft.lookedAt(row, of: shards[rows.range.shard].id)
-            if let job = try await job(row, in: rows.range.shard) { draft.add(job) }
+            draft.add(try await job(row, in: rows.range.shard))
             if draft.hasMore || isSpent(draft) { return false }
             if let next = try await rows.next() { heads.insert(next, rows, order) }
         }
@@ -200,19 +204,33 @@ package struct JobListing: Sendable {
 
     // MARK: One job
 
-    /// Nil: it is not meant, or has gone.
-    private func job(_ row: JobRow, in number: Int) async throws(StoreError) -> ListedJob? {
-        if let changed = row.changedAt, !filter.changed.contains(changed) { return nil }
+    private enum FoundJob {
+        /// It is not meant, or has gone.
+        case nothing
+        case job(ListedJob)
+        /// Whether it is meant nobody can say.
+        case unreadable(ListedJob)
+
+        var isThere: Bool { if case .nothing = self { false } else { true } }
+    }
+
+    private func job(_ row: JobRow, in number: Int) async throws(StoreError) -> FoundJob {
+        if let changed = row.changedAt, !filter.changed.contains(changed) { return .nothing }
         let shard = shards[number]
         var listed = ListedJob(shard: shard.id, tenant: Tenant(row.tenant.string(in: row.key)), id: row.jobID)
         let isByIndexAlone = row.status != nil && !filter.needsRecord && filter.errorCode == nil && row.changedAt != nil
-        if !hasDetails, isByIndexAlone { return listed }
+        if !hasDetails, isByIndexAlone { return .job(listed) }
         let reader = shard.reader
         let keys = TenantKeys(listed.tenant)
         var row = row
         row.takeCopy()
-        guard let record = try await record(of: row, keys, listed.id, reader) else { return nil }
-        guard filter.takes(record) else { return nil }
+        guard let bytes = try await bytes(of: row, keys, listed.id, reader) else { return .nothing }
+        guard let record = try? StorageV1.Job(serializedBytes: bytes) else {
+            // Whoever asks for task groups may see no others', and it may be in any.
+            return filter.groups == nil ? .unreadable(listed) : .nothing
+        }
+        guard filter.takes(record) else { return .nothing }
+        let named = listed
         listed.group = record.taskGroup
         listed.priority = record.priority
         listed.enqueuedAt = record.createdAtMs
@@ -220,36 +238,31 @@ package struct JobListing: Sendable {
             row.statusRecord = try await reader.get(keys.status(listed.id))
             if row.status == nil { row.lease = try await reader.get(keys.lease(listed.id)) }
         }
-        return try listed.setStatus(row, record, filter, at: shard.moment) ? listed : nil
+        guard let isMeant = listed.setStatus(row, record, filter, at: shard.moment) else { return .unreadable(named) }
+        return isMeant ? .job(listed) : .nothing
     }
 
-    private func record(
+    /// Of the stored job; nil: it has gone.
+    private func bytes(
         of row: JobRow, _ keys: TenantKeys, _ id: JobID, _ reader: CountedReader
-    ) async throws(StoreError) -> StorageV1.Job? {
-        let bytes: Bytes
-        if let job = row.job {
-            bytes = Bytes(job[row.jobRange])
-        } else if let found = try await reader.get(keys.job(id)) {
-            bytes = found
-        } else {
-            return nil
-        }
-        do { return try StorageV1.Job(serializedBytes: bytes) } catch { throw .corrupt("job \(id) cannot be read") }
+    ) async throws(StoreError) -> Bytes? {
+        if let job = row.job { return Bytes(job[row.jobRange]) }
+        return try await reader.get(keys.job(id))
     }
 }
 
 extension ListedJob {
-    /// - Returns: whether the filter takes it.
+    /// - Returns: whether the filter takes it; nil: what tells it cannot be read.
     fileprivate mutating func setStatus(
         _ row: JobRow, _ job: StorageV1.Job, _ filter: JobFilter, at moment: Moment
-    ) throws(StoreError) -> Bool {
+    ) -> Bool? {
         if let bytes = row.lease {
-            let lease: StorageV1.Lease = try record(bytes)
+            guard let lease = try? StorageV1.Lease(serializedBytes: bytes) else { return nil }
             (changedAt, attempt) = (lease.startedAtMs, lease.attempt)
             return matches(.running, filter)
         }
         if let bytes = row.task {
-            let task: StorageV1.Task = try record(bytes)
+            guard let task = try? StorageV1.Task(serializedBytes: bytes) else { return nil }
             (changedAt, attempt) = (task.scheduledAtMs, task.attempt)
             nextStart = row.nextStart ?? task.startMs
             return matches(row.status ?? .waiting, filter)
@@ -258,16 +271,12 @@ extension ListedJob {
             (changedAt, attempt, nextStart) = (job.createdAtMs, 1, job.startMs)
             return matches(job.startMs > moment.wall.milliseconds ? .scheduled : .waiting, filter)
         }
-        let status: StorageV1.Status = try record(bytes)
+        guard let status = try? StorageV1.Status(serializedBytes: bytes) else { return nil }
         (changedAt, attempt) = (status.changedAtMs, status.attempt)
         errorCode = status.lastAttempt?.errorCode ?? ""
         let shown = JobStatusView(lease: nil, record: bytes, created: job.createdAtMs, start: job.startMs, at: moment)
         nextStart = shown?.nextStart
         return matches(shown?.status ?? .waiting, filter)
-    }
-
-    private func record<Record: Message>(_ bytes: Bytes) throws(StoreError) -> Record {
-        do { return try Record(serializedBytes: bytes) } catch { throw .corrupt("job \(id) cannot be read") }
     }
 
     private mutating func matches(_ shown: ShownStatus, _ filter: JobFilter) -> Bool {

@@ -5,6 +5,8 @@ package struct QueryTexts: Sendable {
     package let rows: [[String]]
     /// Rows of the store that were read.
     package let rowsRead: Int
+    /// What the statement hardly meant, for people.
+    package let notices: [String]
 }
 
 extension Query {
@@ -15,7 +17,7 @@ extension Query {
             let run = StatementRun(self, limits, control)
             let rows = TextRows()
             try run.run(into: rows)
-            return QueryTexts(rows: rows.rows, rowsRead: scanned + lookedUp - before)
+            return QueryTexts(rows: rows.rows, rowsRead: scanned + lookedUp - before, notices: run.notices)
         }
     }
 }

@@ -20,7 +20,8 @@ struct BulkDryRun: Sendable {
 
     /// Asks no job: only whether the condition is one.
     func check(_ control: StatementControl) async throws(QueryError) {
-        _ = try await ask("EXPLAIN SELECT 1 FROM jobs WHERE \(condition)", of: Array(shards.prefix(1))).texts(limits, control)
+        let explain = "EXPLAIN SELECT 1 FROM jobs WHERE \(condition)"
+        try Self.refuseNoticed(try await ask(explain, of: Array(shards.prefix(1))).texts(limits, control))
     }
 
     /// - Parameter control: of all that is asked.
@@ -59,8 +60,14 @@ struct BulkDryRun: Sendable {
     private func sample(into plan: inout SiloV1.BulkPlan, _ control: StatementControl) async throws(QueryError) {
         let statement = "SELECT tenant, id FROM jobs WHERE \(condition) LIMIT \(SiloV1.BulkAction.sampleMax)"
         let found = try await ask(statement, of: shards).texts(limits, control)
+        try Self.refuseNoticed(found)
         plan.rowsRead += UInt64(found.rowsRead)
         plan.sample = found.rows.map { SiloV1.BulkJob($0[0], $0[1], tenancy) }
+    }
+
+    /// What a statement is only told of is refused here: a wrong word after <> would mean every job.
+    private static func refuseNoticed(_ found: QueryTexts) throws(QueryError) {
+        if let notice = found.notices.first { throw .syntax(notice) }
     }
 
     private func ask(_ sql: String, of shards: [QueriedShard]) -> SiloQuery.Query {

@@ -39,6 +39,7 @@ package struct ListOperations: Sendable {
         guard let page else { throw Self.wrongCursor }
         var response = SiloV1.ListJobsResponse()
         response.jobs = page.jobs.map { SiloV1.ListedJob($0, tenancy) }
+        response.unreadable = page.unreadable.map { SiloV1.ListedJob($0, tenancy) }
         response.nextCursor = page.next?.text ?? ""
         response.lookedAt = UInt64(page.lookedAt)
         response.isNewestFirst = page.isNewestFirst

@@ -17,6 +17,7 @@ extension SiloV1.QueryResponse {
         rowCount = Int32(clamping: rows.count)
         missingShards = result.missing.map { SiloV1.MissingShard($0.shard, $0.why) }
         isCut = result.isCut
+        notices = result.notices
     }
 }
 

@@ -33,6 +33,8 @@ public final class AuditLog: @unchecked Sendable {
     private var stream: Int32?
     /// What the file has of a line whose rest waits.
     private var torn: [UInt8] = []
+    /// The file ends within a line, whose rest a crash took: the next one begins anew.
+    private var mustEndLine = false
 
     /// - Parameters:
     ///   - logger: is told when lines cannot be written.
@@ -43,6 +45,7 @@ public final class AuditLog: @unchecked Sendable {
         self.logger = logger
         descriptor = try place.open()
         stream = place.stream
+        mustEndLine = place.endsWithinLine
         Thread.detachNewThread { self.run() }
     }
 
@@ -150,7 +153,7 @@ public final class AuditLog: @unchecked Sendable {
         mustReopen = false
         guard let new = try? place.open() else { return }
         Glibc.close(descriptor)
-        (descriptor, stream) = (new, place.stream)
+        (descriptor, stream, mustEndLine) = (new, place.stream, place.endsWithinLine)
         // The new file has the line whole.
         waiting = torn + waiting
         torn = []
@@ -163,7 +166,12 @@ public final class AuditLog: @unchecked Sendable {
 
     /// - Returns: how many bytes were written, and what kept the rest from being.
     private func put(_ bytes: [UInt8]) -> (Int, String?) {
-        let (count, error) = WholeLines.write(bytes, to: descriptor, of: stream)
+        var (count, error) = (0, Int32(0))
+        if mustEndLine {
+            (count, error) = WholeLines.write([UInt8(ascii: "\n")], to: descriptor, of: stream)
+            mustEndLine = count == 0
+        }
+        if !mustEndLine { (count, error) = WholeLines.write(bytes, to: descriptor, of: stream) }
         return (count, error == 0 ? nil : String(cString: strerror(error)))
     }
 }

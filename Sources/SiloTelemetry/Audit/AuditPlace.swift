@@ -32,6 +32,17 @@ public enum AuditPlace: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// It is a file whose last line has no end.
+    var endsWithinLine: Bool {
+        guard case .file(let path) = self else { return false }
+        let descriptor = Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var (status, last) = (stat(), UInt8(0))
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size > 0 else { return false }
+        return pread(descriptor, &last, 1, status.st_size - 1) == 1 && last != UInt8(ascii: "\n")
+    }
+
     /// A descriptor of it, to be closed: a file is made when there is none, for its owner alone, and what is in it stays.
     func open() throws(AuditLog.Failure) -> Int32 {
         let descriptor =

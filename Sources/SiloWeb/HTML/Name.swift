@@ -3,11 +3,14 @@
 struct Name {
     private let text: String
     private static let shownMax = 120
+    /// In a table such a one stays whole, but between its words.
+    private static let shortMax = 20
 
     init(_ text: String) { self.text = text }
 
     var html: HTML {
         let visible = Self.visible(text)
+        if visible.count <= Self.shortMax { return "<bdi class=\"name short\">\(visible)</bdi>" }
         guard visible.count > Self.shownMax else { return "<bdi class=\"name\">\(visible)</bdi>" }
         let short = visible.prefix(Self.shownMax / 2) + "…" + visible.suffix(Self.shownMax / 2)
         return "<bdi class=\"name\" title=\"\(String(visible.prefix(1024)))\">\(String(short))</bdi>"

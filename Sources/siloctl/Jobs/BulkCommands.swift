@@ -16,6 +16,9 @@ struct BulkCommands {
         without selects of its own. It is about the jobs that are stored when it begins and that meet the condition when
         their turn comes; each is looked at once. First it is said how many that is, and whoever sits at a terminal is asked.
         Then the servers do it by themselves: it goes on when the command is broken off, and when a server starts anew.
+
+        The exit code is 1 when a job was refused, as one that has ended is by jobs cancel; the others are done. A condition on
+        status_kind leaves such jobs out.
         """
 
     static let options: [Usage.Option] = [
@@ -102,7 +105,7 @@ struct BulkCommands {
     func show() async throws {
         let (server, shard) = try await lookingPlace()
         let action = try await BulkProgress.ask(server, shard, arguments.operands[0])
-        guard arguments.has("watch"), action.state == .running || !action.missingShards.isEmpty else {
+        guard arguments.has("watch") else {
             return try output.print(action.object, action.lines(output.times))
         }
         try await BulkProgress(action: action, planned: nil, server: server, shard: shard, output: output).run()

@@ -50,6 +50,9 @@ struct BulkProgress {
         guard now.state == .done else {
             throw Failure("the action \(now.state.word)\(now.error.isEmpty ? "" : ": \(now.error)")")
         }
+        guard now.refused == 0 else {
+            throw Failure("\(Words.grouped(now.refused)) of \(Words.count(now.done + now.refused, "job")) refused")
+        }
     }
 
     /// Whoever cannot ask any more is told that the action goes on.

@@ -13,6 +13,12 @@ struct GetJob {
     /// Of a payload and of an error, for people.
     private static let lettersMax = 200
 
+    static let details = """
+        The status is the protocol's: scheduled is every job that has still to run. SQL, the web page and jobs --where tell two
+        of these apart: Scheduled, whose time is to come, and Waiting, which may start now. So a scheduled job that is due is
+        shown as scheduled (Waiting in SQL); --json has the protocol's word alone.
+        """
+
     func run() async throws {
         var question = try await JobCommands(arguments: arguments, output: output).question {
             (request: inout SiloV1.GetJobRequest, shard, id, tenant) in
@@ -44,7 +50,7 @@ struct GetJob {
     private func lines(_ job: SiloV1.GetJobResponse) -> [Line] {
         let times = output.times
         var fields: [(String, Line)] = [
-            ("ID", "\(job.id)"), ("Status", job.status.line), ("Priority", "\(job.priority)"), ("Task Group", "\(job.taskGroup)"),
+            ("ID", "\(job.id)"), ("Status", status(of: job)), ("Priority", "\(job.priority)"), ("Task Group", "\(job.taskGroup)"),
             ("Enqueued", "\(job.enqueuedAtMs.map(times.text) ?? "-")"),
             ("Status Changed", "\(times.text(job.statusChangedAtMs))"),
         ]
@@ -67,6 +73,12 @@ struct GetJob {
         if !job.attempts.isEmpty { lines += [Line("Attempts:", .heading)] + table(job.attempts) }
         if isWhole { lines += [Line("Payload:", .heading), "\(Document(job.payload).text())"] }
         return lines
+    }
+
+    /// A job whose time has come is still scheduled to the protocol.
+    private func status(of job: SiloV1.GetJobResponse) -> Line {
+        let isWaiting = job.status == .scheduled && (job.nextAttemptStartsAfterMs ?? 0) <= output.times.now
+        return isWaiting ? job.status.line + " (Waiting in SQL)" : job.status.line
     }
 
     /// When the next attempt may start, or since when it may; it cannot before the job was there.

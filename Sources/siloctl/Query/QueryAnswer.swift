@@ -1,3 +1,4 @@
+import CommandLineTool
 import Protobuf
 import SiloAPI
 import SiloClient
@@ -19,6 +20,8 @@ struct QueryAnswer: Sendable {
     private let cells: [[MessagePack]]
     /// Of a partial answer: the shards whose rows are not there, or not all of them, and why.
     let missing: [(shard: String, reason: String)]
+    /// What the statement hardly meant.
+    let notices: [String]
 
     /// - Throws: when a row is no map.
     init(_ response: SiloV1.QueryResponse) throws(Failure) {
@@ -34,10 +37,16 @@ struct QueryAnswer: Sendable {
         }
         (self.columns, self.rows, self.cells) = (columns, rows, cells)
         missing = response.missingShards.map { ($0.shardId, $0.reason) }
+        notices = response.notices
     }
 
     /// For people; empty: the answer is whole.
     var missingLines: [String] { missing.map { "Without shard \($0.shard): \($0.reason)" } }
+
+    /// Tells people on the error stream, whatever the rows are for.
+    func complain() {
+        for notice in notices { Program.complain("Note: \(notice.printable)") }
+    }
 
     /// The values of each row, in the order of the columns.
     var values: [[MessagePack]] { cells }

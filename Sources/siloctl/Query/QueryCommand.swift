@@ -10,7 +10,8 @@ struct QueryCommand {
 
     static let details = """
         Over all shards of the addressed server; over one of them with --shard, or with its id before the statement. Without a
-        statement it is read from the standard input, and at a terminal there is a prompt, whose \\? shows what it can do.
+        statement it is read from the standard input, and at a terminal there is a prompt, whose \\? shows what it can do. --file
+        has one in a file, and --saved one that has a name: `siloctl query --saved backlog`.
 
         --json prints one object with columns and rows, --jsonl each row as an object on a line of its own, --csv a header and
         rows as RFC 4180 has them, NULL as nothing and an empty text as "". Without them a table is printed, which fits the
@@ -52,7 +53,8 @@ struct QueryCommand {
             allowsPartial: arguments.has("partial"))
         guard let statement else {
             guard Output.isTerminal else {
-                throw Arguments.Mistake("a statement is needed: the prompt is for terminals, and the standard output is none")
+                throw Arguments.Mistake(
+                    "\(QueryStatement.isNeeded); the prompt is for terminals, and the standard output is none")
             }
             return try await Prompt(place, shape, server: try ServerPlace(arguments).address).run()
         }
@@ -61,7 +63,9 @@ struct QueryCommand {
                 let export = ArrowExport(output: output, path: path)
                 return try await export.run(place.request(statement), at: try await place.holder())
             }
-            try ResultSink.standard.write(try shape.text(of: try await place.ask(statement)))
+            let answer = try await place.ask(statement)
+            try ResultSink.standard.write(try shape.text(of: answer))
+            answer.complain()
         } catch let failure as Failure {
             throw Program.Failure("Error: \(StatementFault(failure, statement.sql, QuerySchema()).text)")
         }

@@ -11,6 +11,7 @@ struct QueryStatement: Sendable {
 
     /// What a server takes.
     static let bytesMax = 1 << 20
+    static let isNeeded = "a statement is needed: as <sql>, by --file or --saved, or on the standard input"
 
     /// The statement of a command line: in its words, in a file, saved, or on the standard input. Nil: none is named, and
     /// somebody sits at a terminal.
@@ -31,7 +32,7 @@ struct QueryStatement: Sendable {
             if !isWanted, isatty(STDIN_FILENO) == 1 { return nil }
             sql = try Self.text(try InputFile.standardInput(), "the standard input")
             guard isWanted || !SQLPieces(sql).isBlank else {
-                throw Arguments.Mistake("a statement is needed: as <sql>, by --file or --saved, or on the standard input")
+                throw Arguments.Mistake(Self.isNeeded)
             }
         }
     }

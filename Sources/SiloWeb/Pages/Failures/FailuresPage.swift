@@ -13,7 +13,7 @@ enum FailuresPage {
         return Content(
             "Failures", about: parts.about, actions: parts.actions,
             """
-            \(parts.controls)\(MissingShards(list.missingShards).html)\
+            \(parts.controls)\(MissingShards(list.missingShards).html)\(UnreadableJobs(jobs: list.unreadable).html)\
             <section class="card"><h2>By code and task group</h2>\(parts.groups)</section>\
             <section class="card after"><h2>The newest</h2>\(parts.newest)</section>\(parts.pager)
             """)

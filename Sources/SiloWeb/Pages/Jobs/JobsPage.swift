@@ -15,6 +15,7 @@ enum JobsPage {
             """
             \(parts.statuses)\(parts.controls)\(MissingShards(list.missingShards).html)\
             <section class="card">\(parts.table)\(parts.pager)</section>
+            \(UnreadableJobs(jobs: list.unreadable).html)\
             """)
     }
     static let jobsMax = 50

@@ -17,6 +17,8 @@ struct SQLAnswer: Sendable {
     var isCut = false
     /// Of a partial answer: the shards whose rows are not there, or not all of them, and why.
     var missing: [(shard: String, reason: String)] = []
+    /// What the statement hardly meant.
+    var notices: [String] = []
     /// Whole numbers that stand for times, by their place among the columns.
     let times: Set<Int>
 
@@ -33,6 +35,7 @@ struct SQLAnswer: Sendable {
         self.init(columns: columns, rows: response.rows.map { Self.cells($0, columns) })
         isCut = response.isCut
         missing = response.missingShards.map { ($0.shardId, $0.reason) }
+        notices = response.notices
     }
 
     /// Whether whole numbers are milliseconds since 1970, from 2001 to 2128: nothing else is as large and that much alike.

@@ -27,7 +27,7 @@ struct SQLResult {
         """
         <section class="card after" id="result"><div class="section-head"><h2>\(title) \
         <small>in \(Quantity.duration(milliseconds: Double(milliseconds)))</small></h2>\(ways)</div>\
-        \(missing)\(more)\(content)</section>
+        \(missing)\(notices)\(more)\(content)</section>
         """
     }
 
@@ -38,6 +38,10 @@ struct SQLResult {
             \(Name.visible(reason))</p>
             """
         }
+    }
+
+    private var notices: [HTML] {
+        answer.notices.map { "<p class=\"finding warn\"><span class=\"dot\" aria-hidden=\"true\"></span>\(Name.visible($0))</p>" }
     }
 
     private var more: HTML {

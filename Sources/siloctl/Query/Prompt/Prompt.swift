@@ -126,6 +126,7 @@ final class Prompt {
             (shape.width, shape.isColored) = (nil, false)
         }
         try sink.write(try shape.text(of: answer))
+        answer.complain()
         if let path = sink.path { say([Line("\(answer.rows.count) row(s) written to \(path)", .quiet)]) }
         if isTimed { say([Line("Time: \(Words.length(milliseconds))", .quiet)]) }
         if !schema.isKnown { schema.learnMeanwhile(at: place) }

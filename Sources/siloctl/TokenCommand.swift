@@ -110,9 +110,10 @@ struct TokenCommand {
     }
 
     /// The line of a tokens file that has the name.
-    private static func line(of name: String?, in text: String) -> Int? {
+    private static func line(of name: String, in text: String) -> Int? {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        return lines.firstIndex { (try? TokensFile($0 + "\n"))?.grants.first?.name == name }.map { $0 + 1 }
+        let place = lines.firstIndex { (try? TokensFile($0 + "\n"))?.grants.first?.name.hasSameBytes(as: name) ?? false }
+        return place.map { $0 + 1 }
     }
 
     /// Puts the file in its new form in place of the old one in one step: a server never reads half of it. The new form is made
@@ -132,7 +133,7 @@ struct TokenCommand {
         let manager = FileManager.default
         var text = manager.fileExists(atPath: path) ? String(decoding: try InputFile.read(path, as: "--file"), as: UTF8.self) : ""
         if !text.isEmpty, !text.hasSuffix("\n") { text += "\n" }
-        if let taken = Self.line(of: arguments.text("name"), in: text) {
+        if let taken = Self.line(of: arguments.text("name", default: ""), in: text) {
             throw Failure("\(path): the name \(arguments.text("name", default: "")) is taken, by line \(taken); choose another")
         }
         text += line + "\n"

@@ -49,6 +49,15 @@ class TestCounts:
         assert page.sum("silo_grpc_requests_total", method="Enqueue", status="OK") == 5
         assert page.sum("silo_grpc_request_duration_seconds_count", method="ReportOutcome") == 4
 
+        # Names that look alike are two.
+        with Client(fresh.address) as client:
+            for count, group in enumerate(["\u00e9", "e\u0301"], 1):
+                for _ in range(count):
+                    client.enqueue(group)
+                    client.take(group)
+        page = Page.of(fresh)
+        assert [page.sum("silo_jobs_dequeued_total", task_group=group) for group in ("\u00e9", "e\u0301")] == [1, 2]
+
         def jobs(group):
             states = page.values("silo_jobs", "state")
             return {state: n for state in states if (n := page.sum("silo_jobs", task_group=group, state=state))}

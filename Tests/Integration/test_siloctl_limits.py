@@ -186,6 +186,21 @@ class TestPauses:
             until(lambda: found.update(task.job_id for task in client.lease("everywhere", 100)) or found == ids)
         assert ctl("pauses") == "Nothing is paused\n"
 
+    def test_names_that_look_alike_are_paused_one_by_one(self, tenants):
+        ctl = runner(tenants.address)
+        composed, decomposed = "\u00e9", "e\u0301"
+        for name in (composed, decomposed):
+            ctl("pause", "group", name, "-t", "acme")
+            ctl("pause", "group", "alike", "-t", name)
+        found = [(pause["tenant"], pause["group"], pause["shards"]) for pause in pretty(ctl("pauses", "--json"))["pauses"]]
+        assert sorted(found) == sorted([
+            ("acme", composed, 1), ("acme", decomposed, 1), (composed, "alike", 1), (decomposed, "alike", 1),
+        ])
+        for name in (composed, decomposed):
+            ctl("resume", "group", name, "-t", "acme")
+            ctl("resume", "group", "alike", "-t", name)
+        assert ctl("pauses") == "Nothing is paused\n"
+
     def test_what_holds_a_tenant_is_shown_with_it(self, tenants):
         ctl = runner(tenants.address)
         with Client(tenants.address, tenant="held") as client:

@@ -35,6 +35,33 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("names that look alike are two, however they are listed")
+    func alike() async throws {
+        let bench = try await Bench.open()
+        let names = ["\u{e9}", "e\u{301}", "z"]
+        for name in names { try await bench.enqueue(name, tenant: Tenant(name), limits: [slots(name, 1)]) }
+        for name in names { try await bench.enqueue(name, limits: [slots(name, 1)]) }
+        var (tenants, limits) = ([String](), [String]())
+        var place: CensusPlace?
+        repeat {
+            let page = try await bench.shard.run(TenantCensus(.failures, after: place, countMax: 1))
+            tenants += page.entries.map(\.tenant.name)
+            place = page.isLast ? nil : page.entries.last.map { CensusPlace(value: 0, name: $0.tenant.name) }
+        } while place != nil
+        repeat {
+            let page = try await bench.shard.run(LimitCensus(.refusals, after: place, countMax: 1, tenants: [Bench.tenant]))
+            limits += page.entries.map(\.key)
+            place = page.isLast ? nil : page.entries.last.map { CensusPlace(value: 0, name: $0.name.text) }
+        } while place != nil
+        #expect(Set(tenants.map { ExactText($0) }).isSuperset(of: names.map { ExactText($0) }))
+        #expect(limits.count == 3 && Set(limits.map { ExactText($0) }) == Set(names.map { ExactText($0) }))
+        for name in names {
+            let one = try await bench.shard.run(LimitCensus(.held, key: name, countMax: 9, tenants: [Bench.tenant]))
+            #expect(one.entries.map { ExactText($0.key) } == [ExactText(name)])
+        }
+        try await bench.finish()
+    }
+
     @Test("very many tenants are looked at in many turns, in which others are served; those that stay are told once")
     func steps() async throws {
         let bench = try await Bench.open()

@@ -60,6 +60,27 @@ import Testing
         for filter in [byLabel, byLimit] { #expect(Self.alike.map { filter.takes(Self.job($0)) } == [true, false]) }
     }
 
+    @Test func errorCodesOfAListThatLookAlikeAreTwo() async throws {
+        let fixture = try await Fixture()
+        for code in Self.alike { try await fixture.finish("\(code.utf8.count)", .failure(code: code, data: [])) }
+        let view = ListedShard(
+            id: fixture.id, range: .all, reader: try await fixture.shard.snapshot(), moment: fixture.shard.moment)
+        for code in Self.alike {
+            var filter = JobFilter()
+            filter.errorCode = code
+            let listing = JobListing(filter, of: [view], jobsMax: 10, hasDetails: true, budget: .init(), clock: fixture.clock)
+            let page = try #require(try await listing.page(after: nil))
+            #expect(page.jobs.map(\.id.text) == ["\(code.utf8.count)"])
+        }
+    }
+
+    @Test func whatLooksLikeWhatIsGroupedByIsNot() async throws {
+        let fixture = try await Fixture.orders()
+        let refusal = try await fixture.refusal(
+            "SELECT id || '\(Self.alike[0])' AS a, COUNT(*) FROM jobs GROUP BY id || '\(Self.alike[1])'")
+        #expect(refusal == .syntax("column id is neither grouped by nor in an aggregate"))
+    }
+
     @Test func aWildcardIsOneWhateverFollows() async throws {
         let fixture = try await Fixture()
         try await fixture.enqueue("axe\u{301}", metadata: ["k": "vxe\u{301}!"])

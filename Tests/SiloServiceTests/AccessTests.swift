@@ -126,6 +126,17 @@ import Testing
         #expect(Set(MethodAccess.table.keys) == Set(methods))
     }
 
+    @Test func theAuditLogNamesTenantsThatLookAlikeEach() {
+        var request = SiloV1.ImportJobsRequest()
+        request.jobs = ["e\u{301}", "\u{e9}", "a", "a"].map { tenant in
+            var job = SiloV1.ImportJobRequest()
+            job.tenant = tenant
+            return job
+        }
+        let tenants = request.auditFields.first { $0.0 == "tenant" }?.1
+        #expect(tenants?.hasSameBytes(as: "a,e\u{301},\u{e9}") == true)
+    }
+
     @Test func whatNobodyThoughtOfIsForAdministrators() {
         let unknown = MethodAccess.of("/silo.v1.Silo/Future")
         #expect(unknown.role == .admin && unknown.reach == .all && unknown.isAdministrative)

@@ -64,7 +64,7 @@ import Testing
     @Test func namesWithoutTheirOwnShareOne() {
         let named = Mutex<Set<String>>(["a", "b", "other"])
         let counters = NamedMetrics(
-            isNamed: { name in named.withLock { $0.contains(name) } }, make: { (name: $0, counter: Counter()) },
+            others: "other", isNamed: { name in named.withLock { $0.contains(name) } }, make: { (name: $0, counter: Counter()) },
             add: { $1.counter.add(Int($0.counter.value)) })
         var counts: [String: UInt64] { Dictionary(counters.all.map { ($0.name, $0.counter.value) }) { first, _ in first } }
         for name in ["a", "b", "c", "d", "a", "other"] { counters.count(name) { $0.counter.add() } }

@@ -40,22 +40,21 @@ package struct LimitCensus: Walk {
             }
         }
         /// Its place among others of the same value.
-        package var name: String { tenant.name + "\0" + key }
+        package var name: ExactText { ExactText(tenant.name + "\0" + key) }
     }
     /// The same, without a new text for each of very many.
     private struct Name: Comparable {
-        let tenant: String
-        let key: String
+        let tenant: ExactText
+        let key: ExactText
 
         init(tenant: String, key: String) {
-            self.tenant = tenant
-            self.key = key
+            self.tenant = ExactText(tenant)
+            self.key = ExactText(key)
         }
 
         init(place: String) {
-            let parts = place.split(separator: "\0", maxSplits: 1, omittingEmptySubsequences: false)
-            tenant = String(parts[0])
-            key = parts.count > 1 ? String(parts[1]) : ""
+            let parts = place.parts(at: "\0", atMost: 2)
+            self.init(tenant: parts[0], key: parts.count > 1 ? parts[1] : "")
         }
 
         static func < (left: Name, right: Name) -> Bool {
@@ -113,7 +112,7 @@ package struct LimitCensus: Walk {
     }
 
     private func isMeant(_ id: Limit.ID) -> Bool {
-        if let key { return id.text == key }
+        if let key { return id.text.hasSameBytes(as: key) }
         return keyContains.isEmpty || keyContains.isIn(id.text)
     }
 }

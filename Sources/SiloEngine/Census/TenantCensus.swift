@@ -27,7 +27,7 @@ package struct TenantCensus: Walk {
     let nameContains: TextSearch
     let tenants: Set<Tenant>?
     let groups: Set<TaskGroup>?
-    private var best: Best<Entry, String>
+    private var best: Best<Entry, ExactText>
     private var place: QueueByKey.Place?
     /// The tenant whose queues go by.
     private var entry: Entry?
@@ -40,7 +40,7 @@ package struct TenantCensus: Walk {
     ) {
         self.order = order
         self.nameContains = TextSearch(nameContains)
-        best = Best(countMax, after: after.map { ($0.value, $0.name) })
+        best = Best(countMax, after: after.map { ($0.value, ExactText($0.name)) })
         self.tenants = tenants
         self.groups = groups
     }
@@ -68,7 +68,7 @@ package struct TenantCensus: Walk {
 
     private mutating func close() {
         guard let entry else { return }
-        best.see(entry.value(order), entry.tenant.name, entry)
+        best.see(entry.value(order), ExactText(entry.tenant.name), entry)
         self.entry = nil
     }
 

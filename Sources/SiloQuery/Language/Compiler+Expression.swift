@@ -21,7 +21,7 @@ extension Compiler {
         if let groups = scope.groups, !groups.isEmpty, !scope.isFree, !expression.isAggregated {
             let plain = try scope.freely { () throws(QueryError) in try written(expression, scope, aliasesToo) }
             try countBytes(plain.sql)
-            if groups.contains(plain.sql) { return plain }
+            if groups.contains(ExactText(plain.sql)) { return plain }
         }
         let typed = try written(expression, scope, aliasesToo)
         try countBytes(typed.sql)

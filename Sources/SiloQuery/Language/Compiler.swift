@@ -198,7 +198,7 @@ final class Compiler {
             !groups.isEmpty || core.having?.isAggregated == true
             || core.columns.contains { if case .expression(let expression, _, _) = $0 { expression.isAggregated } else { false } }
             || ordered.contains { $0.expression.isAggregated }
-        if isAggregated { scope.groups = Set(groups) }
+        if isAggregated { scope.groups = Set(groups.map { ExactText($0) }) }
         if !groups.isEmpty { sql += " GROUP BY " + groups.joined(separator: ", ") }
         if let having = core.having { sql += " HAVING " + (try truth(expression(having, scope))) }
         let (list, columns) = try resultColumns(core, scope)

@@ -1,3 +1,5 @@
+import SiloCore
+
 /// A table, or a select in its place, by the name that a statement gives it.
 struct Relation {
     let name: String
@@ -17,7 +19,7 @@ final class Scope {
     /// Aliases that are being written: one that names itself has no meaning.
     var expanding: Set<String> = []
     /// Of a select that aggregates: what it groups by, as SQL. Nil: it does not aggregate.
-    var groups: Set<String>?
+    var groups: Set<ExactText>?
     /// Rows are counts of jobs: see `Rollup`.
     var countsAreSums = false
     /// Rows are tallies of jobs: see `Tally`.
@@ -48,7 +50,7 @@ final class Scope {
         }
         if let column = found.first {
             // From a select within this one, one may be asked for that is grouped by.
-            guard groups?.contains(column.sql) ?? true || isFree else {
+            guard groups?.contains(ExactText(column.sql)) ?? true || isFree else {
                 throw .syntax("column \(name) is neither grouped by nor in an aggregate")
             }
             return column

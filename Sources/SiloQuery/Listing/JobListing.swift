@@ -283,7 +283,7 @@ extension ListedJob {
         status = "\(shown.name)"
         if shown != .failed { errorCode = "" }
         if let wanted = filter.status, wanted != shown { return false }
-        if let code = filter.errorCode, shown != .failed || errorCode != code { return false }
+        if let code = filter.errorCode, shown != .failed || !errorCode.hasSameBytes(as: code) { return false }
         return filter.changed.contains(changedAt)
     }
 }

@@ -27,16 +27,16 @@ struct FiguresReader {
             figures.node.diskBytes = room.use.diskBytes
             figures.node.dataBytes = room.use.dataBytes
         }
-        var groups = Dictionary(figures.groups.map { ($0.name, $0) }) { first, _ in first }
+        var groups = Dictionary(figures.groups.map { (TaskGroup($0.name), $0) }) { first, _ in first }
         for host in parts.shards.hosts {
             figures.shards.append(shard(host))
             guard let shard = host.shard else { continue }
             figures.jobs.waitingWorkers += shard.counts.waitingWorkers
             for (group, level) in shard.groups {
-                groups[group.text, default: Figures.Group(group.text)].add(level, at: shard.moment.wall)
+                groups[group, default: Figures.Group(group.text)].add(level, at: shard.moment.wall)
                 figures.jobs.add(level.jobs)
             }
-            if metrics?.shard(host.id).hasOtherGroups ?? false { groups[NamedMetrics<Void>.otherName]?.isRest = true }
+            if metrics?.shard(host.id).hasOtherGroups ?? false { groups[MeasuredGroups.other]?.isRest = true }
         }
         figures.groups = Array(groups.values)
         figures.oldestReadyMilliseconds = figures.groups.compactMap(\.oldestReadyMilliseconds).max()

@@ -36,7 +36,7 @@ final class ShardMetrics: EngineEvents {
     private let tenantTurns = Counter()
     private let bulk: [StorageV1.BulkVerb: BulkMetrics]
     private let measured: MeasuredGroups
-    private let groups: NamedMetrics<GroupMetrics>
+    private let groups: NamedMetrics<TaskGroup, GroupMetrics>
     private let branches: [(labels: MetricLabels, counter: Counter)]
     private let mended: [HealedFault: (labels: MetricLabels, counter: Counter)]
 
@@ -52,7 +52,8 @@ final class ShardMetrics: EngineEvents {
         let measured = MeasuredGroups(countMax: groupsMax)
         self.measured = measured
         groups = NamedMetrics(
-            isNamed: { measured.contains(TaskGroup($0)) }, make: { GroupMetrics($0, labels.adding("task_group", $0)) },
+            others: MeasuredGroups.other, isNamed: { measured.contains($0) },
+            make: { GroupMetrics($0.text, labels.adding("task_group", $0.text)) },
             add: { $1.add($0) })
         branches = counters("branch", Branch.allCases.map { "\($0)" })
         bulk = Dictionary(
@@ -102,9 +103,9 @@ final class ShardMetrics: EngineEvents {
 
     func healed(_ fault: HealedFault, count: Int, isFirst: Bool) { mended[fault]?.counter.add(count) }
 
-    func polled(_ group: TaskGroup) { groups.count(group.text) { $0.polled() } }
+    func polled(_ group: TaskGroup) { groups.count(group) { $0.polled() } }
 
-    func measuredWithOthers(_ group: TaskGroup) { groups.merge(group.text) }
+    func measuredWithOthers(_ group: TaskGroup) { groups.merge(group) }
 
     var measuredGroups: MeasuredGroups? { measured }
 
@@ -119,7 +120,7 @@ final class ShardMetrics: EngineEvents {
         tenantTurns.add(tally.tenantTurns)
         for step in tally.bulk { bulk[step.verb]?.count(step) }
         for group in tally.groups {
-            groups.count(group.group.text) { $0.count(group) }
+            groups.count(group.group) { $0.count(group) }
             for lease in group.leases { readyToStart.record(lease.sinceStart) }
             for run in group.runs { runTime.record(run) }
         }

@@ -1,4 +1,5 @@
 package import SiloAPI
+import SiloCore
 import SiloStore
 
 /// A request of an administrative call: what it is about, for the audit log. No payloads, no reasons.
@@ -31,8 +32,8 @@ extension SiloV1.DropTenantHoldersRequest: AuditedRequest {
 }
 extension SiloV1.ImportJobsRequest: AuditedRequest {
     package var auditFields: [(String, String)] {
-        let tenants = Set(jobs.compactMap(\.tenant)).sorted()
-        return named(["tenant": tenants.prefix(8).joined(separator: ","), "jobs": "\(jobs.count)"])
+        let tenants = Set(jobs.compactMap { ExactText($0.tenant) }).sorted()
+        return named(["tenant": tenants.prefix(8).map(\.text).joined(separator: ","), "jobs": "\(jobs.count)"])
     }
 }
 extension SiloV1.PauseRequest: AuditedRequest {

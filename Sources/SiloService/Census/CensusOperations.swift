@@ -25,7 +25,9 @@ package struct CensusOperations: Sendable {
             after: request.after.map { CensusPlace(value: $0.value, name: $0.tenant) }, countMax: Bounds.page(request.limit),
             tenants: context.caller.tenants.map { Set($0) }, groups: context.caller.groups.map { Set($0) })
         let (pages, missing) = try await all(request.shard, context, census)
-        let (entries, isLast) = merged(pages.map(\.page), Bounds.page(request.limit)) { ($0.value(order), $0.tenant.name) }
+        let (entries, isLast) = merged(pages.map(\.page), Bounds.page(request.limit)) { entry in
+            (entry.value(order), ExactText(entry.tenant.name))
+        }
         var response = SiloV1.ListTenantsResponse()
         response.tenants = entries.map { SiloV1.TenantInfo($0, order) }
         response.matching = UInt64(pages.reduce(0) { $0 + $1.page.matching })
@@ -174,7 +176,7 @@ package struct CensusOperations: Sendable {
 
     /// The first of the pages of several shards, whose entries are different.
     private func merged<Entry: Sendable>(
-        _ pages: [CensusPage<Entry>], _ countMax: Int, _ place: (Entry) -> (Int64, String)
+        _ pages: [CensusPage<Entry>], _ countMax: Int, _ place: (Entry) -> (Int64, ExactText)
     ) -> (entries: [Entry], isLast: Bool) {
         let all = pages.flatMap(\.entries).map { (place($0), $0) }.sorted { left, right in
             left.0.0 != right.0.0 ? left.0.0 > right.0.0 : left.0.1 < right.0.1

@@ -1,5 +1,6 @@
 import CommandLineTool
 import Foundation
+import Protobuf
 import SiloAPI
 import SiloCore
 
@@ -99,7 +100,7 @@ struct PauseCommands {
             }
             for pause in pauses {
                 guard tenant == nil || pause.tenant == nil || ExactText(pause.tenant) == ExactText(tenant) else { continue }
-                let index = found.firstIndex { $0.pause.tenant == pause.tenant && $0.pause.target == pause.target }
+                let index = found.firstIndex { $0.pause.isSame(as: pause) }
                 if let index {
                     found[index].shards += 1
                     found[index].pause.sinceMs = min(found[index].pause.sinceMs, pause.sinceMs)
@@ -145,6 +146,11 @@ struct PauseCommands {
 
 extension SiloV1.PauseInfo {
     var isForAllTenants: Bool { target?.isForAllTenants(tenant) ?? false }
+
+    /// By bytes: messages compare their texts as Swift does, to whom texts that look alike are the same.
+    fileprivate func isSame(as other: Self) -> Bool {
+        ExactText(tenant) == ExactText(other.tenant) && target?.serializedBytes() == other.target?.serializedBytes()
+    }
 }
 
 extension SiloV1.PauseTarget {

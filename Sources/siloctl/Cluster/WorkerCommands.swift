@@ -88,8 +88,8 @@ extension SiloV1.WorkerInfo {
         joined.isQuiet = isQuiet || other.isQuiet
         joined.leases = leases + other.leases
         joined.oldestLeaseMs = [oldestLeaseMs, other.oldestLeaseMs].compactMap { $0 }.min()
-        let known = Set(joined.groups.map(\.taskGroup))
-        joined.groups += (groups + other.groups).filter { !known.contains($0.taskGroup) }
+        let known = Set(joined.groups.map { ExactText($0.taskGroup) })
+        joined.groups += (groups + other.groups).filter { !known.contains(ExactText($0.taskGroup)) }
         return joined
     }
 

@@ -82,7 +82,7 @@ struct TopSample: Sendable {
             tenants = Array(all.sorted { $0.orderValue > $1.orderValue }.prefix(Int(Self.rowsMax)))
         }
         if let all = workers {
-            let joined = Dictionary(all.map { ($0.workerId, $0) }) { $0.joined($1) }
+            let joined = Dictionary(all.map { (ExactText($0.workerId), $0) }) { $0.joined($1) }
             workers = joined.values.sorted { $0.workerId < $1.workerId }
         }
     }

@@ -1,4 +1,5 @@
 import SiloAPI
+import SiloCore
 
 /// Jobs by any filter, a page at a time, with what can be done to those that are selected.
 enum JobsPage {
@@ -14,8 +15,8 @@ enum JobsPage {
             "Jobs", about: count.html, actions: BulkPages.way(visit),
             """
             \(parts.statuses)\(parts.controls)\(MissingShards(list.missingShards).html)\
-            <section class="card">\(parts.table)\(parts.pager)</section>
             \(UnreadableJobs(jobs: list.unreadable).html)\
+            <section class="card">\(parts.table)\(parts.pager)</section>
             """)
     }
     static let jobsMax = 50
@@ -62,7 +63,7 @@ struct JobCount {
         if filter.status == nil, filter.group == nil { return now.shards.reduce(0) { $0 + $1.jobs } }
         let jobs: Figures.Jobs
         if let group = filter.group {
-            guard let found = now.groups.first(where: { $0.name == group && !$0.isRest }) else { return nil }
+            guard let found = now.groups.first(where: { $0.name.hasSameBytes(as: group) && !$0.isRest }) else { return nil }
             jobs = found.jobs
         } else {
             jobs = now.jobs

@@ -68,16 +68,18 @@ extension Client {
         return Pause.merged(shards)
     }
 
-    /// Frees every slot of every limit that the tenant holds. Attempts that run go on, so that for a while more may run than
-    /// the limits allow. A remedy for slots that seem to be lost; none should be.
+    /// Frees every slot that the tenant holds, of every limit or of one. Attempts that run go on, so that for a while more may
+    /// run than the limits allow. A remedy for slots whose holders are gone for good.
+    /// - Parameter key: of the concurrency or floating limit; nil: of all.
     /// - Returns: slots freed.
     @discardableResult
-    public func dropHolders(tenant: String? = nil) async throws(ClientError) -> UInt64 {
+    public func dropHolders(tenant: String? = nil, key: String? = nil) async throws(ClientError) -> UInt64 {
         do throws(Status) {
             return try await router.run(.tenant(named: tenant)) { shard, address, _ throws(Status) in
                 var request = SiloV1.DropTenantHoldersRequest()
                 request.shard = shard
                 request.tenant = tenant
+                request.limitKey = key
                 return try await router.call(SiloV1.Silo.dropTenantHolders, request, at: address).holdersDropped
             }
         } catch {

@@ -125,12 +125,15 @@ let usage = Usage(
                 """,
             options: [.init("yes", "y", help: "do not ask; needed where there is no terminal to ask at")]),
         .init("tenant drop-holders", help: """
-            free every slot of every limit that the tenant holds; without --tenant,
-            when the servers have tenancy off, every slot of every job
+            free every slot of every limit that the tenant holds, or of one; without
+            --tenant, when the servers have tenancy off, every slot of every job
             """, details: """
-            Attempts that run go on, so that for a while more may run than the limits allow. A remedy for slots that seem to be
-            lost: job explain names who holds them.
-            """, options: [.init("yes", "y", help: "do not ask; needed where there is no terminal to ask at")]),
+            Attempts that run go on, so that for a while more may run than the limits allow. A remedy for slots whose holders are
+            gone for good: job explain names who holds them.
+            """, options: [
+                .init("key", "k", "key", help: "only those of this concurrency or floating limit"),
+                .init("yes", "y", help: "do not ask; needed where there is no terminal to ask at"),
+            ]),
         .init(
             "query", optional: "shard", ["sql"], mayLackOperands: true,
             help: "run an SQL statement over all shards or one; without one a prompt", details: QueryCommand.details,

@@ -373,12 +373,13 @@ class TestAudit:
             with refused(grpc.StatusCode.FAILED_PRECONDITION):
                 client.cancel(id)
             client.pause(task_group="g", reason="private")
+            client.drop_holders(limit_key="db")
             with refused(PERMISSION_DENIED):
                 reader.cancel(id)
             with Client(server.address, token="wrong") as stranger, refused(UNAUTHENTICATED):
                 stranger.cluster()
             shard = client.shard
-        found = until(lambda: len(lines(path)) >= 5 and lines(path), 10, "the lines")
+        found = until(lambda: len(lines(path)) >= 6 and lines(path), 10, "the lines")
         assert path.stat().st_mode & 0o777 == 0o600
         for line in found:
             assert line.pop("log") == "audit"
@@ -389,6 +390,7 @@ class TestAudit:
             about | {
                 "call": "CancelJob", "job": id, "outcome": "FAILED_PRECONDITION", "error": "job is already cancelled"},
             about | {"call": "Pause", "target": "task group g", "outcome": "OK"},
+            about | {"call": "DropTenantHolders", "limit_key": "db", "outcome": "OK"},
             {
                 "who": "eve", "by": "token", "call": "CancelJob", "outcome": "PERMISSION_DENIED",
                 "error": "token 'eve' may not do this: it needs the role operate",

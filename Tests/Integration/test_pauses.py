@@ -10,6 +10,7 @@ from support.client import (
 )
 from support.generated import pb
 from support.waiting import milliseconds, until
+from test_query import values
 
 HOUR = 3_600_000
 NIL = "00000000-0000-0000-0000-000000000000"
@@ -340,6 +341,75 @@ class TestDropHolders:
         drop.succeed(next_one)
         assert ids_of(drop.lease(group, 9)) == [ids[2]]
         assert drop.status(ids[0]) == SUCCEEDED
+
+    def test_of_one_key_others_stay_held(self, drop, group):
+        ids = fill(drop, group, 3, [concurrency("k"), concurrency("l", 2)])
+        held = drop.take(group)
+        assert drop.drop_holders(limit_key="nobody") == 0 and drop.drop_holders(limit_key="k") == 1
+        next_one = drop.take(group)
+        assert next_one.job_id == ids[1] and not drop.heartbeat(held).cancelled
+        assert drop.drop_holders(limit_key="k") == 1, "its own"
+        assert drop.lease(group, 9) == [], "l is full"
+        drop.succeed(held)
+        third = drop.take(group)
+        drop.succeed(next_one), drop.succeed(third)
+        assert [drop.status(id) for id in ids] == [SUCCEEDED] * 3
+        assert drop.drop_holders() == 0
+
+    def test_of_one_key_a_ready_job_waits_for_it_again(self, drop, group):
+        ids = fill(drop, group, 2, [concurrency("k")])
+        assert drop.drop_holders(limit_key="k") == 1
+        assert ids_of(drop.lease(group, 9)) == [ids[1]], "the first one has lost its slot to the second"
+
+    def test_of_one_key_a_retry_takes_a_slot_anew(self, drop, group):
+        first = drop.enqueue(group, limits=[concurrency("k")], retry_policy=policy(1))
+        second = drop.enqueue(group, limits=[concurrency("k")])
+        held = drop.take(group)
+        assert drop.drop_holders(limit_key="k") == 1
+        next_one = drop.take(group)
+        drop.fail(held)
+        assert next_one.job_id == second and drop.lease(group, 9) == []
+        drop.succeed(next_one)
+        assert drop.take(group).job_id == first
+
+    def test_of_one_key_it_outlives_the_server(self, new_server):
+        server = new_server("--shards", 1)
+        with Client(server.address) as client:
+            ids = fill(client, "g", 3, [concurrency("k")])
+            held = client.take("g")
+            assert client.drop_holders(limit_key="k") == 1
+            next_one = client.take("g")
+        server.kill()
+        server.start()
+        with Client(server.address) as client:
+            client.succeed(held)
+            assert client.lease("g", 9) == [], "a report of one from before frees nothing"
+            client.succeed(next_one)
+            assert ids_of(client.lease("g", 9)) == [ids[2]]
+
+    def test_who_holds_a_key_is_told_without_those_that_lost_it(self, drop, group):
+        ids = fill(drop, group, 3, [concurrency("k", 1), concurrency("l", 9)])
+        held = drop.take(group)
+        assert drop.drop_holders(limit_key="k") == 1
+        next_one = drop.take(group)
+
+        def rows(sql):
+            return sorted(values(drop, sql, tenant=drop.tenant))
+
+        holders = rows("SELECT queue_name, task_id FROM queues WHERE entry_type = 'holder'")
+        assert holders == sorted([("k", next_one.id), ("l", held.id), ("l", next_one.id)])
+        assert dict(rows("SELECT job_id, held_queues FROM leases")) == {held.job_id: "l", next_one.job_id: "k,l"}
+        assert dict(rows("SELECT limit_key, held FROM limits")) == {"k": 1, "l": 2}
+        drop.succeed(next_one)
+        assert drop.drop_holders(limit_key="k") == 1
+        assert rows("SELECT job_id, held_queues FROM tasks") == [(ids[2], "l")]
+
+    @pytest.mark.parametrize("key, bound", [("", "limit_key is empty"), ("k" * 1025, "limit_key too long (must be <= 1024 bytes)")])
+    def test_a_key_has_bounds(self, drop, group, key, bound):
+        fill(drop, group, 1, [concurrency("k")])
+        with refused(INVALID_ARGUMENT, bound):
+            drop.drop_holders(limit_key=key)
+        assert drop.drop_holders() == 1
 
     def test_a_worker_that_waits_is_woken(self, drop, group):
         ids = fill(drop, group, 2, [concurrency("k")])

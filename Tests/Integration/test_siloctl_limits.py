@@ -246,6 +246,24 @@ class TestDropHolders:
             }
         assert "name the tenant with --tenant" in ctl("tenant", "drop-holders", "--yes", code=1)
 
+    def test_slots_of_one_key_come_free(self, tenants):
+        ctl = runner(tenants.address)
+        with Client(tenants.address, tenant="dropped-key") as client:
+            for _ in range(2):
+                client.enqueue("drop-key", limits=[slot("a", 1), slot("b", 1)])
+            client.take("drop-key")
+            drop = ["tenant", "drop-holders", "-t", "dropped-key", "--key"]
+            assert "every slot of limit a that tenant dropped-key holds" in ctl(*drop, "a", code=2)
+            assert ctl(*drop, "A", "-y") == "Freed 0 slots of limit A of tenant dropped-key; attempts that run go on\n"
+            assert ctl(*drop, "a", "-y") == "Freed 1 slot of limit a of tenant dropped-key; attempts that run go on\n"
+            assert client.lease("drop-key") == [], "it waits for b now"
+            assert pretty(ctl(*drop, "b", "--json", "-y")) == {
+                "tenant": "dropped-key", "limit_key": "b", "shard": client.shard, "holders_dropped": 1,
+            }
+            client.take("drop-key")
+            assert "limit_key is empty" in ctl(*drop, "", "-y", code=1)
+            assert "limit_key too long (must be <= 1024 bytes)" in ctl(*drop, "k" * 1025, "-y", code=1)
+
     def test_without_tenancy_it_says_that_all_are_meant(self, server, client):
         client.enqueue("drop-all", limits=[slot("drop-all", 1)])
         client.take("drop-all")

@@ -55,7 +55,7 @@ class Scene:
             "/job?id=twice", "/job?id=none", f"/action?id={action}", "/schedule?span=week", "/search?q=nobody", f"/shards/{shard}",
             "/no-such-page", "/sql?sql=" + urllib.parse.quote("SELECT id, status_kind, task_group, payload FROM jobs"),
             "/sql?sql=SELECT+nothing+FROM+nowhere", "/do/pause?group=emails", "/do/resume?group=emails", "/do/pause?limit=line",
-            "/do/quiet?worker=w1", "/do/unquiet?worker=w1", "/do/drop-holders?tenant=-", "/do/drop-tenant?tenant=none",
+            "/do/quiet?worker=w1", "/do/unquiet?worker=w1", "/do/drop-holders?tenant=-", "/do/drop-holders?tenant=-&limit=line", "/do/drop-tenant?tenant=none",
             "/do/enqueue-again?id=bad", "/do/bulk?verb=cancel&group=emails", f"/do/stop-bulk?id={action}",
             f"/do/jobs?verb=delete&job={shard}:0:bad", "/do/jobs?verb=cancel", f"/do/flush?shard={shard}", f"/do/compact?shard={shard}",
         ]

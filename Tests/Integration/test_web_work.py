@@ -326,6 +326,48 @@ class TestLimits:
             assert visitor.post("/do/drop-holders", form).status == 409
             assert client.take("calls", "w2")
 
+    def test_slots_of_one_are_freed_on_its_page(self, new_server, browser):
+        server = new_server("--shards", 1)
+        with Client(server.address) as client:
+            for _ in range(3):
+                client.enqueue("calls", 1, limits=[concurrency("line", 1), concurrency("other <b>", 3)])
+            client.take("calls", "w1")
+            browser.go(f"{root(server)}/limit?key=line")
+            assert "w1" in browser.text(".split")
+            press(browser, "Drop holders…")
+            question = browser.text("main")
+            assert "Free every slot of this limit?" in question and "Now they hold 1 slot of it" in question
+            press(browser, "Free its slots")
+            browser.wait(lambda b: "1 slot of limit line of all jobs became free" in b.text(".notice"), what="the notice")
+            assert "w1" not in browser.text(".split") and "no worker has it yet" in browser.text(".split")
+            assert client.take("calls", "w2") and client.lease("calls", 9) == []
+            assert client.drop_holders(limit_key="other <b>") == 2, "those of the other limit are held still"
+            visitor = Visitor(server.operator)
+            asked = visitor.get("/do/drop-holders?tenant=-&limit=other+%3Cb%3E&back=/limits")
+            assert "other &lt;b&gt;" in asked.text and "Now they hold <b>0 slots</b> of it" in asked.text
+            form = asked.form("/do/drop-holders")
+            assert visitor.post("/do/drop-holders", form | {"form": "0" * 32}).status == 409
+            assert visitor.get("/do/drop-holders?tenant=-&limit=").status == 400
+            assert visitor.post("/do/drop-holders", form | {"limit": ""}).status == 400
+
+    def test_who_may_not_free_slots_is_shown_no_way_and_refused(self, new_server, tmp_path):
+        tokens = Tokens(tmp_path)
+        reader, operator = tokens.add("eve", "--role", "read"), tokens.add("ann", "--role", "operate", "--role", "read")
+        maker = tokens.add("shop", "--role", "enqueue", "--role", "work")
+        server = new_server("--shards", 1, "--tokens-file", tokens.path)
+        with Client(server.address, token=maker) as client:
+            client.enqueue("calls", 1, limits=[concurrency("line", 1)])
+            client.take("calls", "w1")
+        address = "/do/drop-holders?tenant=-&limit=line"
+        eve, ann = Visitor(server.operator), Visitor(server.operator)
+        eve.sign_in(reader), ann.sign_in(operator)
+        form = ann.get(address).form("/do/drop-holders")
+        assert "drop-holders" in ann.get("/limit?key=line").text and "drop-holders" not in eve.get("/limit?key=line").text
+        assert eve.get(address).status == 403 and eve.post("/do/drop-holders", form).status in (403, 409)
+        assert "1 slot</b> of it" in ann.get(address).text, "nothing was dropped"
+        assert ann.post("/do/drop-holders", form).status == 303
+        assert "0 slots</b> of it" in ann.get(address).text
+
 
 class TestAll:
     PATHS = [

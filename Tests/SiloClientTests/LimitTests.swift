@@ -114,13 +114,17 @@ import Testing
         let handles = try await server.client.enqueue([job, job]).map { try $0.get() }
         try await started.until(1)
         #expect(try await server.client.dropHolders(tenant: "other") == 0)
-        #expect(try await server.client.dropHolders(tenant: "acme") == 1)
+        #expect(try await server.client.dropHolders(tenant: "acme", key: "cache") == 0)
+        #expect(try await server.client.dropHolders(tenant: "acme", key: "db") == 1)
         try await started.until(2)
         release.open()
         for handle in handles {
             #expect(try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(300)) == .succeeded(.empty))
         }
         await #expect(throws: ClientError.invalidArgument("tenant id required")) { try await server.client.dropHolders() }
+        let empty = ClientError.invalidArgument("limit_key is empty")
+        await #expect(throws: empty) { try await server.client.dropHolders(tenant: "acme", key: "") }
+        #expect(try await server.client.dropHolders(tenant: "acme") == 0)
         worker.stop()
         await task.value
         await server.stop()

@@ -58,6 +58,7 @@ import Testing
                 if random.chance(40) { try await bench.pause(target) } else { try await bench.resume(target) }
             case 17:
                 if random.chance(15) { _ = try await bench.dropHolders() }
+                if random.chance(40) { _ = try await bench.dropHolders(key: ["x", "y", "f"][random.below(3)]) }
                 guard !refreshes.isEmpty else { return }
                 let refresh = refreshes.removeFirst()
                 let outcome: ReportRefresh.Outcome = random.chance(30) ? .failure : .success(newMax: UInt32(random.below(4)))
@@ -125,6 +126,48 @@ import Testing
             }
         }
         try await end(&life)
+    }
+
+    /// Bugs of dropping the holders of one key, planted in what is written.
+    enum Bug: CaseIterable, Sendable {
+        case keyForgetsDrop, keyForgetsVoidHolds, keyKeepsVoidHolds, tenantForgetsDrop, taskForgetsDrop, leaseForgetsDrop
+
+        @Sendable func mangle(_ write: Write) -> Write? {
+            guard write.key.count > 2, let value = write.value else { return write }
+            func changed<Record: Message>(_ change: (inout Record) -> Void) -> Write {
+                guard var record = try? Record(serializedBytes: value) else { return write }
+                change(&record)
+                return Write(key: write.key, value: record.serializedBytes(), isNew: write.isNew)
+            }
+            switch (self, write.key[2]) {
+            case (.keyForgetsDrop, 0x25): return changed { (slots: inout StorageV1.Slots) in slots.keyDrops = 0 }
+            case (.keyForgetsVoidHolds, 0x25): return changed { (slots: inout StorageV1.Slots) in slots.voidHolds = 0 }
+            case (.keyKeepsVoidHolds, 0x25):
+                return changed { (slots: inout StorageV1.Slots) in if slots.keyDrops > 0 { slots.voidHolds += 1 } }
+            case (.tenantForgetsDrop, 0x04): return changed { (state: inout StorageV1.TenantState) in state.keyDrops = 0 }
+            case (.taskForgetsDrop, 0x20): return changed { (task: inout StorageV1.Task) in task.keyHold = 0 }
+            case (.leaseForgetsDrop, 0x21): return changed { (lease: inout StorageV1.Lease) in lease.keyHold = 0 }
+            default: return write
+            }
+        }
+    }
+
+    @Test("a bug in what is written of dropped holders is found", arguments: Bug.allCases)
+    func isFound(_ bug: Bug) async throws {
+        for seed in UInt64(1)...20 {
+            var life = Life(bench: try await Bench.open(), random: SeededRandom(seed: seed), givesUp: false)
+            life.bench.store.set { $0.mangle = bug.mangle }
+            for _ in 0..<220 {
+                try await life.step()
+                if life.random.chance(6) {
+                    life.bench = try await life.bench.crash()
+                    life.bench.store.set { $0.mangle = bug.mangle }
+                }
+                if !life.violations.isEmpty { return try await life.bench.shard.close() }
+            }
+            try await life.bench.shard.close()
+        }
+        Issue.record("\(bug) was not found by 20 seeds")
     }
 
     @Test("wherever the store fails in a life, what is stored is whole", arguments: 1...4 as ClosedRange<UInt64>)

@@ -164,7 +164,9 @@ extension Bench {
     func pause(_ target: PauseTarget) async throws -> Bool { try await shard.run(Pause(target, reason: "test")) }
     @discardableResult
     func resume(_ target: PauseTarget) async throws -> Bool { try await shard.run(Resume(target)) }
-    func dropHolders(_ tenant: Tenant = Bench.tenant) async throws -> UInt64 { try await shard.run(DropHolders(tenant: tenant)) }
+    func dropHolders(_ tenant: Tenant = Bench.tenant, key: String? = nil) async throws -> UInt64 {
+        try await shard.run(DropHolders(tenant: tenant, key: key.map { LimitKey($0) }))
+    }
     func giveBack(_ tasks: [LeasedTask]) async throws { try await shard.run(Release(tasks.map(\.id))) }
 
     /// Reports all as succeeded, in one command.

@@ -217,6 +217,7 @@ import Testing
         }
         bench.store.set { $0.failReads = true }
         #expect(try await isRefused { _ = try await bench.dropHolders() })
+        #expect(try await isRefused { _ = try await bench.dropHolders(key: "k") })
         #expect(try await isRefused { _ = try await bench.shard.run(DropTenant(tenant: Bench.tenant)) })
         bench.store.set { $0.failReads = false }
         #expect(try await bench.dropHolders() == 1)

@@ -102,8 +102,7 @@ public struct Lease: Duty {
                 for kind in kinds { memory.news.lookAgain(for: kind) }
                 break
             }
-            if let paused = try await pausedLimit(of: task, reference, in: transaction) {
-                try await turnBack(reference, task, at: paused, in: transaction)
+            if try await turnsBack(reference, task, in: transaction) {
                 turnedBack += 1
                 if turnedBack < transaction.settings.turnedBackMax { continue }
                 for kind in kinds { memory.news.lookAgain(for: kind) }
@@ -145,6 +144,12 @@ public struct Lease: Duty {
         }
         guard let pending = try await transaction.ready.takeFirst(of: queue) else { return nil }
         let reference = JobReference(id: pending.position.job, queue: queue)
+        let unread = unread(toAdmit: pending.record, reference, transaction)
+        guard try await transaction.haveAtHand(unread) else {
+            obstacle = transaction.rest?.error
+            transaction.ready.add(reference, pending.record)
+            return nil
+        }
         if let job = pending.record.job { return (reference, job, pending.record) }
         let key = queue.keys.job(reference.id)
         transaction.reached(.jobReadBesideTask)
@@ -162,6 +167,39 @@ public struct Lease: Duty {
         _ = try await transaction.limits.releasing(pending.record, reference)
         transaction.memory.totalJobs -= 1
         return nil
+    }
+
+    /// Sends a ready job back that must not start, though it was let in: one of its limits has been paused since, or the holders
+    /// of one were dropped.
+    private func turnsBack(
+        _ job: JobReference, _ task: StorageV1.Task, in transaction: Transaction
+    ) async throws(StoreError) -> Bool {
+        if let paused = try await pausedLimit(of: task, job, in: transaction) {
+            try await turnBack(job, task, at: paused, in: transaction)
+            return true
+        }
+        guard mayLackSlots(task, of: job.tenant, transaction), let hold = task.slotHold else { return false }
+        for key in task.jobLimits.slotKeys {
+            guard try await !hold.isGood(of: transaction.limits.slot(key, of: job.tenant)) else { continue }
+            transaction.reached(.keyDropAdmitsAnew)
+            try await transaction.admission.admitAgain(job, try await transaction.limits.releasing(task, job))
+            transaction.memory.pay(job.queue)
+            return true
+        }
+        return false
+    }
+
+    /// The holders of some key of the tenant were dropped since the task became ready.
+    private func mayLackSlots(_ task: StorageV1.Task, of tenant: Tenant, _ transaction: Transaction) -> Bool {
+        let limits = transaction.memory.limits
+        guard let hold = task.slotHold, hold.drops == limits.dropCount(of: tenant) else { return false }
+        return hold.keyDrops < limits.keyDropCount(of: tenant)
+    }
+
+    /// What letting such a task in anew reads.
+    private func unread(toAdmit task: StorageV1.Task, _ job: JobReference, _ transaction: Transaction) -> [Bytes] {
+        guard mayLackSlots(task, of: job.tenant, transaction) else { return [] }
+        return transaction.unread(task.jobLimits, of: job.tenant) + [job.keys.status(job.id)]
     }
 
     /// The first of the limits whose slots a ready task holds that is paused: the job must not start.

@@ -200,7 +200,7 @@ package struct View {
     }
 
     /// The limit that memory holds, or a copy of the stored one.
-    private func slot(_ key: LimitKey, of tenant: Tenant) async throws(Refusal) -> SlotLimit {
+    func slot(_ key: LimitKey, of tenant: Tenant) async throws(Refusal) -> SlotLimit {
         if let limit = memory.limits.slot(tenant, key) { return limit }
         let record = try await get(TenantKeys(tenant).slots(key)).flatMap { try? StorageV1.Slots(serializedBytes: $0) }
         let limit = SlotLimit(tenant, key, record, drops: drops(of: tenant))

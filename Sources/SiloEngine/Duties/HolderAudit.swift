@@ -53,20 +53,23 @@ public struct HolderAudit: Sendable {
             try await view.get(ShardKeys.tenantState(tenant)).flatMap { try? StorageV1.TenantState(serializedBytes: $0) }?.drops
             ?? 0
         var said: [LimitKey: UInt64] = [:]
+        var keyDrops: [LimitKey: UInt64] = [:]
         try await pages(of: keys.slots, view) { row in
             guard let key = keys.parseSlots(row.key), let slots = try? StorageV1.Slots(serializedBytes: row.value) else { return }
-            if slots.held > 0, slots.drops == drops { said[key] = slots.held }
+            guard slots.drops == drops else { return }
+            if slots.held > 0 { said[key] = slots.held }
+            if slots.keyDrops > 0 { keyDrops[key] = slots.keyDrops }
         }
         guard !said.isEmpty else { return }
         var found: [LimitKey: UInt64] = [:]
         try await pages(of: keys.leases, view) { row in
             guard let lease = try? StorageV1.Lease(serializedBytes: row.value), lease.hold == drops else { return }
-            for key in lease.slots { found[LimitKey(key), default: 0] += 1 }
+            for key in lease.slots.map({ LimitKey($0) }) where lease.keyHold >= keyDrops[key] ?? 0 { found[key, default: 0] += 1 }
         }
         for range in [keys.ready, keys.delays] {
             try await pages(of: range, view) { row in
                 guard let task = try? StorageV1.Task(serializedBytes: row.value), task.hold == drops else { return }
-                for key in task.jobLimits.slotKeys { found[key, default: 0] += 1 }
+                for key in task.jobLimits.slotKeys where task.keyHold >= keyDrops[key] ?? 0 { found[key, default: 0] += 1 }
             }
         }
         report.tenants += 1

@@ -238,10 +238,12 @@ public struct Findings: Sendable {
     ) async throws(StoreError) -> [Explanation.Holder] {
         let keys = TenantKeys(tenant)
         let wanted = min(Self.holdersMax, Int(clamping: count))
+        let slots = try await reader.get(keys.slots(key)).flatMap { try? StorageV1.Slots(serializedBytes: $0) }
+        let keyDrops = slots.map { $0.drops == drops ? $0.keyDrops : 0 } ?? 0
         var found: [Explanation.Holder] = []
         try await reader.look(from: keys.leases.start, to: keys.leases.end, limit: Self.rowsMax) { row in
             guard let lease = try? StorageV1.Lease(serializedBytes: row.value), let job = keys.parseJob(row.key),
-                lease.hold == drops, lease.slots.contains(where: { LimitKey($0) == key })
+                lease.hold == drops, lease.keyHold >= keyDrops, lease.slots.contains(where: { LimitKey($0) == key })
             else { return true }
             found.append(Explanation.Holder(
                 job: job, group: TaskGroup(lease.taskGroup),
@@ -252,7 +254,7 @@ public struct Findings: Sendable {
         guard found.count < wanted else { return found }
         try await reader.look(from: keys.ready.start, to: keys.ready.end, limit: Self.rowsMax) { row in
             guard let task = try? StorageV1.Task(serializedBytes: row.value), let job = keys.parseOrdered(row.key)?.job,
-                task.hold == drops, task.jobLimits.slotKeys.contains(key)
+                task.hold == drops, task.keyHold >= keyDrops, task.jobLimits.slotKeys.contains(key)
             else { return true }
             found.append(Explanation.Holder(job: job, group: task.jobGroup))
             return found.count < wanted

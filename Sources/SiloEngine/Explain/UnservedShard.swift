@@ -66,7 +66,7 @@ public struct UnservedShard: Sendable {
             settings: settings, windows: MemoryBudget(settings.windowBytesMax), pauses: try await ShardMemory.pauses(in: reader)
         )
         if let row = try await reader.get(ShardKeys.tenantState(tenant)) {
-            memory.limits.setDropCount(of: tenant, try StorageV1.TenantState(stored: row).drops)
+            memory.limits.take(try StorageV1.TenantState(stored: row), of: tenant)
         }
         return Transaction(store: reader, memory: memory, clock: clock, random: SystemRandom())
     }

@@ -36,15 +36,15 @@ public struct DropTenant: Command {
         drop.startedAtMs = transaction.now.milliseconds
         drop.jobs = counts.total
         drop.rowsExpected = 2 * counts.total + counts.completed
-        var state = StorageV1.TenantState()
+        var state = memory.limits.state(of: tenant)
         // So that what is held is void at once.
-        state.drops = memory.limits.dropCount(of: tenant) &+ 1
+        state.drops &+= 1
         state.drop = drop
         transaction.rows.put(ShardKeys.tenantState(tenant), state.serializedBytes())
         memory.totalJobs -= Int64(clamping: counts.total)
         memory.completedJobs -= Int64(clamping: counts.completed)
         memory.forget(tenant)
-        memory.limits.setDropCount(of: tenant, state.drops)
+        memory.limits.take(state, of: tenant)
         memory.setDrop(of: tenant, drop)
         return drop
     }
@@ -123,8 +123,7 @@ struct DropStep: Duty {
     }
 
     private func write(_ drop: StorageV1.TenantDrop, in transaction: Transaction) {
-        var state = StorageV1.TenantState()
-        state.drops = transaction.memory.limits.dropCount(of: tenant)
+        var state = transaction.memory.limits.state(of: tenant)
         state.drop = drop
         transaction.rows.put(ShardKeys.tenantState(tenant), state.serializedBytes())
         transaction.memory.setDrop(of: tenant, drop)

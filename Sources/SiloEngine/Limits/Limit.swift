@@ -73,6 +73,10 @@ final class SlotLimit: Limit {
     private(set) var held: UInt64
     /// The tenant's count of dropped holders that `held` goes with.
     private(set) var drops: UInt32
+    /// The tenant's count of drops of single keys when this one's holders were dropped: older holds of it are void.
+    private(set) var keyDrops: UInt64
+    /// How many of those there are still. Until they are gone its row says from when on a hold is good.
+    private(set) var voidHolds: UInt64
     var floating: StorageV1.FloatingState?
     /// The maximum that a job brought last; nil: none has since memory knows the limit.
     var maxSeen: UInt32?
@@ -90,7 +94,10 @@ final class SlotLimit: Limit {
     init(_ tenant: Tenant, _ key: LimitKey, _ record: StorageV1.Slots?, drops: UInt32) {
         self.key = key
         self.drops = drops
-        held = record.map { $0.drops == drops ? $0.held : 0 } ?? 0
+        let current = record.flatMap { $0.drops == drops ? $0 : nil }
+        held = current?.held ?? 0
+        keyDrops = current?.keyDrops ?? 0
+        voidHolds = current?.voidHolds ?? 0
         floating = record?.floating
         super.init(.slots(tenant, key), isStored: record != nil)
     }
@@ -120,6 +127,22 @@ final class SlotLimit: Limit {
     func dropAll(_ count: UInt32) {
         held = 0
         drops = count
+        keyDrops = 0
+        voidHolds = 0
+    }
+
+    /// Of this key alone.
+    /// - Parameter count: the tenant's count of drops of single keys, with this one.
+    func dropHolders(_ count: UInt64) {
+        voidHolds += held
+        held = 0
+        keyDrops = count
+    }
+
+    /// A hold from before the last drop of this key has ended.
+    func endVoidHold() {
+        voidHolds -= min(voidHolds, 1)
+        if voidHolds == 0 { keyDrops = 0 }
     }
 
     /// Undoes `take` or `free` of a command that was refused.
@@ -132,10 +155,12 @@ final class SlotLimit: Limit {
 
     /// The row that says what memory says; no value when there is nothing to say.
     func row(_ keys: TenantKeys) -> Write {
-        guard held > 0 || floating != nil else { return Write(key: keys.slots(key), value: nil) }
+        guard held > 0 || voidHolds > 0 || floating != nil else { return Write(key: keys.slots(key), value: nil) }
         var record = StorageV1.Slots()
         record.held = held
         record.drops = drops
+        record.keyDrops = keyDrops
+        record.voidHolds = voidHolds
         record.floating = floating
         return Write(key: keys.slots(key), value: record.serializedBytes())
     }

@@ -119,12 +119,18 @@ struct LimitMoves: Part {
         memory.limits.markDirty(limit)
     }
 
-    /// Frees slots that were taken when the tenant's holders had been dropped `hold` times.
-    func free(_ keys: [LimitKey], hold: UInt32?, of tenant: Tenant) async throws(StoreError) {
+    /// Frees slots that were taken with this hold, as far as it is good.
+    func free(_ keys: [LimitKey], hold: Hold?, of tenant: Tenant) async throws(StoreError) {
         guard let hold else { return }
-        guard hold == memory.limits.dropCount(of: tenant) else { return reached(.dropVoidsHold) }
+        guard hold.drops == memory.limits.dropCount(of: tenant) else { return reached(.dropVoidsHold) }
         for key in keys {
             let limit = try await slot(key, of: tenant)
+            guard hold.isGood(of: limit) else {
+                reached(.keyDropVoidsHold)
+                limit.endVoidHold()
+                memory.limits.markDirty(limit)
+                continue
+            }
             guard limit.free() else {
                 memory.limits.noteGhostRelease()
                 continue
@@ -146,9 +152,9 @@ struct LimitMoves: Part {
     /// Gives up what a pending task holds.
     func releasing(_ task: StorageV1.Task, _ job: JobReference) async throws(StoreError) -> StorageV1.Task {
         var task = task
-        try await free(task.jobLimits.slotKeys, hold: task.hold, of: job.tenant)
+        try await free(task.jobLimits.slotKeys, hold: task.slotHold, of: job.tenant)
         if task.reserved { try await changeBuckets(task.jobLimits.rates, of: job.tenant) { $0.unreserve($1) } }
-        task.hold = nil
+        task.slotHold = nil
         task.reserved = false
         return task
     }

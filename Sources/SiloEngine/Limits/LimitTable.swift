@@ -13,6 +13,8 @@ final class LimitTable {
 
     /// Counts of dropped holders, of the tenants that have one.
     private(set) var drops: [Tenant: UInt32] = [:]
+    /// Counts of drops of single keys, of the tenants that have one.
+    private(set) var keyDrops: [Tenant: UInt64] = [:]
     /// Tenants whose rows say that they have slots.
     private var limited: Recent<Tenant, Void>
 
@@ -107,6 +109,25 @@ final class LimitTable {
 
     func dropCount(of tenant: Tenant) -> UInt32 { drops.isEmpty ? 0 : drops[tenant] ?? 0 }
     func setDropCount(of tenant: Tenant, _ count: UInt32) { drops[tenant] = count }
+    func keyDropCount(of tenant: Tenant) -> UInt64 { keyDrops.isEmpty ? 0 : keyDrops[tenant] ?? 0 }
+    func setKeyDropCount(of tenant: Tenant, _ count: UInt64) { keyDrops[tenant] = count }
+
+    /// Takes over what is stored of the tenant.
+    func take(_ state: StorageV1.TenantState, of tenant: Tenant) {
+        if state.drops > 0 { drops[tenant] = state.drops }
+        if state.keyDrops > 0 { keyDrops[tenant] = state.keyDrops }
+    }
+
+    /// The mark of what is taken now.
+    func hold(of tenant: Tenant) -> Hold { Hold(drops: dropCount(of: tenant), keyDrops: keyDropCount(of: tenant)) }
+
+    /// What is stored of the tenant, but for its being dropped.
+    func state(of tenant: Tenant) -> StorageV1.TenantState {
+        var state = StorageV1.TenantState()
+        state.drops = dropCount(of: tenant)
+        state.keyDrops = keyDropCount(of: tenant)
+        return state
+    }
 
     /// Shows the limits that memory holds: see `View.forEachLimit`.
     func forEach(of tenant: Tenant?, after place: inout LimitPlace?, atMost countMax: Int, _ body: (Limit) -> Void) -> Bool {
@@ -226,6 +247,7 @@ final class LimitTable {
         for refresh in refreshes.all where refresh.limit.tenant == tenant { refreshes.remove(refresh) }
         for target in pauses.all.keys where target.tenant == tenant { pauses[target] = nil }
         drops[tenant] = nil
+        keyDrops[tenant] = nil
         limited.forget(tenant)
     }
 

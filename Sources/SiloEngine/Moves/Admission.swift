@@ -57,7 +57,7 @@ struct Admission: Part {
     /// Takes everything that the job needs, and makes it ready; or has an external limiter asked first.
     func accept(_ job: JobReference, _ task: StorageV1.Task, _ demands: [Demand]) async throws(StoreError) {
         var task = task
-        task.hold = memory.limits.dropCount(of: job.tenant)
+        task.slotHold = memory.limits.hold(of: job.tenant)
         for demand in demands {
             if case .slot(let limit, _) = demand { limits.take(limit) }
         }
@@ -103,7 +103,7 @@ struct Admission: Part {
         _ job: JobReference, _ task: StorageV1.Task, by wait: Int64, isRefusal: Bool = true
     ) async throws(StoreError) {
         var task = task
-        task.hold = nil
+        task.slotHold = nil
         task.reserved = false
         if isRefusal { task.rateChecks += 1 }
         try await delay(job, task, by: wait)

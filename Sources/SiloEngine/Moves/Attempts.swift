@@ -34,7 +34,7 @@ struct Attempts: Part {
         let job = JobReference(id: lease.job, queue: lease.queue)
         let record = lease.record
         leases.remove(lease)
-        try await limits.free(record.slots.map { LimitKey($0) }, hold: record.hold, of: job.tenant)
+        try await limits.free(record.slots.map { LimitKey($0) }, hold: record.slotHold, of: job.tenant)
 
         let attempt = StorageV1.Attempt(of: record, outcome, endedAt: now)
         var state = attempt.outcome
@@ -82,11 +82,11 @@ struct Attempts: Part {
         leases.remove(lease)
         guard let (stored, job) = found else {
             // There is nothing to put back; the other tasks are not held up.
-            return try await limits.free(slots, hold: record.hold, of: tenant)
+            return try await limits.free(slots, hold: record.slotHold, of: tenant)
         }
         if let cancelledAt = lease.cancelledAt {
             reached(.cancelledLeaseGivenBack)
-            try await limits.free(slots, hold: record.hold, of: tenant)
+            try await limits.free(slots, hold: record.slotHold, of: tenant)
             let end = JobEnd(
                 state: .cancelled, attempt: record.attempt, relative: record.relativeAttempt, kept: Kept(record),
                 cancelledAt: cancelledAt
@@ -108,11 +108,11 @@ struct Attempts: Part {
                 reached(.hitsGivenBack)
                 $0.refund($1, startedAt: start, now: now)
             }
-            try await limits.free(slots, hold: record.hold, of: tenant)
+            try await limits.free(slots, hold: record.slotHold, of: tenant)
             return try await admission.admitAgain(job, task)
         }
         // It keeps its slots; an external limiter is not asked twice.
-        task.hold = record.hold
+        task.slotHold = record.slotHold
         task.ratesPassed = UInt32(stored.job.limits.rates.count)
         ready.add(job, task)
     }

@@ -22,7 +22,7 @@ struct LeaseMoves: Part {
         record.startMs = task.startMs
         record.priority = task.priority
         record.slots = slots.map(\.text)
-        record.hold = task.hold
+        record.slotHold = task.slotHold
         record.used = task.reserved
         record.unheard = task.unheard
         record.retainMs = kept.retainMs

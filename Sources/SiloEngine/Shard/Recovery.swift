@@ -58,8 +58,7 @@ extension ShardMemory {
                 take(queue)
             case .refresh(let tenant, let key): take(row, of: SlotLimit.Name(tenant: tenant, key: key), at: now)
             case .tenantState(let tenant):
-                let drops = try StorageV1.TenantState(stored: row.value).drops
-                if drops > 0 { limits.setDropCount(of: tenant, drops) }
+                limits.take(try StorageV1.TenantState(stored: row.value), of: tenant)
             case .pause, .line: break
             case nil: throw .corrupt("a key of an index cannot be read")
             }

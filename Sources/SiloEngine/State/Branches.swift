@@ -11,6 +11,8 @@ public enum Branch: Int, CaseIterable, Sendable {
     case linesReadAfterOpening
     case pausedLimitTurnsReadyJobBack
     case dropVoidsHold
+    case keyDropVoidsHold
+    case keyDropAdmitsAnew
     case floatingLowered
     case floatingRaised
     case limitForgotten

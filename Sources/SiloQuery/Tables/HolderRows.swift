@@ -123,7 +123,8 @@ struct HolderRows {
             guard let id = keys.parseJob(row.key), let lease = try? StorageV1.Lease(serializedBytes: row.value),
                 let hold = lease.hold, hold >= drops[tenant] ?? 0
             else { continue }
-            for key in lease.slots.map({ LimitKey($0) }).unique where wanted.has(key) {
+            for key in lease.slots.map({ LimitKey($0) }).unique
+            where wanted.has(key) && lease.keyHold >= keyDrops(of: key, tenant) {
                 if fixed[tenant]?[key] == nil, slots[tenant]?[key]?.floating == nil,
                     let job = try await reader.get(keys.job(id)), let record = try? StorageV1.Job(serializedBytes: job)
                 {
@@ -144,7 +145,8 @@ struct HolderRows {
         guard let pending = PendingRow(row) else { return }
         let tenant = Tenant(pending.tenant)
         note(pending.limits, of: tenant)
-        for key in pending.heldKeys(drops[tenant] ?? 0).map({ LimitKey($0) }) where wanted.has(key) {
+        for key in pending.heldKeys(drops[tenant] ?? 0).map({ LimitKey($0) })
+        where wanted.has(key) && pending.task.keyHold >= keyDrops(of: key, tenant) {
             try held.take(key.text.utf8.count + pending.job.utf8.count)
             holders.append(
                 Holder(
@@ -152,6 +154,9 @@ struct HolderRows {
                     since: pending.task.scheduledAtMs))
         }
     }
+
+    /// Holds of the key that are older than this count are void.
+    private func keyDrops(of key: LimitKey, _ tenant: Tenant) -> UInt64 { slots[tenant]?[key]?.keyDrops ?? 0 }
 
     // MARK: Limits
 

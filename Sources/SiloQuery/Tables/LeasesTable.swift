@@ -6,6 +6,7 @@ import SiloStore
 final class LeasesTable: RowsTable {
     private static let tenant = Constraint(1, .equal)
     private static let job = Constraint(2, .equal)
+    private static let heldQueues = 10
 
     init(_ run: StatementRun) {
         super.init(
@@ -28,7 +29,9 @@ final class LeasesTable: RowsTable {
         let tenants = arguments.tenants(Self.tenant)
         let jobs = arguments.texts(Self.job)?.unique.map { JobID($0) }
         let shown = jobs.map { ", job=\($0.first.map { "\"\($0)\"" } ?? "none")" } ?? ""
-        return RowsScan("tenant=\(JobScan.shown(tenants))\(shown)") { LeasesScan($0, tenants: tenants, jobs) }
+        return RowsScan("tenant=\(JobScan.shown(tenants))\(shown)") {
+            LeasesScan($0, tenants: tenants, jobs, needsHolds: plan.uses(Self.heldQueues))
+        }
     }
 }
 
@@ -36,23 +39,29 @@ final class LeasesTable: RowsTable {
 private final class LeasesScan: RowScan, @unchecked Sendable {
     /// Nil: all.
     private let jobs: [JobID]?
+    private let needsHolds: Bool
 
-    init(_ shard: ScannedShard, tenants: [Tenant]?, _ jobs: [JobID]?) {
+    init(_ shard: ScannedShard, tenants: [Tenant]?, _ jobs: [JobID]?, needsHolds: Bool) {
         self.jobs = jobs
+        self.needsHolds = needsHolds
         super.init(shard, tenants: tenants)
     }
 
     override func rows(of part: Part, in shard: ScannedShard, _ reader: CountedReader) async throws(StoreError) -> [[Cell]] {
-        try await leases(of: part, reader).compactMap { row in
+        var holds = needsHolds ? try await GoodHolds(of: part, reader) : GoodHolds()
+        var rows: [[Cell]] = []
+        for row in try await leases(of: part, reader) {
             guard let (tenant, job) = ShardKeys.parseLease(row.key), let lease = try? StorageV1.Lease(serializedBytes: row.value)
-            else { return nil }
-            return [
+            else { continue }
+            let held = needsHolds ? try await holds.keys(lease.slots, lease.hold, lease.keyHold, of: tenant, reader) : []
+            rows.append([
                 .text(shard.id.description), .text(tenant.name), .text(job.text), .text(UUID(bytes: lease.taskId)?.text ?? ""),
                 .text(lease.workerId), .text(lease.taskGroup), Cell(lease.attempt), .integer(lease.startedAtMs),
                 .integer(shard.moment.date(of: Timestamp(lease.expiresAtMs)).milliseconds), Cell(lease.cancelledAtMs),
-                .text(lease.slots.joined(separator: ",")),
-            ]
+                .text(held.joined(separator: ",")),
+            ])
         }
+        return rows
     }
 
     private func leases(of part: Part, _ reader: CountedReader) async throws(StoreError) -> [Row] {

@@ -62,16 +62,4 @@ extension CountedReader {
             return (tenant, key, pause.sinceMs)
         }
     }
-
-    /// How often the holders of each tenant of a part were dropped.
-    func drops(of part: Part) async throws(StoreError) -> [Tenant: UInt32] {
-        var drops: [Tenant: UInt32] = [:]
-        for row in try await all(part.range(.tenantState)) {
-            guard case .tenantState(let tenant)? = ShardKeys.parse(row.key),
-                let state = try? StorageV1.TenantState(serializedBytes: row.value)
-            else { continue }
-            drops[tenant] = state.drops
-        }
-        return drops
-    }
 }

@@ -56,7 +56,7 @@ private final class TaskPages: PageSource, @unchecked Sendable {
     private let times: TimeBounds
     private var parts: ArraySlice<Part>?
     private var ranges: ArraySlice<(Kind, start: Bytes, end: Bytes)> = []
-    private var drops: [Tenant: UInt32] = [:]
+    private var holds = GoodHolds()
     private static let pageRows = 512
 
     init(_ shard: ScannedShard, tenants: [Tenant]?, groups: [TaskGroup]?, _ times: TimeBounds) {
@@ -78,12 +78,13 @@ private final class TaskPages: PageSource, @unchecked Sendable {
                 if page.hasMore, let last = page.rows.last {
                     ranges = [(range.0, last.key + [0], range.end)] + ranges
                 }
-                let cells = page.rows.compactMap { self.cells($0, range.0) }
+                var cells: [[Cell]] = []
+                for row in page.rows { if let row = try await self.cells(row, range.0) { cells.append(row) } }
                 if !cells.isEmpty { return cells }
             }
             guard let part = left.popFirst() else { return nil }
             reader.held.clear()
-            drops = try await reader.drops(of: part)
+            holds = try await GoodHolds(of: part, reader)
             ranges = try await ranges(of: part)[...]
         }
     }
@@ -121,7 +122,7 @@ private final class TaskPages: PageSource, @unchecked Sendable {
         return ranges
     }
 
-    private func cells(_ row: Row, _ kind: Kind) -> [Cell]? {
+    private func cells(_ row: Row, _ kind: Kind) async throws(StoreError) -> [Cell]? {
         guard kind != .refresh else { return refresh(row) }
         guard let pending = PendingRow(row, isInLine: kind == .line) else { return nil }
         // Who waits for a slot has no task yet: it is a row of `queues`.
@@ -130,7 +131,10 @@ private final class TaskPages: PageSource, @unchecked Sendable {
         var start = pending.task.startMs
         if kind == .delay { start = shard.moment.date(of: Timestamp(Int64(clamping: pending.order))).milliseconds }
         guard times.contains(start), groups?.contains(TaskGroup(group)) ?? true else { return nil }
-        let held = kind == .ready ? pending.heldKeys(drops[Tenant(pending.tenant)] ?? 0) : []
+        var held: [String] = []
+        if kind == .ready, let hold = pending.task.hold {
+            held = try await holds.keys(pending.limits.slotKeys, hold, pending.task.keyHold, of: Tenant(pending.tenant), reader)
+        }
         return [
             .text(shard.id.description), .text(pending.tenant), .text(group), .integer(start),
             Cell(pending.task.priority),

@@ -25,8 +25,12 @@ package struct LimitOperations: Sendable {
     ) throws(SiloError) {
         let (host, shard) = try shards.serving(request.shard)
         try context.caller.checkAllGroups()
+        let key = try request.limitKey.map { text throws(SiloError) in
+            try Bounds.checkLimitKey(text, "limit_key")
+            return LimitKey(text)
+        }
         let tenant = try tenancy.tenant(request.tenant, of: host, for: context)
-        shard.submit(DropHolders(tenant: tenant), for: context) { result in
+        shard.submit(DropHolders(tenant: tenant, key: key), for: context) { result in
             reply.send(result.map { count in
                 var response = SiloV1.DropTenantHoldersResponse()
                 response.holdersDropped = count

@@ -16,7 +16,15 @@ final class Book: Sendable {
     private struct Lease {
         let job: JobName
         let keys: [String: UInt32]
+        let asked: Timestamp
         var until: Timestamp
+    }
+    /// Drops of the holders of one key.
+    private struct KeyDrops {
+        /// That may be on their way.
+        var unknown = 0
+        /// When the last one was done for certain.
+        var last: Timestamp?
     }
     private struct Entry {
         /// Fixed maxima of its concurrency limits, by key.
@@ -38,6 +46,8 @@ final class Book: Sendable {
         /// Handlers that run, by their tasks, and whether they were told to stop.
         var handlers: [String: (job: JobName, isStopped: @Sendable () -> Bool)] = [:]
         var drops: Set<String> = []
+        /// By tenant and key.
+        var keyDrops: [String: [String: KeyDrops]] = [:]
         /// Tenants that somebody wanted to be dropped, with all their jobs.
         var dropped: Set<String> = []
         var violations: [String] = []
@@ -105,6 +115,19 @@ final class Book: Sendable {
 
     func sendsDrop(of tenant: String) { state.withLock { _ = $0.drops.insert(tenant) } }
 
+    func sendsDrop(of key: String, _ tenant: String) {
+        state.withLock { $0.keyDrops[tenant, default: [:]][key, default: KeyDrops()].unknown += 1 }
+    }
+
+    /// Whoever asked before may have lost its slot of the key; whoever asks from now on has one.
+    func dropped(_ key: String, _ tenant: String) {
+        let now = clock.now
+        state.withLock { state in
+            state.keyDrops[tenant]?[key]?.unknown -= 1
+            state.keyDrops[tenant]?[key]?.last = now
+        }
+    }
+
     // MARK: Workers
 
     /// A worker was given an attempt.
@@ -133,7 +156,8 @@ final class Book: Sendable {
             if entry.hasSucceeded, !entry.mayBeRevived, !isAnother {
                 state.violations.append("J6: \(job) has succeeded, and attempt \(attempt) starts")
             }
-            state.leases[task] = Lease(job: job, keys: isAnother ? [:] : entry.keys, until: asked + leaseMilliseconds)
+            state.leases[task] = Lease(
+                job: job, keys: isAnother ? [:] : entry.keys, asked: asked, until: asked + leaseMilliseconds)
             Self.checkLimits(job.tenant, &state, at: now)
         }
     }
@@ -177,8 +201,11 @@ final class Book: Sendable {
     private static func checkLimits(_ tenant: String, _ state: inout State, at now: Timestamp) {
         guard !state.drops.contains(tenant) else { return }
         var held: [String: (count: Int, max: UInt32)] = [:]
+        let drops = state.keyDrops[tenant] ?? [:]
         for lease in state.leases.values where lease.job.tenant == tenant && lease.until > now {
-            for (key, max) in lease.keys { held[key] = ((held[key]?.count ?? 0) + 1, Swift.max(held[key]?.max ?? 0, max)) }
+            for (key, max) in lease.keys where holds(lease, drops[key]) {
+                held[key] = ((held[key]?.count ?? 0) + 1, Swift.max(held[key]?.max ?? 0, max))
+            }
         }
         for (key, sum) in held.sorted(by: { $0.key < $1.key }) where sum.count > sum.max {
             let who = state.leases.filter { $0.value.job.tenant == tenant && $0.value.keys[key] != nil && $0.value.until > now }
@@ -186,6 +213,12 @@ final class Book: Sendable {
             state.violations.append(
                 "L1: at \(now) \(sum.count) leases of \(tenant)/\(key) are in force, \(sum.max) are allowed: \(who)")
         }
+    }
+
+    /// A lease from before a drop may have lost its slot of the key.
+    private static func holds(_ lease: Lease, _ drops: KeyDrops?) -> Bool {
+        guard let drops else { return true }
+        return drops.unknown == 0 && drops.last.map { lease.asked > $0 } ?? true
     }
 
     // MARK: In the end

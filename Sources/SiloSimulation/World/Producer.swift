@@ -45,6 +45,7 @@ struct Producer {
             case 85..<91 where scenario.has(.imports): await importJob(count)
             case 91..<95 where scenario.has(.pauses): await pause()
             case 95..<96 where scenario.has(.drops): await drop()
+            case 96..<98 where scenario.has(.drops): await dropKey()
             case 96..<100: await explain()
             default: await enqueue(count)
             }
@@ -308,6 +309,19 @@ struct Producer {
         request.shard = await caller.shard(of: tenant)
         let response = try? await caller.call(SiloV1.Silo.dropTenantHolders, request)
         note("drop holders of \(tenant): \(response.map { "\($0.holdersDropped)" } ?? "unknown")")
+    }
+
+    private func dropKey() async {
+        let tenant = world.tenant(random)
+        let key = random.chance(70) ? "k\(random.below(4))" : "f\(random.below(2))"
+        world.book.sendsDrop(of: key, tenant)
+        var request = SiloV1.DropTenantHoldersRequest()
+        request.tenant = tenant
+        request.limitKey = key
+        request.shard = await caller.shard(of: tenant)
+        let response = try? await caller.call(SiloV1.Silo.dropTenantHolders, request)
+        if response != nil { world.book.dropped(key, tenant) }
+        note("drop holders of \(key) of \(tenant): \(response.map { "\($0.holdersDropped)" } ?? "unknown")")
     }
 
     private func dropTenant() async {

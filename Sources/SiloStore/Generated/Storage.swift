@@ -487,6 +487,8 @@ public enum StorageV1 {
         public var scheduledAtMs: Int64 = 0
         /// how often the attempt was leased and nothing heard of it, which is not counted against it
         public var unheard: UInt32 = 0
+        /// With `hold`: the tenant's count of drops of single keys when it took them. Of a key that was dropped since it holds none.
+        public var keyHold: UInt64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -511,6 +513,7 @@ public enum StorageV1 {
                 case 96: self.arrival = try reader.uint64()
                 case 104: self.scheduledAtMs = try reader.int64()
                 case 112: self.unheard = try reader.uint32()
+                case 120: self.keyHold = try reader.uint64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -518,6 +521,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.keyHold != 0 {
+                writer.uint64(self.keyHold)
+                writer.tag(120)
+            }
             if self.unheard != 0 {
                 writer.uint32(self.unheard)
                 writer.tag(112)
@@ -611,6 +618,8 @@ public enum StorageV1 {
         public var retainMs: Int64 = 0
         /// it has no metadata
         public var bare: Bool = false
+        /// as in Task
+        public var keyHold: UInt64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -636,6 +645,7 @@ public enum StorageV1 {
                 case 128: self.unheard = try reader.uint32()
                 case 136: self.retainMs = try reader.int64()
                 case 144: self.bare = try reader.bool()
+                case 152: self.keyHold = try reader.uint64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -643,6 +653,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.keyHold != 0 {
+                writer.uint64(self.keyHold)
+                writer.tag(152)
+            }
             if self.bare {
                 writer.bool(self.bare)
                 writer.tag(144)
@@ -1074,7 +1088,7 @@ public enum StorageV1 {
         }
     }
 
-    /// The slots of one limit key of a tenant. No row: nobody holds one.
+    /// The slots of one limit key of a tenant. No row: nobody holds one, or did before a drop.
     public struct Slots: Message {
         public static var messageName: String { "silo.storage.v1.Slots" }
 
@@ -1083,6 +1097,10 @@ public enum StorageV1 {
         public var drops: UInt32 = 0
         /// of a floating limit
         public var floating: StorageV1.FloatingState?
+        /// The tenant's count of drops of single keys when this one's holders were dropped; older holds are void. 0: none is.
+        public var keyDrops: UInt64 = 0
+        /// how many of those there are still
+        public var voidHolds: UInt64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -1093,6 +1111,8 @@ public enum StorageV1 {
                 case 8: self.held = try reader.uint64()
                 case 16: self.drops = try reader.uint32()
                 case 26: try reader.message(&self.floating)
+                case 32: self.keyDrops = try reader.uint64()
+                case 40: self.voidHolds = try reader.uint64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -1100,6 +1120,14 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.voidHolds != 0 {
+                writer.uint64(self.voidHolds)
+                writer.tag(40)
+            }
+            if self.keyDrops != 0 {
+                writer.uint64(self.keyDrops)
+                writer.tag(32)
+            }
             if let value = self.floating {
                 writer.message(value)
                 writer.tag(26)
@@ -1332,6 +1360,8 @@ public enum StorageV1 {
         public var drops: UInt32 = 0
         /// everything of the tenant is being deleted; nothing else may be done with it
         public var drop: StorageV1.TenantDrop?
+        /// how often the holders of one of its limit keys were dropped
+        public var keyDrops: UInt64 = 0
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -1341,6 +1371,7 @@ public enum StorageV1 {
                 switch tag {
                 case 8: self.drops = try reader.uint32()
                 case 18: try reader.message(&self.drop)
+                case 24: self.keyDrops = try reader.uint64()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -1348,6 +1379,10 @@ public enum StorageV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
+            if self.keyDrops != 0 {
+                writer.uint64(self.keyDrops)
+                writer.tag(24)
+            }
             if let value = self.drop {
                 writer.message(value)
                 writer.tag(18)

@@ -71,7 +71,12 @@ extension RunningAudit {
             }
         case 0x25:
             let name = Name(tenant: tenant, name: parts.text())
-            slots[name] = try write.value.map { try StorageV1.Slots(serializedBytes: $0) }
+            let record = try write.value.map { try StorageV1.Slots(serializedBytes: $0) }
+            // From now on other marks count.
+            if keyDrops(of: name, record) != keyDrops(of: name, slots[name]) {
+                for key in jobs.keys where key.tenant == tenant { touch(key) }
+            }
+            slots[name] = record
             touched.limits.insert(name)
         case 0x26:
             let name = Name(tenant: tenant, name: parts.text() + [47] + parts.text())

@@ -33,10 +33,17 @@ extension RunningAudit {
 
     func countHolds(_ key: JobKey, _ job: StorageV1.Job, _ rows: JobRows, _ sign: Int64) {
         guard !job.limits.isEmpty else { return }
-        let holds = rows.pending.values.map(\.task.hold) + [rows.lease?.hold ?? nil]
-        for case let hold? in holds where hold == drops[key.tenant] ?? 0 {
+        var holds = rows.pending.values.map { ($0.task.hold, $0.task.keyHold) }
+        if let lease = rows.lease { holds.append((lease.hold, lease.keyHold)) }
+        for (hold, keyHold) in holds where hold == drops[key.tenant] ?? 0 {
             for (limit, max) in slotLimits(job.limits) {
                 let name = Name(tenant: key.tenant, name: limit)
+                guard keyHold >= keyDrops(of: name, slots[name]) else {
+                    let sum = (void[name] ?? 0) &+ UInt64(bitPattern: sign)
+                    void[name] = sum == 0 ? nil : sum
+                    touched.limits.insert(name)
+                    continue
+                }
                 var sum = held[name] ?? Held()
                 sum.count = sum.count &+ UInt64(bitPattern: sign)
                 sum.byMax[max, default: 0] += Int(sign)
@@ -53,6 +60,11 @@ extension RunningAudit {
                 touched.buckets.insert(name)
             }
         }
+    }
+
+    /// Older marks of the key hold nothing.
+    func keyDrops(of limit: Name, _ row: StorageV1.Slots?) -> UInt64 {
+        row.map { $0.drops == drops[limit.tenant] ?? 0 ? $0.keyDrops : 0 } ?? 0
     }
 
     func checkQueue(_ queue: Name) {
@@ -77,6 +89,10 @@ extension RunningAudit {
         let sum = held[limit] ?? Held()
         if stored != sum.count {
             found.append("limit \(limit): L2 L3 L12: \(stored) slots are held, a recount gives \(sum.count)")
+        }
+        let voided = row.map { $0.drops == drops ? $0.voidHolds : 0 } ?? 0
+        if voided != void[limit] ?? 0 {
+            found.append("limit \(limit): L2 L12: \(voided) marks are void, a recount gives \(void[limit] ?? 0)")
         }
         // Floating limits may have been lowered since, and dropped holders still run.
         if drops == 0, sum.byMax[nil] == nil, let most = sum.byMax.keys.compactMap({ $0 }).max(), sum.count > most {

@@ -79,6 +79,8 @@ public final class RunningAudit {
     // Sums over the jobs.
     var counts: [Name: StorageV1.QueueCounts] = [:]
     var held: [Name: Held] = [:]
+    /// Marks that hold nothing any more, because the holders of the key were dropped.
+    var void: [Name: UInt64] = [:]
     var waiting: [Name: UInt64] = [:]
     var reserved: [Name: UInt64] = [:]
 

@@ -24,6 +24,9 @@ struct Form: Sendable {
         fields.first { $0.name == name }.flatMap { $0.value.isEmpty ? nil : $0.value }
     }
 
+    /// It is there, though perhaps with nothing in it.
+    func has(_ name: String) -> Bool { fields.contains { $0.name == name } }
+
     /// All of them.
     func all(_ name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }
 

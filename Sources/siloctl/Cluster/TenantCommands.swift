@@ -35,22 +35,28 @@ struct TenantCommands {
 
     func dropHolders() async throws {
         let tenant = try ServerPlace.tenant(arguments)
+        let key = arguments.text("key")
+        let slots = "every slot \(key.map { "of limit \($0) " } ?? "")\(Self.which(tenant))"
         guard arguments.has("yes") || isatty(STDIN_FILENO) == 1 else {
-            throw Arguments.Mistake("this frees every slot \(Self.which(tenant)), and nobody can be asked: say so with --yes")
+            throw Arguments.Mistake("this frees \(slots), and nobody can be asked: say so with --yes")
         }
         let (server, shard) = try await Server(arguments).owner(of: nil, orOf: tenant)
-        if tenant == nil { Program.complain("No tenant is named: this frees every slot of every limit, whoever holds it") }
-        guard isMeant("This frees every slot \(Self.which(tenant)), while attempts that run go on.") else {
-            throw Failure("nothing was done")
+        if tenant == nil {
+            let limits = key.map { "limit \($0)" } ?? "every limit"
+            Program.complain("No tenant is named: this frees every slot of \(limits), whoever holds it")
         }
+        guard isMeant("This frees \(slots), while attempts that run go on.") else { throw Failure("nothing was done") }
         var request = SiloV1.DropTenantHoldersRequest()
         request.tenant = tenant
+        request.limitKey = key
         request.shard = shard
         let count = try await server.call(SiloV1.Silo.dropTenantHolders, request).holdersDropped
         var object: [String: Any] = ["shard": request.shard, "holders_dropped": count]
         object["tenant"] = request.tenant
+        object["limit_key"] = key
         let whose = request.tenant.map { " of tenant \($0)" } ?? ", those of all jobs"
-        try output.print(object, ["Freed \(Words.count(count, "slot"))\(whose); attempts that run go on"])
+        let which = key.map { " of limit \($0)" } ?? ""
+        try output.print(object, ["Freed \(Words.count(count, "slot"))\(which)\(whose); attempts that run go on"])
     }
 
     private static func which(_ tenant: String?) -> String { tenant.map { "that tenant \($0) holds" } ?? "of every job" }

@@ -13,18 +13,23 @@ struct RowWords {
 
     // MARK: Jobs
 
-    /// - Parameter drops: how often the tenant's holders have been dropped; older holds are void.
-    func text(_ lease: StorageV1.Lease, drops: UInt32) -> String {
+    /// - Parameters:
+    ///   - drops: how often the tenant's holders have been dropped; older holds are void.
+    ///   - keyDrops: the same of single keys; older holds of the key are void.
+    func text(_ lease: StorageV1.Lease, drops: UInt32, keyDrops: (String) -> UInt64) -> String {
         var text = "running for \(lease.workerId) until \(time(lease.expiresAtMs))\(attempt(lease.attempt))"
-        text += holds(lease.slots, lease.hold, drops)
+        text += holds(lease.slots, lease.slotHold, drops, keyDrops)
         return text + (lease.cancelledAtMs == nil ? "" : ", cancelled")
     }
 
     /// - Parameter order: of the row: when a timer is due.
-    func text(_ family: Family, _ order: UInt64, _ task: StorageV1.Task, _ job: StorageV1.Job, drops: UInt32) -> String {
+    func text(
+        _ family: Family, _ order: UInt64, _ task: StorageV1.Task, _ job: StorageV1.Job, drops: UInt32,
+        keyDrops: (String) -> UInt64
+    ) -> String {
         let isTimer = family == .date || family == .delay
         var text = isTimer ? "timer until \(time(Int64(clamping: order)))" : "\(family)"
-        text += attempt(task.attempt) + holds(job.limits.slotKeys.map(\.text), task.hold, drops)
+        text += attempt(task.attempt) + holds(job.limits.slotKeys.map(\.text), task.slotHold, drops, keyDrops)
         if task.reserved { text += ", hits promised" }
         return text + (task.rateChecks == 0 ? "" : ", refused \(times(task.rateChecks))")
     }
@@ -38,16 +43,22 @@ struct RowWords {
 
     private func times(_ count: UInt32) -> String { count == 1 ? "once" : "\(count) times" }
 
-    private func holds(_ keys: [String], _ hold: UInt32?, _ drops: UInt32) -> String {
+    private func holds(_ keys: [String], _ hold: Hold?, _ drops: UInt32, _ keyDrops: (String) -> UInt64) -> String {
         guard let hold, !keys.isEmpty else { return "" }
-        return hold == drops ? ", holds \(keys.joined(separator: " "))" : ", its slots were dropped"
+        guard hold.drops == drops else { return ", its slots were dropped" }
+        let good = keys.filter { hold.keyDrops >= keyDrops($0) }
+        let void = keys.filter { hold.keyDrops < keyDrops($0) }
+        return (good.isEmpty ? "" : ", holds \(good.joined(separator: " "))")
+            + (void.isEmpty ? "" : ", its slot of \(void.joined(separator: " ")) was dropped")
     }
 
     // MARK: Limits
 
     func text(_ slots: StorageV1.Slots, drops: UInt32) -> String {
         let held = slots.drops == drops ? slots.held : 0
-        guard let floating = slots.floating else { return "\(held) held" }
+        guard let floating = slots.floating else {
+            return "\(held) held" + (slots.voidHolds == 0 ? "" : ", \(slots.voidHolds) void")
+        }
         let interval = ScenarioTime(milliseconds: floating.refreshIntervalMs)
         var text = "\(held) held of \(floating.currentMax), at first \(floating.defaultMax), each \(interval), "
         text += floating.lastRefreshedAtMs == 0 ? "never refreshed" : "refreshed \(time(floating.lastRefreshedAtMs))"

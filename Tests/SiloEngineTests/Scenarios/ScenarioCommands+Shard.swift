@@ -21,10 +21,11 @@ extension ScenarioCommands {
         }
     }
 
-    /// `drop-holders [tenant=t]`
+    /// `drop-holders [tenant=t] [key=k]`
     static func dropHolders(_ arguments: inout ScenarioArguments) -> ScenarioStep {
         let tenant = arguments.tenant() ?? Bench.tenant
-        return { world in ["\(try await world.bench.dropHolders(tenant)) dropped"] }
+        let key = arguments.option("key")
+        return { world in ["\(try await world.bench.dropHolders(tenant, key: key)) dropped"] }
     }
 
     /// `drop-tenant [tenant=t]`

@@ -34,6 +34,8 @@ struct StoredView {
     private var jobs: [String: JobRows] = [:]
     /// How often the holders of tenants have been dropped.
     private var drops: [String: UInt32] = [:]
+    /// The same of limits.
+    private var keyDrops: [String: UInt64] = [:]
 
     /// - Parameter start: what times count from, on both clocks.
     init(_ rows: [Row] = [], since start: Timestamp) throws {
@@ -82,7 +84,9 @@ struct StoredView {
             take(row, of: name(key.text())) { $0.pending.append((family, order, task)) }
         case .slots:
             let slots = try StorageV1.Slots(serializedBytes: row.value)
-            set(.limit, name(key.text()), words.text(slots, drops: drops[tenant] ?? 0), row)
+            let name = name(key.text())
+            keyDrops[name] = slots.keyDrops
+            set(.limit, name, words.text(slots, drops: drops[tenant] ?? 0), row)
         case .bucket:
             _ = key.text()
             set(.rate, name(key.text()), words.text(try StorageV1.Bucket(serializedBytes: row.value)), row)
@@ -122,8 +126,9 @@ struct StoredView {
         let tenant = name.firstIndex(of: ":").map { String(name[..<$0]) } ?? Bench.tenant.name
         let drops = drops[tenant] ?? 0
         var texts: [String] = []
-        if let lease = rows.lease { texts.append(words.text(lease, drops: drops)) }
-        texts += rows.pending.map { words.text($0.family, $0.order, $0.task, rows.job, drops: drops) }
+        let keyDrops = { self.keyDrops[Self.name($0, of: tenant)] ?? 0 }
+        if let lease = rows.lease { texts.append(words.text(lease, drops: drops, keyDrops: keyDrops)) }
+        texts += rows.pending.map { words.text($0.family, $0.order, $0.task, rows.job, drops: drops, keyDrops: keyDrops) }
         if let status = rows.status, status.state != .scheduled { texts.append(words.text(status)) }
         return texts.isEmpty ? "nowhere" : texts.joined(separator: " AND ")
     }

@@ -48,7 +48,7 @@ enum LimitPage {
             : (isPaused ? PauseActions.resume : PauseActions.pause).button(isPaused ? "Resume…" : "Pause…", fields, from: visit)
         let drop: HTML = isRate
             ? .empty
-            : TenantActions.dropHolders.button("Drop the tenant's holders…", [("tenant", tenant ?? "-")], from: visit)
+            : TenantActions.dropHolders.button("Drop holders…", [("limit", key), ("tenant", tenant ?? "-")], from: visit)
         return "\(pause)\(drop)"
     }
 

@@ -7,12 +7,16 @@
 public struct TextMap<Value> {
     @usableFromInline var values: [ExactText: Value] = [:]
 
+    @inlinable
     public init() {}
 
+    @inlinable
     public var count: Int { values.count }
+    @inlinable
     public var isEmpty: Bool { values.isEmpty }
 
     /// The value of `key`; nil takes the entry away.
+    @inlinable
     public subscript(key: String) -> Value? {
         get { values[ExactText(key)] }
         set { values[ExactText(key)] = newValue }
@@ -29,16 +33,19 @@ public struct TextMap<Value> {
 }
 
 extension TextMap: Sequence {
+    @inlinable
     public func makeIterator() -> IndexingIterator<[(key: String, value: Value)]> {
         guard !values.isEmpty else { return [].makeIterator() }
         return values.sorted { $0.key < $1.key }.map { (key: $0.key.text, value: $0.value) }.makeIterator()
     }
 
+    @inlinable
     public var underestimatedCount: Int { count }
 }
 
 extension TextMap: ExpressibleByDictionaryLiteral {
     /// Of equal keys the last one counts, as on the wire.
+    @inlinable
     public init(dictionaryLiteral entries: (String, Value)...) {
         for (key, value) in entries { self[key] = value }
     }
@@ -60,15 +67,16 @@ extension TextMap: CustomStringConvertible {
 struct ExactText: Hashable, Comparable, Sendable {
     @usableFromInline let text: String
 
+    @inlinable
     init(_ text: String) { self.text = text }
 
-    @usableFromInline
+    @inlinable
     static func == (left: Self, right: Self) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
 
-    @usableFromInline
+    @inlinable
     static func < (left: Self, right: Self) -> Bool { left.text.utf8.lexicographicallyPrecedes(right.text.utf8) }
 
-    @usableFromInline
+    @inlinable
     func hash(into hasher: inout Hasher) {
         var text = text
         text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }

@@ -10,6 +10,9 @@ public protocol Clock: Sendable {
     /// wall time at which the process began, and never goes back. Differences of it mean something, its value does not.
     var steady: Timestamp { get }
 
+    /// Both at one look.
+    var moment: Moment { get }
+
     /// How often the process was not there for a second or more while time passed, as when it was stopped by a signal.
     var absences: Int { get }
 
@@ -38,13 +41,21 @@ public final class SystemClock: Clock {
         _ = now
     }
 
-    public var now: Timestamp {
-        let wall = Self.read(CLOCK_REALTIME)
-        let steady = Self.read(CLOCK_BOOTTIME) + steadyOffset
-        return Timestamp((steady + ahead.withLock { $0.follow(wall - steady, at: steady) }) / 1_000_000)
+    public var now: Timestamp { wall(at: steadyNanoseconds) }
+    public var steady: Timestamp { Timestamp(steadyNanoseconds / 1_000_000) }
+
+    public var moment: Moment {
+        let steady = steadyNanoseconds
+        return Moment(wall: wall(at: steady), steady: Timestamp(steady / 1_000_000))
     }
 
-    public var steady: Timestamp { Timestamp((Self.read(CLOCK_BOOTTIME) + steadyOffset) / 1_000_000) }
+    private var steadyNanoseconds: Int64 { Self.read(CLOCK_BOOTTIME) + steadyOffset }
+
+    /// What the wall clock is taken to show now, which is `steady` nanoseconds on the other.
+    private func wall(at steady: Int64) -> Timestamp {
+        let shown = Self.read(CLOCK_REALTIME)
+        return Timestamp((steady + ahead.withLock { $0.follow(shown - steady, at: steady) }) / 1_000_000)
+    }
 
     public var absences: Int { presence?.absences ?? 0 }
 

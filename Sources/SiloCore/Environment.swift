@@ -24,6 +24,18 @@ public struct Environment: Sendable {
     @discardableResult
     public func start<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) -> Task<Value, Never> {
         // Whoever calls this says what ends it.
-        Task(executorPreference: executor, operation: body)
+        Task(on: executor, operation: body)
+    }
+}
+
+extension Task where Failure == Never {
+    /// Starts a task that runs on an executor; nil: Swift's shared pool. A preference for none costs: the task would look it up,
+    /// under a lock, whenever a function of it is called or returns that may wait.
+    package init(on executor: (any TaskExecutor)?, operation: sending @escaping () async -> Success) {
+        if let executor {
+            self.init(executorPreference: executor, operation: operation)
+        } else {
+            self.init(operation: operation)
+        }
     }
 }

@@ -15,15 +15,20 @@ public final class Database: Sendable {
     public let metrics: Metrics?
     /// The greatest stamp of a write.
     private let lastWrite: Atomic<Int64>
+    /// Of scans of many rows.
+    private let readAhead: ReadAhead
     /// What the wall clock showed when the steady one showed 0, as SlateDB found it at its opening.
     private let wallClockAtZero = ClockLag.wallClock() - ClockLag.steadyClock()
 
     /// - Parameter lastWrite: the greatest stamp of a write that was there when it was opened; milliseconds since the Unix epoch.
-    init(_ db: Db, durability: Durability, metrics: Metrics?, lastWrite: Int64) {
+    init(_ db: Db, durability: Durability, metrics: Metrics?, lastWrite: Int64, isLocal: Bool) {
         self.db = db
         self.durability = durability
         self.metrics = metrics
         self.lastWrite = Atomic(lastWrite)
+        // A disk answers at once. There what nobody comes to costs more than waiting: each block of it is looked up in the cache,
+        // in every file, for every page.
+        readAhead = ReadAhead(bytes: 256 << 10, fetches: isLocal ? 1 : 4)
         reads = Reads(
             reference: { db.uniffiCloneHandle() },
             get: uniffi_slatedb_uniffi_fn_method_db_get_with_options,
@@ -62,13 +67,12 @@ public final class Database: Sendable {
     public func scan(
         from start: [UInt8]?, to end: [UInt8]?, limit: Int, bytesMax: Int
     ) async throws(StorageError) -> (rows: [KeyValue], hasMore: Bool) {
-        let readAhead: UInt64 = limit > 256 ? 256 << 10 : 1
-        return try await reads.cursor(from: start, to: end, readAheadBytes: readAhead).next(limit, bytesMax: bytesMax)
+        try await reads.cursor(from: start, to: end, limit > 256 ? readAhead : .little).next(limit, bytesMax: bytesMax)
     }
 
     /// Walks over rows with `start <= key < end`, as they are now.
     public func cursor(from start: [UInt8]?, to end: [UInt8]?) async throws(StorageError) -> Cursor {
-        try await reads.cursor(from: start, to: end, readAheadBytes: 1 << 20)
+        try await reads.cursor(from: start, to: end, ReadAhead(bytes: 1 << 20))
     }
 
     /// An unchanging view.
@@ -172,6 +176,6 @@ public final class Snapshot: Sendable {
     }
 
     public func cursor(from start: [UInt8]?, to end: [UInt8]?) async throws(StorageError) -> Cursor {
-        try await reads.cursor(from: start, to: end, readAheadBytes: 256 << 10)
+        try await reads.cursor(from: start, to: end, ReadAhead(bytes: 256 << 10))
     }
 }

@@ -77,7 +77,8 @@ struct Opening {
             // What the log held goes to sorted files, so that the manifest knows the stamp of the last write.
             try await Database.flush(db, .sortedFiles)
             let lastWrite = try await admin.manifest()?.lastWrite ?? 0
-            return Database(db, durability: durability, metrics: options.metrics, lastWrite: lastWrite)
+            return Database(
+                db, durability: durability, metrics: options.metrics, lastWrite: lastWrite, isLocal: store.localRoot != nil)
         } catch {
             try? await lifting { try await db.shutdown() }
             throw error

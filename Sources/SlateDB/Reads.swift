@@ -6,6 +6,17 @@ public struct KeyValue: Equatable, Sendable {
     public let value: [UInt8]
 }
 
+/// How much of each file a scan asks for before it gets there.
+struct ReadAhead: Sendable {
+    /// Of one fetch; at least a block.
+    var bytes: UInt64
+    /// Fetches at once.
+    var fetches: UInt64 = 4
+
+    /// Some blocks.
+    static let little = ReadAhead(bytes: 1)
+}
+
 /// Reads of one handle, be it a database or a snapshot: they differ in the C functions only. They see everything written, also
 /// what a crash may still take back.
 struct Reads: Sendable {
@@ -26,7 +37,7 @@ struct Reads: Sendable {
     }
 
     func cursor(
-        from start: [UInt8]?, to end: [UInt8]?, readAheadBytes: UInt64
+        from start: [UInt8]?, to end: [UInt8]?, _ ahead: ReadAhead
     ) async throws(StorageError) -> Cursor {
         if let start, let end, start.lexicographicallyPrecedes(end) == false { return Cursor(nil) }
         var range = Lowered()
@@ -34,7 +45,7 @@ struct Reads: Sendable {
         range.flag(true)
         range.optional(end)
         range.flag(false)
-        let options = Self.scanOptions(readAheadBytes)
+        let options = Self.scanOptions(ahead)
         return Cursor(try await RustFuture.handle.run(scan(reference(), .raw(range.bytes), .raw(options))))
     }
 
@@ -51,13 +62,13 @@ struct Reads: Sendable {
         return options.bytes
     }()
 
-    private static func scanOptions(_ readAheadBytes: UInt64) -> [UInt8] {
+    private static func scanOptions(_ ahead: ReadAhead) -> [UInt8] {
         var options = Lowered()
         options.integer(written)
         options.flag(false)  // dirty
-        options.integer(max(1, readAheadBytes))
+        options.integer(ahead.bytes)
         options.flag(true)  // keep the blocks in the cache
-        options.integer(UInt64(4))  // fetches at once
+        options.integer(ahead.fetches)
         options.flag(false)  // in ascending order
         options.flag(false)  // no filter context
         options.flag(false)  // no tracing

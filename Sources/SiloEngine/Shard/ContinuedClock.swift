@@ -26,6 +26,10 @@ struct ContinuedClock: Clock {
 
     var now: Timestamp { clock.now }
     var steady: Timestamp { clock.steady + ahead }
+    var moment: Moment {
+        let moment = clock.moment
+        return Moment(wall: moment.wall, steady: moment.steady + ahead)
+    }
     var absences: Int { clock.absences }
     func sleep(milliseconds: Int64) async throws { try await clock.sleep(milliseconds: milliseconds) }
 }

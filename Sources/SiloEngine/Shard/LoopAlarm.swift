@@ -41,7 +41,7 @@ final class LoopAlarm {
         }
         let bell = Bell(date, delay)
         // Belongs to the loop, which cancels it when it ends; it only rings.
-        let task = Task(executorPreference: executor) { [clock, mailbox] in
+        let task = Task(on: executor) { [clock, mailbox] in
             do { try await clock.sleep(until: date, or: delay) } catch { return }
             bell.hasRung.store(true, ordering: .releasing)
             mailbox.wake()

@@ -50,6 +50,7 @@ extension PendingWork {
     func settle(among waiters: inout Waiters, at steady: Timestamp) -> [any PendingWork] { [self] }
 }
 
+// The commands of every job are compiled for themselves: without that their types are looked up at run time, each time anew.
 // Safety: `arrivedAt` is the mailbox's while the object is inside. The loop alone touches `command` and `result` until it hands
 // the object to the committer, which alone touches them from then on.
 final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
@@ -61,6 +62,8 @@ final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
     private let span: RecordedSpan?
     var arrivedAt = Timestamp(0)
 
+    @specialized(where C == Enqueue)
+    @specialized(where C == ReportOutcome)
     init(
         _ command: C, _ context: RequestContext = .server, _ completion: @escaping @Sendable (Result<C.Answer, SiloError>) -> Void
     ) {
@@ -74,6 +77,8 @@ final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
     var lane: Lane { C.lane }
     var changes: Bool { lane != .own && !(C.self is any Query.Type) }
 
+    @specialized(where C == Enqueue)
+    @specialized(where C == ReportOutcome)
     func run(in transaction: Transaction, _ room: inout TurnRoom) async throws(StoreError) -> Bool {
         room.take(weight)
         guard let command else { return true }
@@ -88,6 +93,8 @@ final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
     func answer() { end(result ?? .failure(.unavailable("the command did not run"))) }
     func fail(_ error: SiloError) { end(.failure(error)) }
 
+    @specialized(where C == Enqueue)
+    @specialized(where C == ReportOutcome)
     private func end(_ result: Result<C.Answer, SiloError>) {
         span?.end(result)
         completion(result)

@@ -12,14 +12,13 @@ extension ShardMemory {
         let slices = try await slices(in: store)
         let memory = ShardMemory(
             settings: settings, windows: windows, info: info, slices: slices, measured: measured, at: now.steady)
-        memory.take(pauses: try await store.rows(of: ShardKeys.pauses))
+        memory.limits.pauses.take(try await store.rows(of: ShardKeys.pauses))
         memory.bulks.take(try await store.rows(of: ShardKeys.bulks))
         try await store.indexes(of: slices.slices) { slice, rows throws(StoreError) in
             if rows.isEmpty, try await store.scan(from: slice.rows.start, to: slice.rows.end, limit: 1).isEmpty {
                 return memory.slices.forget(slice)
             }
-            memory.take(pauses: rows)
-            let hasLeases = try memory.take(indexes: rows, at: now.steady)
+            let hasLeases = try memory.take(rows.map { IndexRow($0) }, at: now.steady)
             if hasLeases { try await memory.recoverLeases(of: slice, from: store, at: now) }
         }
         memory.limits.unreadLines = memory.slices.set.slices.first?.lines.start
@@ -42,21 +41,21 @@ extension ShardMemory {
         return pauses
     }
 
-    private func take(pauses rows: [Row]) { limits.pauses.take(rows) }
-
-    /// What is known of queues, and of limits before the first of them is asked. Pauses are known already.
+    /// What is known of queues, and of limits before the first of them is asked.
     /// - Returns: whether a queue counts leases.
-    private func take(indexes rows: [Row], at now: Timestamp) throws(StoreError) -> Bool {
+    private func take(_ rows: [IndexRow], at now: Timestamp) throws(StoreError) -> Bool {
         var hasLeases = false
+        // A queue has to know them.
+        for row in rows { limits.pauses.take(row) }
         try takeDrops(rows)
         for row in rows {
-            switch ShardKeys.parse(row.key) {
+            switch row.index {
             case .queue(let tenant, _) where drops[tenant] != nil, .refresh(let tenant, _) where drops[tenant] != nil: break
             case .queue(let tenant, let group):
                 let queue = Queue(Queue.ID(tenant: tenant, group: group), counts: try StorageV1.QueueCounts(stored: row.value))
                 if queue.counts.leased > 0 { hasLeases = true }
                 take(queue)
-            case .refresh(let tenant, let key): take(row, of: SlotLimit.Name(tenant: tenant, key: key), at: now)
+            case .refresh(let tenant, let key): take(row.value, of: SlotLimit.Name(tenant: tenant, key: key), at: now)
             case .tenantState(let tenant):
                 limits.take(try StorageV1.TenantState(stored: row.value), of: tenant)
             case .pause, .line: break
@@ -67,9 +66,9 @@ extension ShardMemory {
     }
 
     /// Of a tenant that is being dropped nothing is left, whatever rows are.
-    private func takeDrops(_ rows: [Row]) throws(StoreError) {
+    private func takeDrops(_ rows: [IndexRow]) throws(StoreError) {
         for row in rows {
-            guard case .tenantState(let tenant)? = ShardKeys.parse(row.key),
+            guard case .tenantState(let tenant)? = row.index,
                 let drop = try StorageV1.TenantState(stored: row.value).drop
             else { continue }
             setDrop(of: tenant, drop)
@@ -89,8 +88,8 @@ extension ShardMemory {
     }
 
     /// As for jobs: the worker of a refresh could not renew its lease meanwhile.
-    private func take(_ row: Row, of limit: SlotLimit.Name, at now: Timestamp) {
-        guard var record = try? StorageV1.Refresh(serializedBytes: row.value), let uuid = UUID(bytes: record.taskId) else {
+    private func take(_ refresh: Bytes, of limit: SlotLimit.Name, at now: Timestamp) {
+        guard var record = try? StorageV1.Refresh(serializedBytes: refresh), let uuid = UUID(bytes: record.taskId) else {
             return
         }
         if record.expiresAtMs != 0 { record.expiresAtMs = (now + settings.leaseMilliseconds).milliseconds }
@@ -153,12 +152,25 @@ extension ShardMemory {
     }
 }
 
+/// A row of an index, whose key is taken apart once.
+private struct IndexRow {
+    let index: ShardKeys.Index?
+    let value: Bytes
+
+    init(_ row: Row) {
+        index = ShardKeys.parse(row.key)
+        value = row.value
+    }
+}
+
 extension PauseTable {
     fileprivate func take(_ rows: [Row]) {
-        for row in rows {
-            guard case .pause(let target)? = ShardKeys.parse(row.key) else { continue }
-            self[target] = (try? StorageV1.Pause(serializedBytes: row.value)) ?? StorageV1.Pause()
-        }
+        for row in rows { take(IndexRow(row)) }
+    }
+
+    fileprivate func take(_ row: IndexRow) {
+        guard case .pause(let target)? = row.index else { return }
+        self[target] = (try? StorageV1.Pause(serializedBytes: row.value)) ?? StorageV1.Pause()
     }
 }
 
@@ -170,30 +182,34 @@ extension StoreReader {
         return rows
     }
 
-    /// The indexes of slices, in order. Some are read at once, for each takes a round trip where the data lies in a bucket.
+    /// The indexes of slices, in order. Some are read at once, while those before them are taken: each takes a round trip where
+    /// the data lies in a bucket, and time of a processor where it does not.
     fileprivate func indexes(
         of slices: [Slice], _ take: (Slice, [Row]) async throws(StoreError) -> Void
     ) async throws(StoreError) {
-        var rest = slices[...]
-        while !rest.isEmpty {
-            let some = rest.prefix(16)
-            rest = rest.dropFirst(some.count)
-            let read = await withTaskGroup(of: (Slice, Result<[Row], StoreError>).self) { group in
-                for slice in some {
-                    group.addTask {
-                        do throws(StoreError) { return (slice, .success(try await rows(of: slice.indexes))) } catch {
-                            return (slice, .failure(error))
+        let result = await withTaskGroup(of: (index: Int, rows: Result<[Row], StoreError>).self) { group in
+            var read: [Int: Result<[Row], StoreError>] = [:]
+            var asked = 0
+            do throws(StoreError) {
+                for (index, slice) in slices.enumerated() {
+                    while asked < min(slices.count, index + Self.slicesAtOnce) {
+                        group.addTask { [asked, slice = slices[asked]] in
+                            do throws(StoreError) { return (asked, .success(try await rows(of: slice.indexes))) } catch {
+                                return (asked, .failure(error))
+                            }
                         }
+                        asked += 1
                     }
+                    while read[index] == nil, let next = await group.next() { read[next.index] = next.rows }
+                    if let rows = try read.removeValue(forKey: index)?.get() { try await take(slice, rows) }
                 }
-                var read: [Slice: Result<[Row], StoreError>] = [:]
-                for await (slice, rows) in group { read[slice] = rows }
-                return read
-            }
-            for slice in some {
-                guard let rows = try read[slice]?.get() else { continue }
-                try await take(slice, rows)
+                return Result<Void, StoreError>.success(())
+            } catch {
+                return .failure(error)
             }
         }
+        try result.get()
     }
+
+    private static var slicesAtOnce: Int { 16 }
 }

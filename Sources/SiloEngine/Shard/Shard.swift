@@ -86,7 +86,7 @@ public final class Shard: Sendable {
         )
         // Ends when the shard is closed or its store fails; `close` and `untilStopped` await it.
         // `memory` belongs to the loop alone from here on.
-        let running = Task(executorPreference: executor) { () -> StoreError? in
+        let running = Task(on: executor) { () -> StoreError? in
             async let flushing: StoreError? = {
                 do throws(StoreError) {
                     try await committer.run()

@@ -69,19 +69,17 @@ struct KeyDecoder {
     }
 
     mutating func text() -> String? {
-        var content = Bytes()
-        while position + 1 < bytes.count {
-            let byte = bytes[position]
-            guard byte == 0 else {
-                content.append(byte)
-                position += 1
-                continue
+        // What stands before a 0 of the text itself, which hardly any has.
+        var beginning = Bytes()
+        while position < bytes.count, let end = bytes[position...].firstIndex(of: 0), end + 1 < bytes.count {
+            let part = bytes[position..<end]
+            position = end + 2
+            switch bytes[end + 1] {
+            case 1 where beginning.isEmpty: return String(validating: part, as: UTF8.self)
+            case 1: return String(validating: beginning + part, as: UTF8.self)
+            case 0xff: beginning += part + [0]
+            default: return nil
             }
-            let mark = bytes[position + 1]
-            position += 2
-            if mark == 1 { return String(validating: content, as: UTF8.self) }
-            guard mark == 0xff else { return nil }
-            content.append(0)
         }
         return nil
     }

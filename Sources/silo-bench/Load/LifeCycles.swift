@@ -73,6 +73,13 @@ final class LifeCycles: Sendable {
         }
     }
 
+    /// Ends all loops when every job is reported.
+    func finish() async {
+        stopEnqueuing()
+        while state.withLock({ $0.unfinished > 0 }) { try? await Task.sleep(for: .milliseconds(2)) }
+        await stop()
+    }
+
     /// Ends all loops; returns when no call is in flight.
     func stop() async {
         stopEnqueuing()

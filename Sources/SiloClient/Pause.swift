@@ -1,5 +1,6 @@
 public import Foundation
 import GRPC
+import Protobuf
 import SiloAPI
 
 /// What a pause stops.
@@ -126,25 +127,26 @@ extension Client {
 extension Pause {
     /// - Parameter shards: what each shard has.
     fileprivate static func merged(_ shards: [[SiloV1.PauseInfo]]) -> [Pause] {
+        // By their bytes: names that look alike are two.
         struct Name: Hashable {
-            let tenant: String?
-            let target: PauseTarget
+            let tenant: [UInt8]?
+            let target: [UInt8]?
         }
-        var found: [Name: (first: SiloV1.PauseInfo, count: Int)] = [:]
+        var found: [Name: (first: SiloV1.PauseInfo, target: PauseTarget, count: Int)] = [:]
         for info in shards.joined() {
             guard let target = PauseTarget(info.target) else { continue }
-            let name = Name(tenant: info.tenant, target: target)
-            if let (first, count) = found[name] {
-                found[name] = (first.sinceMs <= info.sinceMs ? first : info, count + 1)
+            let name = Name(tenant: info.tenant.map { Array($0.utf8) }, target: info.target?.serializedBytes())
+            if let (first, _, count) = found[name] {
+                found[name] = (first.sinceMs <= info.sinceMs ? first : info, target, count + 1)
             } else {
-                found[name] = (info, 1)
+                found[name] = (info, target, 1)
             }
         }
-        return found.map { name, value in
+        return found.values.map { value in
             var isForAll = false
-            if case .group = name.target { isForAll = name.tenant == nil }
+            if case .group = value.target { isForAll = value.first.tenant == nil }
             return Pause(
-                tenant: name.tenant, target: name.target, reason: value.first.reason,
+                tenant: value.first.tenant, target: value.target, reason: value.first.reason,
                 since: Date(milliseconds: value.first.sinceMs),
                 isPartial: isForAll && value.count < shards.count
             )

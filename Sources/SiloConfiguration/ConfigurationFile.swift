@@ -149,14 +149,16 @@ package struct ConfigurationFile: Sendable {
         let parts = wrong.split(separator: ".", omittingEmptySubsequences: false)
         let known = names.map { $0.split(separator: ".") }
         var depth = parts.count - 1
-        while depth > 0, !known.contains(where: { $0.starts(with: parts[..<depth]) }) { depth -= 1 }
-        let inner = known.filter { $0.starts(with: parts[..<depth]) }.map { $0.dropFirst(depth) }
+        func inner() -> [ArraySlice<Substring>] {
+            known.filter { $0.count > depth && $0.starts(with: parts[..<depth]) }.map { $0.dropFirst(depth) }
+        }
+        while depth > 0, inner().isEmpty { depth -= 1 }
         let section = ([table] + parts[..<depth].map(String.init)).joined(separator: ".")
         let rest = parts[depth...].joined(separator: ".")
-        if let meant = Nearest.name(to: rest, among: inner.map { $0.joined(separator: ".") }) {
+        if let meant = Nearest.name(to: rest, among: inner().map { $0.joined(separator: ".") }) {
             return "; did you mean \(section).\(meant)?"
         }
-        return "; [\(section)] has \(Set(inner.compactMap(\.first)).sorted().joined(separator: ", "))"
+        return "; [\(section)] has \(Set(inner().compactMap(\.first)).sorted().joined(separator: ", "))"
     }
 }
 

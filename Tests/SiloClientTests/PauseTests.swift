@@ -66,6 +66,15 @@ import Testing
         await server.stop()
     }
 
+    @Test func groupsWhoseNamesLookAlikeAreTwo() async throws {
+        let server = try await TestServer { $0.tenancy = true }
+        let groups = ["e\u{301}", "\u{e9}"]
+        for group in groups { try await server.client.pause(.group(group), tenant: "acme", reason: group) }
+        let paused = try await server.client.pauses().map { Array($0.reason.utf8) }
+        #expect(Set(paused) == Set(groups.map { Array($0.utf8) }))
+        await server.stop()
+    }
+
     @Test func whatCannotBePausedIsRefused() async throws {
         let server = try await TestServer { $0.tenancy = true }
         await #expect(throws: ClientError.invalidArgument("tenant id required")) { try await server.client.pause(.tenant) }

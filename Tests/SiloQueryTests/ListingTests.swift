@@ -88,8 +88,13 @@ import Testing
             #expect(all.allSatisfy { $0.jobs.count + $0.unreadable.count <= jobsMax })
         }
         // It may be in a group that whoever asks may not see.
-        let some = try await pages(fixture, jobsMax: jobsMax) { $0.groups = ["f3", "f4", "f5"] }
-        #expect(ids(some) == ["f4"] && some.flatMap(\.unreadable).map(\.id.text) == ["f5"])
+        for tells in [true, false] {
+            let some = try await pages(fixture, jobsMax: jobsMax) { filter in
+                filter.groups = ["f3", "f4", "f5"]
+                filter.tellsUnreadable = tells
+            }
+            #expect(ids(some) == ["f4"] && some.flatMap(\.unreadable).map(\.id.text).sorted() == (tells ? ["f3", "f5"] : ["f5"]))
+        }
     }
 
     @Test func whatComesMeanwhileMovesNothing() async throws {

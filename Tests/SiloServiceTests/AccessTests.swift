@@ -137,6 +137,14 @@ import Testing
         #expect(tenants?.hasSameBytes(as: "a,e\u{301},\u{e9}") == true)
     }
 
+    /// One character may have any number of bytes.
+    @Test func whatARefusedRequestNamesIsCutByItsBytes() {
+        var request = SiloV1.CancelJobRequest()
+        request.id = "a" + String(repeating: "\u{301}", count: 100_000)
+        let id = request.auditFields.first { $0.0 == "job" }?.1
+        #expect((1000...1030).contains(id?.utf8.count ?? 0))
+    }
+
     @Test func whatNobodyThoughtOfIsForAdministrators() {
         let unknown = MethodAccess.of("/silo.v1.Silo/Future")
         #expect(unknown.role == .admin && unknown.reach == .all && unknown.isAdministrative)

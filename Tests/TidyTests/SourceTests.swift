@@ -11,7 +11,7 @@ import Testing
 
     /// Whoever starts one says why, and what ends it. In tests that is clear where the task is kept, to be waited for.
     @Test func everyTaskOfItsOwnHasAReason() throws {
-        let task = #"Task(\.detached)?( \{|\((priority|executorPreference|name|operation):)"#
+        let task = #"Task(\.detached)?( \{|\((on|priority|executorPreference|name|operation):)"#
         let inSources = try Regex(#"(^|[^.\w])"# + task)
         let inTests = try Regex(#"^\s*"# + task)
         for file in SourceFile.all {

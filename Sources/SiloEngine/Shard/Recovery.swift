@@ -201,10 +201,12 @@ extension StoreReader {
                         asked += 1
                     }
                     while read[index] == nil, let next = await group.next() { read[next.index] = next.rows }
-                    if let rows = try read.removeValue(forKey: index)?.get() { try await take(slice, rows) }
+                    guard let rows = read.removeValue(forKey: index) else { throw .unavailable("an index was not read") }
+                    try await take(slice, try rows.get())
                 }
                 return Result<Void, StoreError>.success(())
             } catch {
+                group.cancelAll()
                 return .failure(error)
             }
         }

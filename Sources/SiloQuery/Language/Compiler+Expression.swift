@@ -209,7 +209,8 @@ extension Compiler {
     private func status(_ value: Typed, _ expression: Expression, beside other: Typed) throws(QueryError) -> Typed {
         guard other.isStatus, let text = try constantText(expression) else { return value }
         guard let status = ShownStatus(text) else {
-            note("no job has the status '\(text.prefix(40))'; there are \(ShownStatus.names)")
+            let shown = String(decoding: text.utf8.prefix(40), as: UTF8.self)
+            note("no job has the status '\(shown)'; there are \(ShownStatus.names)")
             return value
         }
         return Typed(sql: quotedText("\(status.name)"), type: .utf8, isNullable: false)

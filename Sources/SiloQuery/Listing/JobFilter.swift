@@ -10,6 +10,8 @@ package struct JobFilter: Sendable {
     var status: ShownStatus?
     /// Nil: any.
     package var groups: Set<TaskGroup>?
+    /// Jobs that cannot be read are told, of whatever group they are.
+    package var tellsUnreadable = true
     /// Entries that a job has.
     package var metadata: [(key: String, value: String)] = []
     /// Of a limit that a job names; nil: any.

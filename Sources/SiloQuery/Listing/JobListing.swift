@@ -226,8 +226,7 @@ package struct JobListing: Sendable {
         row.takeCopy()
         guard let bytes = try await bytes(of: row, keys, listed.id, reader) else { return .nothing }
         guard let record = try? StorageV1.Job(serializedBytes: bytes) else {
-            // Whoever asks for task groups may see no others', and it may be in any.
-            return filter.groups == nil ? .unreadable(listed) : .nothing
+            return filter.tellsUnreadable ? .unreadable(listed) : .nothing
         }
         guard filter.takes(record) else { return .nothing }
         let named = listed

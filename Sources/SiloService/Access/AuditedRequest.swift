@@ -9,7 +9,12 @@ package protocol AuditedRequest {
 
 /// Fields that were given.
 private func named(_ fields: KeyValuePairs<String, String?>) -> [(String, String)] {
-    fields.compactMap { name, value in value.flatMap { $0.isEmpty ? nil : (name, $0) } }
+    fields.compactMap { name, value in value.flatMap { $0.isEmpty ? nil : (name, shortened($0)) } }
+}
+
+/// By its bytes: a request that was refused may name what it likes, and a line of the audit log has a bound.
+private func shortened(_ text: String) -> String {
+    text.utf8.count > 1024 ? String(decoding: text.utf8.prefix(1024), as: UTF8.self) : text
 }
 
 extension SiloV1.CancelJobRequest: AuditedRequest {
@@ -74,7 +79,7 @@ extension SiloV1.GetTenantDropRequest: AuditedRequest {
 extension SiloV1.StartBulkActionRequest: AuditedRequest {
     package var auditFields: [(String, String)] {
         named([
-            "tenant": tenant, "action": id, "kind": StorageV1.BulkVerb(kind)?.word, "condition": String(condition.prefix(512)),
+            "tenant": tenant, "action": id, "kind": StorageV1.BulkVerb(kind)?.word, "condition": condition,
             "dry_run": dryRun ? "true" : nil, "shard": shard,
         ])
     }

@@ -114,6 +114,8 @@ package struct ListOperations: Sendable {
                 field: "status_kind", bound: "must be Waiting, Scheduled, Running, Succeeded, Failed or Cancelled")
         }
         filter.groups = try groups(request.taskGroup, caller)
+        // One may be of a task group that the caller must not see.
+        filter.tellsUnreadable = caller.groups == nil
         try Bounds.checkMetadata(request.metadata, "metadata")
         filter.metadata = request.metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
         if !request.limitKey.isEmpty { filter.limitKey = request.limitKey }

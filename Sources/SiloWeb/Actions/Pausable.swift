@@ -76,7 +76,8 @@ struct Pausable {
     /// How many of its jobs run and wait, where that is known without asking: of task groups of all tenants.
     func counts(_ now: Figures) -> HTML {
         guard !groups.isEmpty, tenant == nil else { return .empty }
-        let meant = now.groups.filter { groups.contains($0.name) && !$0.isRest }
+        let chosen = Set(groups.map { ExactText($0) })
+        let meant = now.groups.filter { chosen.contains(ExactText($0.name)) && !$0.isRest }
         guard meant.count == groups.count || !now.groups.contains(where: \.isRest) else { return .empty }
         let waiting = Quantity.of(meant.reduce(0) { $0 + $1.backlog }, "job waits", "jobs wait")
         let running = Quantity.of(meant.reduce(0) { $0 + $1.jobs.running }, "runs", "run")

@@ -18,6 +18,11 @@ struct RateAudit {
         for name in windows.keys { windows[name]?.isUnknown = true }
     }
 
+    /// It is dropped, and its buckets with it: if it is used anew, it begins with empty ones.
+    mutating func forget(_ tenant: Bytes) {
+        windows = windows.filter { !$0.key.starts(with: tenant + [0]) }
+    }
+
     /// - Parameter ended: the lease before came to an end, and was not given back.
     mutating func check(
         _ tenant: Bytes, _ job: StorageV1.Job, _ before: StorageV1.Lease?, _ now: StorageV1.Lease?, ended: Bool

@@ -49,7 +49,8 @@ extension RunningAudit {
             for key in jobs.keys where key.tenant == tenant { touch(key) }
             let state = try write.value.map { try StorageV1.TenantState(serializedBytes: $0) }
             drops[tenant] = state?.drops
-            if state?.drop != nil { dropped.insert(tenant) } else if dropped.remove(tenant) != nil { touched.gone.insert(tenant) }
+            if state?.drop != nil, dropped.insert(tenant).inserted { rates.forget(tenant) }
+            if state?.drop == nil, dropped.remove(tenant) != nil { touched.gone.insert(tenant) }
             for limit in slots.keys where limit.tenant == tenant { touched.limits.insert(limit) }
         case 0x05:
             guard parts.byte() == 3 else { break }

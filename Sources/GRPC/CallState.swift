@@ -28,7 +28,7 @@ final class CallState: @unchecked Sendable {
     /// Nil: it was refused.
     private var admission: RunningCalls.Admission?
     /// Set before the call is given to its handler.
-    private(set) var screened: (any Sendable)?
+    private(set) var screened: (any AnyObject & Sendable)?
     /// Where its method has a limit of its own: what it holds of that.
     private var share: (limit: CallLimit, host: String)?
 
@@ -132,7 +132,8 @@ final class CallState: @unchecked Sendable {
         let isStarted = progress.withLock { progress in
             guard progress.isOpen else { return true }
             Tag.arm(&memory.pointee.received, self) { owner, _ in takeOwner(owner, as: CallState.self).requestRead() }
-            guard cgrpc_server_receive_request(memory) == GRPC_CALL_OK else {
+            // As a rule the message came with the headers.
+            guard queue.begin({ cgrpc_server_receive_request(memory) }) == GRPC_CALL_OK else {
                 Tag.disarm(&memory.pointee.received)
                 return false
             }

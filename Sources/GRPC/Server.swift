@@ -55,7 +55,7 @@ public final class Server: Sendable {
 
     public enum Screening: Sendable {
         /// With what was found out about the caller: see `ServerCall.screened`.
-        case admitted((any Sendable)?)
+        case admitted((any AnyObject & Sendable)?)
         case refused(Status)
     }
 

@@ -14,7 +14,7 @@ public final class ServerCall: Sendable {
     public var path: String { state.path }
 
     /// What the method's screen found out about the caller; nil where it has none.
-    public var screened: (any Sendable)? { state.screened }
+    public var screened: (any AnyObject & Sendable)? { state.screened }
 
     /// The request's headers, decoded on each look. Empty once the call is over.
     public var metadata: Metadata { state.metadata }

@@ -12,13 +12,21 @@ public struct TokenHash: Hashable, Sendable, CustomStringConvertible {
 
     /// The hash of a token as it was sent.
     public init(of token: some Collection<UInt8>) {
-        var digest = [UInt8](repeating: 0, count: Self.byteCount)
-        let bytes = Array(token)
-        if EVP_Digest(bytes, bytes.count, &digest, nil, sha256, nil) != 1 {
-            // Without the algorithm nothing is the hash of anything, and nobody is let in.
-            for index in digest.indices { digest[index] = .random(in: .min ... .max) }
+        self = Array(token).withUnsafeBytes { TokenHash(of: $0) }
+    }
+
+    /// The same of bytes that the caller keeps.
+    public init(of token: UnsafeRawBufferPointer) {
+        var digest: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        let isMade = withUnsafeMutableBytes(of: &digest) { digest in
+            EVP_Digest(token.baseAddress, token.count, digest.baseAddress, nil, sha256, nil) == 1
         }
-        words = Self.words(digest)
+        if !isMade {
+            // Without the algorithm nothing is the hash of anything, and nobody is let in.
+            func random() -> UInt64 { .random(in: .min ... .max) }
+            digest = (random(), random(), random(), random())
+        }
+        words = (digest.0.bigEndian, digest.1.bigEndian, digest.2.bigEndian, digest.3.bigEndian)
     }
 
     /// `sha256:` and 64 hex digits; nil for anything else.

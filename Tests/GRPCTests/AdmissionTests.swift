@@ -76,11 +76,12 @@ import Testing
     @Test func aRefusedCallersRequestIsNotRead() async throws {
         let counted = CountedServer()
         let server = counted.server
+        let pass = Tally()
         let screen: Server.Screen = {
-            $0.header("x-pass") == [UInt8(ascii: "1")] ? .admitted("pass 1") : .refused(Status(.unauthenticated, "no"))
+            $0.header("x-pass") == [UInt8(ascii: "1")] ? .admitted(pass) : .refused(Status(.unauthenticated, "no"))
         }
         server.register("/test.Test/Echo", screen: screen) { call in
-            if call.screened as? String == "pass 1" { call.respond(call.withRequest { Array($0) }) }
+            if call.screened === pass { call.respond(call.withRequest { Array($0) }) }
         }
         let channel = Channel(target: "127.0.0.1:\(try server.start())")
         #expect(await code { try await channel.unary("/test.Test/Echo", [1]) } == .unauthenticated)
@@ -92,6 +93,55 @@ import Testing
         }
         try await counted.untilIdle()
         channel.close()
+        await server.shutdown(grace: .seconds(2))
+    }
+
+    /// Else a caller's check would cost each call one more turn of the queue.
+    @Test func aScreenedRequestThatCameWithItsHeadersIsReadAtOnce() async throws {
+        let counted = CountedServer()
+        let server = counted.server
+        server.register("/test.Test/Echo", screen: { _ in .admitted(nil) }) { call in
+            call.respond(call.withRequest { Array($0) })
+        }
+        let channel = Channel(target: "127.0.0.1:\(try server.start())")
+        let before = DirectCompletions.count
+        // One at a time, so that nothing else uses the connection. Headers and message may still be read in two parts.
+        for number in 0..<200 { #expect(try await channel.unary("/test.Test/Echo", [UInt8(number)]) == [UInt8(number)]) }
+        #expect(DirectCompletions.count - before > 100)
+        channel.close()
+        await server.shutdown(grace: .seconds(2))
+    }
+
+    /// More than wait for one method, so that completions of others come while a request is read.
+    @Test(arguments: [1, 2]) func manyScreenedCallsAtOnceGetTheirOwnAnswers(_ threads: Int) async throws {
+        let counted = CountedServer { $0.threadsPerQueue = threads }
+        let server = counted.server
+        let screen: Server.Screen = {
+            $0.header("x-pass") == nil ? .refused(Status(.unauthenticated, "no")) : .admitted(nil)
+        }
+        for name in ["A", "B"] {
+            server.register("/test.Test/\(name)", screen: screen) { call in
+                call.respond(call.withRequest { Array(name.utf8) + $0 })
+            }
+        }
+        let target = "127.0.0.1:\(try server.start())"
+        let channels = (0..<2).map { _ in Channel(target: target) }
+        await withTaskGroup { group in
+            for number in 0..<2000 {
+                group.addTask {
+                    let (channel, name) = (channels[number % 2], number % 3 == 0 ? "A" : "B")
+                    let request = [UInt8(number % 256)] + [UInt8](repeating: 7, count: number % 50 == 0 ? 100_000 : number % 7)
+                    // On the connections of those who are let in.
+                    guard number % 5 > 0 else {
+                        return #expect(await code { try await channel.unary("/test.Test/\(name)", request) } == .unauthenticated)
+                    }
+                    let answer = try? await channel.unary("/test.Test/\(name)", request, metadata: ["x-pass": "1"])
+                    #expect(answer == Array(name.utf8) + request)
+                }
+            }
+        }
+        try await counted.untilIdle()
+        for channel in channels { channel.close() }
         await server.shutdown(grace: .seconds(2))
     }
 

@@ -241,6 +241,22 @@ class TestReload:
             until(lambda: refusal(old.enqueue) == UNAUTHENTICATED, 30, "the end of the old token")
             new.enqueue()
 
+    def test_an_open_connection_is_refused_from_its_next_call_on(self, new_server, tokens):
+        goes, stays = tokens.add("goes", "--role", "enqueue"), tokens.add("stays", "--role", "enqueue")
+        server = new_server("--shards", 1, "--tokens-file", tokens.path)
+        with Client(server.address, token=goes) as client:
+            enqueue = client.channel.unary_unary("/silo.v1.Silo/Enqueue", pb.EnqueueRequest.SerializeToString)
+            request = pb.EnqueueRequest(shard=client.shard, task_group="g", payload=packed(1))
+            for _ in range(100):
+                client.enqueue()
+            tokens.remove("goes")
+            server.process.send_signal(signal.SIGHUP)
+            until(lambda: any(line["message"] == "tokens read" and line["tokens"] == 1 for line in server.log()), 30, "the tokens")
+            assert refusal(client.enqueue) == UNAUTHENTICATED
+            # The same connection, with a token that is good.
+            assert enqueue(request, metadata=[("authorization", f"Bearer {stays}")], timeout=30)
+            assert refusal(client.enqueue) == UNAUTHENTICATED
+
     def test_a_token_that_goes_while_the_server_starts(self, new_server, tokens):
         stays, goes = tokens.add("stays", "--role", "read"), tokens.add("goes", "--role", "read")
         with Gubernator() as gubernator:

@@ -84,6 +84,22 @@ class TestBodies:
             assert most - resting < 128 * MIB, f"grew by {(most - resting) // MIB} MiB"
             assert client.enqueue(), "who is known is served"
 
+    def test_a_connection_that_showed_a_token_is_trusted_with_no_other(self, new_server):
+        server = new_server("--shards", 1, "--auth-token", "s3cret", data="memory:")
+        with Client(server.address, token="s3cret") as client:
+            enqueue = client.channel.unary_unary("/silo.v1.Silo/Enqueue")
+            body = bytes(100 * MIB)
+            for headers in ([("authorization", "Bearer wrong")], [("authorization", "Bearer s3cre")], []):
+                assert client.enqueue()
+                resting = server.rss()
+                call = enqueue.future(body, timeout=60, metadata=headers)
+                most = resting
+                while not call.done():
+                    most = max(most, server.rss())
+                assert call.exception().code() == UNAUTHENTICATED
+                assert max(most, server.rss()) - resting < 32 * MIB
+            assert client.enqueue()
+
     def test_a_known_callers_is_read(self, new_server):
         server = new_server("--shards", 1, "--auth-token", "s3cret", data="memory:")
         with Client(server.address, token="s3cret") as client:

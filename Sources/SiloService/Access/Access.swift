@@ -57,7 +57,7 @@ package final class Access: Sendable {
             throw .unauthenticated("invalid authorization header")
         }
         guard authorization.starts(with: Self.prefix) else { throw .unauthenticated("invalid auth token") }
-        return try caller(TokenHash(of: authorization.dropFirst(Self.prefix.count)))
+        return try caller(authorization.withUnsafeBytes { TokenHash(of: .init(rebasing: $0.dropFirst(Self.prefix.count))) })
     }
 
     /// Who shows the token with this hash.

@@ -77,11 +77,17 @@ extension Client {
     public func dropHolders(tenant: String? = nil, key: String? = nil) async throws(ClientError) -> UInt64 {
         do throws(Status) {
             return try await router.run(.tenant(named: tenant)) { shard, address, _ throws(Status) in
-                var request = SiloV1.DropTenantHoldersRequest()
+                guard let key else {
+                    var request = SiloV1.DropTenantHoldersRequest()
+                    request.shard = shard
+                    request.tenant = tenant
+                    return try await router.call(SiloV1.Silo.dropTenantHolders, request, at: address).holdersDropped
+                }
+                var request = SiloV1.DropLimitHoldersRequest()
                 request.shard = shard
                 request.tenant = tenant
                 request.limitKey = key
-                return try await router.call(SiloV1.Silo.dropTenantHolders, request, at: address).holdersDropped
+                return try await router.call(SiloV1.Silo.dropLimitHolders, request, at: address).holdersDropped
             }
         } catch {
             throw ClientError(error)

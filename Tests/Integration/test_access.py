@@ -31,7 +31,8 @@ LEAST = {
     "ReportOutcomes": ("work", "named"), "ReportRefreshOutcome": ("work", "named"),
     "CancelJob": ("operate", "named"), "RestartJob": ("operate", "named"), "ExpediteJob": ("operate", "named"),
     "DeleteJob": ("operate", "named"), "ImportJobs": ("operate", "named"), "LeaseTask": ("operate", "named"),
-    "DropTenantHolders": ("operate", "named"), "Pause": ("operate", "named"), "Resume": ("operate", "named"),
+    "DropTenantHolders": ("operate", "named"), "DropLimitHolders": ("operate", "named"),
+    "Pause": ("operate", "named"), "Resume": ("operate", "named"),
     "GetShardStorageInfo": ("operate", "all"), "CompactShard": ("admin", "all"), "FlushShard": ("admin", "all"),
     "ResetShards": ("admin", "all"), "CpuProfile": ("admin", "all"), "HeapProfile": ("admin", "all"),
     "DumpTasks": ("admin", "all"), "SetLogFilter": ("admin", "all"),
@@ -92,6 +93,7 @@ def fields_of(method, shard, tenant, group):
         case "ReportOutcomes": return {"shard": shard, "outcomes": [pb.ReportOutcomeRequest(**outcome, success=packed(1))]}
         case "ReportRefreshOutcome": return outcome | {"success": pb.RefreshSuccess(new_max_concurrency=1)}
         case "Pause" | "Resume": return {"shard": shard, "tenant": tenant, "target": pb.PauseTarget(task_group=group)}
+        case "DropLimitHolders": return {"shard": shard, "tenant": tenant, "limit_key": "k"}
         case "DropTenantHolders" | "DropTenant" | "GetTenantDrop": return {"shard": shard, "tenant": tenant}
         case "StartBulkAction":
             return {"shard": shard, "tenant": tenant, "kind": pb.BULK_ACTION_KIND_CANCEL, "condition": "true", "dry_run": True}
@@ -111,7 +113,7 @@ def fields_of(method, shard, tenant, group):
 #: Calls whose requests name no task group; of those, those that reach all groups of a tenant.
 NAME_GROUP = {"Enqueue", "EnqueueBatch", "ImportJobs", "LeaseTasks", "Pause", "Resume", "ListJobs", "GetSchedule"}
 NAME_NO_TENANT = {"LeaseTasks", "ListPauses", "ListTenants", "ListLimits", "GetBulkAction", "ListBulkActions", "CancelBulkAction"}
-REACH_ALL_GROUPS = {"DropTenantHolders", "DropTenant", "Query", "QueryArrow", "ListLimits"} | {
+REACH_ALL_GROUPS = {"DropTenantHolders", "DropLimitHolders", "DropTenant", "Query", "QueryArrow", "ListLimits"} | {
     "StartBulkAction", "GetBulkAction", "ListBulkActions", "CancelBulkAction",
 }
 
@@ -406,7 +408,7 @@ class TestAudit:
             about | {
                 "call": "CancelJob", "job": id, "outcome": "FAILED_PRECONDITION", "error": "job is already cancelled"},
             about | {"call": "Pause", "target": "task group g", "outcome": "OK"},
-            about | {"call": "DropTenantHolders", "limit_key": "db", "outcome": "OK"},
+            about | {"call": "DropLimitHolders", "limit_key": "db", "outcome": "OK"},
             {
                 "who": "eve", "by": "token", "call": "CancelJob", "outcome": "PERMISSION_DENIED",
                 "error": "token 'eve' may not do this: it needs the role operate",

@@ -32,6 +32,7 @@ ROUTED = {
     "ReportRefreshOutcome": dict(task_id=NIL, success=pb.RefreshSuccess(new_max_concurrency=1)),
     "Heartbeat": dict(task_id=NIL, worker_id="w"),
     "DropTenantHolders": dict(),
+    "DropLimitHolders": dict(limit_key="k"),
     "ExplainJob": dict(id="x"),
     "Pause": dict(target=pb.PauseTarget(limit_key="k")),
     "Resume": dict(target=pb.PauseTarget(limit_key="k")),
@@ -42,7 +43,7 @@ LOCAL = ["FlushShard", "CompactShard", "GetShardStorageInfo"]
 #: Those that name one job of one tenant, or a tenant alone.
 JOB_CALLS = [
     "Enqueue", "GetJob", "GetJobResult", "DeleteJob", "CancelJob", "RestartJob", "ExpediteJob", "LeaseTask", "DropTenantHolders",
-    "ExplainJob", "Pause", "Resume",
+    "DropLimitHolders", "ExplainJob", "Pause", "Resume",
 ]
 WORKER_CALLS = ["ReportOutcome", "ReportRefreshOutcome", "Heartbeat"]
 

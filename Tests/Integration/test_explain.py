@@ -62,7 +62,7 @@ class TestNoTenancy:
     @pytest.mark.parametrize("method, fields", [
         ("Enqueue", {"task_group": "g"}), ("GetJob", {"id": "a"}), ("GetJobResult", {"id": "a"}), ("DeleteJob", {"id": "a"}),
         ("CancelJob", {"id": "a"}), ("RestartJob", {"id": "a"}), ("ExpediteJob", {"id": "a"}), ("LeaseTask", {"id": "a", "worker_id": "w"}),
-        ("ExplainJob", {"id": "a"}), ("DropTenantHolders", {}),
+        ("ExplainJob", {"id": "a"}), ("DropTenantHolders", {}), ("DropLimitHolders", {"limit_key": "k"}),
         ("Pause", {"target": pb.PauseTarget(whole_tenant=True)}), ("Pause", {"target": pb.PauseTarget(task_group="g")}),
         ("Pause", {"target": pb.PauseTarget(limit_key="k")}), ("Resume", {"target": pb.PauseTarget(whole_tenant=True)}),
         ("Resume", {"target": pb.PauseTarget(task_group="g")}), ("Resume", {"target": pb.PauseTarget(limit_key="k")}),

@@ -1,4 +1,4 @@
-"""Pauses and DropTenantHolders from outside (proto/silo/v1/silo.proto, docs/limits.md)."""
+"""Pauses, DropTenantHolders and DropLimitHolders from outside (proto/silo/v1/silo.proto, docs/limits.md)."""
 
 import concurrent.futures
 
@@ -404,7 +404,7 @@ class TestDropHolders:
         assert drop.drop_holders(limit_key="k") == 1
         assert rows("SELECT job_id, held_queues FROM tasks") == [(ids[2], "l")]
 
-    @pytest.mark.parametrize("key, bound", [("", "limit_key is empty"), ("k" * 1025, "limit_key too long (must be <= 1024 bytes)")])
+    @pytest.mark.parametrize("key, bound", [("", "limit_key is required"), ("k" * 1025, "limit_key too long (must be <= 1024 bytes)")])
     def test_a_key_has_bounds(self, drop, group, key, bound):
         fill(drop, group, 1, [concurrency("k")])
         with refused(INVALID_ARGUMENT, bound):

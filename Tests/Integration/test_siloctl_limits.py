@@ -261,7 +261,7 @@ class TestDropHolders:
                 "tenant": "dropped-key", "limit_key": "b", "shard": client.shard, "holders_dropped": 1,
             }
             client.take("drop-key")
-            assert "limit_key is empty" in ctl(*drop, "", "-y", code=1)
+            assert "limit_key is required" in ctl(*drop, "", "-y", code=1)
             assert "limit_key too long (must be <= 1024 bytes)" in ctl(*drop, "k" * 1025, "-y", code=1)
 
     def test_without_tenancy_it_says_that_all_are_meant(self, server, client):

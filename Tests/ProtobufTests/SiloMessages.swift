@@ -12,6 +12,7 @@ let siloMessages: [any Message.Type] = [
     SiloV1.CancelJobRequest.self, SiloV1.CancelJobResponse.self, SiloV1.RestartJobRequest.self,
     SiloV1.RestartJobResponse.self, SiloV1.ExpediteJobRequest.self, SiloV1.ExpediteJobResponse.self,
     SiloV1.DropTenantHoldersRequest.self, SiloV1.DropTenantHoldersResponse.self, SiloV1.ImportAttempt.self,
+    SiloV1.DropLimitHoldersRequest.self, SiloV1.DropLimitHoldersResponse.self,
     SiloV1.ImportJobRequest.self, SiloV1.ImportJobsRequest.self, SiloV1.ImportJobResult.self,
     SiloV1.ImportJobsResponse.self, SiloV1.ExplainJobRequest.self, SiloV1.ExplainJobResponse.self, SiloV1.Obstacle.self,
     SiloV1.LimitHolder.self, SiloV1.PauseTarget.self, SiloV1.PauseRequest.self, SiloV1.PauseResponse.self,

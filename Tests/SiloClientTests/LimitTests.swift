@@ -122,7 +122,7 @@ import Testing
             #expect(try await handle.awaitResult(every: .milliseconds(10), timeout: .seconds(300)) == .succeeded(.empty))
         }
         await #expect(throws: ClientError.invalidArgument("tenant id required")) { try await server.client.dropHolders() }
-        let empty = ClientError.invalidArgument("limit_key is empty")
+        let empty = ClientError.invalidArgument("limit_key is required")
         await #expect(throws: empty) { try await server.client.dropHolders(tenant: "acme", key: "") }
         #expect(try await server.client.dropHolders(tenant: "acme") == 0)
         worker.stop()

@@ -66,6 +66,28 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("a ready job whose slot was dropped says so, and what it lacks then")
+    func lostSlot() async throws {
+        let bench = try await Bench.open()
+        for id in ["a", "b"] { try await bench.enqueue(id, limits: [slots("x", 1), slots("y", 9)]) }
+        #expect(try await bench.dropHolders(key: "x") == 1)
+        let found = try await bench.explain("a")
+        #expect(found.obstacles.map(\.kind) == [.noWorker, .concurrency])
+        #expect(found.obstacles.map(\.blocksNow) == [true, false], "it is a worker that it waits for")
+        #expect(found.obstacles.last?.key == "x" && found.obstacles.last?.holders.map(\.job.text) == ["b"])
+        #expect(found.obstacles.last?.text == """
+            its slot was dropped, and limit x has no free slot: 1 of 1 slots held (1 ready but not taken by a worker); \
+            it is first in line
+            """)
+        #expect(try await bench.explain("b").obstacles.map(\.kind) == [.noWorker, .readyQueue])
+
+        try await bench.cancel("b")
+        let now = try await bench.explain("a")
+        #expect(now.obstacles.last?.text == "its slot of limit x was dropped; it takes another when its turn comes")
+        #expect(try await bench.lease(5).map(\.job.id) == ["a"])
+        try await bench.finish()
+    }
+
     @Test("of other tenants it is told only where there are some")
     func othersTakeTurns() async throws {
         let bench = try await Bench.open()

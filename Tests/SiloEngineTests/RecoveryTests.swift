@@ -99,14 +99,14 @@ import Testing
     }
 
     @Test("a database of another format is refused, in words", arguments: [
-        (5, "run the newer program"), (3, "run the older program that wrote it, or begin with an empty place"),
+        (6, "run the newer program"), (4, "run the older program that wrote it, or begin with an empty place"),
     ] as [(UInt32, String)])
     func format(version: UInt32, way: String) async throws {
         let store = MemoryStore()
         var info = StorageV1.ShardInfo()
         info.formatVersion = version
         try await store.write([Write(key: ShardKeys.info, value: info.serializedBytes())])
-        await #expect(throws: StoreError.corrupt("the shard has format \(version), this program reads format 4 only: \(way)")) {
+        await #expect(throws: StoreError.corrupt("the shard has format \(version), this program reads format 5 only: \(way)")) {
             _ = try await Bench.open(store)
         }
         #expect(store.rows.count == 1, "and is not touched")

@@ -89,6 +89,41 @@ import Testing
         try await bench.finish()
     }
 
+    @Test("of a limit whose holders were dropped leave a ready job that lost its slot where it is", arguments: [false, true])
+    func lostSlots(isStatus: Bool) async throws {
+        let bench = try await cold { bench in
+            for id in ["a", "b"] { try await bench.enqueue(id, limits: [slots("x", 1), slots("y", 9)]) }
+            #expect(try await bench.dropHolders(key: "x") == 1)
+        }
+        // Its window is read, what letting it in anew reads is not.
+        let keys = TenantKeys(Bench.tenant)
+        let away = isStatus ? keys.status(JobID("a")) : keys.slots(LimitKey("x"))
+        bench.store.set { $0.unread = { $0 == away } }
+        #expect(try await isRefused { _ = try await bench.lease(5) })
+        #expect(try await bench.places("a", "b") == [.ready, .ready])
+        try await bench.enqueue("c")
+        bench.store.set { $0.unread = nil }
+        try await bench.pass(500)
+        #expect(try await bench.lease(5).map(\.job.id) == ["b", "c"])
+        #expect(try await bench.place("a") == .waiting)
+        try await bench.finish()
+    }
+
+    @Test("of jobs that kept their slots are not made when the holders of another limit were dropped")
+    func keptSlots() async throws {
+        let bench = try await cold { bench in
+            try await bench.enqueue("a", limits: [slots("y", 9)])
+            try await bench.enqueue("b", limits: [rate("r", 9)])
+            try await bench.enqueue("c", limits: [slots("x", 1)])
+            #expect(try await bench.dropHolders(key: "x") == 1)
+        }
+        let statuses = ["a", "b"].map { TenantKeys(Bench.tenant).status(JobID($0)) }
+        bench.store.set { $0.unread = { statuses.contains($0) } }
+        #expect(try await bench.lease(5).map(\.job.id) == ["a", "b", "c"])
+        bench.store.set { $0.unread = nil }
+        try await bench.finish()
+    }
+
     @Test("of timers let them fire when the store answers; those in memory fire in time")
     func timers() async throws {
         let bench = try await cold { try await $0.enqueue("cold", after: 1000, group: "cold") }

@@ -36,6 +36,7 @@ import Testing
         let beat = job({ $0.shard = shard; $0.taskID(.max); $0.tenantId = "other" }, SiloV1.HeartbeatRequest())
         let explain = job({ $0.shard = shard; $0.id = "a"; $0.tenant = "other" }, SiloV1.ExplainJobRequest())
         let drop = job({ $0.shard = shard; $0.tenant = "other" }, SiloV1.DropTenantHoldersRequest())
+        let dropKey = job({ $0.shard = shard; $0.tenant = "other"; $0.limitKey = "k" }, SiloV1.DropLimitHoldersRequest())
         #expect(await refusal { _ = try await awaitAnswer(jobs.enqueue, .job("b", in: shard, tenant: "other"), bound) } == denied)
         #expect(await refusal { _ = try await jobs.getJob(get, bound) } == denied)
         #expect(await refusal { _ = try await jobs.getJobResult(result, bound) } == denied)
@@ -43,6 +44,7 @@ import Testing
         #expect(await refusal { _ = try await awaitAnswer(workers.heartbeat, beat, bound) } == denied)
         #expect(await refusal { _ = try await limits.explainJob(explain, bound) } == denied)
         #expect(await refusal { _ = try await awaitAnswer(limits.dropTenantHolders, drop, bound) } == denied)
+        #expect(await refusal { _ = try await awaitAnswer(limits.dropLimitHolders, dropKey, bound) } == denied)
         #expect(await refusal { _ = try await awaitAnswer(jobs.enqueue, .job("b", in: shard, tenant: "own"), bound) } == nil)
         try await service.close()
     }

@@ -1453,9 +1453,6 @@ public enum SiloV1 {
 
         public var shard: String = ""
         public var tenant: String?
-        /// Frees the slots of this concurrency or floating limit alone, of 1 to 1024 bytes; absent: those of every one. Of a key that
-        /// nobody holds 0 are freed. An extension of this server: one that does not know it frees those of every one.
-        public var limitKey: String?
         public var unknownFields = UnknownFields()
 
         public init() {}
@@ -1465,7 +1462,6 @@ public enum SiloV1 {
                 switch tag {
                 case 10: self.shard = try reader.string()
                 case 18: self.tenant = try reader.string()
-                case 8002: self.limitKey = try reader.string()
                 default: try reader.unknown(tag, &unknownFields)
                 }
             }
@@ -1473,10 +1469,6 @@ public enum SiloV1 {
 
         public func write(to writer: inout Writer) {
             writer.unknown(unknownFields)
-            if let value = self.limitKey {
-                writer.string(value)
-                writer.tag(8002)
-            }
             if let value = self.tenant {
                 writer.string(value)
                 writer.tag(18)
@@ -1491,6 +1483,72 @@ public enum SiloV1 {
     public struct DropTenantHoldersResponse: Message {
         public static var messageName: String { "silo.v1.DropTenantHoldersResponse" }
 
+        public var holdersDropped: UInt64 = 0
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 8: self.holdersDropped = try reader.uint64()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if self.holdersDropped != 0 {
+                writer.uint64(self.holdersDropped)
+                writer.tag(8)
+            }
+        }
+    }
+
+    public struct DropLimitHoldersRequest: Message {
+        public static var messageName: String { "silo.v1.DropLimitHoldersRequest" }
+
+        public var shard: String = ""
+        public var tenant: String?
+        /// Of the limit; 1 to 1024 bytes.
+        public var limitKey: String = ""
+        public var unknownFields = UnknownFields()
+
+        public init() {}
+
+        public mutating func merge(from reader: inout Reader) throws(DecodingError) {
+            while let tag = try reader.nextTag() {
+                switch tag {
+                case 10: self.shard = try reader.string()
+                case 18: self.tenant = try reader.string()
+                case 26: self.limitKey = try reader.string()
+                default: try reader.unknown(tag, &unknownFields)
+                }
+            }
+        }
+
+        public func write(to writer: inout Writer) {
+            writer.unknown(unknownFields)
+            if !self.limitKey.isEmpty {
+                writer.string(self.limitKey)
+                writer.tag(26)
+            }
+            if let value = self.tenant {
+                writer.string(value)
+                writer.tag(18)
+            }
+            if !self.shard.isEmpty {
+                writer.string(self.shard)
+                writer.tag(10)
+            }
+        }
+    }
+
+    public struct DropLimitHoldersResponse: Message {
+        public static var messageName: String { "silo.v1.DropLimitHoldersResponse" }
+
+        /// 0 where nobody holds the limit, or nobody knows it.
         public var holdersDropped: UInt64 = 0
         public var unknownFields = UnknownFields()
 
@@ -8059,8 +8117,10 @@ public enum SiloV1 {
         public static var deleteJob: Method<SiloV1.DeleteJobRequest, SiloV1.DeleteJobResponse> { Method(path: "/silo.v1.Silo/DeleteJob") }
         /// Ends a job that waits at once; tells the worker of a running one through its next heartbeat.
         public static var cancelJob: Method<SiloV1.CancelJobRequest, SiloV1.CancelJobResponse> { Method(path: "/silo.v1.Silo/CancelJob") }
-        /// Frees every concurrency slot that a tenant holds on a shard, or those of one limit key. Running attempts go on.
+        /// Frees every concurrency slot that a tenant holds on a shard. Running attempts go on.
         public static var dropTenantHolders: Method<SiloV1.DropTenantHoldersRequest, SiloV1.DropTenantHoldersResponse> { Method(path: "/silo.v1.Silo/DropTenantHolders") }
+        /// Frees those of one concurrency or floating limit alone.
+        public static var dropLimitHolders: Method<SiloV1.DropLimitHoldersRequest, SiloV1.DropLimitHoldersResponse> { Method(path: "/silo.v1.Silo/DropLimitHolders") }
         /// Makes a failed or cancelled job run again.
         public static var restartJob: Method<SiloV1.RestartJobRequest, SiloV1.RestartJobResponse> { Method(path: "/silo.v1.Silo/RestartJob") }
         /// Makes a job that is due later run now.
@@ -8183,6 +8243,8 @@ public enum SiloV1 {
             "silo.v1.ExpediteJobResponse",
             "silo.v1.DropTenantHoldersRequest",
             "silo.v1.DropTenantHoldersResponse",
+            "silo.v1.DropLimitHoldersRequest",
+            "silo.v1.DropLimitHoldersResponse",
             "silo.v1.DropTenantRequest",
             "silo.v1.DropTenantResponse",
             "silo.v1.GetTenantDropRequest",
@@ -8336,6 +8398,7 @@ public enum SiloV1 {
             "silo.v1.Silo.DeleteJob",
             "silo.v1.Silo.CancelJob",
             "silo.v1.Silo.DropTenantHolders",
+            "silo.v1.Silo.DropLimitHolders",
             "silo.v1.Silo.RestartJob",
             "silo.v1.Silo.ExpediteJob",
             "silo.v1.Silo.ImportJobs",
@@ -8446,341 +8509,344 @@ public enum SiloV1 {
         YW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhMKEUNhbmNlbEpvYlJlc3BvbnNlImEKEVJlc3RhcnRKb2JSZXF1ZXN0EhQKBXNoYX\
         JkGAEgASgJUgVzaGFyZBIOCgJpZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50IhQKElJlc3RhcnRK\
         b2JSZXNwb25zZSJiChJFeHBlZGl0ZUpvYlJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAy\
-        ABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiFQoTRXhwZWRpdGVKb2JSZXNwb25zZSKJAQoYRHJvcFRlbmFudEhvbGRlcnNSZXF1ZXN0EhQK\
-        BXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBEiEKCWxpbWl0X2tleRjoByABKAlIAVIIbGltaXRLZXmIAQ\
-        FCCQoHX3RlbmFudEIMCgpfbGltaXRfa2V5ImAKGURyb3BUZW5hbnRIb2xkZXJzUmVzcG9uc2USJwoPaG9sZGVyc19kcm9wcGVkGAEgASgEUg5o\
-        b2xkZXJzRHJvcHBlZEoECAIQA1IUcnVuX2F0dGVtcHRzX2Ryb3BwZWQiUQoRRHJvcFRlbmFudFJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYX\
-        JkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCI9ChJEcm9wVGVuYW50UmVzcG9uc2USJwoEZHJvcBgBIAEoCzITLnNp\
-        bG8udjEuVGVuYW50RHJvcFIEZHJvcCJUChRHZXRUZW5hbnREcm9wUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgAS\
-        gJSABSBnRlbmFudIgBAUIJCgdfdGVuYW50Ik4KFUdldFRlbmFudERyb3BSZXNwb25zZRIsCgRkcm9wGAEgASgLMhMuc2lsby52MS5UZW5hbnRE\
-        cm9wSABSBGRyb3CIAQFCBwoFX2Ryb3AigQEKClRlbmFudERyb3ASIgoNc3RhcnRlZF9hdF9tcxgBIAEoA1ILc3RhcnRlZEF0TXMSEgoEam9icx\
-        gCIAEoBFIEam9icxIhCgxyb3dzX2RlbGV0ZWQYAyABKARSC3Jvd3NEZWxldGVkEhgKB3BlcmNlbnQYBCABKA1SB3BlcmNlbnQiygEKFlN0YXJ0\
-        QnVsa0FjdGlvblJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQESKwoEa2luZBgDIAEoDj\
-        IXLnNpbG8udjEuQnVsa0FjdGlvbktpbmRSBGtpbmQSHAoJY29uZGl0aW9uGAQgASgJUgljb25kaXRpb24SFwoHZHJ5X3J1bhgFIAEoCFIGZHJ5\
-        UnVuEg4KAmlkGAYgASgJUgJpZEIJCgdfdGVuYW50IosBChdTdGFydEJ1bGtBY3Rpb25SZXNwb25zZRIwCgZhY3Rpb24YASABKAsyEy5zaWxvLn\
-        YxLkJ1bGtBY3Rpb25IAFIGYWN0aW9uiAEBEioKBHBsYW4YAiABKAsyES5zaWxvLnYxLkJ1bGtQbGFuSAFSBHBsYW6IAQFCCQoHX2FjdGlvbkIH\
-        CgVfcGxhbiKKAgoIQnVsa1BsYW4SEgoEam9icxgBIAEoBFIEam9icxI0CghzdGF0dXNlcxgCIAMoCzIYLnNpbG8udjEuQnVsa1N0YXR1c0NvdW\
-        50UghzdGF0dXNlcxIoCgZzYW1wbGUYAyADKAsyEC5zaWxvLnYxLkJ1bGtKb2JSBnNhbXBsZRIbCglyb3dzX3JlYWQYBCABKARSCHJvd3NSZWFk\
-        Eh0KCmVsYXBzZWRfbXMYBSABKANSCWVsYXBzZWRNcxIhCgxpc191bmNvdW50ZWQYBiABKAhSC2lzVW5jb3VudGVkEisKEXVuY291bnRlZF9iZW\
-        NhdXNlGAcgASgJUhB1bmNvdW50ZWRCZWNhdXNlImAKD0J1bGtTdGF0dXNDb3VudBIfCgtzdGF0dXNfa2luZBgBIAEoCVIKc3RhdHVzS2luZBIS\
-        CgRqb2JzGAIgASgEUgRqb2JzEhgKB3JlZnVzYWwYAyABKAlSB3JlZnVzYWwiQQoHQnVsa0pvYhIbCgZ0ZW5hbnQYASABKAlIAFIGdGVuYW50iA\
-        EBEg4KAmlkGAIgASgJUgJpZEIJCgdfdGVuYW50ImMKC0J1bGtSZWZ1c2FsEhYKBnJlYXNvbhgBIAEoCVIGcmVhc29uEhIKBGpvYnMYAiABKARS\
-        BGpvYnMSKAoGc2FtcGxlGAMgAygLMhAuc2lsby52MS5CdWxrSm9iUgZzYW1wbGUinAQKCkJ1bGtBY3Rpb24SDgoCaWQYASABKAlSAmlkEisKBG\
-        tpbmQYAiABKA4yFy5zaWxvLnYxLkJ1bGtBY3Rpb25LaW5kUgRraW5kEhwKCWNvbmRpdGlvbhgDIAEoCVIJY29uZGl0aW9uEhgKB3RlbmFudHMY\
-        BCADKAlSB3RlbmFudHMSHQoKc3RhcnRlZF9ieRgFIAEoCVIJc3RhcnRlZEJ5EiIKDXN0YXJ0ZWRfYXRfbXMYBiABKANSC3N0YXJ0ZWRBdE1zEh\
-        4KC2VuZGVkX2F0X21zGAcgASgDUgllbmRlZEF0TXMSLgoFc3RhdGUYCCABKA4yGC5zaWxvLnYxLkJ1bGtBY3Rpb25TdGF0ZVIFc3RhdGUSFAoF\
-        ZXJyb3IYCSABKAlSBWVycm9yEhIKBGRvbmUYCiABKARSBGRvbmUSGAoHcmVmdXNlZBgLIAEoBFIHcmVmdXNlZBIwCghyZWZ1c2FscxgMIAMoCz\
-        IULnNpbG8udjEuQnVsa1JlZnVzYWxSCHJlZnVzYWxzEhsKCWxvb2tlZF9hdBgNIAEoBFIIbG9va2VkQXQSGgoIZXhwZWN0ZWQYDiABKARSCGV4\
-        cGVjdGVkEjAKBnNoYXJkcxgPIAMoCzIYLnNpbG8udjEuQnVsa1NoYXJkQWN0aW9uUgZzaGFyZHMSJQoObWlzc2luZ19zaGFyZHMYECADKAlSDW\
-        1pc3NpbmdTaGFyZHMi9AEKD0J1bGtTaGFyZEFjdGlvbhIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSLgoFc3RhdGUYAiABKA4yGC5zaWxvLnYxLkJ1\
-        bGtBY3Rpb25TdGF0ZVIFc3RhdGUSFAoFZXJyb3IYAyABKAlSBWVycm9yEhIKBGRvbmUYBCABKARSBGRvbmUSGAoHcmVmdXNlZBgFIAEoBFIHcm\
-        VmdXNlZBIbCglsb29rZWRfYXQYBiABKARSCGxvb2tlZEF0EhoKCGV4cGVjdGVkGAcgASgEUghleHBlY3RlZBIeCgtlbmRlZF9hdF9tcxgIIAEo\
-        A1IJZW5kZWRBdE1zIjwKFEdldEJ1bGtBY3Rpb25SZXF1ZXN0Eg4KAmlkGAEgASgJUgJpZBIUCgVzaGFyZBgCIAEoCVIFc2hhcmQiRAoVR2V0Qn\
-        Vsa0FjdGlvblJlc3BvbnNlEisKBmFjdGlvbhgBIAEoCzITLnNpbG8udjEuQnVsa0FjdGlvblIGYWN0aW9uIi4KFkxpc3RCdWxrQWN0aW9uc1Jl\
-        cXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIm8KF0xpc3RCdWxrQWN0aW9uc1Jlc3BvbnNlEi0KB2FjdGlvbnMYASADKAsyEy5zaWxvLnYxLk\
-        J1bGtBY3Rpb25SB2FjdGlvbnMSJQoObWlzc2luZ19zaGFyZHMYAiADKAlSDW1pc3NpbmdTaGFyZHMiPwoXQ2FuY2VsQnVsa0FjdGlvblJlcXVl\
-        c3QSDgoCaWQYASABKAlSAmlkEhQKBXNoYXJkGAIgASgJUgVzaGFyZCJHChhDYW5jZWxCdWxrQWN0aW9uUmVzcG9uc2USKwoGYWN0aW9uGAEgAS\
-        gLMhMuc2lsby52MS5CdWxrQWN0aW9uUgZhY3Rpb24iYQoRRXhwbGFpbkpvYlJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIg\
-        ASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQi3gMKEkV4cGxhaW5Kb2JSZXNwb25zZRIOCgJpZBgBIAEoCV\
-        ICaWQSKgoGc3RhdHVzGAIgASgOMhIuc2lsby52MS5Kb2JTdGF0dXNSBnN0YXR1cxIYCgdzdW1tYXJ5GAMgASgJUgdzdW1tYXJ5Ei8KCW9ic3Rh\
-        Y2xlcxgEIAMoCzIRLnNpbG8udjEuT2JzdGFjbGVSCW9ic3RhY2xlcxI0ChRlYXJsaWVzdF9zdGFydF9hdF9tcxgFIAEoA0gAUhFlYXJsaWVzdF\
-        N0YXJ0QXRNc4gBARI2ChVlc3RpbWF0ZWRfc3RhcnRfYXRfbXMYBiABKANIAVISZXN0aW1hdGVkU3RhcnRBdE1ziAEBEh0KCnRhc2tfZ3JvdXAY\
-        ByABKAlSCXRhc2tHcm91cBIYCgdhdHRlbXB0GAggASgNUgdhdHRlbXB0EicKD3dvcmtlcnNfd2FpdGluZxgJIAEoDVIOd29ya2Vyc1dhaXRpbm\
-        cSKgoPbGFzdF9wb2xsX2F0X21zGAogASgDSAJSDGxhc3RQb2xsQXRNc4gBAUIXChVfZWFybGllc3Rfc3RhcnRfYXRfbXNCGAoWX2VzdGltYXRl\
-        ZF9zdGFydF9hdF9tc0ISChBfbGFzdF9wb2xsX2F0X21zIr4ECg9MaXN0Sm9ic1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbm\
-        FudBgCIAEoCUgAUgZ0ZW5hbnSIAQESHwoLc3RhdHVzX2tpbmQYAyABKAlSCnN0YXR1c0tpbmQSHQoKdGFza19ncm91cBgEIAEoCVIJdGFza0dy\
-        b3VwEkIKCG1ldGFkYXRhGAUgAygLMiYuc2lsby52MS5MaXN0Sm9ic1JlcXVlc3QuTWV0YWRhdGFFbnRyeVIIbWV0YWRhdGESGwoJbGltaXRfa2\
-        V5GAYgASgJUghsaW1pdEtleRIiCgplcnJvcl9jb2RlGAcgASgJSAFSCWVycm9yQ29kZYgBARIrCg9jaGFuZ2VkX2Zyb21fbXMYCCABKANIAlIN\
-        Y2hhbmdlZEZyb21Nc4gBARIvChFjaGFuZ2VkX2JlZm9yZV9tcxgJIAEoA0gDUg9jaGFuZ2VkQmVmb3JlTXOIAQESGQoIam9ic19tYXgYCiABKA\
-        1SB2pvYnNNYXgSFgoGY3Vyc29yGAsgASgJUgZjdXJzb3ISIQoMb21pdF9kZXRhaWxzGAwgASgIUgtvbWl0RGV0YWlscxo7Cg1NZXRhZGF0YUVu\
-        dHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1ZToCOAFCCQoHX3RlbmFudEINCgtfZXJyb3JfY29kZUISChBfY2hhbm\
-        dlZF9mcm9tX21zQhQKEl9jaGFuZ2VkX2JlZm9yZV9tcyL8AQoQTGlzdEpvYnNSZXNwb25zZRImCgRqb2JzGAEgAygLMhIuc2lsby52MS5MaXN0\
-        ZWRKb2JSBGpvYnMSHwoLbmV4dF9jdXJzb3IYAiABKAlSCm5leHRDdXJzb3ISGwoJbG9va2VkX2F0GAMgASgEUghsb29rZWRBdBImCg9pc19uZX\
-        dlc3RfZmlyc3QYBCABKAhSDWlzTmV3ZXN0Rmlyc3QSMgoKdW5yZWFkYWJsZRgFIAMoCzISLnNpbG8udjEuTGlzdGVkSm9iUgp1bnJlYWRhYmxl\
-        EiYKDm1pc3Npbmdfc2hhcmRzGOgHIAMoCVINbWlzc2luZ1NoYXJkcyK7AQoSR2V0U2NoZWR1bGVSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaG\
-        FyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBEh0KCnRhc2tfZ3JvdXAYAyABKAlSCXRhc2tHcm91cBIXCgdzbG90X21zGAQgASgDUgZz\
-        bG90TXMSFAoFc2xvdHMYBSABKA1SBXNsb3RzEhkKCGpvYnNfbWF4GAYgASgNUgdqb2JzTWF4QgkKB190ZW5hbnQi3AEKE0dldFNjaGVkdWxlUm\
-        VzcG9uc2USFwoHZnJvbV9tcxgBIAEoA1IGZnJvbU1zEhQKBXNsb3RzGAIgAygEUgVzbG90cxIoChBjb3VudGVkX3VudGlsX21zGAMgASgDUg5j\
-        b3VudGVkVW50aWxNcxIcCglzY2hlZHVsZWQYBCABKARSCXNjaGVkdWxlZBImCgRqb2JzGAUgAygLMhIuc2lsby52MS5MaXN0ZWRKb2JSBGpvYn\
-        MSJgoObWlzc2luZ19zaGFyZHMY6AcgAygJUg1taXNzaW5nU2hhcmRzIqsDCglMaXN0ZWRKb2ISFAoFc2hhcmQYASABKAlSBXNoYXJkEhsKBnRl\
-        bmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQESDgoCaWQYAyABKAlSAmlkEh8KC3N0YXR1c19raW5kGAQgASgJUgpzdGF0dXNLaW5kEi8KFHN0YXR1c1\
-        9jaGFuZ2VkX2F0X21zGAUgASgDUhFzdGF0dXNDaGFuZ2VkQXRNcxIdCgp0YXNrX2dyb3VwGAYgASgJUgl0YXNrR3JvdXASGgoIcHJpb3JpdHkY\
-        ByABKA1SCHByaW9yaXR5EiQKDmVucXVldWVkX2F0X21zGAggASgDUgxlbnF1ZXVlZEF0TXMSGAoHYXR0ZW1wdBgJIAEoDVIHYXR0ZW1wdBJDCh\
-        xuZXh0X2F0dGVtcHRfc3RhcnRzX2FmdGVyX21zGAogASgDSAFSGG5leHRBdHRlbXB0U3RhcnRzQWZ0ZXJNc4gBARIdCgplcnJvcl9jb2RlGAsg\
-        ASgJUgllcnJvckNvZGVCCQoHX3RlbmFudEIfCh1fbmV4dF9hdHRlbXB0X3N0YXJ0c19hZnRlcl9tcyKtBAoIT2JzdGFjbGUSKgoEa2luZBgBIA\
-        EoDjIWLnNpbG8udjEuT2JzdGFjbGUuS2luZFIEa2luZBISCgR0ZXh0GAIgASgJUgR0ZXh0EhAKA2tleRgDIAEoCVIDa2V5EhAKA21heBgEIAEo\
-        BFIDbWF4EhUKBmluX3VzZRgFIAEoBFIFaW5Vc2USLgoHaG9sZGVycxgGIAMoCzIULnNpbG8udjEuTGltaXRIb2xkZXJSB2hvbGRlcnMSFAoFYW\
-        hlYWQYByABKARSBWFoZWFkEiQKDmFoZWFkX2lzX2xlYXN0GAggASgIUgxhaGVhZElzTGVhc3QSHgoIdW50aWxfbXMYCSABKANIAFIHdW50aWxN\
-        c4gBARIkCgtlc3RpbWF0ZV9tcxgKIAEoA0gBUgplc3RpbWF0ZU1ziAEBEh0KCmJsb2Nrc19ub3cYCyABKAhSCWJsb2Nrc05vdyK3AQoES2luZB\
-        IUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9USU1FUhABEhQKEEtJTkRfQ09OQ1VSUkVOQ1kQAhIRCg1LSU5EX0ZMT0FUSU5HEAMSDQoJ\
-        S0lORF9SQVRFEAQSFAoQS0lORF9SRUFEWV9RVUVVRRAFEhIKDktJTkRfTk9fV09SS0VSEAYSDwoLS0lORF9QQVVTRUQQBxIWChJLSU5EX0VYVE\
-        VSTkFMX1JBVEUQCEILCglfdW50aWxfbXNCDgoMX2VzdGltYXRlX21zIpQBCgtMaW1pdEhvbGRlchIVCgZqb2JfaWQYASABKAlSBWpvYklkEhcK\
-        B3Rhc2tfaWQYAiABKAlSBnRhc2tJZBIbCgl3b3JrZXJfaWQYAyABKAlSCHdvcmtlcklkEh0KCnRhc2tfZ3JvdXAYBCABKAlSCXRhc2tHcm91cB\
-        IZCghzaW5jZV9tcxgFIAEoA1IHc2luY2VNcyJ8CgtQYXVzZVRhcmdldBIjCgx3aG9sZV90ZW5hbnQYASABKAhIAFILd2hvbGVUZW5hbnQSHwoK\
-        dGFza19ncm91cBgCIAEoCUgAUgl0YXNrR3JvdXASHQoJbGltaXRfa2V5GAMgASgJSABSCGxpbWl0S2V5QggKBnRhcmdldCKSAQoMUGF1c2VSZX\
-        F1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBEiwKBnRhcmdldBgDIAEoCzIULnNpbG8udjEu\
-        UGF1c2VUYXJnZXRSBnRhcmdldBIWCgZyZWFzb24YBCABKAlSBnJlYXNvbkIJCgdfdGVuYW50Ii4KDVBhdXNlUmVzcG9uc2USHQoKd2FzX3BhdX\
-        NlZBgBIAEoCFIJd2FzUGF1c2VkInsKDVJlc3VtZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5h\
-        bnSIAQESLAoGdGFyZ2V0GAMgASgLMhQuc2lsby52MS5QYXVzZVRhcmdldFIGdGFyZ2V0QgkKB190ZW5hbnQiLwoOUmVzdW1lUmVzcG9uc2USHQ\
-        oKd2FzX3BhdXNlZBgBIAEoCFIJd2FzUGF1c2VkIikKEUxpc3RQYXVzZXNSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCKUAQoJUGF1c2VJ\
-        bmZvEhsKBnRlbmFudBgBIAEoCUgAUgZ0ZW5hbnSIAQESLAoGdGFyZ2V0GAIgASgLMhQuc2lsby52MS5QYXVzZVRhcmdldFIGdGFyZ2V0EhYKBn\
-        JlYXNvbhgDIAEoCVIGcmVhc29uEhkKCHNpbmNlX21zGAQgASgDUgdzaW5jZU1zQgkKB190ZW5hbnQiQAoSTGlzdFBhdXNlc1Jlc3BvbnNlEioK\
-        BnBhdXNlcxgBIAMoCzISLnNpbG8udjEuUGF1c2VJbmZvUgZwYXVzZXMiywIKDUltcG9ydEF0dGVtcHQSLgoGc3RhdHVzGAEgASgOMhYuc2lsby\
-        52MS5BdHRlbXB0U3RhdHVzUgZzdGF0dXMSIgoNc3RhcnRlZF9hdF9tcxgCIAEoA1ILc3RhcnRlZEF0TXMSJAoOZmluaXNoZWRfYXRfbXMYAyAB\
-        KANSDGZpbmlzaGVkQXRNcxI1CgZyZXN1bHQYBCABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc0gAUgZyZXN1bHSIAQESIgoKZXJyb3JfY2\
-        9kZRgFIAEoCUgBUgllcnJvckNvZGWIAQESPAoKZXJyb3JfZGF0YRgGIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSAJSCWVycm9yRGF0\
-        YYgBAUIJCgdfcmVzdWx0Qg0KC19lcnJvcl9jb2RlQg0KC19lcnJvcl9kYXRhIuIEChBJbXBvcnRKb2JSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUg\
-        VzaGFyZBIOCgJpZBgCIAEoCVICaWQSGgoIcHJpb3JpdHkYAyABKA1SCHByaW9yaXR5EiYKD2VucXVldWVfdGltZV9tcxgEIAEoA1INZW5xdWV1\
-        ZVRpbWVNcxIeCgtzdGFydF9hdF9tcxgFIAEoA1IJc3RhcnRBdE1zEjwKDHJldHJ5X3BvbGljeRgGIAEoCzIULnNpbG8udjEuUmV0cnlQb2xpY3\
-        lIAFILcmV0cnlQb2xpY3mIAQESMgoHcGF5bG9hZBgHIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgdwYXlsb2FkEiYKBmxpbWl0cxgI\
-        IAMoCzIOLnNpbG8udjEuTGltaXRSBmxpbWl0cxIbCgZ0ZW5hbnQYCSABKAlIAVIGdGVuYW50iAEBEkMKCG1ldGFkYXRhGAogAygLMicuc2lsby\
-        52MS5JbXBvcnRKb2JSZXF1ZXN0Lk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEh0KCnRhc2tfZ3JvdXAYCyABKAlSCXRhc2tHcm91cBIyCghhdHRl\
-        bXB0cxgMIAMoCzIWLnNpbG8udjEuSW1wb3J0QXR0ZW1wdFIIYXR0ZW1wdHMSHAoJcmV0YWluX21zGOgHIAEoA1IIcmV0YWluTXMaOwoNTWV0YW\
-        RhdGFFbnRyeRIQCgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQg8KDV9yZXRyeV9wb2xpY3lCCQoHX3RlbmFudCJC\
-        ChFJbXBvcnRKb2JzUmVxdWVzdBItCgRqb2JzGAEgAygLMhkuc2lsby52MS5JbXBvcnRKb2JSZXF1ZXN0UgRqb2JzIowBCg9JbXBvcnRKb2JSZX\
-        N1bHQSDgoCaWQYASABKAlSAmlkEhgKB3N1Y2Nlc3MYAiABKAhSB3N1Y2Nlc3MSGQoFZXJyb3IYAyABKAlIAFIFZXJyb3KIAQESKgoGc3RhdHVz\
-        GAQgASgOMhIuc2lsby52MS5Kb2JTdGF0dXNSBnN0YXR1c0IICgZfZXJyb3IiSAoSSW1wb3J0Sm9ic1Jlc3BvbnNlEjIKB3Jlc3VsdHMYASADKA\
-        syGC5zaWxvLnYxLkltcG9ydEpvYlJlc3VsdFIHcmVzdWx0cyJ9ChBMZWFzZVRhc2tSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIOCgJp\
-        ZBgCIAEoCVICaWQSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBARIbCgl3b3JrZXJfaWQYBCABKAlSCHdvcmtlcklkQgkKB190ZW5hbnQiNg\
-        oRTGVhc2VUYXNrUmVzcG9uc2USIQoEdGFzaxgBIAEoCzINLnNpbG8udjEuVGFza1IEdGFzayKxAgoRTGVhc2VUYXNrc1JlcXVlc3QSGQoFc2hh\
-        cmQYASABKAlIAFIFc2hhcmSIAQESGwoJd29ya2VyX2lkGAIgASgJUgh3b3JrZXJJZBIbCgltYXhfdGFza3MYAyABKA1SCG1heFRhc2tzEh0KCn\
-        Rhc2tfZ3JvdXAYBCABKAlSCXRhc2tHcm91cBIdCgd3YWl0X21zGOgHIAEoDUgBUgZ3YWl0TXOIAQESLgoQYW5zd2VyX2J5dGVzX21heBjpByAB\
-        KARIAlIOYW5zd2VyQnl0ZXNNYXiIAQESEwoEaG9zdBjqByABKAlSBGhvc3QSGQoHdmVyc2lvbhjrByABKAlSB3ZlcnNpb25CCAoGX3NoYXJkQg\
-        oKCF93YWl0X21zQhMKEV9hbnN3ZXJfYnl0ZXNfbWF4IoEBChJMZWFzZVRhc2tzUmVzcG9uc2USIwoFdGFza3MYASADKAsyDS5zaWxvLnYxLlRh\
-        c2tSBXRhc2tzEkYKDXJlZnJlc2hfdGFza3MYAiADKAsyIS5zaWxvLnYxLlJlZnJlc2hGbG9hdGluZ0xpbWl0VGFza1IMcmVmcmVzaFRhc2tzIu\
-        YECgRUYXNrEg4KAmlkGAEgASgJUgJpZBIVCgZqb2JfaWQYAiABKAlSBWpvYklkEiAKCXRlbmFudF9pZBgDIAEoCUgAUgh0ZW5hbnRJZIgBARIl\
-        Cg5hdHRlbXB0X251bWJlchgEIAEoDVINYXR0ZW1wdE51bWJlchI2ChdyZWxhdGl2ZV9hdHRlbXB0X251bWJlchgFIAEoDVIVcmVsYXRpdmVBdH\
-        RlbXB0TnVtYmVyEiYKD2lzX2xhc3RfYXR0ZW1wdBgGIAEoCFINaXNMYXN0QXR0ZW1wdBI3CghtZXRhZGF0YRgHIAMoCzIbLnNpbG8udjEuVGFz\
-        ay5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRImCgZsaW1pdHMYCCADKAsyDi5zaWxvLnYxLkxpbWl0UgZsaW1pdHMSMgoHcGF5bG9hZBgJIAEoCz\
-        IYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgdwYXlsb2FkEhoKCHByaW9yaXR5GAogASgNUghwcmlvcml0eRIUCgVzaGFyZBgLIAEoCVIFc2hh\
-        cmQSHQoKdGFza19ncm91cBgMIAEoCVIJdGFza0dyb3VwEhkKCGxlYXNlX21zGA0gASgDUgdsZWFzZU1zEiEKC3RyYWNlcGFyZW50GPIHIAEoCV\
-        ILdHJhY2VwYXJlbnQSHwoKdHJhY2VzdGF0ZRjzByABKAlSCnRyYWNlc3RhdGUaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKAlSA2tleRIU\
-        CgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQgwKCl90ZW5hbnRfaWQiugMKGFJlZnJlc2hGbG9hdGluZ0xpbWl0VGFzaxIOCgJpZBgBIAEoCVICaW\
-        QSGwoJcXVldWVfa2V5GAIgASgJUghxdWV1ZUtleRI2ChdjdXJyZW50X21heF9jb25jdXJyZW5jeRgDIAEoDVIVY3VycmVudE1heENvbmN1cnJl\
-        bmN5Ei8KFGxhc3RfcmVmcmVzaGVkX2F0X21zGAQgASgDUhFsYXN0UmVmcmVzaGVkQXRNcxJLCghtZXRhZGF0YRgFIAMoCzIvLnNpbG8udjEuUm\
-        VmcmVzaEZsb2F0aW5nTGltaXRUYXNrLk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEhkKCGxlYXNlX21zGAYgASgDUgdsZWFzZU1zEhQKBXNoYXJk\
-        GAcgASgJUgVzaGFyZBIdCgp0YXNrX2dyb3VwGAggASgJUgl0YXNrR3JvdXASIAoJdGVuYW50X2lkGAkgASgJSABSCHRlbmFudElkiAEBGjsKDU\
-        1ldGFkYXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFsdWUYAiABKAlSBXZhbHVlOgI4AUIMCgpfdGVuYW50X2lkItwCChRSZXBvcnRP\
-        dXRjb21lUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSFwoHdGFza19pZBgCIAEoCVIGdGFza0lkEjQKB3N1Y2Nlc3MYAyABKAsyGC5zaW\
-        xvLnYxLlNlcmlhbGl6ZWRCeXRlc0gAUgdzdWNjZXNzEiwKB2ZhaWx1cmUYBCABKAsyEC5zaWxvLnYxLkZhaWx1cmVIAFIHZmFpbHVyZRIyCglj\
-        YW5jZWxsZWQYBiABKAsyEi5zaWxvLnYxLkNhbmNlbGxlZEgAUgljYW5jZWxsZWQSIAoJdGVuYW50X2lkGAcgASgJSAFSCHRlbmFudElkiAEBEi\
-        EKC3RyYWNlcGFyZW50GPIHIAEoCVILdHJhY2VwYXJlbnQSHwoKdHJhY2VzdGF0ZRjzByABKAlSCnRyYWNlc3RhdGVCCQoHb3V0Y29tZUIMCgpf\
-        dGVuYW50X2lkIksKB0ZhaWx1cmUSEgoEY29kZRgBIAEoCVIEY29kZRIsCgRkYXRhGAIgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSBG\
-        RhdGEiCwoJQ2FuY2VsbGVkIhcKFVJlcG9ydE91dGNvbWVSZXNwb25zZSJoChVSZXBvcnRPdXRjb21lc1JlcXVlc3QSFAoFc2hhcmQYASABKAlS\
-        BXNoYXJkEjkKCG91dGNvbWVzGAIgAygLMh0uc2lsby52MS5SZXBvcnRPdXRjb21lUmVxdWVzdFIIb3V0Y29tZXMiSgoWUmVwb3J0T3V0Y29tZX\
-        NSZXNwb25zZRIwCgdyZXN1bHRzGAEgAygLMhYuc2lsby52MS5PdXRjb21lUmVzdWx0UgdyZXN1bHRzIlIKDU91dGNvbWVSZXN1bHQSFwoHdGFz\
-        a19pZBgBIAEoCVIGdGFza0lkEhIKBGNvZGUYAiABKAVSBGNvZGUSFAoFZXJyb3IYAyABKAlSBWVycm9yIvEBChtSZXBvcnRSZWZyZXNoT3V0Y2\
-        9tZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhcKB3Rhc2tfaWQYAiABKAlSBnRhc2tJZBIzCgdzdWNjZXNzGAQgASgLMhcuc2lsby52\
-        MS5SZWZyZXNoU3VjY2Vzc0gAUgdzdWNjZXNzEjMKB2ZhaWx1cmUYBSABKAsyFy5zaWxvLnYxLlJlZnJlc2hGYWlsdXJlSABSB2ZhaWx1cmUSIA\
-        oJdGVuYW50X2lkGAYgASgJSAFSCHRlbmFudElkiAEBQgkKB291dGNvbWVCDAoKX3RlbmFudF9pZCJACg5SZWZyZXNoU3VjY2VzcxIuChNuZXdf\
-        bWF4X2NvbmN1cnJlbmN5GAEgASgNUhFuZXdNYXhDb25jdXJyZW5jeSI+Cg5SZWZyZXNoRmFpbHVyZRISCgRjb2RlGAEgASgJUgRjb2RlEhgKB2\
-        1lc3NhZ2UYAiABKAlSB21lc3NhZ2UiHgocUmVwb3J0UmVmcmVzaE91dGNvbWVSZXNwb25zZSKOAQoQSGVhcnRiZWF0UmVxdWVzdBIUCgVzaGFy\
-        ZBgBIAEoCVIFc2hhcmQSGwoJd29ya2VyX2lkGAIgASgJUgh3b3JrZXJJZBIXCgd0YXNrX2lkGAMgASgJUgZ0YXNrSWQSIAoJdGVuYW50X2lkGA\
-        QgASgJSABSCHRlbmFudElkiAEBQgwKCl90ZW5hbnRfaWQicgoRSGVhcnRiZWF0UmVzcG9uc2USHAoJY2FuY2VsbGVkGAEgASgIUgljYW5jZWxs\
-        ZWQSKwoPY2FuY2VsbGVkX2F0X21zGAIgASgDSABSDWNhbmNlbGxlZEF0TXOIAQFCEgoQX2NhbmNlbGxlZF9hdF9tcyILCglRdWVyeU51bGwipg\
-        IKDlF1ZXJ5UGFyYW1ldGVyEh8KCmJvb2xfdmFsdWUYASABKAhIAFIJYm9vbFZhbHVlEiEKC2ludDY0X3ZhbHVlGAIgASgDSABSCmludDY0VmFs\
-        dWUSIwoMdWludDY0X3ZhbHVlGAMgASgESABSC3VpbnQ2NFZhbHVlEiUKDWZsb2F0NjRfdmFsdWUYBCABKAFIAFIMZmxvYXQ2NFZhbHVlEiMKDH\
-        N0cmluZ192YWx1ZRgFIAEoCUgAUgtzdHJpbmdWYWx1ZRIhCgtieXRlc192YWx1ZRgGIAEoDEgAUgpieXRlc1ZhbHVlEjMKCm51bGxfdmFsdWUY\
-        ByABKAsyEi5zaWxvLnYxLlF1ZXJ5TnVsbEgAUgludWxsVmFsdWVCBwoFdmFsdWUi2QEKDFF1ZXJ5UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2\
-        hhcmQSEAoDc3FsGAIgASgJUgNzcWwSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBARI3CgpwYXJhbWV0ZXJzGAQgAygLMhcuc2lsby52MS5R\
-        dWVyeVBhcmFtZXRlclIKcGFyYW1ldGVycxIkCg1hbGxvd19wYXJ0aWFsGOgHIAEoCFIMYWxsb3dQYXJ0aWFsEhoKCHJvd3NfbWF4GOkHIAEoDV\
-        IHcm93c01heEIJCgdfdGVuYW50Ij0KCkNvbHVtbkluZm8SEgoEbmFtZRgBIAEoCVIEbmFtZRIbCglkYXRhX3R5cGUYAiABKAlSCGRhdGFUeXBl\
-        IvsBCg1RdWVyeVJlc3BvbnNlEi0KB2NvbHVtbnMYASADKAsyEy5zaWxvLnYxLkNvbHVtbkluZm9SB2NvbHVtbnMSLAoEcm93cxgCIAMoCzIYLn\
-        NpbG8udjEuU2VyaWFsaXplZEJ5dGVzUgRyb3dzEhsKCXJvd19jb3VudBgDIAEoBVIIcm93Q291bnQSPQoObWlzc2luZ19zaGFyZHMY6AcgAygL\
-        MhUuc2lsby52MS5NaXNzaW5nU2hhcmRSDW1pc3NpbmdTaGFyZHMSFgoGaXNfY3V0GOkHIAEoCFIFaXNDdXQSGQoHbm90aWNlcxjqByADKAlSB2\
-        5vdGljZXMiQQoMTWlzc2luZ1NoYXJkEhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkEhYKBnJlYXNvbhgCIAEoCVIGcmVhc29uIsIBChFRdWVy\
-        eUFycm93UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSEAoDc3FsGAIgASgJUgNzcWwSGwoGdGVuYW50GAMgASgJSABSBnRlbmFudIgBAR\
-        I3CgpwYXJhbWV0ZXJzGAQgAygLMhcuc2lsby52MS5RdWVyeVBhcmFtZXRlclIKcGFyYW1ldGVycxIkCg1hbGxvd19wYXJ0aWFsGOgHIAEoCFIM\
-        YWxsb3dQYXJ0aWFsQgkKB190ZW5hbnQiawoPQXJyb3dJcGNNZXNzYWdlEhkKCGlwY19kYXRhGAEgASgMUgdpcGNEYXRhEj0KDm1pc3Npbmdfc2\
-        hhcmRzGOgHIAMoCzIVLnNpbG8udjEuTWlzc2luZ1NoYXJkUg1taXNzaW5nU2hhcmRzIhcKFUdldENsdXN0ZXJJbmZvUmVxdWVzdCLaAQoKU2hh\
-        cmRPd25lchIZCghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZBIbCglncnBjX2FkZHIYAiABKAlSCGdycGNBZGRyEhcKB25vZGVfaWQYAyABKAlSBm\
-        5vZGVJZBIfCgtyYW5nZV9zdGFydBgEIAEoCVIKcmFuZ2VTdGFydBIbCglyYW5nZV9lbmQYBSABKAlSCHJhbmdlRW5kEioKDnBsYWNlbWVudF9y\
-        aW5nGAYgASgJSABSDXBsYWNlbWVudFJpbmeIAQFCEQoPX3BsYWNlbWVudF9yaW5nIm4KDUNsdXN0ZXJNZW1iZXISFwoHbm9kZV9pZBgBIAEoCV\
-        IGbm9kZUlkEhsKCWdycGNfYWRkchgCIAEoCVIIZ3JwY0FkZHISJwoPcGxhY2VtZW50X3JpbmdzGAMgAygJUg5wbGFjZW1lbnRSaW5ncyKVAgoW\
-        R2V0Q2x1c3RlckluZm9SZXNwb25zZRIdCgpudW1fc2hhcmRzGAEgASgNUgludW1TaGFyZHMSNgoMc2hhcmRfb3duZXJzGAIgAygLMhMuc2lsby\
-        52MS5TaGFyZE93bmVyUgtzaGFyZE93bmVycxIgCgx0aGlzX25vZGVfaWQYAyABKAlSCnRoaXNOb2RlSWQSJAoOdGhpc19ncnBjX2FkZHIYBCAB\
-        KAlSDHRoaXNHcnBjQWRkchIwCgdtZW1iZXJzGAUgAygLMhYuc2lsby52MS5DbHVzdGVyTWVtYmVyUgdtZW1iZXJzEh4KB3RlbmFuY3kY6AcgAS\
-        gISABSB3RlbmFuY3mIAQFCCgoIX3RlbmFuY3kiigIKEkxpc3RUZW5hbnRzUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSNwoFb3JkZXIY\
-        AiABKA4yIS5zaWxvLnYxLkxpc3RUZW5hbnRzUmVxdWVzdC5PcmRlclIFb3JkZXISIwoNbmFtZV9jb250YWlucxgDIAEoCVIMbmFtZUNvbnRhaW\
-        5zEhQKBWxpbWl0GAQgASgNUgVsaW1pdBIqCgVhZnRlchgFIAEoCzIULnNpbG8udjEuVGVuYW50UGxhY2VSBWFmdGVyIj4KBU9yZGVyEhEKDU9S\
-        REVSX0JBQ0tMT0cQABIOCgpPUkRFUl9SQVRFEAESEgoOT1JERVJfRkFJTFVSRVMQAiI7CgtUZW5hbnRQbGFjZRIUCgV2YWx1ZRgBIAEoA1IFdm\
-        FsdWUSFgoGdGVuYW50GAIgASgJUgZ0ZW5hbnQi0wIKClRlbmFudEluZm8SFgoGdGVuYW50GAEgASgJUgZ0ZW5hbnQSHAoJc2NoZWR1bGVkGAIg\
-        ASgEUglzY2hlZHVsZWQSGAoHd2FpdGluZxgDIAEoBFIHd2FpdGluZxIUCgVyZWFkeRgEIAEoBFIFcmVhZHkSGAoHcnVubmluZxgFIAEoBFIHcn\
-        VubmluZxIcCglzdWNjZWVkZWQYBiABKARSCXN1Y2NlZWRlZBIWCgZmYWlsZWQYByABKARSBmZhaWxlZBIcCgljYW5jZWxsZWQYCCABKARSCWNh\
-        bmNlbGxlZBImCg9lbmRlZF9pbl9taW51dGUYCSABKARSDWVuZGVkSW5NaW51dGUSKAoQZmFpbGVkX2luX21pbnV0ZRgKIAEoBFIOZmFpbGVkSW\
-        5NaW51dGUSHwoLb3JkZXJfdmFsdWUYCyABKANSCm9yZGVyVmFsdWUioQEKE0xpc3RUZW5hbnRzUmVzcG9uc2USLQoHdGVuYW50cxgBIAMoCzIT\
-        LnNpbG8udjEuVGVuYW50SW5mb1IHdGVuYW50cxIaCghtYXRjaGluZxgCIAEoBFIIbWF0Y2hpbmcSFwoHaXNfbGFzdBgDIAEoCFIGaXNMYXN0Ei\
-        YKDm1pc3Npbmdfc2hhcmRzGOgHIAMoCVINbWlzc2luZ1NoYXJkcyL/AgoRTGlzdExpbWl0c1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJk\
-        EjYKBW9yZGVyGAIgASgOMiAuc2lsby52MS5MaXN0TGltaXRzUmVxdWVzdC5PcmRlclIFb3JkZXISGwoGdGVuYW50GAMgASgJSABSBnRlbmFudI\
-        gBARIhCgxrZXlfY29udGFpbnMYBCABKAlSC2tleUNvbnRhaW5zEhAKA2tleRgFIAEoCVIDa2V5EhQKBWxpbWl0GAYgASgNUgVsaW1pdBIpCgVh\
-        ZnRlchgHIAEoCzITLnNpbG8udjEuTGltaXRQbGFjZVIFYWZ0ZXISGgoIbGluZV9tYXgY6AcgASgNUgdsaW5lTWF4EiIKDG9sZGVzdF93YWl0cx\
-        jpByABKAhSC29sZGVzdFdhaXRzIj4KBU9yZGVyEg4KCk9SREVSX0hFTEQQABIRCg1PUkRFUl9XQUlUSU5HEAESEgoOT1JERVJfUkVGVVNBTFMQ\
-        AkIJCgdfdGVuYW50IkwKCkxpbWl0UGxhY2USFAoFdmFsdWUYASABKANSBXZhbHVlEhYKBnRlbmFudBgCIAEoCVIGdGVuYW50EhAKA2tleRgDIA\
-        EoCVIDa2V5Is0FCglMaW1pdEluZm8SFgoGdGVuYW50GAEgASgJUgZ0ZW5hbnQSEAoDa2V5GAIgASgJUgNrZXkSKwoEa2luZBgDIAEoDjIXLnNp\
-        bG8udjEuTGltaXRJbmZvLktpbmRSBGtpbmQSHQoHbWF4aW11bRgEIAEoBEgAUgdtYXhpbXVtiAEBEhIKBGhlbGQYBSABKARSBGhlbGQSGAoHd2\
-        FpdGluZxgGIAEoBFIHd2FpdGluZxIaCghyZWZ1c2FscxgHIAEoBFIIcmVmdXNhbHMSGwoJaXNfcGF1c2VkGAggASgIUghpc1BhdXNlZBIlCgxu\
-        ZXh0X3Jvb21fbXMYCSABKANIAVIKbmV4dFJvb21Nc4gBARIbCgl3aW5kb3dfbXMYCiABKANSCHdpbmRvd01zEhkKCGlzX2xlYWt5GAsgASgIUg\
-        dpc0xlYWt5Ei8KB2hpc3RvcnkYDCADKAsyFS5zaWxvLnYxLkxpbWl0TWF4aW11bVIHaGlzdG9yeRIrCg9uZXh0X3JlZnJlc2hfbXMYDSABKANI\
-        AlINbmV4dFJlZnJlc2hNc4gBARIfCgtvcmRlcl92YWx1ZRgOIAEoA1IKb3JkZXJWYWx1ZRIUCgVzaGFyZBgPIAEoCVIFc2hhcmQSKQoEbGluZR\
-        joByADKAsyFC5zaWxvLnYxLkxpbWl0V2FpdGVyUgRsaW5lEioKDmZpcnN0X3NpbmNlX21zGOkHIAEoA0gDUgxmaXJzdFNpbmNlTXOIAQEiVAoE\
-        S2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASFAoQS0lORF9DT05DVVJSRU5DWRABEhEKDUtJTkRfRkxPQVRJTkcQAhINCglLSU5EX1JBVEUQA0\
-        IKCghfbWF4aW11bUIPCg1fbmV4dF9yb29tX21zQhIKEF9uZXh0X3JlZnJlc2hfbXNCEQoPX2ZpcnN0X3NpbmNlX21zInoKC0xpbWl0V2FpdGVy\
-        EhUKBmpvYl9pZBgBIAEoCVIFam9iSWQSHQoKdGFza19ncm91cBgCIAEoCVIJdGFza0dyb3VwEhoKCHByaW9yaXR5GAMgASgNUghwcmlvcml0eR\
-        IZCghzaW5jZV9tcxgEIAEoA1IHc2luY2VNcyI9CgxMaW1pdE1heGltdW0SEwoFYXRfbXMYASABKANSBGF0TXMSGAoHbWF4aW11bRgCIAEoDVIH\
-        bWF4aW11bSKdAQoSTGlzdExpbWl0c1Jlc3BvbnNlEioKBmxpbWl0cxgBIAMoCzISLnNpbG8udjEuTGltaXRJbmZvUgZsaW1pdHMSGgoIbWF0Y2\
-        hpbmcYAiABKARSCG1hdGNoaW5nEhcKB2lzX2xhc3QYAyABKAhSBmlzTGFzdBImCg5taXNzaW5nX3NoYXJkcxjoByADKAlSDW1pc3NpbmdTaGFy\
-        ZHMinQEKEkxpc3RXb3JrZXJzUmVxdWVzdBIfCgtpZF9jb250YWlucxgBIAEoCVIKaWRDb250YWlucxIdCgp0YXNrX2dyb3VwGAIgASgJUgl0YX\
-        NrR3JvdXASGwoJd29ya2VyX2lkGAMgASgJUgh3b3JrZXJJZBIUCgVsaW1pdBgEIAEoDVIFbGltaXQSFAoFYWZ0ZXIYBSABKAlSBWFmdGVyIr8D\
-        CgpXb3JrZXJJbmZvEhsKCXdvcmtlcl9pZBgBIAEoCVIId29ya2VySWQSEgoEaG9zdBgCIAEoCVIEaG9zdBIYCgd2ZXJzaW9uGAMgASgJUgd2ZX\
-        JzaW9uEhIKBHBlZXIYBCABKAlSBHBlZXISJAoOZmlyc3RfaGVhcmRfbXMYBSABKANSDGZpcnN0SGVhcmRNcxIiCg1sYXN0X2hlYXJkX21zGAYg\
-        ASgDUgtsYXN0SGVhcmRNcxIZCghpc19xdWlldBgHIAEoCFIHaXNRdWlldBIpCg5xdWlldF9zaW5jZV9tcxgIIAEoA0gAUgxxdWlldFNpbmNlTX\
-        OIAQESLAoGZ3JvdXBzGAkgAygLMhQuc2lsby52MS5Xb3JrZXJHcm91cFIGZ3JvdXBzEhYKBmxlYXNlcxgKIAEoBFIGbGVhc2VzEisKD29sZGVz\
-        dF9sZWFzZV9tcxgLIAEoA0gBUg1vbGRlc3RMZWFzZU1ziAEBEigKBGhlbGQYDCADKAsyFC5zaWxvLnYxLldvcmtlckxlYXNlUgRoZWxkQhEKD1\
-        9xdWlldF9zaW5jZV9tc0ISChBfb2xkZXN0X2xlYXNlX21zIp4BCgtXb3JrZXJHcm91cBIdCgp0YXNrX2dyb3VwGAEgASgJUgl0YXNrR3JvdXAS\
-        IgoNZmlyc3RfcG9sbF9tcxgCIAEoA1ILZmlyc3RQb2xsTXMSIAoMbGFzdF9wb2xsX21zGAMgASgDUgpsYXN0UG9sbE1zEhQKBXBvbGxzGAQgAS\
-        gEUgVwb2xscxIUCgV0YXNrcxgFIAEoBFIFdGFza3Mi0gEKC1dvcmtlckxlYXNlEhQKBXNoYXJkGAEgASgJUgVzaGFyZBIWCgZ0ZW5hbnQYAiAB\
-        KAlSBnRlbmFudBIVCgZqb2JfaWQYAyABKAlSBWpvYklkEh0KCnRhc2tfZ3JvdXAYBCABKAlSCXRhc2tHcm91cBIYCgdhdHRlbXB0GAUgASgNUg\
-        dhdHRlbXB0EiIKDXN0YXJ0ZWRfYXRfbXMYBiABKANSC3N0YXJ0ZWRBdE1zEiEKDGlzX2NhbmNlbGxlZBgHIAEoCFILaXNDYW5jZWxsZWQioQEK\
-        E0xpc3RXb3JrZXJzUmVzcG9uc2USLQoHd29ya2VycxgBIAMoCzITLnNpbG8udjEuV29ya2VySW5mb1IHd29ya2VycxIaCghtYXRjaGluZxgCIA\
-        EoBFIIbWF0Y2hpbmcSFwoHaXNfbGFzdBgDIAEoCFIGaXNMYXN0EiYKDm1pc3Npbmdfc2hhcmRzGOgHIAMoCVINbWlzc2luZ1NoYXJkcyJJChJR\
-        dWlldFdvcmtlclJlcXVlc3QSGwoJd29ya2VyX2lkGAEgASgJUgh3b3JrZXJJZBIWCgZyZXN1bWUYAiABKAhSBnJlc3VtZSJ3ChNRdWlldFdvcm\
-        tlclJlc3BvbnNlEhsKCXdhc19xdWlldBgBIAEoCFIId2FzUXVpZXQSFgoGbGVhc2VzGAIgASgEUgZsZWFzZXMSHgoIaXNfa25vd24YAyABKAhI\
-        AFIHaXNLbm93bogBAUILCglfaXNfa25vd24iFAoSR2V0Tm9kZUluZm9SZXF1ZXN0IpoDCg5Pd25lZFNoYXJkSW5mbxIZCghzaGFyZF9pZBgBIA\
-        EoCVIHc2hhcmRJZBIdCgp0b3RhbF9qb2JzGAIgASgDUgl0b3RhbEpvYnMSJQoOY29tcGxldGVkX2pvYnMYAyABKANSDWNvbXBsZXRlZEpvYnMS\
-        JQoOY2xlYW51cF9zdGF0dXMYBCABKAlSDWNsZWFudXBTdGF0dXMSIgoNY3JlYXRlZF9hdF9tcxgFIAEoA1ILY3JlYXRlZEF0TXMSNQoXY2xlYW\
-        51cF9jb21wbGV0ZWRfYXRfbXMYBiABKANSFGNsZWFudXBDb21wbGV0ZWRBdE1zEiQKDWdob3N0X2hvbGRlcnMY6AcgASgEUgxnaG9zdEhvbGRl\
-        cnMSIwoNYXVkaXRlZF9hdF9tcxjpByABKANSC2F1ZGl0ZWRBdE1zEhcKBmF1ZGl0cxjqByABKARSBmF1ZGl0cxIXCgZsZWFzZXMY6wcgASgEUg\
-        ZsZWFzZXMSKAoPd2FpdGluZ193b3JrZXJzGOwHIAEoBFIOd2FpdGluZ1dvcmtlcnMikwEKE0dldE5vZGVJbmZvUmVzcG9uc2USFwoHbm9kZV9p\
-        ZBgBIAEoCVIGbm9kZUlkEjoKDG93bmVkX3NoYXJkcxgCIAMoCzIXLnNpbG8udjEuT3duZWRTaGFyZEluZm9SC293bmVkU2hhcmRzEicKD3BsYW\
-        NlbWVudF9yaW5ncxgDIAMoCVIOcGxhY2VtZW50UmluZ3MiFAoSR2V0T3ZlcnZpZXdSZXF1ZXN0Ip0GChNHZXRPdmVydmlld1Jlc3BvbnNlEhcK\
-        B25vZGVfaWQYASABKAlSBm5vZGVJZBIYCgd2ZXJzaW9uGAIgASgJUgd2ZXJzaW9uEiIKDXN0YXJ0ZWRfYXRfbXMYAyABKANSC3N0YXJ0ZWRBdE\
-        1zEhsKCXN0ZWFkeV9tcxgEIAEoA1IIc3RlYWR5TXMSHgoKZHVyYWJpbGl0eRgFIAEoCVIKZHVyYWJpbGl0eRIfCgtpc19tZWFzdXJlZBgGIAEo\
-        CFIKaXNNZWFzdXJlZBIaCghlbnF1ZXVlZBgHIAEoBFIIZW5xdWV1ZWQSGAoHc3RhcnRlZBgIIAEoBFIHc3RhcnRlZBIcCglzdWNjZWVkZWQYCS\
-        ABKARSCXN1Y2NlZWRlZBIWCgZmYWlsZWQYCiABKARSBmZhaWxlZBIcCgljYW5jZWxsZWQYCyABKARSCWNhbmNlbGxlZBIbCglib3VuZHNfbXMY\
-        DCADKANSCGJvdW5kc01zEiQKDnJlYWR5X3RvX3N0YXJ0GA0gAygEUgxyZWFkeVRvU3RhcnQSGQoIcnVuX3RpbWUYDiADKARSB3J1blRpbWUSKQ\
-        oEam9icxgPIAEoCzIVLnNpbG8udjEuT3ZlcnZpZXdKb2JzUgRqb2JzEisKD29sZGVzdF9yZWFkeV9tcxgQIAEoA0gAUg1vbGRlc3RSZWFkeU1z\
-        iAEBEi4KBmdyb3VwcxgRIAMoCzIWLnNpbG8udjEuT3ZlcnZpZXdHcm91cFIGZ3JvdXBzEi4KBnNoYXJkcxgSIAMoCzIWLnNpbG8udjEuT3Zlcn\
-        ZpZXdTaGFyZFIGc2hhcmRzEiYKDHJlZnVzZXNfam9icxgTIAEoCUgBUgtyZWZ1c2VzSm9ic4gBARIiCgpmcmVlX2J5dGVzGBQgASgESAJSCWZy\
-        ZWVCeXRlc4gBARIiCgpkYXRhX2J5dGVzGBUgASgESANSCWRhdGFCeXRlc4gBAUISChBfb2xkZXN0X3JlYWR5X21zQg8KDV9yZWZ1c2VzX2pvYn\
-        NCDQoLX2ZyZWVfYnl0ZXNCDQoLX2RhdGFfYnl0ZXMidgoMT3ZlcnZpZXdKb2JzEhwKCXNjaGVkdWxlZBgBIAEoA1IJc2NoZWR1bGVkEhgKB3dh\
-        aXRpbmcYAiABKANSB3dhaXRpbmcSFAoFcmVhZHkYAyABKANSBXJlYWR5EhgKB3J1bm5pbmcYBCABKANSB3J1bm5pbmci5AEKDU92ZXJ2aWV3R3\
-        JvdXASHQoKdGFza19ncm91cBgBIAEoCVIJdGFza0dyb3VwEikKBGpvYnMYAiABKAsyFS5zaWxvLnYxLk92ZXJ2aWV3Sm9ic1IEam9icxIrCg9v\
-        bGRlc3RfcmVhZHlfbXMYAyABKANIAFINb2xkZXN0UmVhZHlNc4gBARIYCgdzdGFydGVkGAQgASgEUgdzdGFydGVkEhQKBWVuZGVkGAUgASgEUg\
-        VlbmRlZBIYCgd3b3JrZXJzGAYgASgEUgd3b3JrZXJzQhIKEF9vbGRlc3RfcmVhZHlfbXMizQIKDU92ZXJ2aWV3U2hhcmQSGQoIc2hhcmRfaWQY\
-        ASABKAlSB3NoYXJkSWQSGAoHdHJvdWJsZRgCIAEoCVIHdHJvdWJsZRISCgRqb2JzGAMgASgDUgRqb2JzEhoKCGZpbmlzaGVkGAQgASgDUghmaW\
-        5pc2hlZBIWCgZsZWFzZXMYBSABKARSBmxlYXNlcxInCg93YWl0aW5nX3dvcmtlcnMYBiABKARSDndhaXRpbmdXb3JrZXJzEioKEW9sZGVzdF9y\
-        ZXF1ZXN0X21zGAcgASgDUg9vbGRlc3RSZXF1ZXN0TXMSGQoIZmx1c2hfbXMYCCABKANSB2ZsdXNoTXMSHwoLd3Jvbmdfc2xvdHMYCSABKARSCn\
-        dyb25nU2xvdHMSFgoGbWVuZGVkGAogASgEUgZtZW5kZWQSFgoGYXVkaXRzGAsgASgEUgZhdWRpdHMiUQoTUmVxdWVzdFNwbGl0UmVxdWVzdBIZ\
-        CghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZBIfCgtzcGxpdF9wb2ludBgCIAEoCVIKc3BsaXRQb2ludCJ2ChRSZXF1ZXN0U3BsaXRSZXNwb25zZR\
-        IiCg1sZWZ0X2NoaWxkX2lkGAEgASgJUgtsZWZ0Q2hpbGRJZBIkCg5yaWdodF9jaGlsZF9pZBgCIAEoCVIMcmlnaHRDaGlsZElkEhQKBXBoYXNl\
-        GAMgASgJUgVwaGFzZSIyChVHZXRTcGxpdFN0YXR1c1JlcXVlc3QSGQoIc2hhcmRfaWQYASABKAlSB3NoYXJkSWQijgIKFkdldFNwbGl0U3RhdH\
-        VzUmVzcG9uc2USHwoLaW5fcHJvZ3Jlc3MYASABKAhSCmluUHJvZ3Jlc3MSFAoFcGhhc2UYAiABKAlSBXBoYXNlEiIKDWxlZnRfY2hpbGRfaWQY\
-        AyABKAlSC2xlZnRDaGlsZElkEiQKDnJpZ2h0X2NoaWxkX2lkGAQgASgJUgxyaWdodENoaWxkSWQSHwoLc3BsaXRfcG9pbnQYBSABKAlSCnNwbG\
-        l0UG9pbnQSKgoRaW5pdGlhdG9yX25vZGVfaWQYBiABKAlSD2luaXRpYXRvck5vZGVJZBImCg9yZXF1ZXN0ZWRfYXRfbXMYByABKANSDXJlcXVl\
-        c3RlZEF0TXMiygEKFUNvbmZpZ3VyZVNoYXJkUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSKgoOcGxhY2VtZW50X3JpbmcYAiABKAlIAF\
-        INcGxhY2VtZW50UmluZ4gBARI0ChZhbGxvd191bnBvcHVsYXRlZF9yaW5nGAMgASgIUhRhbGxvd1VucG9wdWxhdGVkUmluZxIbCgZ0ZW5hbnQY\
-        ZCABKAlIAVIGdGVuYW50iAEBQhEKD19wbGFjZW1lbnRfcmluZ0IJCgdfdGVuYW50ImAKFkNvbmZpZ3VyZVNoYXJkUmVzcG9uc2USIwoNcHJldm\
-        lvdXNfcmluZxgBIAEoCVIMcHJldmlvdXNSaW5nEiEKDGN1cnJlbnRfcmluZxgCIAEoCVILY3VycmVudFJpbmciFAoSUmVzZXRTaGFyZHNSZXF1\
-        ZXN0IjgKE1Jlc2V0U2hhcmRzUmVzcG9uc2USIQoMc2hhcmRzX3Jlc2V0GAEgASgNUgtzaGFyZHNSZXNldCIwChhGb3JjZVJlbGVhc2VTaGFyZF\
-        JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIjcKGUZvcmNlUmVsZWFzZVNoYXJkUmVzcG9uc2USGgoIcmVsZWFzZWQYASABKAhSCHJlbGVh\
-        c2VkIisKE0NvbXBhY3RTaGFyZFJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIi4KFENvbXBhY3RTaGFyZFJlc3BvbnNlEhYKBnN0YXR1cx\
-        gBIAEoCVIGc3RhdHVzIikKEUZsdXNoU2hhcmRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZCIsChJGbHVzaFNoYXJkUmVzcG9uc2USFgoG\
-        c3RhdHVzGAEgASgJUgZzdGF0dXMiMgoaR2V0U2hhcmRTdG9yYWdlSW5mb1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkImMKDVNvcnRlZF\
-        J1bkluZm8SDgoCaWQYASABKA1SAmlkEhsKCXNzdF9jb3VudBgCIAEoBFIIc3N0Q291bnQSJQoOZXN0aW1hdGVkX3NpemUYAyABKARSDWVzdGlt\
-        YXRlZFNpemUi4QMKG0dldFNoYXJkU3RvcmFnZUluZm9SZXNwb25zZRIgCgxsMF9zc3RfY291bnQYASABKARSCmwwU3N0Q291bnQSIgoNdG90YW\
-        xfbDBfc2l6ZRgCIAEoBFILdG90YWxMMFNpemUSKAoQc29ydGVkX3J1bl9jb3VudBgDIAEoBFIOc29ydGVkUnVuQ291bnQSMQoVdG90YWxfc29y\
-        dGVkX3J1bl9zaXplGAQgASgEUhJ0b3RhbFNvcnRlZFJ1blNpemUSNwoLc29ydGVkX3J1bnMYBSADKAsyFi5zaWxvLnYxLlNvcnRlZFJ1bkluZm\
-        9SCnNvcnRlZFJ1bnMSJgoOdW5tZXJnZWRfYnl0ZXMY6AcgASgEUg11bm1lcmdlZEJ5dGVzEiQKDWRlbGV0ZWRfYnl0ZXMY6QcgASgEUgxkZWxl\
-        dGVkQnl0ZXMSHAoJbG9nX2ZpbGVzGOoHIAEoBFIIbG9nRmlsZXMSIQoLY2hlY2twb2ludHMY6wcgASgEUgtjaGVja3BvaW50cxI7ChdvbGRlc3\
-        RfY2hlY2twb2ludF9hdF9tcxjsByABKANIAFIUb2xkZXN0Q2hlY2twb2ludEF0TXOIAQFCGgoYX29sZGVzdF9jaGVja3BvaW50X2F0X21zIlwK\
-        EUNwdVByb2ZpbGVSZXF1ZXN0EikKEGR1cmF0aW9uX3NlY29uZHMYASABKA1SD2R1cmF0aW9uU2Vjb25kcxIcCglmcmVxdWVuY3kYAiABKA1SCW\
-        ZyZXF1ZW5jeSJ8ChJDcHVQcm9maWxlUmVzcG9uc2USIQoMcHJvZmlsZV9kYXRhGAEgASgMUgtwcm9maWxlRGF0YRIpChBkdXJhdGlvbl9zZWNv\
-        bmRzGAIgASgNUg9kdXJhdGlvblNlY29uZHMSGAoHc2FtcGxlcxgDIAEoBFIHc2FtcGxlcyI/ChJIZWFwUHJvZmlsZVJlcXVlc3QSKQoQZHVyYX\
-        Rpb25fc2Vjb25kcxgBIAEoDVIPZHVyYXRpb25TZWNvbmRzImMKE0hlYXBQcm9maWxlUmVzcG9uc2USIQoMcHJvZmlsZV9kYXRhGAEgASgMUgtw\
-        cm9maWxlRGF0YRIpChBkdXJhdGlvbl9zZWNvbmRzGAIgASgNUg9kdXJhdGlvblNlY29uZHMiEgoQRHVtcFRhc2tzUmVxdWVzdCJGChFEdW1wVG\
-        Fza3NSZXNwb25zZRISCgRkdW1wGAEgASgJUgRkdW1wEh0KCnRhc2tfY291bnQYAiABKA1SCXRhc2tDb3VudCI9ChNTZXRMb2dGaWx0ZXJSZXF1\
-        ZXN0EhsKBmZpbHRlchgBIAEoCUgAUgZmaWx0ZXKIAQFCCQoHX2ZpbHRlciJGChRTZXRMb2dGaWx0ZXJSZXNwb25zZRIWCgZmaWx0ZXIYASABKA\
-        lSBmZpbHRlchIWCgZiZWZvcmUYAiABKAlSBmJlZm9yZSIZChdHZXRDb25maWd1cmF0aW9uUmVxdWVzdCKIBAoLU2V0dGluZ0luZm8SEAoDa2V5\
-        GAEgASgJUgNrZXkSFQoGaXNfc2V0GAIgASgIUgVpc1NldBIUCgV2YWx1ZRgDIAEoCVIFdmFsdWUSMwoGb3JpZ2luGAQgASgOMhsuc2lsby52MS\
-        5TZXR0aW5nSW5mby5PcmlnaW5SBm9yaWdpbhIUCgVwbGFjZRgFIAEoCVIFcGxhY2USIwoNZGVmYXVsdF92YWx1ZRgGIAEoCVIMZGVmYXVsdFZh\
-        bHVlEhYKBmFic2VudBgHIAEoCVIGYWJzZW50EhYKBndhbnRlZBgIIAEoCVIGd2FudGVkEhIKBGhlbHAYCSABKAlSBGhlbHASGwoJaXNfc2Vjcm\
-        V0GAogASgIUghpc1NlY3JldBIjCg1pc19yZWxvYWRhYmxlGAsgASgIUgxpc1JlbG9hZGFibGUSFgoGdW51c2VkGAwgASgJUgZ1bnVzZWQSLAoS\
-        Y2hhbmdlc19hdF9yZXN0YXJ0GA0gASgIUhBjaGFuZ2VzQXRSZXN0YXJ0Eh0KCm5leHRfdmFsdWUYDiABKAlSCW5leHRWYWx1ZSJfCgZPcmlnaW\
-        4SEwoPT1JJR0lOX0RFRkFVTFRTEAASDwoLT1JJR0lOX0ZJTEUQARIWChJPUklHSU5fRU5WSVJPTk1FTlQQAhIXChNPUklHSU5fQ09NTUFORF9M\
-        SU5FEAMicQoTU2V0dGluZ3NTZWN0aW9uSW5mbxISCgRuYW1lGAEgASgJUgRuYW1lEhQKBWFib3V0GAIgASgJUgVhYm91dBIwCghzZXR0aW5ncx\
-        gDIAMoCzIULnNpbG8udjEuU2V0dGluZ0luZm9SCHNldHRpbmdzIoYBChhHZXRDb25maWd1cmF0aW9uUmVzcG9uc2USOAoIc2VjdGlvbnMYASAD\
-        KAsyHC5zaWxvLnYxLlNldHRpbmdzU2VjdGlvbkluZm9SCHNlY3Rpb25zEhIKBGZpbGUYAiABKAlSBGZpbGUSHAoKcmVhZF9hdF9tcxgDIAEoA1\
-        IIcmVhZEF0TXMivwIKF0xpc3RBdWRpdEVudHJpZXNSZXF1ZXN0EhAKA3dobxgBIAEoCVIDd2hvEhIKBGNhbGwYAiABKAlSBGNhbGwSFgoGdGVu\
-        YW50GAMgASgJUgZ0ZW5hbnQSGAoHb3V0Y29tZRgEIAEoCVIHb3V0Y29tZRIfCgtvbmx5X2ZhaWxlZBgFIAEoCFIKb25seUZhaWxlZBIjCg13aX\
-        RoX3JlYWRpbmdzGAYgASgIUgx3aXRoUmVhZGluZ3MSHAoHZnJvbV9tcxgHIAEoA0gAUgZmcm9tTXOIAQESIAoJYmVmb3JlX21zGAggASgDSAFS\
-        CGJlZm9yZU1ziAEBEhQKBWxpbWl0GAkgASgNUgVsaW1pdBIWCgZjdXJzb3IYCiABKAlSBmN1cnNvckIKCghfZnJvbV9tc0IMCgpfYmVmb3JlX2\
-        1zIjYKCkF1ZGl0RmllbGQSEgoEbmFtZRgBIAEoCVIEbmFtZRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWUizAEKCkF1ZGl0RW50cnkSFwoHdGltZV9t\
-        cxgBIAEoA1IGdGltZU1zEhAKA3dobxgCIAEoCVIDd2hvEg4KAmJ5GAMgASgJUgJieRISCgRwZWVyGAQgASgJUgRwZWVyEhIKBGNhbGwYBSABKA\
-        lSBGNhbGwSGAoHb3V0Y29tZRgGIAEoCVIHb3V0Y29tZRIUCgVlcnJvchgHIAEoCVIFZXJyb3ISKwoGZmllbGRzGAggAygLMhMuc2lsby52MS5B\
-        dWRpdEZpZWxkUgZmaWVsZHMimwMKGExpc3RBdWRpdEVudHJpZXNSZXNwb25zZRI9CgVwbGFjZRgBIAEoDjInLnNpbG8udjEuTGlzdEF1ZGl0RW\
-        50cmllc1Jlc3BvbnNlLlBsYWNlUgVwbGFjZRISCgRwYXRoGAIgASgJUgRwYXRoEi0KB2VudHJpZXMYAyADKAsyEy5zaWxvLnYxLkF1ZGl0RW50\
-        cnlSB2VudHJpZXMSHwoLbmV4dF9jdXJzb3IYBCABKAlSCm5leHRDdXJzb3ISIgoKcmVhY2hlZF9tcxgFIAEoA0gAUglyZWFjaGVkTXOIAQESKQ\
-        oQdW5yZWFkYWJsZV9saW5lcxgGIAEoBFIPdW5yZWFkYWJsZUxpbmVzEiEKDHBhY2tlZF9maWxlcxgHIAEoBFILcGFja2VkRmlsZXMSIQoMY2xv\
-        c2VkX2ZpbGVzGAggASgEUgtjbG9zZWRGaWxlcyI4CgVQbGFjZRINCglQTEFDRV9PRkYQABIQCgxQTEFDRV9TVFJFQU0QARIOCgpQTEFDRV9GSU\
-        xFEAJCDQoLX3JlYWNoZWRfbXMqYwoTR3ViZXJuYXRvckFsZ29yaXRobRIlCiFHVUJFUk5BVE9SX0FMR09SSVRITV9UT0tFTl9CVUNLRVQQABIl\
-        CiFHVUJFUk5BVE9SX0FMR09SSVRITV9MRUFLWV9CVUNLRVQQASr9AQoSR3ViZXJuYXRvckJlaGF2aW9yEiAKHEdVQkVSTkFUT1JfQkVIQVZJT1\
-        JfQkFUQ0hJTkcQABIjCh9HVUJFUk5BVE9SX0JFSEFWSU9SX05PX0JBVENISU5HEAESHgoaR1VCRVJOQVRPUl9CRUhBVklPUl9HTE9CQUwQAhIt\
-        CilHVUJFUk5BVE9SX0JFSEFWSU9SX0RVUkFUSU9OX0lTX0dSRUdPUklBThAEEicKI0dVQkVSTkFUT1JfQkVIQVZJT1JfUkVTRVRfUkVNQUlOSU\
-        5HEAgSKAokR1VCRVJOQVRPUl9CRUhBVklPUl9EUkFJTl9PVkVSX0xJTUlUEBAqiAEKCUpvYlN0YXR1cxIYChRKT0JfU1RBVFVTX1NDSEVEVUxF\
-        RBAAEhYKEkpPQl9TVEFUVVNfUlVOTklORxABEhgKFEpPQl9TVEFUVVNfU1VDQ0VFREVEEAISFQoRSk9CX1NUQVRVU19GQUlMRUQQAxIYChRKT0\
-        JfU1RBVFVTX0NBTkNFTExFRBAEKoIBCg1BdHRlbXB0U3RhdHVzEhoKFkFUVEVNUFRfU1RBVFVTX1JVTk5JTkcQABIcChhBVFRFTVBUX1NUQVRV\
-        U19TVUNDRUVERUQQARIZChVBVFRFTVBUX1NUQVRVU19GQUlMRUQQAhIcChhBVFRFTVBUX1NUQVRVU19DQU5DRUxMRUQQAyqpAQoOQnVsa0FjdG\
-        lvbktpbmQSIAocQlVMS19BQ1RJT05fS0lORF9VTlNQRUNJRklFRBAAEhsKF0JVTEtfQUNUSU9OX0tJTkRfQ0FOQ0VMEAESHAoYQlVMS19BQ1RJ\
-        T05fS0lORF9SRVNUQVJUEAISHQoZQlVMS19BQ1RJT05fS0lORF9FWFBFRElURRADEhsKF0JVTEtfQUNUSU9OX0tJTkRfREVMRVRFEAQqrAEKD0\
-        J1bGtBY3Rpb25TdGF0ZRIhCh1CVUxLX0FDVElPTl9TVEFURV9VTlNQRUNJRklFRBAAEh0KGUJVTEtfQUNUSU9OX1NUQVRFX1JVTk5JTkcQARIa\
-        ChZCVUxLX0FDVElPTl9TVEFURV9ET05FEAISHQoZQlVMS19BQ1RJT05fU1RBVEVfU1RPUFBFRBADEhwKGEJVTEtfQUNUSU9OX1NUQVRFX0ZBSU\
-        xFRBAEMpEeCgRTaWxvElEKDkdldENsdXN0ZXJJbmZvEh4uc2lsby52MS5HZXRDbHVzdGVySW5mb1JlcXVlc3QaHy5zaWxvLnYxLkdldENsdXN0\
-        ZXJJbmZvUmVzcG9uc2USSAoLR2V0Tm9kZUluZm8SGy5zaWxvLnYxLkdldE5vZGVJbmZvUmVxdWVzdBocLnNpbG8udjEuR2V0Tm9kZUluZm9SZX\
-        Nwb25zZRJICgtHZXRPdmVydmlldxIbLnNpbG8udjEuR2V0T3ZlcnZpZXdSZXF1ZXN0Ghwuc2lsby52MS5HZXRPdmVydmlld1Jlc3BvbnNlEjwK\
-        B0VucXVldWUSFy5zaWxvLnYxLkVucXVldWVSZXF1ZXN0Ghguc2lsby52MS5FbnF1ZXVlUmVzcG9uc2USSwoMRW5xdWV1ZUJhdGNoEhwuc2lsby\
-        52MS5FbnF1ZXVlQmF0Y2hSZXF1ZXN0Gh0uc2lsby52MS5FbnF1ZXVlQmF0Y2hSZXNwb25zZRI5CgZHZXRKb2ISFi5zaWxvLnYxLkdldEpvYlJl\
-        cXVlc3QaFy5zaWxvLnYxLkdldEpvYlJlc3BvbnNlEksKDEdldEpvYlJlc3VsdBIcLnNpbG8udjEuR2V0Sm9iUmVzdWx0UmVxdWVzdBodLnNpbG\
-        8udjEuR2V0Sm9iUmVzdWx0UmVzcG9uc2USQgoJRGVsZXRlSm9iEhkuc2lsby52MS5EZWxldGVKb2JSZXF1ZXN0Ghouc2lsby52MS5EZWxldGVK\
-        b2JSZXNwb25zZRJCCglDYW5jZWxKb2ISGS5zaWxvLnYxLkNhbmNlbEpvYlJlcXVlc3QaGi5zaWxvLnYxLkNhbmNlbEpvYlJlc3BvbnNlEloKEU\
-        Ryb3BUZW5hbnRIb2xkZXJzEiEuc2lsby52MS5Ecm9wVGVuYW50SG9sZGVyc1JlcXVlc3QaIi5zaWxvLnYxLkRyb3BUZW5hbnRIb2xkZXJzUmVz\
-        cG9uc2USRQoKUmVzdGFydEpvYhIaLnNpbG8udjEuUmVzdGFydEpvYlJlcXVlc3QaGy5zaWxvLnYxLlJlc3RhcnRKb2JSZXNwb25zZRJICgtFeH\
-        BlZGl0ZUpvYhIbLnNpbG8udjEuRXhwZWRpdGVKb2JSZXF1ZXN0Ghwuc2lsby52MS5FeHBlZGl0ZUpvYlJlc3BvbnNlEkUKCkltcG9ydEpvYnMS\
-        Gi5zaWxvLnYxLkltcG9ydEpvYnNSZXF1ZXN0Ghsuc2lsby52MS5JbXBvcnRKb2JzUmVzcG9uc2USRQoKRXhwbGFpbkpvYhIaLnNpbG8udjEuRX\
-        hwbGFpbkpvYlJlcXVlc3QaGy5zaWxvLnYxLkV4cGxhaW5Kb2JSZXNwb25zZRI/CghMaXN0Sm9icxIYLnNpbG8udjEuTGlzdEpvYnNSZXF1ZXN0\
-        Ghkuc2lsby52MS5MaXN0Sm9ic1Jlc3BvbnNlEkgKC0dldFNjaGVkdWxlEhsuc2lsby52MS5HZXRTY2hlZHVsZVJlcXVlc3QaHC5zaWxvLnYxLk\
-        dldFNjaGVkdWxlUmVzcG9uc2USNgoFUGF1c2USFS5zaWxvLnYxLlBhdXNlUmVxdWVzdBoWLnNpbG8udjEuUGF1c2VSZXNwb25zZRI5CgZSZXN1\
-        bWUSFi5zaWxvLnYxLlJlc3VtZVJlcXVlc3QaFy5zaWxvLnYxLlJlc3VtZVJlc3BvbnNlEkUKCkxpc3RQYXVzZXMSGi5zaWxvLnYxLkxpc3RQYX\
-        VzZXNSZXF1ZXN0Ghsuc2lsby52MS5MaXN0UGF1c2VzUmVzcG9uc2USQgoJTGVhc2VUYXNrEhkuc2lsby52MS5MZWFzZVRhc2tSZXF1ZXN0Ghou\
-        c2lsby52MS5MZWFzZVRhc2tSZXNwb25zZRJFCgpMZWFzZVRhc2tzEhouc2lsby52MS5MZWFzZVRhc2tzUmVxdWVzdBobLnNpbG8udjEuTGVhc2\
-        VUYXNrc1Jlc3BvbnNlEk4KDVJlcG9ydE91dGNvbWUSHS5zaWxvLnYxLlJlcG9ydE91dGNvbWVSZXF1ZXN0Gh4uc2lsby52MS5SZXBvcnRPdXRj\
-        b21lUmVzcG9uc2USUQoOUmVwb3J0T3V0Y29tZXMSHi5zaWxvLnYxLlJlcG9ydE91dGNvbWVzUmVxdWVzdBofLnNpbG8udjEuUmVwb3J0T3V0Y2\
-        9tZXNSZXNwb25zZRJjChRSZXBvcnRSZWZyZXNoT3V0Y29tZRIkLnNpbG8udjEuUmVwb3J0UmVmcmVzaE91dGNvbWVSZXF1ZXN0GiUuc2lsby52\
-        MS5SZXBvcnRSZWZyZXNoT3V0Y29tZVJlc3BvbnNlEkIKCUhlYXJ0YmVhdBIZLnNpbG8udjEuSGVhcnRiZWF0UmVxdWVzdBoaLnNpbG8udjEuSG\
-        VhcnRiZWF0UmVzcG9uc2USNgoFUXVlcnkSFS5zaWxvLnYxLlF1ZXJ5UmVxdWVzdBoWLnNpbG8udjEuUXVlcnlSZXNwb25zZRJECgpRdWVyeUFy\
-        cm93Ehouc2lsby52MS5RdWVyeUFycm93UmVxdWVzdBoYLnNpbG8udjEuQXJyb3dJcGNNZXNzYWdlMAESRQoKQ3B1UHJvZmlsZRIaLnNpbG8udj\
-        EuQ3B1UHJvZmlsZVJlcXVlc3QaGy5zaWxvLnYxLkNwdVByb2ZpbGVSZXNwb25zZRJICgtIZWFwUHJvZmlsZRIbLnNpbG8udjEuSGVhcFByb2Zp\
-        bGVSZXF1ZXN0Ghwuc2lsby52MS5IZWFwUHJvZmlsZVJlc3BvbnNlEksKDFJlcXVlc3RTcGxpdBIcLnNpbG8udjEuUmVxdWVzdFNwbGl0UmVxdW\
-        VzdBodLnNpbG8udjEuUmVxdWVzdFNwbGl0UmVzcG9uc2USUQoOR2V0U3BsaXRTdGF0dXMSHi5zaWxvLnYxLkdldFNwbGl0U3RhdHVzUmVxdWVz\
-        dBofLnNpbG8udjEuR2V0U3BsaXRTdGF0dXNSZXNwb25zZRJRCg5Db25maWd1cmVTaGFyZBIeLnNpbG8udjEuQ29uZmlndXJlU2hhcmRSZXF1ZX\
-        N0Gh8uc2lsby52MS5Db25maWd1cmVTaGFyZFJlc3BvbnNlEkgKC1Jlc2V0U2hhcmRzEhsuc2lsby52MS5SZXNldFNoYXJkc1JlcXVlc3QaHC5z\
-        aWxvLnYxLlJlc2V0U2hhcmRzUmVzcG9uc2USWgoRRm9yY2VSZWxlYXNlU2hhcmQSIS5zaWxvLnYxLkZvcmNlUmVsZWFzZVNoYXJkUmVxdWVzdB\
-        oiLnNpbG8udjEuRm9yY2VSZWxlYXNlU2hhcmRSZXNwb25zZRJLCgxDb21wYWN0U2hhcmQSHC5zaWxvLnYxLkNvbXBhY3RTaGFyZFJlcXVlc3Qa\
-        HS5zaWxvLnYxLkNvbXBhY3RTaGFyZFJlc3BvbnNlEkUKCkZsdXNoU2hhcmQSGi5zaWxvLnYxLkZsdXNoU2hhcmRSZXF1ZXN0Ghsuc2lsby52MS\
-        5GbHVzaFNoYXJkUmVzcG9uc2USYAoTR2V0U2hhcmRTdG9yYWdlSW5mbxIjLnNpbG8udjEuR2V0U2hhcmRTdG9yYWdlSW5mb1JlcXVlc3QaJC5z\
-        aWxvLnYxLkdldFNoYXJkU3RvcmFnZUluZm9SZXNwb25zZRJFCgpEcm9wVGVuYW50Ehouc2lsby52MS5Ecm9wVGVuYW50UmVxdWVzdBobLnNpbG\
-        8udjEuRHJvcFRlbmFudFJlc3BvbnNlEk4KDUdldFRlbmFudERyb3ASHS5zaWxvLnYxLkdldFRlbmFudERyb3BSZXF1ZXN0Gh4uc2lsby52MS5H\
-        ZXRUZW5hbnREcm9wUmVzcG9uc2USVAoPU3RhcnRCdWxrQWN0aW9uEh8uc2lsby52MS5TdGFydEJ1bGtBY3Rpb25SZXF1ZXN0GiAuc2lsby52MS\
-        5TdGFydEJ1bGtBY3Rpb25SZXNwb25zZRJOCg1HZXRCdWxrQWN0aW9uEh0uc2lsby52MS5HZXRCdWxrQWN0aW9uUmVxdWVzdBoeLnNpbG8udjEu\
-        R2V0QnVsa0FjdGlvblJlc3BvbnNlElQKD0xpc3RCdWxrQWN0aW9ucxIfLnNpbG8udjEuTGlzdEJ1bGtBY3Rpb25zUmVxdWVzdBogLnNpbG8udj\
-        EuTGlzdEJ1bGtBY3Rpb25zUmVzcG9uc2USVwoQQ2FuY2VsQnVsa0FjdGlvbhIgLnNpbG8udjEuQ2FuY2VsQnVsa0FjdGlvblJlcXVlc3QaIS5z\
-        aWxvLnYxLkNhbmNlbEJ1bGtBY3Rpb25SZXNwb25zZRJICgtMaXN0VGVuYW50cxIbLnNpbG8udjEuTGlzdFRlbmFudHNSZXF1ZXN0Ghwuc2lsby\
-        52MS5MaXN0VGVuYW50c1Jlc3BvbnNlEkUKCkxpc3RMaW1pdHMSGi5zaWxvLnYxLkxpc3RMaW1pdHNSZXF1ZXN0Ghsuc2lsby52MS5MaXN0TGlt\
-        aXRzUmVzcG9uc2USSAoLTGlzdFdvcmtlcnMSGy5zaWxvLnYxLkxpc3RXb3JrZXJzUmVxdWVzdBocLnNpbG8udjEuTGlzdFdvcmtlcnNSZXNwb2\
-        5zZRJICgtRdWlldFdvcmtlchIbLnNpbG8udjEuUXVpZXRXb3JrZXJSZXF1ZXN0Ghwuc2lsby52MS5RdWlldFdvcmtlclJlc3BvbnNlEkIKCUR1\
-        bXBUYXNrcxIZLnNpbG8udjEuRHVtcFRhc2tzUmVxdWVzdBoaLnNpbG8udjEuRHVtcFRhc2tzUmVzcG9uc2USSwoMU2V0TG9nRmlsdGVyEhwuc2\
-        lsby52MS5TZXRMb2dGaWx0ZXJSZXF1ZXN0Gh0uc2lsby52MS5TZXRMb2dGaWx0ZXJSZXNwb25zZRJXChBHZXRDb25maWd1cmF0aW9uEiAuc2ls\
-        by52MS5HZXRDb25maWd1cmF0aW9uUmVxdWVzdBohLnNpbG8udjEuR2V0Q29uZmlndXJhdGlvblJlc3BvbnNlElcKEExpc3RBdWRpdEVudHJpZX\
-        MSIC5zaWxvLnYxLkxpc3RBdWRpdEVudHJpZXNSZXF1ZXN0GiEuc2lsby52MS5MaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2ViBnByb3RvMw==
+        ABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiFQoTRXhwZWRpdGVKb2JSZXNwb25zZSJYChhEcm9wVGVuYW50SG9sZGVyc1JlcXVlc3QSFAoF\
+        c2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQFCCQoHX3RlbmFudCJgChlEcm9wVGVuYW50SG9sZGVyc1Jlc3\
+        BvbnNlEicKD2hvbGRlcnNfZHJvcHBlZBgBIAEoBFIOaG9sZGVyc0Ryb3BwZWRKBAgCEANSFHJ1bl9hdHRlbXB0c19kcm9wcGVkInQKF0Ryb3BM\
+        aW1pdEhvbGRlcnNSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBEhsKCWxpbWl0X2tleR\
+        gDIAEoCVIIbGltaXRLZXlCCQoHX3RlbmFudCJDChhEcm9wTGltaXRIb2xkZXJzUmVzcG9uc2USJwoPaG9sZGVyc19kcm9wcGVkGAEgASgEUg5o\
+        b2xkZXJzRHJvcHBlZCJRChFEcm9wVGVuYW50UmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudI\
+        gBAUIJCgdfdGVuYW50Ij0KEkRyb3BUZW5hbnRSZXNwb25zZRInCgRkcm9wGAEgASgLMhMuc2lsby52MS5UZW5hbnREcm9wUgRkcm9wIlQKFEdl\
+        dFRlbmFudERyb3BSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgZ0ZW5hbnQYAiABKAlIAFIGdGVuYW50iAEBQgkKB190ZW5hbnQiTg\
+        oVR2V0VGVuYW50RHJvcFJlc3BvbnNlEiwKBGRyb3AYASABKAsyEy5zaWxvLnYxLlRlbmFudERyb3BIAFIEZHJvcIgBAUIHCgVfZHJvcCKBAQoK\
+        VGVuYW50RHJvcBIiCg1zdGFydGVkX2F0X21zGAEgASgDUgtzdGFydGVkQXRNcxISCgRqb2JzGAIgASgEUgRqb2JzEiEKDHJvd3NfZGVsZXRlZB\
+        gDIAEoBFILcm93c0RlbGV0ZWQSGAoHcGVyY2VudBgEIAEoDVIHcGVyY2VudCLKAQoWU3RhcnRCdWxrQWN0aW9uUmVxdWVzdBIUCgVzaGFyZBgB\
+        IAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBARIrCgRraW5kGAMgASgOMhcuc2lsby52MS5CdWxrQWN0aW9uS2luZFIEa2\
+        luZBIcCgljb25kaXRpb24YBCABKAlSCWNvbmRpdGlvbhIXCgdkcnlfcnVuGAUgASgIUgZkcnlSdW4SDgoCaWQYBiABKAlSAmlkQgkKB190ZW5h\
+        bnQiiwEKF1N0YXJ0QnVsa0FjdGlvblJlc3BvbnNlEjAKBmFjdGlvbhgBIAEoCzITLnNpbG8udjEuQnVsa0FjdGlvbkgAUgZhY3Rpb26IAQESKg\
+        oEcGxhbhgCIAEoCzIRLnNpbG8udjEuQnVsa1BsYW5IAVIEcGxhbogBAUIJCgdfYWN0aW9uQgcKBV9wbGFuIooCCghCdWxrUGxhbhISCgRqb2Jz\
+        GAEgASgEUgRqb2JzEjQKCHN0YXR1c2VzGAIgAygLMhguc2lsby52MS5CdWxrU3RhdHVzQ291bnRSCHN0YXR1c2VzEigKBnNhbXBsZRgDIAMoCz\
+        IQLnNpbG8udjEuQnVsa0pvYlIGc2FtcGxlEhsKCXJvd3NfcmVhZBgEIAEoBFIIcm93c1JlYWQSHQoKZWxhcHNlZF9tcxgFIAEoA1IJZWxhcHNl\
+        ZE1zEiEKDGlzX3VuY291bnRlZBgGIAEoCFILaXNVbmNvdW50ZWQSKwoRdW5jb3VudGVkX2JlY2F1c2UYByABKAlSEHVuY291bnRlZEJlY2F1c2\
+        UiYAoPQnVsa1N0YXR1c0NvdW50Eh8KC3N0YXR1c19raW5kGAEgASgJUgpzdGF0dXNLaW5kEhIKBGpvYnMYAiABKARSBGpvYnMSGAoHcmVmdXNh\
+        bBgDIAEoCVIHcmVmdXNhbCJBCgdCdWxrSm9iEhsKBnRlbmFudBgBIAEoCUgAUgZ0ZW5hbnSIAQESDgoCaWQYAiABKAlSAmlkQgkKB190ZW5hbn\
+        QiYwoLQnVsa1JlZnVzYWwSFgoGcmVhc29uGAEgASgJUgZyZWFzb24SEgoEam9icxgCIAEoBFIEam9icxIoCgZzYW1wbGUYAyADKAsyEC5zaWxv\
+        LnYxLkJ1bGtKb2JSBnNhbXBsZSKcBAoKQnVsa0FjdGlvbhIOCgJpZBgBIAEoCVICaWQSKwoEa2luZBgCIAEoDjIXLnNpbG8udjEuQnVsa0FjdG\
+        lvbktpbmRSBGtpbmQSHAoJY29uZGl0aW9uGAMgASgJUgljb25kaXRpb24SGAoHdGVuYW50cxgEIAMoCVIHdGVuYW50cxIdCgpzdGFydGVkX2J5\
+        GAUgASgJUglzdGFydGVkQnkSIgoNc3RhcnRlZF9hdF9tcxgGIAEoA1ILc3RhcnRlZEF0TXMSHgoLZW5kZWRfYXRfbXMYByABKANSCWVuZGVkQX\
+        RNcxIuCgVzdGF0ZRgIIAEoDjIYLnNpbG8udjEuQnVsa0FjdGlvblN0YXRlUgVzdGF0ZRIUCgVlcnJvchgJIAEoCVIFZXJyb3ISEgoEZG9uZRgK\
+        IAEoBFIEZG9uZRIYCgdyZWZ1c2VkGAsgASgEUgdyZWZ1c2VkEjAKCHJlZnVzYWxzGAwgAygLMhQuc2lsby52MS5CdWxrUmVmdXNhbFIIcmVmdX\
+        NhbHMSGwoJbG9va2VkX2F0GA0gASgEUghsb29rZWRBdBIaCghleHBlY3RlZBgOIAEoBFIIZXhwZWN0ZWQSMAoGc2hhcmRzGA8gAygLMhguc2ls\
+        by52MS5CdWxrU2hhcmRBY3Rpb25SBnNoYXJkcxIlCg5taXNzaW5nX3NoYXJkcxgQIAMoCVINbWlzc2luZ1NoYXJkcyL0AQoPQnVsa1NoYXJkQW\
+        N0aW9uEhQKBXNoYXJkGAEgASgJUgVzaGFyZBIuCgVzdGF0ZRgCIAEoDjIYLnNpbG8udjEuQnVsa0FjdGlvblN0YXRlUgVzdGF0ZRIUCgVlcnJv\
+        chgDIAEoCVIFZXJyb3ISEgoEZG9uZRgEIAEoBFIEZG9uZRIYCgdyZWZ1c2VkGAUgASgEUgdyZWZ1c2VkEhsKCWxvb2tlZF9hdBgGIAEoBFIIbG\
+        9va2VkQXQSGgoIZXhwZWN0ZWQYByABKARSCGV4cGVjdGVkEh4KC2VuZGVkX2F0X21zGAggASgDUgllbmRlZEF0TXMiPAoUR2V0QnVsa0FjdGlv\
+        blJlcXVlc3QSDgoCaWQYASABKAlSAmlkEhQKBXNoYXJkGAIgASgJUgVzaGFyZCJEChVHZXRCdWxrQWN0aW9uUmVzcG9uc2USKwoGYWN0aW9uGA\
+        EgASgLMhMuc2lsby52MS5CdWxrQWN0aW9uUgZhY3Rpb24iLgoWTGlzdEJ1bGtBY3Rpb25zUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQi\
+        bwoXTGlzdEJ1bGtBY3Rpb25zUmVzcG9uc2USLQoHYWN0aW9ucxgBIAMoCzITLnNpbG8udjEuQnVsa0FjdGlvblIHYWN0aW9ucxIlCg5taXNzaW\
+        5nX3NoYXJkcxgCIAMoCVINbWlzc2luZ1NoYXJkcyI/ChdDYW5jZWxCdWxrQWN0aW9uUmVxdWVzdBIOCgJpZBgBIAEoCVICaWQSFAoFc2hhcmQY\
+        AiABKAlSBXNoYXJkIkcKGENhbmNlbEJ1bGtBY3Rpb25SZXNwb25zZRIrCgZhY3Rpb24YASABKAsyEy5zaWxvLnYxLkJ1bGtBY3Rpb25SBmFjdG\
+        lvbiJhChFFeHBsYWluSm9iUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSDgoCaWQYAiABKAlSAmlkEhsKBnRlbmFudBgDIAEoCUgAUgZ0\
+        ZW5hbnSIAQFCCQoHX3RlbmFudCLeAwoSRXhwbGFpbkpvYlJlc3BvbnNlEg4KAmlkGAEgASgJUgJpZBIqCgZzdGF0dXMYAiABKA4yEi5zaWxvLn\
+        YxLkpvYlN0YXR1c1IGc3RhdHVzEhgKB3N1bW1hcnkYAyABKAlSB3N1bW1hcnkSLwoJb2JzdGFjbGVzGAQgAygLMhEuc2lsby52MS5PYnN0YWNs\
+        ZVIJb2JzdGFjbGVzEjQKFGVhcmxpZXN0X3N0YXJ0X2F0X21zGAUgASgDSABSEWVhcmxpZXN0U3RhcnRBdE1ziAEBEjYKFWVzdGltYXRlZF9zdG\
+        FydF9hdF9tcxgGIAEoA0gBUhJlc3RpbWF0ZWRTdGFydEF0TXOIAQESHQoKdGFza19ncm91cBgHIAEoCVIJdGFza0dyb3VwEhgKB2F0dGVtcHQY\
+        CCABKA1SB2F0dGVtcHQSJwoPd29ya2Vyc193YWl0aW5nGAkgASgNUg53b3JrZXJzV2FpdGluZxIqCg9sYXN0X3BvbGxfYXRfbXMYCiABKANIAl\
+        IMbGFzdFBvbGxBdE1ziAEBQhcKFV9lYXJsaWVzdF9zdGFydF9hdF9tc0IYChZfZXN0aW1hdGVkX3N0YXJ0X2F0X21zQhIKEF9sYXN0X3BvbGxf\
+        YXRfbXMivgQKD0xpc3RKb2JzUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBARIfCgtzdG\
+        F0dXNfa2luZBgDIAEoCVIKc3RhdHVzS2luZBIdCgp0YXNrX2dyb3VwGAQgASgJUgl0YXNrR3JvdXASQgoIbWV0YWRhdGEYBSADKAsyJi5zaWxv\
+        LnYxLkxpc3RKb2JzUmVxdWVzdC5NZXRhZGF0YUVudHJ5UghtZXRhZGF0YRIbCglsaW1pdF9rZXkYBiABKAlSCGxpbWl0S2V5EiIKCmVycm9yX2\
+        NvZGUYByABKAlIAVIJZXJyb3JDb2RliAEBEisKD2NoYW5nZWRfZnJvbV9tcxgIIAEoA0gCUg1jaGFuZ2VkRnJvbU1ziAEBEi8KEWNoYW5nZWRf\
+        YmVmb3JlX21zGAkgASgDSANSD2NoYW5nZWRCZWZvcmVNc4gBARIZCghqb2JzX21heBgKIAEoDVIHam9ic01heBIWCgZjdXJzb3IYCyABKAlSBm\
+        N1cnNvchIhCgxvbWl0X2RldGFpbHMYDCABKAhSC29taXREZXRhaWxzGjsKDU1ldGFkYXRhRW50cnkSEAoDa2V5GAEgASgJUgNrZXkSFAoFdmFs\
+        dWUYAiABKAlSBXZhbHVlOgI4AUIJCgdfdGVuYW50Qg0KC19lcnJvcl9jb2RlQhIKEF9jaGFuZ2VkX2Zyb21fbXNCFAoSX2NoYW5nZWRfYmVmb3\
+        JlX21zIvwBChBMaXN0Sm9ic1Jlc3BvbnNlEiYKBGpvYnMYASADKAsyEi5zaWxvLnYxLkxpc3RlZEpvYlIEam9icxIfCgtuZXh0X2N1cnNvchgC\
+        IAEoCVIKbmV4dEN1cnNvchIbCglsb29rZWRfYXQYAyABKARSCGxvb2tlZEF0EiYKD2lzX25ld2VzdF9maXJzdBgEIAEoCFINaXNOZXdlc3RGaX\
+        JzdBIyCgp1bnJlYWRhYmxlGAUgAygLMhIuc2lsby52MS5MaXN0ZWRKb2JSCnVucmVhZGFibGUSJgoObWlzc2luZ19zaGFyZHMY6AcgAygJUg1t\
+        aXNzaW5nU2hhcmRzIrsBChJHZXRTY2hlZHVsZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEhsKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbn\
+        SIAQESHQoKdGFza19ncm91cBgDIAEoCVIJdGFza0dyb3VwEhcKB3Nsb3RfbXMYBCABKANSBnNsb3RNcxIUCgVzbG90cxgFIAEoDVIFc2xvdHMS\
+        GQoIam9ic19tYXgYBiABKA1SB2pvYnNNYXhCCQoHX3RlbmFudCLcAQoTR2V0U2NoZWR1bGVSZXNwb25zZRIXCgdmcm9tX21zGAEgASgDUgZmcm\
+        9tTXMSFAoFc2xvdHMYAiADKARSBXNsb3RzEigKEGNvdW50ZWRfdW50aWxfbXMYAyABKANSDmNvdW50ZWRVbnRpbE1zEhwKCXNjaGVkdWxlZBgE\
+        IAEoBFIJc2NoZWR1bGVkEiYKBGpvYnMYBSADKAsyEi5zaWxvLnYxLkxpc3RlZEpvYlIEam9icxImCg5taXNzaW5nX3NoYXJkcxjoByADKAlSDW\
+        1pc3NpbmdTaGFyZHMiqwMKCUxpc3RlZEpvYhIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBARIOCgJp\
+        ZBgDIAEoCVICaWQSHwoLc3RhdHVzX2tpbmQYBCABKAlSCnN0YXR1c0tpbmQSLwoUc3RhdHVzX2NoYW5nZWRfYXRfbXMYBSABKANSEXN0YXR1c0\
+        NoYW5nZWRBdE1zEh0KCnRhc2tfZ3JvdXAYBiABKAlSCXRhc2tHcm91cBIaCghwcmlvcml0eRgHIAEoDVIIcHJpb3JpdHkSJAoOZW5xdWV1ZWRf\
+        YXRfbXMYCCABKANSDGVucXVldWVkQXRNcxIYCgdhdHRlbXB0GAkgASgNUgdhdHRlbXB0EkMKHG5leHRfYXR0ZW1wdF9zdGFydHNfYWZ0ZXJfbX\
+        MYCiABKANIAVIYbmV4dEF0dGVtcHRTdGFydHNBZnRlck1ziAEBEh0KCmVycm9yX2NvZGUYCyABKAlSCWVycm9yQ29kZUIJCgdfdGVuYW50Qh8K\
+        HV9uZXh0X2F0dGVtcHRfc3RhcnRzX2FmdGVyX21zIq0ECghPYnN0YWNsZRIqCgRraW5kGAEgASgOMhYuc2lsby52MS5PYnN0YWNsZS5LaW5kUg\
+        RraW5kEhIKBHRleHQYAiABKAlSBHRleHQSEAoDa2V5GAMgASgJUgNrZXkSEAoDbWF4GAQgASgEUgNtYXgSFQoGaW5fdXNlGAUgASgEUgVpblVz\
+        ZRIuCgdob2xkZXJzGAYgAygLMhQuc2lsby52MS5MaW1pdEhvbGRlclIHaG9sZGVycxIUCgVhaGVhZBgHIAEoBFIFYWhlYWQSJAoOYWhlYWRfaX\
+        NfbGVhc3QYCCABKAhSDGFoZWFkSXNMZWFzdBIeCgh1bnRpbF9tcxgJIAEoA0gAUgd1bnRpbE1ziAEBEiQKC2VzdGltYXRlX21zGAogASgDSAFS\
+        CmVzdGltYXRlTXOIAQESHQoKYmxvY2tzX25vdxgLIAEoCFIJYmxvY2tzTm93IrcBCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIOCgpLSU\
+        5EX1RJTUVSEAESFAoQS0lORF9DT05DVVJSRU5DWRACEhEKDUtJTkRfRkxPQVRJTkcQAxINCglLSU5EX1JBVEUQBBIUChBLSU5EX1JFQURZX1FV\
+        RVVFEAUSEgoOS0lORF9OT19XT1JLRVIQBhIPCgtLSU5EX1BBVVNFRBAHEhYKEktJTkRfRVhURVJOQUxfUkFURRAIQgsKCV91bnRpbF9tc0IOCg\
+        xfZXN0aW1hdGVfbXMilAEKC0xpbWl0SG9sZGVyEhUKBmpvYl9pZBgBIAEoCVIFam9iSWQSFwoHdGFza19pZBgCIAEoCVIGdGFza0lkEhsKCXdv\
+        cmtlcl9pZBgDIAEoCVIId29ya2VySWQSHQoKdGFza19ncm91cBgEIAEoCVIJdGFza0dyb3VwEhkKCHNpbmNlX21zGAUgASgDUgdzaW5jZU1zIn\
+        wKC1BhdXNlVGFyZ2V0EiMKDHdob2xlX3RlbmFudBgBIAEoCEgAUgt3aG9sZVRlbmFudBIfCgp0YXNrX2dyb3VwGAIgASgJSABSCXRhc2tHcm91\
+        cBIdCglsaW1pdF9rZXkYAyABKAlIAFIIbGltaXRLZXlCCAoGdGFyZ2V0IpIBCgxQYXVzZVJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEh\
+        sKBnRlbmFudBgCIAEoCUgAUgZ0ZW5hbnSIAQESLAoGdGFyZ2V0GAMgASgLMhQuc2lsby52MS5QYXVzZVRhcmdldFIGdGFyZ2V0EhYKBnJlYXNv\
+        bhgEIAEoCVIGcmVhc29uQgkKB190ZW5hbnQiLgoNUGF1c2VSZXNwb25zZRIdCgp3YXNfcGF1c2VkGAEgASgIUgl3YXNQYXVzZWQiewoNUmVzdW\
+        1lUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSGwoGdGVuYW50GAIgASgJSABSBnRlbmFudIgBARIsCgZ0YXJnZXQYAyABKAsyFC5zaWxv\
+        LnYxLlBhdXNlVGFyZ2V0UgZ0YXJnZXRCCQoHX3RlbmFudCIvCg5SZXN1bWVSZXNwb25zZRIdCgp3YXNfcGF1c2VkGAEgASgIUgl3YXNQYXVzZW\
+        QiKQoRTGlzdFBhdXNlc1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIpQBCglQYXVzZUluZm8SGwoGdGVuYW50GAEgASgJSABSBnRlbmFu\
+        dIgBARIsCgZ0YXJnZXQYAiABKAsyFC5zaWxvLnYxLlBhdXNlVGFyZ2V0UgZ0YXJnZXQSFgoGcmVhc29uGAMgASgJUgZyZWFzb24SGQoIc2luY2\
+        VfbXMYBCABKANSB3NpbmNlTXNCCQoHX3RlbmFudCJAChJMaXN0UGF1c2VzUmVzcG9uc2USKgoGcGF1c2VzGAEgAygLMhIuc2lsby52MS5QYXVz\
+        ZUluZm9SBnBhdXNlcyLLAgoNSW1wb3J0QXR0ZW1wdBIuCgZzdGF0dXMYASABKA4yFi5zaWxvLnYxLkF0dGVtcHRTdGF0dXNSBnN0YXR1cxIiCg\
+        1zdGFydGVkX2F0X21zGAIgASgDUgtzdGFydGVkQXRNcxIkCg5maW5pc2hlZF9hdF9tcxgDIAEoA1IMZmluaXNoZWRBdE1zEjUKBnJlc3VsdBgE\
+        IAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSABSBnJlc3VsdIgBARIiCgplcnJvcl9jb2RlGAUgASgJSAFSCWVycm9yQ29kZYgBARI8Cg\
+        plcnJvcl9kYXRhGAYgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNIAlIJZXJyb3JEYXRhiAEBQgkKB19yZXN1bHRCDQoLX2Vycm9yX2Nv\
+        ZGVCDQoLX2Vycm9yX2RhdGEi4gQKEEltcG9ydEpvYlJlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIaCghwcm\
+        lvcml0eRgDIAEoDVIIcHJpb3JpdHkSJgoPZW5xdWV1ZV90aW1lX21zGAQgASgDUg1lbnF1ZXVlVGltZU1zEh4KC3N0YXJ0X2F0X21zGAUgASgD\
+        UglzdGFydEF0TXMSPAoMcmV0cnlfcG9saWN5GAYgASgLMhQuc2lsby52MS5SZXRyeVBvbGljeUgAUgtyZXRyeVBvbGljeYgBARIyCgdwYXlsb2\
+        FkGAcgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSB3BheWxvYWQSJgoGbGltaXRzGAggAygLMg4uc2lsby52MS5MaW1pdFIGbGltaXRz\
+        EhsKBnRlbmFudBgJIAEoCUgBUgZ0ZW5hbnSIAQESQwoIbWV0YWRhdGEYCiADKAsyJy5zaWxvLnYxLkltcG9ydEpvYlJlcXVlc3QuTWV0YWRhdG\
+        FFbnRyeVIIbWV0YWRhdGESHQoKdGFza19ncm91cBgLIAEoCVIJdGFza0dyb3VwEjIKCGF0dGVtcHRzGAwgAygLMhYuc2lsby52MS5JbXBvcnRB\
+        dHRlbXB0UghhdHRlbXB0cxIcCglyZXRhaW5fbXMY6AcgASgDUghyZXRhaW5Ncxo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tleRgBIAEoCVIDa2V5Eh\
+        QKBXZhbHVlGAIgASgJUgV2YWx1ZToCOAFCDwoNX3JldHJ5X3BvbGljeUIJCgdfdGVuYW50IkIKEUltcG9ydEpvYnNSZXF1ZXN0Ei0KBGpvYnMY\
+        ASADKAsyGS5zaWxvLnYxLkltcG9ydEpvYlJlcXVlc3RSBGpvYnMijAEKD0ltcG9ydEpvYlJlc3VsdBIOCgJpZBgBIAEoCVICaWQSGAoHc3VjY2\
+        VzcxgCIAEoCFIHc3VjY2VzcxIZCgVlcnJvchgDIAEoCUgAUgVlcnJvcogBARIqCgZzdGF0dXMYBCABKA4yEi5zaWxvLnYxLkpvYlN0YXR1c1IG\
+        c3RhdHVzQggKBl9lcnJvciJIChJJbXBvcnRKb2JzUmVzcG9uc2USMgoHcmVzdWx0cxgBIAMoCzIYLnNpbG8udjEuSW1wb3J0Sm9iUmVzdWx0Ug\
+        dyZXN1bHRzIn0KEExlYXNlVGFza1JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkEg4KAmlkGAIgASgJUgJpZBIbCgZ0ZW5hbnQYAyABKAlI\
+        AFIGdGVuYW50iAEBEhsKCXdvcmtlcl9pZBgEIAEoCVIId29ya2VySWRCCQoHX3RlbmFudCI2ChFMZWFzZVRhc2tSZXNwb25zZRIhCgR0YXNrGA\
+        EgASgLMg0uc2lsby52MS5UYXNrUgR0YXNrIrECChFMZWFzZVRhc2tzUmVxdWVzdBIZCgVzaGFyZBgBIAEoCUgAUgVzaGFyZIgBARIbCgl3b3Jr\
+        ZXJfaWQYAiABKAlSCHdvcmtlcklkEhsKCW1heF90YXNrcxgDIAEoDVIIbWF4VGFza3MSHQoKdGFza19ncm91cBgEIAEoCVIJdGFza0dyb3VwEh\
+        0KB3dhaXRfbXMY6AcgASgNSAFSBndhaXRNc4gBARIuChBhbnN3ZXJfYnl0ZXNfbWF4GOkHIAEoBEgCUg5hbnN3ZXJCeXRlc01heIgBARITCgRo\
+        b3N0GOoHIAEoCVIEaG9zdBIZCgd2ZXJzaW9uGOsHIAEoCVIHdmVyc2lvbkIICgZfc2hhcmRCCgoIX3dhaXRfbXNCEwoRX2Fuc3dlcl9ieXRlc1\
+        9tYXgigQEKEkxlYXNlVGFza3NSZXNwb25zZRIjCgV0YXNrcxgBIAMoCzINLnNpbG8udjEuVGFza1IFdGFza3MSRgoNcmVmcmVzaF90YXNrcxgC\
+        IAMoCzIhLnNpbG8udjEuUmVmcmVzaEZsb2F0aW5nTGltaXRUYXNrUgxyZWZyZXNoVGFza3Mi5gQKBFRhc2sSDgoCaWQYASABKAlSAmlkEhUKBm\
+        pvYl9pZBgCIAEoCVIFam9iSWQSIAoJdGVuYW50X2lkGAMgASgJSABSCHRlbmFudElkiAEBEiUKDmF0dGVtcHRfbnVtYmVyGAQgASgNUg1hdHRl\
+        bXB0TnVtYmVyEjYKF3JlbGF0aXZlX2F0dGVtcHRfbnVtYmVyGAUgASgNUhVyZWxhdGl2ZUF0dGVtcHROdW1iZXISJgoPaXNfbGFzdF9hdHRlbX\
+        B0GAYgASgIUg1pc0xhc3RBdHRlbXB0EjcKCG1ldGFkYXRhGAcgAygLMhsuc2lsby52MS5UYXNrLk1ldGFkYXRhRW50cnlSCG1ldGFkYXRhEiYK\
+        BmxpbWl0cxgIIAMoCzIOLnNpbG8udjEuTGltaXRSBmxpbWl0cxIyCgdwYXlsb2FkGAkgASgLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSB3\
+        BheWxvYWQSGgoIcHJpb3JpdHkYCiABKA1SCHByaW9yaXR5EhQKBXNoYXJkGAsgASgJUgVzaGFyZBIdCgp0YXNrX2dyb3VwGAwgASgJUgl0YXNr\
+        R3JvdXASGQoIbGVhc2VfbXMYDSABKANSB2xlYXNlTXMSIQoLdHJhY2VwYXJlbnQY8gcgASgJUgt0cmFjZXBhcmVudBIfCgp0cmFjZXN0YXRlGP\
+        MHIAEoCVIKdHJhY2VzdGF0ZRo7Cg1NZXRhZGF0YUVudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1ZToCOAFCDAoK\
+        X3RlbmFudF9pZCK6AwoYUmVmcmVzaEZsb2F0aW5nTGltaXRUYXNrEg4KAmlkGAEgASgJUgJpZBIbCglxdWV1ZV9rZXkYAiABKAlSCHF1ZXVlS2\
+        V5EjYKF2N1cnJlbnRfbWF4X2NvbmN1cnJlbmN5GAMgASgNUhVjdXJyZW50TWF4Q29uY3VycmVuY3kSLwoUbGFzdF9yZWZyZXNoZWRfYXRfbXMY\
+        BCABKANSEWxhc3RSZWZyZXNoZWRBdE1zEksKCG1ldGFkYXRhGAUgAygLMi8uc2lsby52MS5SZWZyZXNoRmxvYXRpbmdMaW1pdFRhc2suTWV0YW\
+        RhdGFFbnRyeVIIbWV0YWRhdGESGQoIbGVhc2VfbXMYBiABKANSB2xlYXNlTXMSFAoFc2hhcmQYByABKAlSBXNoYXJkEh0KCnRhc2tfZ3JvdXAY\
+        CCABKAlSCXRhc2tHcm91cBIgCgl0ZW5hbnRfaWQYCSABKAlIAFIIdGVuYW50SWSIAQEaOwoNTWV0YWRhdGFFbnRyeRIQCgNrZXkYASABKAlSA2\
+        tleRIUCgV2YWx1ZRgCIAEoCVIFdmFsdWU6AjgBQgwKCl90ZW5hbnRfaWQi3AIKFFJlcG9ydE91dGNvbWVSZXF1ZXN0EhQKBXNoYXJkGAEgASgJ\
+        UgVzaGFyZBIXCgd0YXNrX2lkGAIgASgJUgZ0YXNrSWQSNAoHc3VjY2VzcxgDIAEoCzIYLnNpbG8udjEuU2VyaWFsaXplZEJ5dGVzSABSB3N1Y2\
+        Nlc3MSLAoHZmFpbHVyZRgEIAEoCzIQLnNpbG8udjEuRmFpbHVyZUgAUgdmYWlsdXJlEjIKCWNhbmNlbGxlZBgGIAEoCzISLnNpbG8udjEuQ2Fu\
+        Y2VsbGVkSABSCWNhbmNlbGxlZBIgCgl0ZW5hbnRfaWQYByABKAlIAVIIdGVuYW50SWSIAQESIQoLdHJhY2VwYXJlbnQY8gcgASgJUgt0cmFjZX\
+        BhcmVudBIfCgp0cmFjZXN0YXRlGPMHIAEoCVIKdHJhY2VzdGF0ZUIJCgdvdXRjb21lQgwKCl90ZW5hbnRfaWQiSwoHRmFpbHVyZRISCgRjb2Rl\
+        GAEgASgJUgRjb2RlEiwKBGRhdGEYAiABKAsyGC5zaWxvLnYxLlNlcmlhbGl6ZWRCeXRlc1IEZGF0YSILCglDYW5jZWxsZWQiFwoVUmVwb3J0T3\
+        V0Y29tZVJlc3BvbnNlImgKFVJlcG9ydE91dGNvbWVzUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSOQoIb3V0Y29tZXMYAiADKAsyHS5z\
+        aWxvLnYxLlJlcG9ydE91dGNvbWVSZXF1ZXN0UghvdXRjb21lcyJKChZSZXBvcnRPdXRjb21lc1Jlc3BvbnNlEjAKB3Jlc3VsdHMYASADKAsyFi\
+        5zaWxvLnYxLk91dGNvbWVSZXN1bHRSB3Jlc3VsdHMiUgoNT3V0Y29tZVJlc3VsdBIXCgd0YXNrX2lkGAEgASgJUgZ0YXNrSWQSEgoEY29kZRgC\
+        IAEoBVIEY29kZRIUCgVlcnJvchgDIAEoCVIFZXJyb3Ii8QEKG1JlcG9ydFJlZnJlc2hPdXRjb21lUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2\
+        hhcmQSFwoHdGFza19pZBgCIAEoCVIGdGFza0lkEjMKB3N1Y2Nlc3MYBCABKAsyFy5zaWxvLnYxLlJlZnJlc2hTdWNjZXNzSABSB3N1Y2Nlc3MS\
+        MwoHZmFpbHVyZRgFIAEoCzIXLnNpbG8udjEuUmVmcmVzaEZhaWx1cmVIAFIHZmFpbHVyZRIgCgl0ZW5hbnRfaWQYBiABKAlIAVIIdGVuYW50SW\
+        SIAQFCCQoHb3V0Y29tZUIMCgpfdGVuYW50X2lkIkAKDlJlZnJlc2hTdWNjZXNzEi4KE25ld19tYXhfY29uY3VycmVuY3kYASABKA1SEW5ld01h\
+        eENvbmN1cnJlbmN5Ij4KDlJlZnJlc2hGYWlsdXJlEhIKBGNvZGUYASABKAlSBGNvZGUSGAoHbWVzc2FnZRgCIAEoCVIHbWVzc2FnZSIeChxSZX\
+        BvcnRSZWZyZXNoT3V0Y29tZVJlc3BvbnNlIo4BChBIZWFydGJlYXRSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIbCgl3b3JrZXJfaWQY\
+        AiABKAlSCHdvcmtlcklkEhcKB3Rhc2tfaWQYAyABKAlSBnRhc2tJZBIgCgl0ZW5hbnRfaWQYBCABKAlIAFIIdGVuYW50SWSIAQFCDAoKX3Rlbm\
+        FudF9pZCJyChFIZWFydGJlYXRSZXNwb25zZRIcCgljYW5jZWxsZWQYASABKAhSCWNhbmNlbGxlZBIrCg9jYW5jZWxsZWRfYXRfbXMYAiABKANI\
+        AFINY2FuY2VsbGVkQXRNc4gBAUISChBfY2FuY2VsbGVkX2F0X21zIgsKCVF1ZXJ5TnVsbCKmAgoOUXVlcnlQYXJhbWV0ZXISHwoKYm9vbF92YW\
+        x1ZRgBIAEoCEgAUglib29sVmFsdWUSIQoLaW50NjRfdmFsdWUYAiABKANIAFIKaW50NjRWYWx1ZRIjCgx1aW50NjRfdmFsdWUYAyABKARIAFIL\
+        dWludDY0VmFsdWUSJQoNZmxvYXQ2NF92YWx1ZRgEIAEoAUgAUgxmbG9hdDY0VmFsdWUSIwoMc3RyaW5nX3ZhbHVlGAUgASgJSABSC3N0cmluZ1\
+        ZhbHVlEiEKC2J5dGVzX3ZhbHVlGAYgASgMSABSCmJ5dGVzVmFsdWUSMwoKbnVsbF92YWx1ZRgHIAEoCzISLnNpbG8udjEuUXVlcnlOdWxsSABS\
+        CW51bGxWYWx1ZUIHCgV2YWx1ZSLZAQoMUXVlcnlSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIQCgNzcWwYAiABKAlSA3NxbBIbCgZ0ZW\
+        5hbnQYAyABKAlIAFIGdGVuYW50iAEBEjcKCnBhcmFtZXRlcnMYBCADKAsyFy5zaWxvLnYxLlF1ZXJ5UGFyYW1ldGVyUgpwYXJhbWV0ZXJzEiQK\
+        DWFsbG93X3BhcnRpYWwY6AcgASgIUgxhbGxvd1BhcnRpYWwSGgoIcm93c19tYXgY6QcgASgNUgdyb3dzTWF4QgkKB190ZW5hbnQiPQoKQ29sdW\
+        1uSW5mbxISCgRuYW1lGAEgASgJUgRuYW1lEhsKCWRhdGFfdHlwZRgCIAEoCVIIZGF0YVR5cGUi+wEKDVF1ZXJ5UmVzcG9uc2USLQoHY29sdW1u\
+        cxgBIAMoCzITLnNpbG8udjEuQ29sdW1uSW5mb1IHY29sdW1ucxIsCgRyb3dzGAIgAygLMhguc2lsby52MS5TZXJpYWxpemVkQnl0ZXNSBHJvd3\
+        MSGwoJcm93X2NvdW50GAMgASgFUghyb3dDb3VudBI9Cg5taXNzaW5nX3NoYXJkcxjoByADKAsyFS5zaWxvLnYxLk1pc3NpbmdTaGFyZFINbWlz\
+        c2luZ1NoYXJkcxIWCgZpc19jdXQY6QcgASgIUgVpc0N1dBIZCgdub3RpY2VzGOoHIAMoCVIHbm90aWNlcyJBCgxNaXNzaW5nU2hhcmQSGQoIc2\
+        hhcmRfaWQYASABKAlSB3NoYXJkSWQSFgoGcmVhc29uGAIgASgJUgZyZWFzb24iwgEKEVF1ZXJ5QXJyb3dSZXF1ZXN0EhQKBXNoYXJkGAEgASgJ\
+        UgVzaGFyZBIQCgNzcWwYAiABKAlSA3NxbBIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEjcKCnBhcmFtZXRlcnMYBCADKAsyFy5zaWxvLn\
+        YxLlF1ZXJ5UGFyYW1ldGVyUgpwYXJhbWV0ZXJzEiQKDWFsbG93X3BhcnRpYWwY6AcgASgIUgxhbGxvd1BhcnRpYWxCCQoHX3RlbmFudCJrCg9B\
+        cnJvd0lwY01lc3NhZ2USGQoIaXBjX2RhdGEYASABKAxSB2lwY0RhdGESPQoObWlzc2luZ19zaGFyZHMY6AcgAygLMhUuc2lsby52MS5NaXNzaW\
+        5nU2hhcmRSDW1pc3NpbmdTaGFyZHMiFwoVR2V0Q2x1c3RlckluZm9SZXF1ZXN0ItoBCgpTaGFyZE93bmVyEhkKCHNoYXJkX2lkGAEgASgJUgdz\
+        aGFyZElkEhsKCWdycGNfYWRkchgCIAEoCVIIZ3JwY0FkZHISFwoHbm9kZV9pZBgDIAEoCVIGbm9kZUlkEh8KC3JhbmdlX3N0YXJ0GAQgASgJUg\
+        pyYW5nZVN0YXJ0EhsKCXJhbmdlX2VuZBgFIAEoCVIIcmFuZ2VFbmQSKgoOcGxhY2VtZW50X3JpbmcYBiABKAlIAFINcGxhY2VtZW50UmluZ4gB\
+        AUIRCg9fcGxhY2VtZW50X3JpbmcibgoNQ2x1c3Rlck1lbWJlchIXCgdub2RlX2lkGAEgASgJUgZub2RlSWQSGwoJZ3JwY19hZGRyGAIgASgJUg\
+        hncnBjQWRkchInCg9wbGFjZW1lbnRfcmluZ3MYAyADKAlSDnBsYWNlbWVudFJpbmdzIpUCChZHZXRDbHVzdGVySW5mb1Jlc3BvbnNlEh0KCm51\
+        bV9zaGFyZHMYASABKA1SCW51bVNoYXJkcxI2CgxzaGFyZF9vd25lcnMYAiADKAsyEy5zaWxvLnYxLlNoYXJkT3duZXJSC3NoYXJkT3duZXJzEi\
+        AKDHRoaXNfbm9kZV9pZBgDIAEoCVIKdGhpc05vZGVJZBIkCg50aGlzX2dycGNfYWRkchgEIAEoCVIMdGhpc0dycGNBZGRyEjAKB21lbWJlcnMY\
+        BSADKAsyFi5zaWxvLnYxLkNsdXN0ZXJNZW1iZXJSB21lbWJlcnMSHgoHdGVuYW5jeRjoByABKAhIAFIHdGVuYW5jeYgBAUIKCghfdGVuYW5jeS\
+        KKAgoSTGlzdFRlbmFudHNSZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBI3CgVvcmRlchgCIAEoDjIhLnNpbG8udjEuTGlzdFRlbmFudHNS\
+        ZXF1ZXN0Lk9yZGVyUgVvcmRlchIjCg1uYW1lX2NvbnRhaW5zGAMgASgJUgxuYW1lQ29udGFpbnMSFAoFbGltaXQYBCABKA1SBWxpbWl0EioKBW\
+        FmdGVyGAUgASgLMhQuc2lsby52MS5UZW5hbnRQbGFjZVIFYWZ0ZXIiPgoFT3JkZXISEQoNT1JERVJfQkFDS0xPRxAAEg4KCk9SREVSX1JBVEUQ\
+        ARISCg5PUkRFUl9GQUlMVVJFUxACIjsKC1RlbmFudFBsYWNlEhQKBXZhbHVlGAEgASgDUgV2YWx1ZRIWCgZ0ZW5hbnQYAiABKAlSBnRlbmFudC\
+        LTAgoKVGVuYW50SW5mbxIWCgZ0ZW5hbnQYASABKAlSBnRlbmFudBIcCglzY2hlZHVsZWQYAiABKARSCXNjaGVkdWxlZBIYCgd3YWl0aW5nGAMg\
+        ASgEUgd3YWl0aW5nEhQKBXJlYWR5GAQgASgEUgVyZWFkeRIYCgdydW5uaW5nGAUgASgEUgdydW5uaW5nEhwKCXN1Y2NlZWRlZBgGIAEoBFIJc3\
+        VjY2VlZGVkEhYKBmZhaWxlZBgHIAEoBFIGZmFpbGVkEhwKCWNhbmNlbGxlZBgIIAEoBFIJY2FuY2VsbGVkEiYKD2VuZGVkX2luX21pbnV0ZRgJ\
+        IAEoBFINZW5kZWRJbk1pbnV0ZRIoChBmYWlsZWRfaW5fbWludXRlGAogASgEUg5mYWlsZWRJbk1pbnV0ZRIfCgtvcmRlcl92YWx1ZRgLIAEoA1\
+        IKb3JkZXJWYWx1ZSKhAQoTTGlzdFRlbmFudHNSZXNwb25zZRItCgd0ZW5hbnRzGAEgAygLMhMuc2lsby52MS5UZW5hbnRJbmZvUgd0ZW5hbnRz\
+        EhoKCG1hdGNoaW5nGAIgASgEUghtYXRjaGluZxIXCgdpc19sYXN0GAMgASgIUgZpc0xhc3QSJgoObWlzc2luZ19zaGFyZHMY6AcgAygJUg1taX\
+        NzaW5nU2hhcmRzIv8CChFMaXN0TGltaXRzUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQSNgoFb3JkZXIYAiABKA4yIC5zaWxvLnYxLkxp\
+        c3RMaW1pdHNSZXF1ZXN0Lk9yZGVyUgVvcmRlchIbCgZ0ZW5hbnQYAyABKAlIAFIGdGVuYW50iAEBEiEKDGtleV9jb250YWlucxgEIAEoCVILa2\
+        V5Q29udGFpbnMSEAoDa2V5GAUgASgJUgNrZXkSFAoFbGltaXQYBiABKA1SBWxpbWl0EikKBWFmdGVyGAcgASgLMhMuc2lsby52MS5MaW1pdFBs\
+        YWNlUgVhZnRlchIaCghsaW5lX21heBjoByABKA1SB2xpbmVNYXgSIgoMb2xkZXN0X3dhaXRzGOkHIAEoCFILb2xkZXN0V2FpdHMiPgoFT3JkZX\
+        ISDgoKT1JERVJfSEVMRBAAEhEKDU9SREVSX1dBSVRJTkcQARISCg5PUkRFUl9SRUZVU0FMUxACQgkKB190ZW5hbnQiTAoKTGltaXRQbGFjZRIU\
+        CgV2YWx1ZRgBIAEoA1IFdmFsdWUSFgoGdGVuYW50GAIgASgJUgZ0ZW5hbnQSEAoDa2V5GAMgASgJUgNrZXkizQUKCUxpbWl0SW5mbxIWCgZ0ZW\
+        5hbnQYASABKAlSBnRlbmFudBIQCgNrZXkYAiABKAlSA2tleRIrCgRraW5kGAMgASgOMhcuc2lsby52MS5MaW1pdEluZm8uS2luZFIEa2luZBId\
+        CgdtYXhpbXVtGAQgASgESABSB21heGltdW2IAQESEgoEaGVsZBgFIAEoBFIEaGVsZBIYCgd3YWl0aW5nGAYgASgEUgd3YWl0aW5nEhoKCHJlZn\
+        VzYWxzGAcgASgEUghyZWZ1c2FscxIbCglpc19wYXVzZWQYCCABKAhSCGlzUGF1c2VkEiUKDG5leHRfcm9vbV9tcxgJIAEoA0gBUgpuZXh0Um9v\
+        bU1ziAEBEhsKCXdpbmRvd19tcxgKIAEoA1IId2luZG93TXMSGQoIaXNfbGVha3kYCyABKAhSB2lzTGVha3kSLwoHaGlzdG9yeRgMIAMoCzIVLn\
+        NpbG8udjEuTGltaXRNYXhpbXVtUgdoaXN0b3J5EisKD25leHRfcmVmcmVzaF9tcxgNIAEoA0gCUg1uZXh0UmVmcmVzaE1ziAEBEh8KC29yZGVy\
+        X3ZhbHVlGA4gASgDUgpvcmRlclZhbHVlEhQKBXNoYXJkGA8gASgJUgVzaGFyZBIpCgRsaW5lGOgHIAMoCzIULnNpbG8udjEuTGltaXRXYWl0ZX\
+        JSBGxpbmUSKgoOZmlyc3Rfc2luY2VfbXMY6QcgASgDSANSDGZpcnN0U2luY2VNc4gBASJUCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIU\
+        ChBLSU5EX0NPTkNVUlJFTkNZEAESEQoNS0lORF9GTE9BVElORxACEg0KCUtJTkRfUkFURRADQgoKCF9tYXhpbXVtQg8KDV9uZXh0X3Jvb21fbX\
+        NCEgoQX25leHRfcmVmcmVzaF9tc0IRCg9fZmlyc3Rfc2luY2VfbXMiegoLTGltaXRXYWl0ZXISFQoGam9iX2lkGAEgASgJUgVqb2JJZBIdCgp0\
+        YXNrX2dyb3VwGAIgASgJUgl0YXNrR3JvdXASGgoIcHJpb3JpdHkYAyABKA1SCHByaW9yaXR5EhkKCHNpbmNlX21zGAQgASgDUgdzaW5jZU1zIj\
+        0KDExpbWl0TWF4aW11bRITCgVhdF9tcxgBIAEoA1IEYXRNcxIYCgdtYXhpbXVtGAIgASgNUgdtYXhpbXVtIp0BChJMaXN0TGltaXRzUmVzcG9u\
+        c2USKgoGbGltaXRzGAEgAygLMhIuc2lsby52MS5MaW1pdEluZm9SBmxpbWl0cxIaCghtYXRjaGluZxgCIAEoBFIIbWF0Y2hpbmcSFwoHaXNfbG\
+        FzdBgDIAEoCFIGaXNMYXN0EiYKDm1pc3Npbmdfc2hhcmRzGOgHIAMoCVINbWlzc2luZ1NoYXJkcyKdAQoSTGlzdFdvcmtlcnNSZXF1ZXN0Eh8K\
+        C2lkX2NvbnRhaW5zGAEgASgJUgppZENvbnRhaW5zEh0KCnRhc2tfZ3JvdXAYAiABKAlSCXRhc2tHcm91cBIbCgl3b3JrZXJfaWQYAyABKAlSCH\
+        dvcmtlcklkEhQKBWxpbWl0GAQgASgNUgVsaW1pdBIUCgVhZnRlchgFIAEoCVIFYWZ0ZXIivwMKCldvcmtlckluZm8SGwoJd29ya2VyX2lkGAEg\
+        ASgJUgh3b3JrZXJJZBISCgRob3N0GAIgASgJUgRob3N0EhgKB3ZlcnNpb24YAyABKAlSB3ZlcnNpb24SEgoEcGVlchgEIAEoCVIEcGVlchIkCg\
+        5maXJzdF9oZWFyZF9tcxgFIAEoA1IMZmlyc3RIZWFyZE1zEiIKDWxhc3RfaGVhcmRfbXMYBiABKANSC2xhc3RIZWFyZE1zEhkKCGlzX3F1aWV0\
+        GAcgASgIUgdpc1F1aWV0EikKDnF1aWV0X3NpbmNlX21zGAggASgDSABSDHF1aWV0U2luY2VNc4gBARIsCgZncm91cHMYCSADKAsyFC5zaWxvLn\
+        YxLldvcmtlckdyb3VwUgZncm91cHMSFgoGbGVhc2VzGAogASgEUgZsZWFzZXMSKwoPb2xkZXN0X2xlYXNlX21zGAsgASgDSAFSDW9sZGVzdExl\
+        YXNlTXOIAQESKAoEaGVsZBgMIAMoCzIULnNpbG8udjEuV29ya2VyTGVhc2VSBGhlbGRCEQoPX3F1aWV0X3NpbmNlX21zQhIKEF9vbGRlc3RfbG\
+        Vhc2VfbXMingEKC1dvcmtlckdyb3VwEh0KCnRhc2tfZ3JvdXAYASABKAlSCXRhc2tHcm91cBIiCg1maXJzdF9wb2xsX21zGAIgASgDUgtmaXJz\
+        dFBvbGxNcxIgCgxsYXN0X3BvbGxfbXMYAyABKANSCmxhc3RQb2xsTXMSFAoFcG9sbHMYBCABKARSBXBvbGxzEhQKBXRhc2tzGAUgASgEUgV0YX\
+        NrcyLSAQoLV29ya2VyTGVhc2USFAoFc2hhcmQYASABKAlSBXNoYXJkEhYKBnRlbmFudBgCIAEoCVIGdGVuYW50EhUKBmpvYl9pZBgDIAEoCVIF\
+        am9iSWQSHQoKdGFza19ncm91cBgEIAEoCVIJdGFza0dyb3VwEhgKB2F0dGVtcHQYBSABKA1SB2F0dGVtcHQSIgoNc3RhcnRlZF9hdF9tcxgGIA\
+        EoA1ILc3RhcnRlZEF0TXMSIQoMaXNfY2FuY2VsbGVkGAcgASgIUgtpc0NhbmNlbGxlZCKhAQoTTGlzdFdvcmtlcnNSZXNwb25zZRItCgd3b3Jr\
+        ZXJzGAEgAygLMhMuc2lsby52MS5Xb3JrZXJJbmZvUgd3b3JrZXJzEhoKCG1hdGNoaW5nGAIgASgEUghtYXRjaGluZxIXCgdpc19sYXN0GAMgAS\
+        gIUgZpc0xhc3QSJgoObWlzc2luZ19zaGFyZHMY6AcgAygJUg1taXNzaW5nU2hhcmRzIkkKElF1aWV0V29ya2VyUmVxdWVzdBIbCgl3b3JrZXJf\
+        aWQYASABKAlSCHdvcmtlcklkEhYKBnJlc3VtZRgCIAEoCFIGcmVzdW1lIncKE1F1aWV0V29ya2VyUmVzcG9uc2USGwoJd2FzX3F1aWV0GAEgAS\
+        gIUgh3YXNRdWlldBIWCgZsZWFzZXMYAiABKARSBmxlYXNlcxIeCghpc19rbm93bhgDIAEoCEgAUgdpc0tub3duiAEBQgsKCV9pc19rbm93biIU\
+        ChJHZXROb2RlSW5mb1JlcXVlc3QimgMKDk93bmVkU2hhcmRJbmZvEhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkEh0KCnRvdGFsX2pvYnMYAi\
+        ABKANSCXRvdGFsSm9icxIlCg5jb21wbGV0ZWRfam9icxgDIAEoA1INY29tcGxldGVkSm9icxIlCg5jbGVhbnVwX3N0YXR1cxgEIAEoCVINY2xl\
+        YW51cFN0YXR1cxIiCg1jcmVhdGVkX2F0X21zGAUgASgDUgtjcmVhdGVkQXRNcxI1ChdjbGVhbnVwX2NvbXBsZXRlZF9hdF9tcxgGIAEoA1IUY2\
+        xlYW51cENvbXBsZXRlZEF0TXMSJAoNZ2hvc3RfaG9sZGVycxjoByABKARSDGdob3N0SG9sZGVycxIjCg1hdWRpdGVkX2F0X21zGOkHIAEoA1IL\
+        YXVkaXRlZEF0TXMSFwoGYXVkaXRzGOoHIAEoBFIGYXVkaXRzEhcKBmxlYXNlcxjrByABKARSBmxlYXNlcxIoCg93YWl0aW5nX3dvcmtlcnMY7A\
+        cgASgEUg53YWl0aW5nV29ya2VycyKTAQoTR2V0Tm9kZUluZm9SZXNwb25zZRIXCgdub2RlX2lkGAEgASgJUgZub2RlSWQSOgoMb3duZWRfc2hh\
+        cmRzGAIgAygLMhcuc2lsby52MS5Pd25lZFNoYXJkSW5mb1ILb3duZWRTaGFyZHMSJwoPcGxhY2VtZW50X3JpbmdzGAMgAygJUg5wbGFjZW1lbn\
+        RSaW5ncyIUChJHZXRPdmVydmlld1JlcXVlc3QinQYKE0dldE92ZXJ2aWV3UmVzcG9uc2USFwoHbm9kZV9pZBgBIAEoCVIGbm9kZUlkEhgKB3Zl\
+        cnNpb24YAiABKAlSB3ZlcnNpb24SIgoNc3RhcnRlZF9hdF9tcxgDIAEoA1ILc3RhcnRlZEF0TXMSGwoJc3RlYWR5X21zGAQgASgDUghzdGVhZH\
+        lNcxIeCgpkdXJhYmlsaXR5GAUgASgJUgpkdXJhYmlsaXR5Eh8KC2lzX21lYXN1cmVkGAYgASgIUgppc01lYXN1cmVkEhoKCGVucXVldWVkGAcg\
+        ASgEUghlbnF1ZXVlZBIYCgdzdGFydGVkGAggASgEUgdzdGFydGVkEhwKCXN1Y2NlZWRlZBgJIAEoBFIJc3VjY2VlZGVkEhYKBmZhaWxlZBgKIA\
+        EoBFIGZmFpbGVkEhwKCWNhbmNlbGxlZBgLIAEoBFIJY2FuY2VsbGVkEhsKCWJvdW5kc19tcxgMIAMoA1IIYm91bmRzTXMSJAoOcmVhZHlfdG9f\
+        c3RhcnQYDSADKARSDHJlYWR5VG9TdGFydBIZCghydW5fdGltZRgOIAMoBFIHcnVuVGltZRIpCgRqb2JzGA8gASgLMhUuc2lsby52MS5PdmVydm\
+        lld0pvYnNSBGpvYnMSKwoPb2xkZXN0X3JlYWR5X21zGBAgASgDSABSDW9sZGVzdFJlYWR5TXOIAQESLgoGZ3JvdXBzGBEgAygLMhYuc2lsby52\
+        MS5PdmVydmlld0dyb3VwUgZncm91cHMSLgoGc2hhcmRzGBIgAygLMhYuc2lsby52MS5PdmVydmlld1NoYXJkUgZzaGFyZHMSJgoMcmVmdXNlc1\
+        9qb2JzGBMgASgJSAFSC3JlZnVzZXNKb2JziAEBEiIKCmZyZWVfYnl0ZXMYFCABKARIAlIJZnJlZUJ5dGVziAEBEiIKCmRhdGFfYnl0ZXMYFSAB\
+        KARIA1IJZGF0YUJ5dGVziAEBQhIKEF9vbGRlc3RfcmVhZHlfbXNCDwoNX3JlZnVzZXNfam9ic0INCgtfZnJlZV9ieXRlc0INCgtfZGF0YV9ieX\
+        RlcyJ2CgxPdmVydmlld0pvYnMSHAoJc2NoZWR1bGVkGAEgASgDUglzY2hlZHVsZWQSGAoHd2FpdGluZxgCIAEoA1IHd2FpdGluZxIUCgVyZWFk\
+        eRgDIAEoA1IFcmVhZHkSGAoHcnVubmluZxgEIAEoA1IHcnVubmluZyLkAQoNT3ZlcnZpZXdHcm91cBIdCgp0YXNrX2dyb3VwGAEgASgJUgl0YX\
+        NrR3JvdXASKQoEam9icxgCIAEoCzIVLnNpbG8udjEuT3ZlcnZpZXdKb2JzUgRqb2JzEisKD29sZGVzdF9yZWFkeV9tcxgDIAEoA0gAUg1vbGRl\
+        c3RSZWFkeU1ziAEBEhgKB3N0YXJ0ZWQYBCABKARSB3N0YXJ0ZWQSFAoFZW5kZWQYBSABKARSBWVuZGVkEhgKB3dvcmtlcnMYBiABKARSB3dvcm\
+        tlcnNCEgoQX29sZGVzdF9yZWFkeV9tcyLNAgoNT3ZlcnZpZXdTaGFyZBIZCghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZBIYCgd0cm91YmxlGAIg\
+        ASgJUgd0cm91YmxlEhIKBGpvYnMYAyABKANSBGpvYnMSGgoIZmluaXNoZWQYBCABKANSCGZpbmlzaGVkEhYKBmxlYXNlcxgFIAEoBFIGbGVhc2\
+        VzEicKD3dhaXRpbmdfd29ya2VycxgGIAEoBFIOd2FpdGluZ1dvcmtlcnMSKgoRb2xkZXN0X3JlcXVlc3RfbXMYByABKANSD29sZGVzdFJlcXVl\
+        c3RNcxIZCghmbHVzaF9tcxgIIAEoA1IHZmx1c2hNcxIfCgt3cm9uZ19zbG90cxgJIAEoBFIKd3JvbmdTbG90cxIWCgZtZW5kZWQYCiABKARSBm\
+        1lbmRlZBIWCgZhdWRpdHMYCyABKARSBmF1ZGl0cyJRChNSZXF1ZXN0U3BsaXRSZXF1ZXN0EhkKCHNoYXJkX2lkGAEgASgJUgdzaGFyZElkEh8K\
+        C3NwbGl0X3BvaW50GAIgASgJUgpzcGxpdFBvaW50InYKFFJlcXVlc3RTcGxpdFJlc3BvbnNlEiIKDWxlZnRfY2hpbGRfaWQYASABKAlSC2xlZn\
+        RDaGlsZElkEiQKDnJpZ2h0X2NoaWxkX2lkGAIgASgJUgxyaWdodENoaWxkSWQSFAoFcGhhc2UYAyABKAlSBXBoYXNlIjIKFUdldFNwbGl0U3Rh\
+        dHVzUmVxdWVzdBIZCghzaGFyZF9pZBgBIAEoCVIHc2hhcmRJZCKOAgoWR2V0U3BsaXRTdGF0dXNSZXNwb25zZRIfCgtpbl9wcm9ncmVzcxgBIA\
+        EoCFIKaW5Qcm9ncmVzcxIUCgVwaGFzZRgCIAEoCVIFcGhhc2USIgoNbGVmdF9jaGlsZF9pZBgDIAEoCVILbGVmdENoaWxkSWQSJAoOcmlnaHRf\
+        Y2hpbGRfaWQYBCABKAlSDHJpZ2h0Q2hpbGRJZBIfCgtzcGxpdF9wb2ludBgFIAEoCVIKc3BsaXRQb2ludBIqChFpbml0aWF0b3Jfbm9kZV9pZB\
+        gGIAEoCVIPaW5pdGlhdG9yTm9kZUlkEiYKD3JlcXVlc3RlZF9hdF9tcxgHIAEoA1INcmVxdWVzdGVkQXRNcyLKAQoVQ29uZmlndXJlU2hhcmRS\
+        ZXF1ZXN0EhQKBXNoYXJkGAEgASgJUgVzaGFyZBIqCg5wbGFjZW1lbnRfcmluZxgCIAEoCUgAUg1wbGFjZW1lbnRSaW5niAEBEjQKFmFsbG93X3\
+        VucG9wdWxhdGVkX3JpbmcYAyABKAhSFGFsbG93VW5wb3B1bGF0ZWRSaW5nEhsKBnRlbmFudBhkIAEoCUgBUgZ0ZW5hbnSIAQFCEQoPX3BsYWNl\
+        bWVudF9yaW5nQgkKB190ZW5hbnQiYAoWQ29uZmlndXJlU2hhcmRSZXNwb25zZRIjCg1wcmV2aW91c19yaW5nGAEgASgJUgxwcmV2aW91c1Jpbm\
+        cSIQoMY3VycmVudF9yaW5nGAIgASgJUgtjdXJyZW50UmluZyIUChJSZXNldFNoYXJkc1JlcXVlc3QiOAoTUmVzZXRTaGFyZHNSZXNwb25zZRIh\
+        CgxzaGFyZHNfcmVzZXQYASABKA1SC3NoYXJkc1Jlc2V0IjAKGEZvcmNlUmVsZWFzZVNoYXJkUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcm\
+        QiNwoZRm9yY2VSZWxlYXNlU2hhcmRSZXNwb25zZRIaCghyZWxlYXNlZBgBIAEoCFIIcmVsZWFzZWQiKwoTQ29tcGFjdFNoYXJkUmVxdWVzdBIU\
+        CgVzaGFyZBgBIAEoCVIFc2hhcmQiLgoUQ29tcGFjdFNoYXJkUmVzcG9uc2USFgoGc3RhdHVzGAEgASgJUgZzdGF0dXMiKQoRRmx1c2hTaGFyZF\
+        JlcXVlc3QSFAoFc2hhcmQYASABKAlSBXNoYXJkIiwKEkZsdXNoU2hhcmRSZXNwb25zZRIWCgZzdGF0dXMYASABKAlSBnN0YXR1cyIyChpHZXRT\
+        aGFyZFN0b3JhZ2VJbmZvUmVxdWVzdBIUCgVzaGFyZBgBIAEoCVIFc2hhcmQiYwoNU29ydGVkUnVuSW5mbxIOCgJpZBgBIAEoDVICaWQSGwoJc3\
+        N0X2NvdW50GAIgASgEUghzc3RDb3VudBIlCg5lc3RpbWF0ZWRfc2l6ZRgDIAEoBFINZXN0aW1hdGVkU2l6ZSLhAwobR2V0U2hhcmRTdG9yYWdl\
+        SW5mb1Jlc3BvbnNlEiAKDGwwX3NzdF9jb3VudBgBIAEoBFIKbDBTc3RDb3VudBIiCg10b3RhbF9sMF9zaXplGAIgASgEUgt0b3RhbEwwU2l6ZR\
+        IoChBzb3J0ZWRfcnVuX2NvdW50GAMgASgEUg5zb3J0ZWRSdW5Db3VudBIxChV0b3RhbF9zb3J0ZWRfcnVuX3NpemUYBCABKARSEnRvdGFsU29y\
+        dGVkUnVuU2l6ZRI3Cgtzb3J0ZWRfcnVucxgFIAMoCzIWLnNpbG8udjEuU29ydGVkUnVuSW5mb1IKc29ydGVkUnVucxImCg51bm1lcmdlZF9ieX\
+        RlcxjoByABKARSDXVubWVyZ2VkQnl0ZXMSJAoNZGVsZXRlZF9ieXRlcxjpByABKARSDGRlbGV0ZWRCeXRlcxIcCglsb2dfZmlsZXMY6gcgASgE\
+        Ughsb2dGaWxlcxIhCgtjaGVja3BvaW50cxjrByABKARSC2NoZWNrcG9pbnRzEjsKF29sZGVzdF9jaGVja3BvaW50X2F0X21zGOwHIAEoA0gAUh\
+        RvbGRlc3RDaGVja3BvaW50QXRNc4gBAUIaChhfb2xkZXN0X2NoZWNrcG9pbnRfYXRfbXMiXAoRQ3B1UHJvZmlsZVJlcXVlc3QSKQoQZHVyYXRp\
+        b25fc2Vjb25kcxgBIAEoDVIPZHVyYXRpb25TZWNvbmRzEhwKCWZyZXF1ZW5jeRgCIAEoDVIJZnJlcXVlbmN5InwKEkNwdVByb2ZpbGVSZXNwb2\
+        5zZRIhCgxwcm9maWxlX2RhdGEYASABKAxSC3Byb2ZpbGVEYXRhEikKEGR1cmF0aW9uX3NlY29uZHMYAiABKA1SD2R1cmF0aW9uU2Vjb25kcxIY\
+        CgdzYW1wbGVzGAMgASgEUgdzYW1wbGVzIj8KEkhlYXBQcm9maWxlUmVxdWVzdBIpChBkdXJhdGlvbl9zZWNvbmRzGAEgASgNUg9kdXJhdGlvbl\
+        NlY29uZHMiYwoTSGVhcFByb2ZpbGVSZXNwb25zZRIhCgxwcm9maWxlX2RhdGEYASABKAxSC3Byb2ZpbGVEYXRhEikKEGR1cmF0aW9uX3NlY29u\
+        ZHMYAiABKA1SD2R1cmF0aW9uU2Vjb25kcyISChBEdW1wVGFza3NSZXF1ZXN0IkYKEUR1bXBUYXNrc1Jlc3BvbnNlEhIKBGR1bXAYASABKAlSBG\
+        R1bXASHQoKdGFza19jb3VudBgCIAEoDVIJdGFza0NvdW50Ij0KE1NldExvZ0ZpbHRlclJlcXVlc3QSGwoGZmlsdGVyGAEgASgJSABSBmZpbHRl\
+        cogBAUIJCgdfZmlsdGVyIkYKFFNldExvZ0ZpbHRlclJlc3BvbnNlEhYKBmZpbHRlchgBIAEoCVIGZmlsdGVyEhYKBmJlZm9yZRgCIAEoCVIGYm\
+        Vmb3JlIhkKF0dldENvbmZpZ3VyYXRpb25SZXF1ZXN0IogECgtTZXR0aW5nSW5mbxIQCgNrZXkYASABKAlSA2tleRIVCgZpc19zZXQYAiABKAhS\
+        BWlzU2V0EhQKBXZhbHVlGAMgASgJUgV2YWx1ZRIzCgZvcmlnaW4YBCABKA4yGy5zaWxvLnYxLlNldHRpbmdJbmZvLk9yaWdpblIGb3JpZ2luEh\
+        QKBXBsYWNlGAUgASgJUgVwbGFjZRIjCg1kZWZhdWx0X3ZhbHVlGAYgASgJUgxkZWZhdWx0VmFsdWUSFgoGYWJzZW50GAcgASgJUgZhYnNlbnQS\
+        FgoGd2FudGVkGAggASgJUgZ3YW50ZWQSEgoEaGVscBgJIAEoCVIEaGVscBIbCglpc19zZWNyZXQYCiABKAhSCGlzU2VjcmV0EiMKDWlzX3JlbG\
+        9hZGFibGUYCyABKAhSDGlzUmVsb2FkYWJsZRIWCgZ1bnVzZWQYDCABKAlSBnVudXNlZBIsChJjaGFuZ2VzX2F0X3Jlc3RhcnQYDSABKAhSEGNo\
+        YW5nZXNBdFJlc3RhcnQSHQoKbmV4dF92YWx1ZRgOIAEoCVIJbmV4dFZhbHVlIl8KBk9yaWdpbhITCg9PUklHSU5fREVGQVVMVFMQABIPCgtPUk\
+        lHSU5fRklMRRABEhYKEk9SSUdJTl9FTlZJUk9OTUVOVBACEhcKE09SSUdJTl9DT01NQU5EX0xJTkUQAyJxChNTZXR0aW5nc1NlY3Rpb25JbmZv\
+        EhIKBG5hbWUYASABKAlSBG5hbWUSFAoFYWJvdXQYAiABKAlSBWFib3V0EjAKCHNldHRpbmdzGAMgAygLMhQuc2lsby52MS5TZXR0aW5nSW5mb1\
+        IIc2V0dGluZ3MihgEKGEdldENvbmZpZ3VyYXRpb25SZXNwb25zZRI4CghzZWN0aW9ucxgBIAMoCzIcLnNpbG8udjEuU2V0dGluZ3NTZWN0aW9u\
+        SW5mb1IIc2VjdGlvbnMSEgoEZmlsZRgCIAEoCVIEZmlsZRIcCgpyZWFkX2F0X21zGAMgASgDUghyZWFkQXRNcyK/AgoXTGlzdEF1ZGl0RW50cm\
+        llc1JlcXVlc3QSEAoDd2hvGAEgASgJUgN3aG8SEgoEY2FsbBgCIAEoCVIEY2FsbBIWCgZ0ZW5hbnQYAyABKAlSBnRlbmFudBIYCgdvdXRjb21l\
+        GAQgASgJUgdvdXRjb21lEh8KC29ubHlfZmFpbGVkGAUgASgIUgpvbmx5RmFpbGVkEiMKDXdpdGhfcmVhZGluZ3MYBiABKAhSDHdpdGhSZWFkaW\
+        5ncxIcCgdmcm9tX21zGAcgASgDSABSBmZyb21Nc4gBARIgCgliZWZvcmVfbXMYCCABKANIAVIIYmVmb3JlTXOIAQESFAoFbGltaXQYCSABKA1S\
+        BWxpbWl0EhYKBmN1cnNvchgKIAEoCVIGY3Vyc29yQgoKCF9mcm9tX21zQgwKCl9iZWZvcmVfbXMiNgoKQXVkaXRGaWVsZBISCgRuYW1lGAEgAS\
+        gJUgRuYW1lEhQKBXZhbHVlGAIgASgJUgV2YWx1ZSLMAQoKQXVkaXRFbnRyeRIXCgd0aW1lX21zGAEgASgDUgZ0aW1lTXMSEAoDd2hvGAIgASgJ\
+        UgN3aG8SDgoCYnkYAyABKAlSAmJ5EhIKBHBlZXIYBCABKAlSBHBlZXISEgoEY2FsbBgFIAEoCVIEY2FsbBIYCgdvdXRjb21lGAYgASgJUgdvdX\
+        Rjb21lEhQKBWVycm9yGAcgASgJUgVlcnJvchIrCgZmaWVsZHMYCCADKAsyEy5zaWxvLnYxLkF1ZGl0RmllbGRSBmZpZWxkcyKbAwoYTGlzdEF1\
+        ZGl0RW50cmllc1Jlc3BvbnNlEj0KBXBsYWNlGAEgASgOMicuc2lsby52MS5MaXN0QXVkaXRFbnRyaWVzUmVzcG9uc2UuUGxhY2VSBXBsYWNlEh\
+        IKBHBhdGgYAiABKAlSBHBhdGgSLQoHZW50cmllcxgDIAMoCzITLnNpbG8udjEuQXVkaXRFbnRyeVIHZW50cmllcxIfCgtuZXh0X2N1cnNvchgE\
+        IAEoCVIKbmV4dEN1cnNvchIiCgpyZWFjaGVkX21zGAUgASgDSABSCXJlYWNoZWRNc4gBARIpChB1bnJlYWRhYmxlX2xpbmVzGAYgASgEUg91bn\
+        JlYWRhYmxlTGluZXMSIQoMcGFja2VkX2ZpbGVzGAcgASgEUgtwYWNrZWRGaWxlcxIhCgxjbG9zZWRfZmlsZXMYCCABKARSC2Nsb3NlZEZpbGVz\
+        IjgKBVBsYWNlEg0KCVBMQUNFX09GRhAAEhAKDFBMQUNFX1NUUkVBTRABEg4KClBMQUNFX0ZJTEUQAkINCgtfcmVhY2hlZF9tcypjChNHdWJlcm\
+        5hdG9yQWxnb3JpdGhtEiUKIUdVQkVSTkFUT1JfQUxHT1JJVEhNX1RPS0VOX0JVQ0tFVBAAEiUKIUdVQkVSTkFUT1JfQUxHT1JJVEhNX0xFQUtZ\
+        X0JVQ0tFVBABKv0BChJHdWJlcm5hdG9yQmVoYXZpb3ISIAocR1VCRVJOQVRPUl9CRUhBVklPUl9CQVRDSElORxAAEiMKH0dVQkVSTkFUT1JfQk\
+        VIQVZJT1JfTk9fQkFUQ0hJTkcQARIeChpHVUJFUk5BVE9SX0JFSEFWSU9SX0dMT0JBTBACEi0KKUdVQkVSTkFUT1JfQkVIQVZJT1JfRFVSQVRJ\
+        T05fSVNfR1JFR09SSUFOEAQSJwojR1VCRVJOQVRPUl9CRUhBVklPUl9SRVNFVF9SRU1BSU5JTkcQCBIoCiRHVUJFUk5BVE9SX0JFSEFWSU9SX0\
+        RSQUlOX09WRVJfTElNSVQQECqIAQoJSm9iU3RhdHVzEhgKFEpPQl9TVEFUVVNfU0NIRURVTEVEEAASFgoSSk9CX1NUQVRVU19SVU5OSU5HEAES\
+        GAoUSk9CX1NUQVRVU19TVUNDRUVERUQQAhIVChFKT0JfU1RBVFVTX0ZBSUxFRBADEhgKFEpPQl9TVEFUVVNfQ0FOQ0VMTEVEEAQqggEKDUF0dG\
+        VtcHRTdGF0dXMSGgoWQVRURU1QVF9TVEFUVVNfUlVOTklORxAAEhwKGEFUVEVNUFRfU1RBVFVTX1NVQ0NFRURFRBABEhkKFUFUVEVNUFRfU1RB\
+        VFVTX0ZBSUxFRBACEhwKGEFUVEVNUFRfU1RBVFVTX0NBTkNFTExFRBADKqkBCg5CdWxrQWN0aW9uS2luZBIgChxCVUxLX0FDVElPTl9LSU5EX1\
+        VOU1BFQ0lGSUVEEAASGwoXQlVMS19BQ1RJT05fS0lORF9DQU5DRUwQARIcChhCVUxLX0FDVElPTl9LSU5EX1JFU1RBUlQQAhIdChlCVUxLX0FD\
+        VElPTl9LSU5EX0VYUEVESVRFEAMSGwoXQlVMS19BQ1RJT05fS0lORF9ERUxFVEUQBCqsAQoPQnVsa0FjdGlvblN0YXRlEiEKHUJVTEtfQUNUSU\
+        9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASHQoZQlVMS19BQ1RJT05fU1RBVEVfUlVOTklORxABEhoKFkJVTEtfQUNUSU9OX1NUQVRFX0RPTkUQAhId\
+        ChlCVUxLX0FDVElPTl9TVEFURV9TVE9QUEVEEAMSHAoYQlVMS19BQ1RJT05fU1RBVEVfRkFJTEVEEAQy6h4KBFNpbG8SUQoOR2V0Q2x1c3Rlck\
+        luZm8SHi5zaWxvLnYxLkdldENsdXN0ZXJJbmZvUmVxdWVzdBofLnNpbG8udjEuR2V0Q2x1c3RlckluZm9SZXNwb25zZRJICgtHZXROb2RlSW5m\
+        bxIbLnNpbG8udjEuR2V0Tm9kZUluZm9SZXF1ZXN0Ghwuc2lsby52MS5HZXROb2RlSW5mb1Jlc3BvbnNlEkgKC0dldE92ZXJ2aWV3Ehsuc2lsby\
+        52MS5HZXRPdmVydmlld1JlcXVlc3QaHC5zaWxvLnYxLkdldE92ZXJ2aWV3UmVzcG9uc2USPAoHRW5xdWV1ZRIXLnNpbG8udjEuRW5xdWV1ZVJl\
+        cXVlc3QaGC5zaWxvLnYxLkVucXVldWVSZXNwb25zZRJLCgxFbnF1ZXVlQmF0Y2gSHC5zaWxvLnYxLkVucXVldWVCYXRjaFJlcXVlc3QaHS5zaW\
+        xvLnYxLkVucXVldWVCYXRjaFJlc3BvbnNlEjkKBkdldEpvYhIWLnNpbG8udjEuR2V0Sm9iUmVxdWVzdBoXLnNpbG8udjEuR2V0Sm9iUmVzcG9u\
+        c2USSwoMR2V0Sm9iUmVzdWx0Ehwuc2lsby52MS5HZXRKb2JSZXN1bHRSZXF1ZXN0Gh0uc2lsby52MS5HZXRKb2JSZXN1bHRSZXNwb25zZRJCCg\
+        lEZWxldGVKb2ISGS5zaWxvLnYxLkRlbGV0ZUpvYlJlcXVlc3QaGi5zaWxvLnYxLkRlbGV0ZUpvYlJlc3BvbnNlEkIKCUNhbmNlbEpvYhIZLnNp\
+        bG8udjEuQ2FuY2VsSm9iUmVxdWVzdBoaLnNpbG8udjEuQ2FuY2VsSm9iUmVzcG9uc2USWgoRRHJvcFRlbmFudEhvbGRlcnMSIS5zaWxvLnYxLk\
+        Ryb3BUZW5hbnRIb2xkZXJzUmVxdWVzdBoiLnNpbG8udjEuRHJvcFRlbmFudEhvbGRlcnNSZXNwb25zZRJXChBEcm9wTGltaXRIb2xkZXJzEiAu\
+        c2lsby52MS5Ecm9wTGltaXRIb2xkZXJzUmVxdWVzdBohLnNpbG8udjEuRHJvcExpbWl0SG9sZGVyc1Jlc3BvbnNlEkUKClJlc3RhcnRKb2ISGi\
+        5zaWxvLnYxLlJlc3RhcnRKb2JSZXF1ZXN0Ghsuc2lsby52MS5SZXN0YXJ0Sm9iUmVzcG9uc2USSAoLRXhwZWRpdGVKb2ISGy5zaWxvLnYxLkV4\
+        cGVkaXRlSm9iUmVxdWVzdBocLnNpbG8udjEuRXhwZWRpdGVKb2JSZXNwb25zZRJFCgpJbXBvcnRKb2JzEhouc2lsby52MS5JbXBvcnRKb2JzUm\
+        VxdWVzdBobLnNpbG8udjEuSW1wb3J0Sm9ic1Jlc3BvbnNlEkUKCkV4cGxhaW5Kb2ISGi5zaWxvLnYxLkV4cGxhaW5Kb2JSZXF1ZXN0Ghsuc2ls\
+        by52MS5FeHBsYWluSm9iUmVzcG9uc2USPwoITGlzdEpvYnMSGC5zaWxvLnYxLkxpc3RKb2JzUmVxdWVzdBoZLnNpbG8udjEuTGlzdEpvYnNSZX\
+        Nwb25zZRJICgtHZXRTY2hlZHVsZRIbLnNpbG8udjEuR2V0U2NoZWR1bGVSZXF1ZXN0Ghwuc2lsby52MS5HZXRTY2hlZHVsZVJlc3BvbnNlEjYK\
+        BVBhdXNlEhUuc2lsby52MS5QYXVzZVJlcXVlc3QaFi5zaWxvLnYxLlBhdXNlUmVzcG9uc2USOQoGUmVzdW1lEhYuc2lsby52MS5SZXN1bWVSZX\
+        F1ZXN0Ghcuc2lsby52MS5SZXN1bWVSZXNwb25zZRJFCgpMaXN0UGF1c2VzEhouc2lsby52MS5MaXN0UGF1c2VzUmVxdWVzdBobLnNpbG8udjEu\
+        TGlzdFBhdXNlc1Jlc3BvbnNlEkIKCUxlYXNlVGFzaxIZLnNpbG8udjEuTGVhc2VUYXNrUmVxdWVzdBoaLnNpbG8udjEuTGVhc2VUYXNrUmVzcG\
+        9uc2USRQoKTGVhc2VUYXNrcxIaLnNpbG8udjEuTGVhc2VUYXNrc1JlcXVlc3QaGy5zaWxvLnYxLkxlYXNlVGFza3NSZXNwb25zZRJOCg1SZXBv\
+        cnRPdXRjb21lEh0uc2lsby52MS5SZXBvcnRPdXRjb21lUmVxdWVzdBoeLnNpbG8udjEuUmVwb3J0T3V0Y29tZVJlc3BvbnNlElEKDlJlcG9ydE\
+        91dGNvbWVzEh4uc2lsby52MS5SZXBvcnRPdXRjb21lc1JlcXVlc3QaHy5zaWxvLnYxLlJlcG9ydE91dGNvbWVzUmVzcG9uc2USYwoUUmVwb3J0\
+        UmVmcmVzaE91dGNvbWUSJC5zaWxvLnYxLlJlcG9ydFJlZnJlc2hPdXRjb21lUmVxdWVzdBolLnNpbG8udjEuUmVwb3J0UmVmcmVzaE91dGNvbW\
+        VSZXNwb25zZRJCCglIZWFydGJlYXQSGS5zaWxvLnYxLkhlYXJ0YmVhdFJlcXVlc3QaGi5zaWxvLnYxLkhlYXJ0YmVhdFJlc3BvbnNlEjYKBVF1\
+        ZXJ5EhUuc2lsby52MS5RdWVyeVJlcXVlc3QaFi5zaWxvLnYxLlF1ZXJ5UmVzcG9uc2USRAoKUXVlcnlBcnJvdxIaLnNpbG8udjEuUXVlcnlBcn\
+        Jvd1JlcXVlc3QaGC5zaWxvLnYxLkFycm93SXBjTWVzc2FnZTABEkUKCkNwdVByb2ZpbGUSGi5zaWxvLnYxLkNwdVByb2ZpbGVSZXF1ZXN0Ghsu\
+        c2lsby52MS5DcHVQcm9maWxlUmVzcG9uc2USSAoLSGVhcFByb2ZpbGUSGy5zaWxvLnYxLkhlYXBQcm9maWxlUmVxdWVzdBocLnNpbG8udjEuSG\
+        VhcFByb2ZpbGVSZXNwb25zZRJLCgxSZXF1ZXN0U3BsaXQSHC5zaWxvLnYxLlJlcXVlc3RTcGxpdFJlcXVlc3QaHS5zaWxvLnYxLlJlcXVlc3RT\
+        cGxpdFJlc3BvbnNlElEKDkdldFNwbGl0U3RhdHVzEh4uc2lsby52MS5HZXRTcGxpdFN0YXR1c1JlcXVlc3QaHy5zaWxvLnYxLkdldFNwbGl0U3\
+        RhdHVzUmVzcG9uc2USUQoOQ29uZmlndXJlU2hhcmQSHi5zaWxvLnYxLkNvbmZpZ3VyZVNoYXJkUmVxdWVzdBofLnNpbG8udjEuQ29uZmlndXJl\
+        U2hhcmRSZXNwb25zZRJICgtSZXNldFNoYXJkcxIbLnNpbG8udjEuUmVzZXRTaGFyZHNSZXF1ZXN0Ghwuc2lsby52MS5SZXNldFNoYXJkc1Jlc3\
+        BvbnNlEloKEUZvcmNlUmVsZWFzZVNoYXJkEiEuc2lsby52MS5Gb3JjZVJlbGVhc2VTaGFyZFJlcXVlc3QaIi5zaWxvLnYxLkZvcmNlUmVsZWFz\
+        ZVNoYXJkUmVzcG9uc2USSwoMQ29tcGFjdFNoYXJkEhwuc2lsby52MS5Db21wYWN0U2hhcmRSZXF1ZXN0Gh0uc2lsby52MS5Db21wYWN0U2hhcm\
+        RSZXNwb25zZRJFCgpGbHVzaFNoYXJkEhouc2lsby52MS5GbHVzaFNoYXJkUmVxdWVzdBobLnNpbG8udjEuRmx1c2hTaGFyZFJlc3BvbnNlEmAK\
+        E0dldFNoYXJkU3RvcmFnZUluZm8SIy5zaWxvLnYxLkdldFNoYXJkU3RvcmFnZUluZm9SZXF1ZXN0GiQuc2lsby52MS5HZXRTaGFyZFN0b3JhZ2\
+        VJbmZvUmVzcG9uc2USRQoKRHJvcFRlbmFudBIaLnNpbG8udjEuRHJvcFRlbmFudFJlcXVlc3QaGy5zaWxvLnYxLkRyb3BUZW5hbnRSZXNwb25z\
+        ZRJOCg1HZXRUZW5hbnREcm9wEh0uc2lsby52MS5HZXRUZW5hbnREcm9wUmVxdWVzdBoeLnNpbG8udjEuR2V0VGVuYW50RHJvcFJlc3BvbnNlEl\
+        QKD1N0YXJ0QnVsa0FjdGlvbhIfLnNpbG8udjEuU3RhcnRCdWxrQWN0aW9uUmVxdWVzdBogLnNpbG8udjEuU3RhcnRCdWxrQWN0aW9uUmVzcG9u\
+        c2USTgoNR2V0QnVsa0FjdGlvbhIdLnNpbG8udjEuR2V0QnVsa0FjdGlvblJlcXVlc3QaHi5zaWxvLnYxLkdldEJ1bGtBY3Rpb25SZXNwb25zZR\
+        JUCg9MaXN0QnVsa0FjdGlvbnMSHy5zaWxvLnYxLkxpc3RCdWxrQWN0aW9uc1JlcXVlc3QaIC5zaWxvLnYxLkxpc3RCdWxrQWN0aW9uc1Jlc3Bv\
+        bnNlElcKEENhbmNlbEJ1bGtBY3Rpb24SIC5zaWxvLnYxLkNhbmNlbEJ1bGtBY3Rpb25SZXF1ZXN0GiEuc2lsby52MS5DYW5jZWxCdWxrQWN0aW\
+        9uUmVzcG9uc2USSAoLTGlzdFRlbmFudHMSGy5zaWxvLnYxLkxpc3RUZW5hbnRzUmVxdWVzdBocLnNpbG8udjEuTGlzdFRlbmFudHNSZXNwb25z\
+        ZRJFCgpMaXN0TGltaXRzEhouc2lsby52MS5MaXN0TGltaXRzUmVxdWVzdBobLnNpbG8udjEuTGlzdExpbWl0c1Jlc3BvbnNlEkgKC0xpc3RXb3\
+        JrZXJzEhsuc2lsby52MS5MaXN0V29ya2Vyc1JlcXVlc3QaHC5zaWxvLnYxLkxpc3RXb3JrZXJzUmVzcG9uc2USSAoLUXVpZXRXb3JrZXISGy5z\
+        aWxvLnYxLlF1aWV0V29ya2VyUmVxdWVzdBocLnNpbG8udjEuUXVpZXRXb3JrZXJSZXNwb25zZRJCCglEdW1wVGFza3MSGS5zaWxvLnYxLkR1bX\
+        BUYXNrc1JlcXVlc3QaGi5zaWxvLnYxLkR1bXBUYXNrc1Jlc3BvbnNlEksKDFNldExvZ0ZpbHRlchIcLnNpbG8udjEuU2V0TG9nRmlsdGVyUmVx\
+        dWVzdBodLnNpbG8udjEuU2V0TG9nRmlsdGVyUmVzcG9uc2USVwoQR2V0Q29uZmlndXJhdGlvbhIgLnNpbG8udjEuR2V0Q29uZmlndXJhdGlvbl\
+        JlcXVlc3QaIS5zaWxvLnYxLkdldENvbmZpZ3VyYXRpb25SZXNwb25zZRJXChBMaXN0QXVkaXRFbnRyaWVzEiAuc2lsby52MS5MaXN0QXVkaXRF\
+        bnRyaWVzUmVxdWVzdBohLnNpbG8udjEuTGlzdEF1ZGl0RW50cmllc1Jlc3BvbnNlYgZwcm90bzM=
         """
     }
 }

@@ -36,7 +36,7 @@ public struct DropHolders: Command {
         let limits = transaction.memory.limits
         let limit = try await transaction.limits.slot(key, of: tenant)
         let count = limit.held
-        limits.setKeyDropCount(of: tenant, limits.keyDropCount(of: tenant) + 1)
+        limits.setKeyDropCount(of: tenant, limits.keyDropCount(of: tenant) &+ 1)
         transaction.rows.put(ShardKeys.tenantState(tenant), limits.state(of: tenant).serializedBytes())
         limit.dropHolders(limits.keyDropCount(of: tenant))
         limits.markDirty(limit)

@@ -144,8 +144,7 @@ public struct Lease: Duty {
         }
         guard let pending = try await transaction.ready.takeFirst(of: queue) else { return nil }
         let reference = JobReference(id: pending.position.job, queue: queue)
-        let unread = unread(toAdmit: pending.record, reference, transaction)
-        guard try await transaction.haveAtHand(unread) else {
+        guard try await haveAtHand(toTurnBack: pending.record, reference, in: transaction) else {
             obstacle = transaction.rest?.error
             transaction.ready.add(reference, pending.record)
             return nil
@@ -178,15 +177,13 @@ public struct Lease: Duty {
             try await turnBack(job, task, at: paused, in: transaction)
             return true
         }
-        guard mayLackSlots(task, of: job.tenant, transaction), let hold = task.slotHold else { return false }
-        for key in task.jobLimits.slotKeys {
-            guard try await !hold.isGood(of: transaction.limits.slot(key, of: job.tenant)) else { continue }
-            transaction.reached(.keyDropAdmitsAnew)
-            try await transaction.admission.admitAgain(job, try await transaction.limits.releasing(task, job))
-            transaction.memory.pay(job.queue)
-            return true
-        }
-        return false
+        guard try await lacksSlot(task, job, in: transaction) else { return false }
+        transaction.reached(.keyDropAdmitsAnew)
+        let ready = job.queue.counts.ready
+        try await transaction.admission.admitAgain(job, try await transaction.limits.releasing(task, job))
+        // One that is ready again has its turn still.
+        if job.queue.counts.ready == ready { transaction.memory.pay(job.queue) }
+        return true
     }
 
     /// The holders of some key of the tenant were dropped since the task became ready.
@@ -196,10 +193,26 @@ public struct Lease: Duty {
         return hold.keyDrops < limits.keyDropCount(of: tenant)
     }
 
-    /// What letting such a task in anew reads.
-    private func unread(toAdmit task: StorageV1.Task, _ job: JobReference, _ transaction: Transaction) -> [Bytes] {
-        guard mayLackSlots(task, of: job.tenant, transaction) else { return [] }
-        return transaction.unread(task.jobLimits, of: job.tenant) + [job.keys.status(job.id)]
+    /// The holders of one of its own keys were.
+    private func lacksSlot(
+        _ task: StorageV1.Task, _ job: JobReference, in transaction: Transaction
+    ) async throws(StoreError) -> Bool {
+        guard mayLackSlots(task, of: job.tenant, transaction), let hold = task.slotHold else { return false }
+        for key in task.jobLimits.slotKeys where try await !hold.isGood(of: transaction.limits.slot(key, of: job.tenant)) {
+            return true
+        }
+        return false
+    }
+
+    /// Has at hand what tells whether such a task is let in anew, and what that reads. False: the store does not answer.
+    private func haveAtHand(
+        toTurnBack task: StorageV1.Task, _ job: JobReference, in transaction: Transaction
+    ) async throws(StoreError) -> Bool {
+        guard mayLackSlots(task, of: job.tenant, transaction) else { return true }
+        guard try await transaction.haveAtHand(transaction.unread(task.jobLimits.slotKeys, of: job.tenant)) else { return false }
+        guard try await lacksSlot(task, job, in: transaction) else { return true }
+        return try await transaction.haveAtHand(
+            transaction.unread(task.jobLimits, of: job.tenant) + [job.keys.status(job.id)])
     }
 
     /// The first of the limits whose slots a ready task holds that is paused: the job must not start.

@@ -46,6 +46,7 @@ public struct Explain: Query {
                         isHeld: true
                 ))
             }
+            findings.limits += try await view.lostSlots(of: stored.job.limits, job, findings.position)
             return findings
         }
 
@@ -59,8 +60,28 @@ public struct Explain: Query {
 }
 
 extension View {
+    /// The limits whose slots a ready job has lost, for their holders were dropped. What is paused besides is told as such.
+    fileprivate func lostSlots(
+        of limits: [StorageV1.Limit], _ job: JobReference, _ position: Position
+    ) async throws(Refusal) -> [Findings.Limit] {
+        guard let bytes = try await get(job.keys.ready(job.group, position)),
+            let hold = try? StorageV1.Task(serializedBytes: bytes).slotHold, hold.drops == drops(of: job.tenant)
+        else { return [] }
+        var lost: [Findings.Limit] = []
+        for demand in try await demands(of: limits, job.tenant) {
+            guard case .slot(let limit, let max) = demand, !limit.isPaused, !hold.isGood(of: limit),
+                var found = finding(demand, of: nil, blocks: true)
+            else { continue }
+            found.lost = limit.hasRoom(max, for: nil) ? .hasRoom : .lacksRoom
+            lost.append(found)
+        }
+        return lost
+    }
+
     /// What is to be told of a limit that has no room for the job; nil when it has.
-    /// - Parameter own: the line that the job waits in.
+    /// - Parameters:
+    ///   - own: the line that the job waits in.
+    ///   - blocks: the job waits there, so that it is told of anyway.
     fileprivate func finding(_ demand: Demand, of own: Line?, blocks: Bool) -> Findings.Limit? {
         let lines = demand.limit.lines.some(Findings.linesMax).map { line in
             Findings.WaitingLine(

@@ -20,6 +20,9 @@ public struct Findings: Sendable {
         /// Of a line at a bucket: what its jobs say of the bucket.
         let rate: StorageV1.RateLimit?
     }
+    enum Lost {
+        case hasRoom, lacksRoom
+    }
     struct Limit {
         let kind: Explanation.Obstacle.Kind
         let key: String
@@ -31,6 +34,8 @@ public struct Findings: Sendable {
         let lines: [WaitingLine]
         /// The job holds a slot of it already: only its pause is in the way.
         var isHeld = false
+        /// The job is ready and had a slot of it, which was dropped.
+        var lost: Lost?
         /// The next slot that comes free is kept for jobs of another line.
         var isKept = false
         var bucket: (state: Bucket, rate: StorageV1.RateLimit)?
@@ -77,7 +82,7 @@ public struct Findings: Sendable {
         if workersWaiting == 0, lastPoll.map({ now - $0 > Self.idleMilliseconds }) ?? true {
             // Jobs that are ready before it wait for the same.
             let place = explanation.obstacles.firstIndex { $0.kind == .readyQueue } ?? explanation.obstacles.count
-            explanation.obstacles.insert(noWorker(isReady: limits.isEmpty && isReady), at: place)
+            explanation.obstacles.insert(noWorker(isReady: isReady && limits.allSatisfy { $0.lost != nil }), at: place)
         }
         explanation.obstacles = explanation.obstacles.filter(\.blocksNow) + explanation.obstacles.filter { !$0.blocksNow }
         estimate(&explanation)
@@ -161,8 +166,14 @@ public struct Findings: Sendable {
             found.append(paused)
             if limit.isHeld || limit.inUse < limit.max { return found }
         }
+        // One that has lost its slot asks for another when its turn comes.
         var obstacle = Explanation.Obstacle(
-            kind: limit.kind, blocksNow: limit.blocks, key: limit.key, max: limit.max, inUse: limit.inUse)
+            kind: limit.kind, blocksNow: limit.blocks && limit.lost == nil, key: limit.key, max: limit.max, inUse: limit.inUse)
+        if limit.lost == .hasRoom {
+            obstacle.estimate = 0
+            obstacle.text = "its slot of limit \(limit.key) was dropped; it takes another when its turn comes"
+            return found + [obstacle]
+        }
         let (ahead, hitsAhead, isLeast) = try await ahead(at: limit, reader)
         obstacle.ahead = ahead
         obstacle.aheadIsLeast = isLeast
@@ -181,7 +192,7 @@ public struct Findings: Sendable {
             let missing = limit.inUse >= limit.max ? limit.inUse - limit.max : 0
             // A closed limit opens by a refresh, and a kept slot is taken when others come free: nobody knows when.
             obstacle.estimate = limit.max == 0 || limit.isKept ? nil : limit.releases.estimate(ahead + 1 + missing)
-            obstacle.text = slotText(limit, obstacle)
+            obstacle.text = (limit.lost == nil ? "" : "its slot was dropped, and ") + slotText(limit, obstacle)
         }
         return found + [obstacle]
     }

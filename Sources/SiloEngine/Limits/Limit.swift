@@ -73,9 +73,10 @@ final class SlotLimit: Limit {
     private(set) var held: UInt64
     /// The tenant's count of dropped holders that `held` goes with.
     private(set) var drops: UInt32
-    /// The tenant's count of drops of single keys when this one's holders were dropped: older holds of it are void.
+    /// The tenant's count of drops of single keys when this one's holders were dropped: older holds of it are void. It stays as
+    /// long as there is a row to say it, so that no hold becomes good again by a wrong count.
     private(set) var keyDrops: UInt64
-    /// How many of those there are still. Until they are gone its row says from when on a hold is good.
+    /// How many of those there are still. Until they are gone its row stays.
     private(set) var voidHolds: UInt64
     var floating: StorageV1.FloatingState?
     /// The maximum that a job brought last; nil: none has since memory knows the limit.
@@ -134,16 +135,13 @@ final class SlotLimit: Limit {
     /// Of this key alone.
     /// - Parameter count: the tenant's count of drops of single keys, with this one.
     func dropHolders(_ count: UInt64) {
-        voidHolds += held
+        voidHolds &+= held
         held = 0
         keyDrops = count
     }
 
     /// A hold from before the last drop of this key has ended.
-    func endVoidHold() {
-        voidHolds -= min(voidHolds, 1)
-        if voidHolds == 0 { keyDrops = 0 }
-    }
+    func endVoidHold() { voidHolds -= min(voidHolds, 1) }
 
     /// Undoes `take` or `free` of a command that was refused.
     func restore(_ before: UInt64) { held = before }

@@ -4,23 +4,29 @@ import SiloStore
 
 /// Which marks of ready and running jobs still hold slots: the holders of a tenant, or of one of its keys, may have been dropped.
 struct GoodHolds {
-    private var states: [Tenant: StorageV1.TenantState] = [:]
+    /// How often the holders of a tenant, and of single keys of it, were dropped; of tenants where any were.
+    private var drops: [Tenant: (all: UInt32, key: UInt64)] = [:]
     /// Holds of a key that are older than this count are void; of the keys that were asked for.
     private var keyDrops: [Tenant: [LimitKey: UInt64]] = [:]
 
     init() {}
 
-    init(of part: Part, _ reader: CountedReader) async throws(StoreError) { states = try await reader.states(of: part) }
+    init(of part: Part, _ reader: CountedReader) async throws(StoreError) {
+        drops = try await reader.states(of: part).compactMapValues { state in
+            state.drops == 0 && state.keyDrops == 0 ? nil : (state.drops, state.keyDrops)
+        }
+    }
 
     /// Those of a job's keys that it holds a slot of.
     mutating func keys(
         _ keys: [String], _ hold: UInt32?, _ keyHold: UInt64, of tenant: Tenant, _ reader: CountedReader
     ) async throws(StoreError) -> [String] {
-        let state = states[tenant]
-        guard let hold, hold >= state?.drops ?? 0 else { return [] }
-        guard keyHold < state?.keyDrops ?? 0 else { return keys }
+        guard let hold else { return [] }
+        guard let (drops, keyDrops) = self.drops[tenant] else { return keys }
+        guard hold >= drops else { return [] }
+        guard keyHold < keyDrops else { return keys }
         var good: [String] = []
-        for key in keys where try await keyHold >= keyDrops(of: LimitKey(key), tenant, reader) { good.append(key) }
+        for key in keys where try await keyHold >= self.keyDrops(of: LimitKey(key), tenant, reader) { good.append(key) }
         return good
     }
 

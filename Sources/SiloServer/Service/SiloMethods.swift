@@ -35,6 +35,7 @@ extension MethodTable {
 
         serve(SiloV1.Silo.explainJob, for: callers, operations.limits.explainJob)
         serve(SiloV1.Silo.dropTenantHolders, for: callers, operations.limits.dropTenantHolders)
+        serve(SiloV1.Silo.dropLimitHolders, for: callers, operations.limits.dropLimitHolders)
         serve(SiloV1.Silo.dropTenant, for: callers, operations.tenants.dropTenant)
         serve(SiloV1.Silo.getTenantDrop, for: callers, operations.tenants.getTenantDrop)
         serve(SiloV1.Silo.pause, for: callers, operations.pauses.pause)

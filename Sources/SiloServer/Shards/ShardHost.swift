@@ -330,9 +330,10 @@ final class ShardHost: HostedShard {
     private static func tell(_ audit: HolderAudit.Report, of id: ShardID, _ logger: Logger) {
         guard !audit.isClean else { return }
         logger.error(
-            "limits do not count right; DropTenantHolders counts a tenant's anew",
+            "limits do not count right; DropTenantHolders counts all of a tenant's anew, and DropLimitHolders none",
             [
                 "shard": .init(id), "ghosts": .init(Int(clamping: audit.ghosts)), "missing": .init(Int(clamping: audit.missing)),
+                "voids_off": .init(Int(clamping: audit.voidsOff)),
                 "examples": .init(audit.examples.joined(separator: "; ")),
             ]
         )

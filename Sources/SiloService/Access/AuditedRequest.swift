@@ -33,8 +33,11 @@ extension SiloV1.LeaseTaskRequest: AuditedRequest {
     package var auditFields: [(String, String)] { named(["tenant": tenant, "job": id, "shard": shard]) }
 }
 extension SiloV1.DropTenantHoldersRequest: AuditedRequest {
+    package var auditFields: [(String, String)] { named(["tenant": tenant, "shard": shard]) }
+}
+extension SiloV1.DropLimitHoldersRequest: AuditedRequest {
     package var auditFields: [(String, String)] {
-        named(["tenant": tenant, "limit_key": limitKey.map { String($0.prefix(1024)) }, "shard": shard])
+        named(["tenant": tenant, "limit_key": String(limitKey.prefix(1024)), "shard": shard])
     }
 }
 extension SiloV1.ImportJobsRequest: AuditedRequest {

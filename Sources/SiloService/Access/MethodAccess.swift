@@ -72,6 +72,7 @@ package struct MethodAccess: Equatable, Sendable {
         ("ImportJobs", .init(.operate, .named, bringsJobs: true)),
         ("LeaseTask", .init(.operate, .named)),
         ("DropTenantHolders", .init(.operate, .named)),
+        ("DropLimitHolders", .init(.operate, .named)),
         ("Pause", .init(.operate, .named)),
         ("Resume", .init(.operate, .named)),
         ("QuietWorker", .init(.operate, .all)),

@@ -25,14 +25,27 @@ package struct LimitOperations: Sendable {
     ) throws(SiloError) {
         let (host, shard) = try shards.serving(request.shard)
         try context.caller.checkAllGroups()
-        let key = try request.limitKey.map { text throws(SiloError) in
-            try Bounds.checkLimitKey(text, "limit_key")
-            return LimitKey(text)
-        }
         let tenant = try tenancy.tenant(request.tenant, of: host, for: context)
-        shard.submit(DropHolders(tenant: tenant, key: key), for: context) { result in
+        shard.submit(DropHolders(tenant: tenant), for: context) { result in
             reply.send(result.map { count in
                 var response = SiloV1.DropTenantHoldersResponse()
+                response.holdersDropped = count
+                return response
+            })
+        }
+    }
+
+    package func dropLimitHolders(
+        _ request: SiloV1.DropLimitHoldersRequest, _ context: RequestContext,
+        _ reply: any Reply<SiloV1.DropLimitHoldersResponse>
+    ) throws(SiloError) {
+        let (host, shard) = try shards.serving(request.shard)
+        try context.caller.checkAllGroups()
+        try BoundCheck("limit_key").key(request.limitKey)
+        let tenant = try tenancy.tenant(request.tenant, of: host, for: context)
+        shard.submit(DropHolders(tenant: tenant, key: LimitKey(request.limitKey)), for: context) { result in
+            reply.send(result.map { count in
+                var response = SiloV1.DropLimitHoldersResponse()
                 response.holdersDropped = count
                 return response
             })

@@ -12,12 +12,13 @@ struct BoundCheck {
 
     func refusal(_ what: String) -> SiloError { .outOfBounds(field: path, bound: what) }
 
-    func key(_ text: String, _ name: String) throws(SiloError) {
-        guard !text.isEmpty else { throw field(name).refusal("is required") }
-        guard text.utf8.count <= Bounds.limitKeyBytesMax else {
-            throw field(name).refusal("too long (must be <= \(Bounds.limitKeyBytesMax) bytes)")
-        }
+    /// Of a limit.
+    func key(_ text: String) throws(SiloError) {
+        guard !text.isEmpty else { throw refusal("is required") }
+        try Bounds.checkText(text, Bounds.limitKeyBytesMax, path)
     }
+
+    func key(_ text: String, _ name: String) throws(SiloError) { try field(name).key(text) }
 
     func atLeastOne(_ number: Int64, _ name: String) throws(SiloError) {
         guard number >= 1 else { throw field(name).refusal("must be at least 1, not \(number)") }

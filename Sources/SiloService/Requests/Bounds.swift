@@ -127,11 +127,6 @@ extension Bounds {
         }
     }
 
-    static func checkLimitKey(_ text: String, _ field: String) throws(SiloError) {
-        guard !text.isEmpty else { throw .outOfBounds(field: field, bound: "is empty") }
-        try checkText(text, limitKeyBytesMax, field)
-    }
-
     /// The size of a batch.
     static func checkBatch(_ count: Int, _ field: String) throws(SiloError) {
         guard count <= batchMax else { throw .outOfBounds(field: field, bound: "has too many entries (max \(batchMax))") }

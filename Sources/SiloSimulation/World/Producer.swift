@@ -315,11 +315,11 @@ struct Producer {
         let tenant = world.tenant(random)
         let key = random.chance(70) ? "k\(random.below(4))" : "f\(random.below(2))"
         world.book.sendsDrop(of: key, tenant)
-        var request = SiloV1.DropTenantHoldersRequest()
+        var request = SiloV1.DropLimitHoldersRequest()
         request.tenant = tenant
         request.limitKey = key
         request.shard = await caller.shard(of: tenant)
-        let response = try? await caller.call(SiloV1.Silo.dropTenantHolders, request)
+        let response = try? await caller.call(SiloV1.Silo.dropLimitHolders, request)
         if response != nil { world.book.dropped(key, tenant) }
         note("drop holders of \(key) of \(tenant): \(response.map { "\($0.holdersDropped)" } ?? "unknown")")
     }

@@ -1097,9 +1097,9 @@ public enum StorageV1 {
         public var drops: UInt32 = 0
         /// of a floating limit
         public var floating: StorageV1.FloatingState?
-        /// The tenant's count of drops of single keys when this one's holders were dropped; older holds are void. 0: none is.
+        /// The tenant's count of drops of single keys when this one's holders were dropped; older holds are void.
         public var keyDrops: UInt64 = 0
-        /// how many of those there are still
+        /// how many of those there are still; the row stays until they are gone
         public var voidHolds: UInt64 = 0
         public var unknownFields = UnknownFields()
 

@@ -3,7 +3,7 @@ public import SiloCore
 /// Keys of what a shard knows across its tenants: what is shard-wide, and the indexes at the head of each slice.
 public enum ShardKeys {
     /// The format that this code reads and writes. A database of another one is refused.
-    public static let formatVersion: UInt32 = 4
+    public static let formatVersion: UInt32 = 5
 
     public static let info: Bytes = [0x01, 0x01]
     public static let slices: Bytes = [0x01, 0x02]

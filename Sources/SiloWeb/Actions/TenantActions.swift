@@ -19,13 +19,21 @@ enum TenantActions {
             button: "Free its slots", isFinal: true)
     } perform: { visit, form in
         let name = try form.required("tenant")
+        if form.has("limit") { return try await dropHolders(of: try form.required("limit"), name, visit) }
         var request = SiloV1.DropTenantHoldersRequest()
         request.shard = try await Homes(visit).shard(of: name.asTenant)
         request.tenant = name.asTenant
-        let key = form.has("limit") ? try form.required("limit") : nil
-        request.limitKey = key
         let count = try await visit.call(SiloV1.Silo.dropTenantHolders, request).holdersDropped
-        let whose: HTML = key.map { "limit \(Name($0).html) of \(title(name))" } ?? title(name)
+        return Action.Outcome(notice: Notice(.done, "\(Quantity.of(count, "slot")) of \(title(name)) became free."))
+    }
+
+    private static func dropHolders(of key: String, _ name: String, _ visit: Visit) async throws -> Action.Outcome {
+        var request = SiloV1.DropLimitHoldersRequest()
+        request.shard = try await Homes(visit).shard(of: name.asTenant)
+        request.tenant = name.asTenant
+        request.limitKey = key
+        let count = try await visit.call(SiloV1.Silo.dropLimitHolders, request).holdersDropped
+        let whose: HTML = "limit \(Name(key).html) of \(title(name))"
         return Action.Outcome(notice: Notice(.done, "\(Quantity.of(count, "slot")) of \(whose) became free."))
     }
 

@@ -46,17 +46,29 @@ struct TenantCommands {
             Program.complain("No tenant is named: this frees every slot of \(limits), whoever holds it")
         }
         guard isMeant("This frees \(slots), while attempts that run go on.") else { throw Failure("nothing was done") }
-        var request = SiloV1.DropTenantHoldersRequest()
+        let count = try await Self.dropHolders(of: key, tenant, in: shard, at: server)
+        var object: [String: Any] = ["shard": shard, "holders_dropped": count]
+        object["tenant"] = tenant
+        object["limit_key"] = key
+        let whose = tenant.map { " of tenant \($0)" } ?? ", those of all jobs"
+        let which = key.map { " of limit \($0)" } ?? ""
+        try output.print(object, ["Freed \(Words.count(count, "slot"))\(which)\(whose); attempts that run go on"])
+    }
+
+    private static func dropHolders(
+        of key: String?, _ tenant: String?, in shard: String, at server: Server
+    ) async throws -> UInt64 {
+        guard let key else {
+            var request = SiloV1.DropTenantHoldersRequest()
+            request.tenant = tenant
+            request.shard = shard
+            return try await server.call(SiloV1.Silo.dropTenantHolders, request).holdersDropped
+        }
+        var request = SiloV1.DropLimitHoldersRequest()
         request.tenant = tenant
         request.limitKey = key
         request.shard = shard
-        let count = try await server.call(SiloV1.Silo.dropTenantHolders, request).holdersDropped
-        var object: [String: Any] = ["shard": request.shard, "holders_dropped": count]
-        object["tenant"] = request.tenant
-        object["limit_key"] = key
-        let whose = request.tenant.map { " of tenant \($0)" } ?? ", those of all jobs"
-        let which = key.map { " of limit \($0)" } ?? ""
-        try output.print(object, ["Freed \(Words.count(count, "slot"))\(which)\(whose); attempts that run go on"])
+        return try await server.call(SiloV1.Silo.dropLimitHolders, request).holdersDropped
     }
 
     private static func which(_ tenant: String?) -> String { tenant.map { "that tenant \($0) holds" } ?? "of every job" }

@@ -297,7 +297,9 @@ class Client:
         return list(self.call("ListPauses", shard=shard or self.shard).pauses)
 
     def drop_holders(self, **fields):
-        return self.call("DropTenantHolders", **self._addressed(fields)).holders_dropped
+        """Frees the slots of a tenant, or of its `limit_key` alone; gives how many."""
+        method = "DropLimitHolders" if "limit_key" in fields else "DropTenantHolders"
+        return self.call(method, **self._addressed(fields)).holders_dropped
 
     def import_jobs(self, *jobs, timeout=TIMEOUT):
         """Imports jobs, each a dict of fields; gives their results."""

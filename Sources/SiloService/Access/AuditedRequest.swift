@@ -37,7 +37,7 @@ extension SiloV1.DropTenantHoldersRequest: AuditedRequest {
 }
 extension SiloV1.DropLimitHoldersRequest: AuditedRequest {
     package var auditFields: [(String, String)] {
-        named(["tenant": tenant, "limit_key": String(limitKey.prefix(1024)), "shard": shard])
+        named(["tenant": tenant, "limit_key": limitKey, "shard": shard])
     }
 }
 extension SiloV1.ImportJobsRequest: AuditedRequest {

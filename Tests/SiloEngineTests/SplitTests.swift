@@ -192,8 +192,8 @@ import Testing
         try await joined.close()
     }
 
-    @Test("S9: what was freed by dropping the holders of a limit stays free through cut and join")
-    func dropsCutAndJoined() async throws {
+    @Test("S9: what was freed by dropping the holders of a limit stays free where the shard is cut")
+    func dropsCut() async throws {
         let (parent, one) = (try await store("drops"), LimitKey("one"))
         let shard = try await open(parent, seed: 1)
         let running = try await fill(shard)
@@ -202,7 +202,6 @@ import Testing
         try await shard.close()
         for half in halves { try await make(half.name, of: [("drops", half.slices)]) }
 
-        var left: [LeasedTask] = []
         for (number, half) in halves.enumerated() {
             let store = try await store(half.name)
             let shard = try await open(store, seed: UInt64(10 + number))
@@ -216,21 +215,9 @@ import Testing
             #expect(try await shard.run(DropHolders(tenant: own[1].tenant, key: one)) == 1)
             let last = try await lease(shard, "g").tasks
             #expect(last.map(\.job.id) == ["waits 2"] && last.map(\.tenant) == [own[1].tenant])
-            left += own.dropFirst() + next + last
             _ = try await audit(store)
             try await shard.close()
-            try await compact(half.name)
         }
-
-        try await make("joined", of: halves)
-        try await compact("joined")
-        let store = try await store("joined")
-        let joined = try await open(store, seed: 20)
-        _ = try await audit(store)
-        #expect(joined.counts.leases == left.count)
-        #expect(try await drain(joined, left) == 4 * tenants.count - 2, "all but what is dated, or was reported")
-        _ = try await audit(store)
-        try await joined.close()
     }
 
     // MARK: Limits that need time

@@ -101,13 +101,18 @@ class TestDoing:
         assert client.status(f"{group}-00100") == CANCELLED
 
     def test_ctrl_c_leaves_it_to_the_servers(self, server, client, ctl):
-        group = new_id("g")
-        enqueue_many(client, group, 60_000)
-        where = f"task_group = '{group}'"
-        terminal = Terminal("siloctl", "-a", server.address, "jobs", "cancel", "--where", where, "--yes")
-        terminal.read(until=r"\d+ %, ")
-        terminal.process.send_signal(2)
-        text = terminal.read()
-        assert terminal.end() == 1
+        # A fast server may be through before it is interrupted.
+        for jobs in (60_000, 240_000, 960_000):
+            group = new_id("g")
+            enqueue_many(client, group, jobs)
+            where = f"task_group = '{group}'"
+            terminal = Terminal("siloctl", "-a", server.address, "jobs", "cancel", "--where", where, "--yes")
+            terminal.read(until=r"\d+ %, ")
+            terminal.process.send_signal(2)
+            text = terminal.read()
+            code = terminal.end()
+            if code == 1:
+                break
+        assert code == 1
         id = re.search(r"It goes on: siloctl jobs action (\S+) --watch shows it, siloctl jobs stop \1 ends it", text)[1]
-        assert ended(client, id).done == 60_000
+        assert ended(client, id).done == jobs

@@ -100,7 +100,10 @@ enum LimitsPage {
             return cells
         }
         let isFiltered = !(filter?.wanted.isEmpty ?? true)
-        let next: HTML = "Jobs bring them: <code>siloctl enqueue … --limit emails=5</code>. See docs/limits.md."
+        let next: HTML = """
+            Jobs bring them: <code>siloctl enqueue … --limit emails=5</code>. Those that were not used since the server started \
+            are in <a href="\(Link("/sql"))">SQL</a>: <code>SELECT * FROM limits</code>.
+            """
         var columns: [Table.Column] = [.init("Key")]
         if hasTenants { columns.append(.init("Tenant")) }
         columns += [
@@ -108,7 +111,7 @@ enum LimitsPage {
         ]
         return Table(
             caption: "Limits", columns: columns, rows: rows,
-            empty: isFiltered ? Empty("No limit in use is called so") : Empty("No limit is in use", next: next))
+            empty: isFiltered ? Empty("No limit in use is called so") : Empty("No limit was used lately", next: next))
     }
 
     private static func use(_ limit: SiloV1.LimitInfo) -> HTML {

@@ -46,15 +46,16 @@ def row(browser, name, within="main"):
 
 
 def press(browser, label):
-    """A button or a link that is there, by its text, as a person would press it."""
-    for control in browser.all("main a.button, main button"):
-        if control.text == label:
-            control.click()
-            # Without scripts it leads to another page, which may take until after the click.
-            if not browser.runs_scripts:
-                browser.wait(lambda _: control.is_gone(), what=f"what comes after {label}")
-            return
-    raise AssertionError(f"nothing is called {label}: {browser.text()}")
+    """A button or a link, by its text, as a person would press it, as soon as its page is there."""
+    def pressed(browser):
+        for control in browser.all("main a.button, main button"):
+            if control.text == label:
+                control.click()
+                return control
+    control = browser.wait(pressed, what=f"{label}, to press it")
+    # Without scripts it leads to another page, which may take until after the click.
+    if not browser.runs_scripts:
+        browser.wait(lambda _: control.is_gone(), what=f"what comes after {label}")
 
 
 def click(browser, text, within="main"):

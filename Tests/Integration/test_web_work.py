@@ -74,10 +74,8 @@ def server(start_server):
 class TestGroups:
     def test_they_show_what_waits_and_go_on_by_themselves(self, server, browser):
         browser.go(f"{root(server)}/groups")
-        def counted(browser):
-            text = browser.go(f"{root(server)}/groups").text("main")
-            return "emails" in text and "calls" in text
-        browser.wait(counted, what="the groups to be counted")
+        # It may have been opened before there were any.
+        browser.wait(lambda b: "emails" in b.text("main") and "calls" in b.text("main"), what="the groups to be counted")
         cells = row(browser, "emails")
         assert cells[1:4] == ["14", "0", "2"]
         assert row(browser, "calls")[2] == "2"
@@ -86,6 +84,22 @@ class TestGroups:
             client.enqueue("emails", 1, tenant="beta")
         browser.wait(lambda b: row(b, "emails")[1] == "15", what="the new job")
         browser.picture(PICTURES / "groups.png")
+
+    def test_the_first_ones_come_by_themselves(self, new_server, browser):
+        server = new_server("--shards", 1)
+        browser.go(f"{root(server)}/groups")
+        assert "No task group has jobs" in browser.text("main")
+        browser.wait(lambda b: b.text("#live") == "Live", what="the stream")
+        with Client(server.address) as client:
+            client.enqueue("emails", 1)
+            client.enqueue("calls", 1)
+        browser.wait(lambda b: [line[0] for line in sorted(rows(b))] == ["calls", "emails"], what="the groups")
+        browser.wait(lambda b: "2 task groups" in b.text(".about"), what="their number")
+        with Client(server.address) as client:
+            client.enqueue("emails", 1)
+        browser.wait(lambda b: row(b, "emails")[1] == "2", what="the new job")
+        assert browser.text("#live") == "Live"
+        browser.go("about:blank")
 
     def test_several_are_paused_and_resumed_at_once(self, server, browser):
         browser.go(f"{root(server)}/groups")

@@ -178,7 +178,7 @@ public struct Lease: Duty {
             return true
         }
         guard try await lacksSlot(task, job, in: transaction) else { return false }
-        transaction.reached(.keyDropAdmitsAnew)
+        transaction.reached(.dropAdmitsAnew)
         let ready = job.queue.counts.ready
         try await transaction.admission.admitAgain(job, try await transaction.limits.releasing(task, job))
         // One that is ready again has its turn still.
@@ -186,11 +186,9 @@ public struct Lease: Duty {
         return true
     }
 
-    /// The holders of some key of the tenant were dropped since the task became ready.
+    /// Holders of the tenant, of some key or of all, were dropped since the task became ready.
     private func mayLackSlots(_ task: StorageV1.Task, of tenant: Tenant, _ transaction: Transaction) -> Bool {
-        let limits = transaction.memory.limits
-        guard let hold = task.slotHold, hold.drops == limits.dropCount(of: tenant) else { return false }
-        return hold.keyDrops < limits.keyDropCount(of: tenant)
+        task.slotHold.map { $0 != transaction.memory.limits.hold(of: tenant) } ?? false
     }
 
     /// The holders of one of its own keys were.

@@ -65,7 +65,7 @@ extension View {
         of limits: [StorageV1.Limit], _ job: JobReference, _ position: Position
     ) async throws(Refusal) -> [Findings.Limit] {
         guard let bytes = try await get(job.keys.ready(job.group, position)),
-            let hold = try? StorageV1.Task(serializedBytes: bytes).slotHold, hold.drops == drops(of: job.tenant)
+            let hold = try? StorageV1.Task(serializedBytes: bytes).slotHold
         else { return [] }
         var lost: [Findings.Limit] = []
         for demand in try await demands(of: limits, job.tenant) {

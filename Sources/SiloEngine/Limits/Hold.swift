@@ -8,23 +8,21 @@ struct Hold: Equatable {
     /// Of single keys of the tenant.
     var keyDrops: UInt64
 
-    /// Whether it holds a slot of a limit. It must be no older than the last drop of the tenant.
-    func isGood(of limit: SlotLimit) -> Bool { keyDrops >= limit.keyDrops }
+    /// Whether it holds a slot of a limit.
+    func isGood(of limit: SlotLimit) -> Bool { drops == limit.drops && keyDrops >= limit.keyDrops }
 }
 
-extension StorageV1.Task {
-    /// Of a ready task.
-    var slotHold: Hold? {
-        get { hold.map { Hold(drops: $0, keyDrops: keyHold) } }
-        set {
-            hold = newValue?.drops
-            keyHold = newValue?.keyDrops ?? 0
-        }
-    }
+/// What holds slots: a task that is ready, or a lease.
+protocol SlotHolder {
+    var hold: UInt32? { get set }
+    var keyHold: UInt64 { get set }
 }
 
-extension StorageV1.Lease {
-    /// Nil when it was leased past its limits.
+extension StorageV1.Task: SlotHolder {}
+extension StorageV1.Lease: SlotHolder {}
+
+extension SlotHolder {
+    /// Nil: of a task that is not ready, or of a lease past its limits.
     var slotHold: Hold? {
         get { hold.map { Hold(drops: $0, keyDrops: keyHold) } }
         set {

@@ -12,7 +12,7 @@ public enum Branch: Int, CaseIterable, Sendable {
     case pausedLimitTurnsReadyJobBack
     case dropVoidsHold
     case keyDropVoidsHold
-    case keyDropAdmitsAnew
+    case dropAdmitsAnew
     case floatingLowered
     case floatingRaised
     case limitForgotten

@@ -22,7 +22,7 @@ async function again(element) {
       return later(element);
     }
     delete element.dataset.refresh;
-    tell("done", "Done");
+    if (!document.querySelector("[data-live]")) tell("done", "Done");
     takeButtons(page);
   } catch {
     // It may come back.

@@ -10,19 +10,24 @@ enum GroupsPage {
         let meant = state.now.groups.filter { wanted.isEmpty || $0.name.contains(wanted) }
         let groups = meant.map { GroupFigures($0, state) }.sorted { sort.comes($0.group, before: $1.group, state) }
         let filter = FilterBar.byName("/groups", wanted, "Name contains", keeping: [("sort", visit.query["sort"])])
+        // Rows come with the first groups; those that are there change by themselves.
+        let seconds: HTML = .when(groups.isEmpty, " data-refresh=\"2\"")
         return Content(
             "Task groups", about: about(state, pauses, visit), live: topic,
             """
-            \(filter.html)\(pauses.missing.html)<section class="card">\(list(groups, sort, pauses, visit))\(others(groups))\
-            </section>
+            \(filter.html)\(pauses.missing.html)<section class="card" id="groups"\(seconds)>\
+            \(list(groups, sort, pauses, visit))\(others(groups))</section>
             """)
     }
 
     /// Each number by itself, so that choosing rows is not disturbed.
     static let topic = LiveTopic("groups", needs: SiloV1.Silo.getNodeInfo) { site in
         let state = site.history.snapshot
-        return state.now.groups.flatMap { GroupFigures($0, state).regions }
+        return [.init(countID, count(state))] + state.now.groups.flatMap { GroupFigures($0, state).regions }
     }
+
+    private static let countID = "groups-count"
+    private static func count(_ state: History.State) -> HTML { "\(Quantity.of(state.now.groups.count, "task group"))" }
 
     enum Sort: String, CaseIterable {
         case backlog, rate, running, oldest, name
@@ -46,7 +51,7 @@ enum GroupsPage {
     private static func about(_ state: History.State, _ pauses: Pauses, _ visit: Visit) -> HTML {
         let paused = state.now.groups.count { pauses.group($0.name) != nil }
         let text: HTML = .when(paused > 0, ", \(Quantity.of(paused, "is", "are")) paused")
-        return "\(Quantity.of(state.now.groups.count, "task group"))\(text). Rates are over the last minute."
+        return "<span id=\"\(countID)\">\(count(state))</span>\(text). Rates are over the last minute."
     }
 
     private static func others(_ groups: [GroupFigures]) -> HTML {

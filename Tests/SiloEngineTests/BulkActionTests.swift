@@ -208,6 +208,21 @@ import Testing
         #expect(BulkPace.pause(afterStep: step) == milliseconds)
     }
 
+    @Test("neither its own steps nor who watches it slow an action down; other work does")
+    func watched() throws {
+        let clock = ManualClock()
+        let mailbox = Mailbox(clock: clock, countMax: 100, budget: MemoryBudget(1 << 20), renewalBytesMax: 1 << 20)
+        var pace = BulkPace(mailbox, clock)
+        let step = BulkStep(id: Bench.bulk, from: [], jobs: [], noted: 0, next: nil, rows: 0)
+        for _ in 0..<3 {
+            mailbox.post(PendingCommand(step) { _ in })
+            mailbox.post(PendingCommand(ListBulks()) { _ in })
+            #expect(!pace.look())
+        }
+        mailbox.post(PendingCommand(ListPauses()) { _ in })
+        #expect(pace.look() && !pace.look())
+    }
+
     @Test("there are so many at once, and so many are remembered for so long")
     func bounds() async throws {
         let bench = try await Bench.open {

@@ -195,11 +195,10 @@ struct BulkPace {
 
     /// Whether others have asked for something since somebody looked.
     @discardableResult
-    private mutating func look() -> Bool {
+    mutating func look() -> Bool {
         let posted = mailbox.posted
         defer { seen = posted }
-        // One is our own, or somebody looks how far the action is.
-        guard posted - seen > 1 else { return false }
+        guard posted > seen else { return false }
         isBusy = true
         return true
     }

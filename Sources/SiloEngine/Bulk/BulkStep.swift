@@ -35,6 +35,8 @@ struct BulkStep: Duty {
         var milliseconds: Int64 = 0
     }
 
+    static var isOfBulk: Bool { true }
+
     /// Of one step, which reads them at once.
     static let jobsMax = 128
     /// Of what is done with them when they are read; one is done in any case.

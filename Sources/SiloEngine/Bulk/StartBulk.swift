@@ -114,6 +114,8 @@ public struct StopBulk: Command {
 
 /// The actions that go on, and those that have ended and are remembered; in no order.
 package struct ListBulks: Query {
+    package static var isOfBulk: Bool { true }
+
     package init() {}
 
     package func check(_ view: View) async throws(Refusal) -> [StorageV1.BulkAction] { view.bulks }
@@ -125,6 +127,7 @@ struct EndBulk: Duty {
     /// Why it cannot; nil: it is done.
     let error: String?
 
+    static var isOfBulk: Bool { true }
     private static let errorScalarsMax = 1000
 
     /// Nil: it had ended.

@@ -24,6 +24,9 @@ protocol PendingWork: AnyObject, Sendable {
     /// Whether it may be refused for want of space: it changes something, and somebody else asked for it.
     var changes: Bool { get }
 
+    /// Of a bulk action, which leaves the shard to all other work.
+    var isOfBulk: Bool { get }
+
     /// When there is more to do, what has come meanwhile is done first.
     var goesOnBehindOthers: Bool { get }
 
@@ -43,6 +46,7 @@ protocol PendingWork: AnyObject, Sendable {
 
 extension PendingWork {
     var changes: Bool { lane != .own }
+    var isOfBulk: Bool { false }
     var goesOnBehindOthers: Bool { false }
     func takeSlot() -> Bool { true }
     var goesBehindWaiters: Bool { false }
@@ -76,6 +80,7 @@ final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
 
     var lane: Lane { C.lane }
     var changes: Bool { lane != .own && !(C.self is any Query.Type) }
+    var isOfBulk: Bool { C.isOfBulk }
 
     @specialized(where C == Enqueue)
     @specialized(where C == ReportOutcome)

@@ -7,8 +7,8 @@ import SiloCore
 struct BulkShare {
     let place: Suite.Place
     private var jobs: Int { place.isQuick ? 100_000 : 1_000_000 }
-    private var window: Double { place.isQuick ? 3 : 8 }
-    private var rounds: Int { place.isQuick ? 3 : 5 }
+    private var window: Double { place.isQuick ? 3 : 6 }
+    private var rounds: Int { place.isQuick ? 3 : 11 }
 
     private static let group = "targets"
     private static let condition = "task_group = '\(group)'"
@@ -58,28 +58,30 @@ struct BulkShare {
         let queue = try await ServedQueue(server.address, channels: 2, payload: Payload(bytes: 200))
         let cycles = LifeCycles(queue, LifeCycleRate.unary.plan)
         cycles.start()
-        try await Task.sleep(for: .seconds(2))
+        try await Task.sleep(for: .seconds(8))
         var shares: [Double] = []
         var done: [Double] = []
-        // The first round warms up.
-        for round in 0..<rounds {
-            let without = try await rate(cycles)
+        var without = try await rate(cycles)
+        for _ in 0..<rounds {
             let action = try await begin(.cancel, Self.conditionOfRounds, connection)
             let with = try await rate(cycles)
             let stopped = try await stop(action.id, connection)
             guard stopped.state == .stopped else { throw Failure("the action ended before its round") }
+            let (before, after) = (without, try await rate(cycles))
+            without = after
             let changed = Double(stopped.done) / (Double(stopped.endedAtMs - stopped.startedAtMs) / 1000)
             say(
                 "  life cycles a second: \(Text.number(with, 0)) beside \(Text.number(changed, 0)) cancelled a second, "
-                    + "\(Text.number(without, 0)) without" + (round == 0 ? " (not counted)" : ""))
-            guard round > 0 else { continue }
-            shares.append(with / without)
+                    + "\(Text.number(before, 0)) before and \(Text.number(after, 0)) after it")
+            // Beside both, so that a machine that becomes slower by and by does not count.
+            shares.append(2 * with / (before + after))
             done.append(changed)
         }
         await cycles.stop()
         queue.close()
         if let failure = cycles.counts.failure { throw Failure("calls failed: \(failure)") }
-        results.set(.bulk_unary_share, shares.median, "\(jobs) jobs, medians of \(shares.count) rounds in turn")
+        results.set(
+            .bulk_unary_share, shares.median, "\(jobs) jobs, median of \(shares.count) rounds, each beside those around it")
         results.set(.bulk_busy_per_s, done.median, "cancelled a second beside that work")
     }
 

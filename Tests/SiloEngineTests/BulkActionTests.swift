@@ -205,22 +205,26 @@ import Testing
         "a pause is sixteen times as long as the step, within bounds",
         arguments: [(0, 16), (5, 80), (400, 6400), (9000, 16_000)] as [(Int64, Int64)])
     func pause(step: Int64, milliseconds: Int64) {
-        #expect(BulkPace.pause(afterStep: step) == milliseconds)
+        let clock = ManualClock()
+        let mailbox = Mailbox(clock: clock, countMax: 1, budget: MemoryBudget(1), renewalBytesMax: 1)
+        #expect(Courtesy(mailbox, clock, ofStep: 16, pauseMax: 16_000).pause(afterStep: step) == milliseconds)
     }
 
     @Test("neither its own steps nor who watches it slow an action down; other work does")
     func watched() throws {
         let clock = ManualClock()
         let mailbox = Mailbox(clock: clock, countMax: 100, budget: MemoryBudget(1 << 20), renewalBytesMax: 1 << 20)
-        var pace = BulkPace(mailbox, clock)
+        var courtesy = Courtesy(mailbox, clock, ofStep: 16, pauseMax: 16_000)
         let step = BulkStep(id: Bench.bulk, from: [], jobs: [], noted: 0, next: nil, rows: 0)
         for _ in 0..<3 {
             mailbox.post(PendingCommand(step) { _ in })
             mailbox.post(PendingCommand(ListBulks()) { _ in })
-            #expect(!pace.look())
+            let isBusy = courtesy.look()
+            #expect(!isBusy)
         }
         mailbox.post(PendingCommand(ListPauses()) { _ in })
-        #expect(pace.look() && !pace.look())
+        let looks = (courtesy.look(), courtesy.look())
+        #expect(looks == (true, false))
     }
 
     @Test("there are so many at once, and so many are remembered for so long")

@@ -14,7 +14,7 @@ final class BulkRunner {
     private let finder: any JobFinder
     private let onEnd: @Sendable (StorageV1.BulkAction) -> Void
     private var pages: [BulkID: Page] = [:]
-    private var pace: BulkPace
+    private var courtesy: Courtesy
 
     /// How many jobs an action looks at, at once: few where they change quickly, many where few of them meet the condition.
     private struct Page {
@@ -66,7 +66,7 @@ final class BulkRunner {
         self.gauge = gauge
         self.finder = finder
         self.onEnd = onEnd
-        pace = BulkPace(mailbox, clock)
+        courtesy = Courtesy(mailbox, clock, ofStep: 16, pauseMax: 16_000)
     }
 
     /// Until the task is cancelled.
@@ -113,7 +113,7 @@ final class BulkRunner {
         }
         let ended = clock.steady
         try await act(on: found, id, from: span.from)
-        try await pace.breathe(afterSearch: ended - began, since: ended)
+        try await courtesy.breathe(afterSearch: ended - began, since: ended)
     }
 
     private func find(_ search: JobSearch) async throws(FindError) -> FoundJobs {
@@ -138,7 +138,7 @@ final class BulkRunner {
                 givesUp: index == 0 && jobs.first.map { page.givesUp($0.key) } ?? false)
             let answer = try await mailbox.run(step)
             if answer.isUnanswered { throw StoreError.unavailable("the store does not answer") }
-            try await pace.breathe(afterStep: answer.milliseconds)
+            try await courtesy.breathe(afterStep: answer.milliseconds)
             if let ended = answer.ended { onEnd(ended) }
             guard let next = answer.position else { return }
             if answer.hasChanged, answer.passed < jobs.count {
@@ -152,54 +152,5 @@ final class BulkRunner {
 
     private func end(_ id: BulkID, _ error: String?) async throws {
         if let ended = try await mailbox.run(EndBulk(id: id, error: error)) { onEnd(ended) }
-    }
-}
-
-/// Leaves the shard to others: while they ask for something, what was done for an action is followed by a pause that is so many
-/// times as long.
-struct BulkPace {
-    private let mailbox: Mailbox
-    private let clock: any Clock
-    private var seen: Int
-    /// Others have asked for something since the last search.
-    private var isBusy = false
-    /// A step holds the loop up, and all who wait for it; a search only uses processors.
-    private static let ofStep: Int64 = 16
-    private static let ofSearch: Int64 = 4
-    private static let pauseOfStepMax: Int64 = 16_000
-    private static let pauseOfSearchMax: Int64 = 1000
-
-    init(_ mailbox: Mailbox, _ clock: any Clock) {
-        self.mailbox = mailbox
-        self.clock = clock
-        seen = mailbox.posted
-    }
-
-    mutating func breathe(afterStep milliseconds: Int64) async throws {
-        guard look() else { return }
-        try await clock.sleep(milliseconds: Self.pause(afterStep: milliseconds))
-    }
-
-    /// - Parameter end: of the search. Since then there were the steps with what it found, and they are part of its pause.
-    mutating func breathe(afterSearch milliseconds: Int64, since end: Timestamp) async throws {
-        look()
-        defer { isBusy = false }
-        let pause = min(Self.ofSearch * milliseconds, Self.pauseOfSearchMax) - (clock.steady - end)
-        guard isBusy, pause > 0 else { return }
-        try await clock.sleep(milliseconds: pause)
-    }
-
-    static func pause(afterStep milliseconds: Int64) -> Int64 {
-        ofStep * min(max(1, milliseconds), pauseOfStepMax / ofStep)
-    }
-
-    /// Whether others have asked for something since somebody looked.
-    @discardableResult
-    mutating func look() -> Bool {
-        let posted = mailbox.posted
-        defer { seen = posted }
-        guard posted > seen else { return false }
-        isBusy = true
-        return true
     }
 }

@@ -35,7 +35,7 @@ struct BulkStep: Duty {
         var milliseconds: Int64 = 0
     }
 
-    static var isOfBulk: Bool { true }
+    static var isAside: Bool { true }
 
     /// Of one step, which reads them at once.
     static let jobsMax = 128

@@ -114,7 +114,7 @@ public struct StopBulk: Command {
 
 /// The actions that go on, and those that have ended and are remembered; in no order.
 package struct ListBulks: Query {
-    package static var isOfBulk: Bool { true }
+    package static var isAside: Bool { true }
 
     package init() {}
 
@@ -127,7 +127,7 @@ struct EndBulk: Duty {
     /// Why it cannot; nil: it is done.
     let error: String?
 
-    static var isOfBulk: Bool { true }
+    static var isAside: Bool { true }
     private static let errorScalarsMax = 1000
 
     /// Nil: it had ended.
@@ -142,6 +142,8 @@ struct EndBulk: Duty {
 
 /// Forgets actions that ended long ago.
 struct ForgetBulks: Duty {
+    static var isAside: Bool { true }
+
     func run(in transaction: Transaction) async throws(StoreError) { transaction.forgetBulks() }
 }
 

@@ -13,8 +13,8 @@ package protocol Command: Sendable {
     /// Where it waits for its turn.
     static var lane: Lane { get }
 
-    /// Of a bulk action, or asks how far one is: no sign of other work.
-    static var isOfBulk: Bool { get }
+    /// A step of a bulk action or of housekeeping, or asks how far one is: no sign of other work.
+    static var isAside: Bool { get }
 
     /// Jobs that it is about.
     var jobCount: Int { get }
@@ -47,7 +47,7 @@ package enum Refusal: Error {
 
 extension Command {
     package static var lane: Lane { .ordinary }
-    package static var isOfBulk: Bool { false }
+    package static var isAside: Bool { false }
     package var jobCount: Int { 1 }
     package var contentBytes: Int { 0 }
 

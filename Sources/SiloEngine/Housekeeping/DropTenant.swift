@@ -63,6 +63,8 @@ struct DropStep: Duty {
     }
     let tenant: Tenant
 
+    static var isAside: Bool { true }
+
     /// Of one step; rows are read in pages, for those of jobs may be large.
     static let rowsMax = 512
     private static let bytesMax = 4 << 20

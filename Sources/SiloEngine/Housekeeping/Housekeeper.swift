@@ -6,7 +6,7 @@ import SiloStore
 ///
 /// It looks for what is to be done on its own task and hands it to the loop in small steps, one at a time, so that the loop
 /// reads nothing that is not to be deleted, and new work never waits behind more than one step. While there is work a step is
-/// followed by a pause that is twenty times as long.
+/// followed by a pause that is forty times as long.
 final class Housekeeper {
     private let store: any KeyValueStore
     private let clock: any Clock
@@ -17,9 +17,9 @@ final class Housekeeper {
     private let bulkKeptMilliseconds: Int64
     private let dates: RetentionClock
 
+    private var courtesy: Courtesy
+
     private static let page = 256
-    private static let share: Int64 = 20
-    private static let pauseMax: Int64 = 1000
 
     init(
         store: any KeyValueStore, clock: any Clock, mailbox: Mailbox, board: RetainedBoard, gauge: ShardGauge,
@@ -33,6 +33,7 @@ final class Housekeeper {
         pauseMilliseconds = settings.housekeepingPauseMilliseconds
         bulkKeptMilliseconds = settings.bulkKeptMilliseconds
         self.dates = dates
+        courtesy = Courtesy(mailbox, clock, ofStep: 40, pauseMax: 1000)
     }
 
     /// Until the task is cancelled.
@@ -120,8 +121,6 @@ final class Housekeeper {
     }
 
     private func breathe(after milliseconds: Int64) async throws {
-        var pause = pauseMilliseconds
-        if pause > 0, mailbox.load.inHand > 0 { pause = min(max(pause, Self.share * milliseconds), Self.pauseMax) }
-        if pause > 0 { try await clock.sleep(milliseconds: pause) }
+        if pauseMilliseconds > 0 { try await courtesy.breathe(afterStep: milliseconds, least: pauseMilliseconds) }
     }
 }

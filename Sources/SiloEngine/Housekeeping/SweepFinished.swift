@@ -22,6 +22,8 @@ struct SweepFinished: Duty {
         var milliseconds: Int64 = 0
     }
 
+    static var isAside: Bool { true }
+
     /// Rows looked at in one step, and how long it takes at most, but for one job.
     static let rowsMax = 256
     static let millisecondsMax: Int64 = 5

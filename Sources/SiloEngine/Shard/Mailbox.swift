@@ -43,7 +43,7 @@ final class Mailbox: Sendable {
         work.arrivedAt = clock.steady
         let (refusal, sleeper): (SiloError?, CheckedContinuation<Void, Never>?) = state.withLock { state in
             if let stop = state.stop { return (stop, nil) }
-            if work.lane != .own, !work.isOfBulk { state.posted += 1 }
+            if work.lane != .own, !work.isAside { state.posted += 1 }
             switch work.lane {
             case .own:
                 state.own.append(work)
@@ -210,8 +210,8 @@ final class Mailbox: Sendable {
     /// So much is in hand that no more should come about.
     var isOver: Bool { budget.isOver }
 
-    /// How much others have sent here, since the shard was opened, whether it was taken in or refused. Without what bulk actions
-    /// did, and without who asked how far they were: else they would take their own watchers for work that they hinder.
+    /// How much others have sent here, since the shard was opened, whether it was taken in or refused. Without steps of bulk
+    /// actions and of housekeeping, and without who asked how far they were: these would be taken for work that they hinder.
     var posted: Int { state.withLock { $0.posted } }
 
     var isStopped: Bool { state.withLock { $0.stop != nil } }

@@ -24,8 +24,8 @@ protocol PendingWork: AnyObject, Sendable {
     /// Whether it may be refused for want of space: it changes something, and somebody else asked for it.
     var changes: Bool { get }
 
-    /// Of a bulk action, which leaves the shard to all other work.
-    var isOfBulk: Bool { get }
+    /// A step of what leaves the shard to all other work.
+    var isAside: Bool { get }
 
     /// When there is more to do, what has come meanwhile is done first.
     var goesOnBehindOthers: Bool { get }
@@ -46,7 +46,7 @@ protocol PendingWork: AnyObject, Sendable {
 
 extension PendingWork {
     var changes: Bool { lane != .own }
-    var isOfBulk: Bool { false }
+    var isAside: Bool { false }
     var goesOnBehindOthers: Bool { false }
     func takeSlot() -> Bool { true }
     var goesBehindWaiters: Bool { false }
@@ -80,7 +80,7 @@ final class PendingCommand<C: Command>: PendingWork, @unchecked Sendable {
 
     var lane: Lane { C.lane }
     var changes: Bool { lane != .own && !(C.self is any Query.Type) }
-    var isOfBulk: Bool { C.isOfBulk }
+    var isAside: Bool { C.isAside }
 
     @specialized(where C == Enqueue)
     @specialized(where C == ReportOutcome)

@@ -21,7 +21,7 @@ struct RetentionShare {
         var shares: [Double] = []
         var swept: [Double] = []
         // The first round warms up.
-        for round in 0..<(place.isQuick ? 3 : 4) {
+        for round in 0..<(place.isQuick ? 3 : 8) {
             let with = try await leases("swept", Self.sweeping)
             let without = try await leases("kept", [])
             guard with.left > 0 else { throw Failure("all were swept before the end of round \(round)") }

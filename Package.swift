@@ -114,8 +114,8 @@ let package = Package(
             "SiloTesting", "SiloServer", "SiloClient", "SiloEngine", "SiloStore", "SiloAPI", "SiloCore", "SiloTelemetry", "GRPC",
             "Protobuf",
         ]),
-        module("CommandLineTool", []),
-        module("SiloConfiguration", ["SiloAccess", "SiloTelemetry", "GRPC", "CommandLineTool", "CToml"]),
+        module("CommandLineTool", ["SiloCore"]),
+        module("SiloConfiguration", ["SiloAccess", "SiloCore", "SiloTelemetry", "GRPC", "CommandLineTool", "CToml"]),
 
         // Programs.
         program("silo", [
@@ -158,7 +158,7 @@ let package = Package(
             "SiloAPI", "GRPC", "Protobuf",
         ]),
         tests("TracingTests", ["SiloTelemetry", "OTLP", "GRPC", "Protobuf"]),
-        tests("SiloConfigurationTests", ["SiloConfiguration", "SlateDB", "CommandLineTool", "TestSupport"]),
+        tests("SiloConfigurationTests", ["SiloConfiguration", "SiloCore", "SlateDB", "CommandLineTool", "TestSupport"]),
         tests("ProfilingTests", ["Profiling"]),
         tests("SiloTelemetryTests", ["SiloTelemetry", "TestSupport"]),
         tests("SiloServiceTests", [

@@ -54,7 +54,10 @@ public struct Arguments: Sendable {
             throw Mistake("<\(command.operands[operands.count])> is missing; \(usage.line(command))", in: command.name)
         }
         guard operands.count <= command.operands.count else {
-            throw Mistake("unexpected argument \(operands[command.operands.count]); \(usage.line(command))", in: command.name)
+            // Where the program itself is a command, a word that is none is taken for its operand.
+            let near = command.name.isEmpty ? usage.nearestCommand(to: words).map { "; did you mean \($0)?" } : nil
+            let argument = operands[command.operands.count]
+            throw Mistake("unexpected argument \(argument)\(near ?? "; \(usage.line(command))")", in: command.name)
         }
         return .run(Arguments(command: command.name, operands: operands, optionalOperand: optional, values: values))
     }
@@ -86,7 +89,8 @@ public struct Arguments: Sendable {
             let allWords = words + rest.filter { !$0.hasPrefix("-") }
             let place = usage.helpName(allWords)
             guard let option = usage.option(title, of: usage.command(allWords)) else {
-                throw Mistake("unknown option \(title)", in: place)
+                let near = usage.nearestOption(to: title, with: allWords).map { "; did you mean \($0)?" } ?? ""
+                throw Mistake("unknown option \(title)\(near)", in: place)
             }
             var value: String? = isLong && parts.count == 2 ? parts[1] : nil
             if option.placeholder == nil, value != nil { throw Mistake("\(title) takes no value", in: place) }
@@ -105,9 +109,14 @@ public struct Arguments: Sendable {
         guard !words.isEmpty else { return Mistake("a command is needed", in: "") }
         let place = usage.helpName(words)
         let given = words.joined(separator: " ")
-        guard place == given else { return Mistake("unknown command \(given)", in: place) }
-        let longer = usage.commands(beginningWith: words).map(\.name)
-        return Mistake("\(place) is only the beginning of a command: \(longer.joined(separator: ", "))", in: place)
+        if place != given, let near = usage.nearestCommand(to: words) {
+            return Mistake("unknown command \(given); did you mean \(near)?", in: near)
+        }
+        guard !place.isEmpty else { return Mistake("unknown command \(given)", in: place) }
+        let beginning = place.split(separator: " ").map(String.init)
+        let longer = usage.commands(beginningWith: beginning).map(\.name).joined(separator: ", ")
+        guard place == given else { return Mistake("unknown command \(given); there is \(longer)", in: place) }
+        return Mistake("\(place) is only the beginning of a command: \(longer)", in: place)
     }
 
     private static func values(

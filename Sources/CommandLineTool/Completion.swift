@@ -69,7 +69,7 @@ extension Usage {
     }
 
     /// Those of the command, or of all that the words begin.
-    private func options(of words: [String]) -> [Option] {
+    func options(of words: [String]) -> [Option] {
         var found = command(words)?.options ?? []
         if found.isEmpty, command(words) == nil, !words.isEmpty { found = commands(beginningWith: words).flatMap(\.options) }
         var seen: Set<String> = []

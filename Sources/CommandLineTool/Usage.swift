@@ -1,3 +1,5 @@
+import SiloCore
+
 /// What a program takes from its command line: enough to read it and to explain it.
 public struct Usage: Sendable {
     /// One option, such as `-a, --address <url>`; without a placeholder it is a switch.
@@ -128,6 +130,19 @@ public struct Usage: Sendable {
         if let command = command(words), !command.name.isEmpty { return command.name }
         let beginning = (0...words.count).reversed().first { !commands(beginningWith: Array(words[..<$0])).isEmpty } ?? 0
         return words[..<beginning].joined(separator: " ")
+    }
+
+    /// The command, or the beginning of some, that was meant by words of which the first few begin one and the next is unknown.
+    func nearestCommand(to words: [String]) -> String? {
+        let known = helpName(words).split(separator: " ").map(String.init)
+        guard words.count > known.count else { return nil }
+        let next = commands(beginningWith: known).compactMap { $0.words.dropFirst(known.count).first.map(String.init) }
+        return Nearest.name(to: words[known.count], among: next).map { (known + [$0]).joined(separator: " ") }
+    }
+
+    /// The option that was meant by a title that there is not, of those that may stand with `words`.
+    func nearestOption(to title: String, with words: [String]) -> String? {
+        Nearest.name(to: String(title.drop { $0 == "-" }), among: options(of: words).map(\.name)).map { "--\($0)" }
     }
 
     /// How a command is written.

@@ -22,7 +22,9 @@ package struct FaultPlace: Sendable {
     }
 
     private static func unknownName(_ failure: String) -> UnknownName? {
-        guard let match = failure.firstMatch(of: /there is no (table|column|function) (\S+)/) else { return nil }
+        // Behind the name may stand what it was meant to be.
+        let words = /there is no (table|column|function) (.+?)(?:; did you mean .*| to join by.*)?$/
+        guard let match = failure.firstMatch(of: words) else { return nil }
         let name = match.2.split(separator: ".").last.map(String.init) ?? String(match.2)
         return UnknownName(kind: String(match.1), name: name)
     }

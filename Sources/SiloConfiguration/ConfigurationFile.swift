@@ -1,4 +1,5 @@
 package import CommandLineTool
+import SiloCore
 
 /// A TOML file with settings, read whole: every value that is right, and every mistake.
 package struct ConfigurationFile: Sendable {

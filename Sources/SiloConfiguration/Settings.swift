@@ -1,3 +1,5 @@
+import SiloCore
+
 /// Everything that can be set, section by section. What reads and writes settings is made from this, so that it cannot differ.
 ///
 /// A new setting is one `let` in its section's file.

@@ -150,13 +150,14 @@ let usage = Usage(
             """, options: [duration, seconds, .init("output", "o", "file", help: "where to (heap-profile-TIME.heap)")]),
         .init("dump", help: "what each shard of the server does at this moment"),
         .init("dump-tasks", help: "the same, as the protocol names it"),
-        .init("validate-config", help: "check a server's configuration file; asks nobody", details: """
-            Files that it names, such as certificates, are looked at too, as whoever runs this may read them. Of the settings of
-            the storage engine each is checked by itself; that two do not go together, such as a max_unflushed_bytes that is not
-            above l0_sst_size_bytes, the server finds when it opens its shards.
-            """, options: [
-            .init("config", "c", "file", help: "the file")
-        ]),
+        .init(
+            "validate-config", ["file"], mayLackOperands: true, help: "check a server's configuration file; asks nobody",
+            details: """
+                The file may stand by itself or behind --config. Files that it names, such as certificates, are looked at too, as
+                whoever runs this may read them. Of the settings of the storage engine each is checked by itself; that two do not
+                go together, such as a max_unflushed_bytes that is not above l0_sst_size_bytes, the server finds when it opens its
+                shards.
+                """, options: [.init("config", "c", "file", help: "the file")]),
         .init("servers", help: "the servers that have names", details: """
             $XDG_CONFIG_HOME/silo/siloctl.toml, or else ~/.config/silo/siloctl.toml, gives them names, in TOML with texts alone:
 

@@ -4,8 +4,9 @@ import SiloConfiguration
 
 /// Checks a server's configuration without a server.
 func validateConfig(_ arguments: Arguments, _ output: Output) throws {
-    let path = arguments.text("config", default: "")
-    guard !path.isEmpty else { throw Arguments.Mistake("--config is missing: it names the file to check") }
+    let named = [arguments.operands.first, arguments.text("config")].compactMap { $0 }
+    guard named.count <= 1 else { throw Arguments.Mistake("<file> and --config exclude each other: give one of them") }
+    guard let path = named.first, !path.isEmpty else { throw Arguments.Mistake("<file> is missing: it names the file to check") }
     do {
         let loaded = try LoadedConfiguration(
             file: path, nil, environment: ProcessInfo.processInfo.environment, for: .serving)

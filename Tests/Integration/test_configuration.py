@@ -531,5 +531,14 @@ class TestValidateConfig:
         extra = {"SILO_TOKEN": SECRET, "POD_IP": "10.0.0.1", "POD_NAME": "silo-0"}
         assert run("siloctl", "validate-config", "-c", path, extra=extra).stdout == f"Config is valid: {path}\n"
 
+    def test_a_file_by_itself(self, tmp_path):
+        path = config(tmp_path, memory())
+        assert run("siloctl", "validate-config", path).stdout == f"Config is valid: {path}\n"
+        assert run("siloctl", "validate-config", "--json", tmp_path / "none").returncode == 1
+        ended = run("siloctl", "validate-config", path, "-c", path)
+        assert ended.returncode == 2 and "<file> and --config exclude each other" in ended.stderr
+
     def test_a_file_must_be_named(self):
-        assert run("siloctl", "validate-config").returncode == 2
+        for words in [[], [""], ["--config", ""]]:
+            ended = run("siloctl", "validate-config", *words)
+            assert ended.returncode == 2 and "<file> is missing: it names the file to check" in ended.stderr

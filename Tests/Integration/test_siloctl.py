@@ -203,7 +203,17 @@ class TestJobChanges:
         assert "FAILED_PRECONDITION: " in error
         assert "job already succeeded" in ctl("job", "restart", client.shard, id, code=1)
         assert "terminal" in ctl("job", "expedite", client.shard, id, "--json", code=1)
-        assert "cannot delete job" in ctl("job", "delete", client.shard, client.enqueue(), code=1)
+
+    def test_what_is_in_the_way_of_a_deletion(self, ctl, client):
+        group = new_id("g")
+        id = client.enqueue(group)
+        delete = ["job", "delete", client.shard, id]
+        assert ctl(*delete, code=1) == (
+            f"Error: FAILED_PRECONDITION: cannot delete job {id}: it waits (scheduled); job cancel ends it first\n")
+        task = client.take(group)
+        assert f"cannot delete job {id}: it is running; job cancel tells its worker to stop" in ctl(*delete, code=1)
+        client.succeed(task)
+        assert ctl(*delete) == f"Job {id} deleted successfully\n"
 
 
 class TestRouting:

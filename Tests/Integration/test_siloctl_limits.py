@@ -9,7 +9,7 @@ import pytest
 from support.client import CANCELLED, FAILED, SCHEDULED, SUCCEEDED, Client, new_id
 from support.generated import pb
 from support.programs import run
-from support.siloctl import as_json, pretty, runner
+from support.siloctl import Terminal, as_json, pretty, runner
 from support.waiting import milliseconds, until
 
 
@@ -261,7 +261,7 @@ class TestDropHolders:
                 "tenant": "dropped-key", "limit_key": "b", "shard": client.shard, "holders_dropped": 1,
             }
             client.take("drop-key")
-            assert "limit_key is required" in ctl(*drop, "", "-y", code=1)
+            assert "--key is empty: it names a limit" in ctl(*drop, "", "-y", code=2)
             assert "limit_key too long (must be <= 1024 bytes)" in ctl(*drop, "k" * 1025, "-y", code=1)
 
     def test_without_tenancy_it_says_that_all_are_meant(self, server, client):
@@ -272,6 +272,12 @@ class TestDropHolders:
         ended = run("siloctl", "-a", server.address, "tenant", "drop-holders", "--yes")
         assert ended.stderr == "No tenant is named: this frees every slot of every limit, whoever holds it\n"
         assert re.fullmatch(r"Freed \d+ slots?, those of all jobs; attempts that run go on\n", ended.stdout)
+        terminal = Terminal("siloctl", "-a", server.address, "tenant", "drop-holders", "--key", "k", columns=200)
+        asked = terminal.read(r"\[y/N\]").strip()
+        assert asked == (
+            "No tenant is named: this frees every slot of limit k, whoever holds it, while attempts that run go on. Go on? [y/N]")
+        terminal.write("n\n")
+        assert "nothing was done" in terminal.read() and terminal.end() == 1
         assert "every slot of every job" in run("siloctl", "tenant", "drop-holders", "--help").stdout
 
 
@@ -343,7 +349,7 @@ class TestImport:
         ctl = runner(tenants.address)
         jobs = [{"id": f"import-{index}", "task_group": "many", "tenant": f"t{index % 9}", "payload": index} for index in range(2500)]
         jobs[5].pop("tenant")
-        assert ctl("job", "import", "-", "-t", "standard", stdin=json.dumps(jobs)) == "Imported 2500 of 2500 jobs\n"
+        assert ctl("job", "import", "-", "-t", "standard", stdin=json.dumps(jobs)) == "Imported 2,500 of 2,500 jobs\n"
         with Client(tenants.address) as client:
             assert client.status("import-5", tenant="standard") == SCHEDULED
             assert msgpack.unpackb(client.job("import-2499", tenant=f"t{2499 % 9}").payload.msgpack) == 2499

@@ -115,6 +115,18 @@ class TestOptionsTogether:
         error = run("siloctl", "pause").stderr
         assert error.startswith("siloctl: pause is only the beginning of a command: pause tenant, pause group, pause limit\n")
 
+    @pytest.mark.parametrize("name, arguments, told", [
+        ("siloctl", ["jb", "list"], "unknown command jb list; did you mean job?"),
+        ("siloctl", ["job", "gte", "x"], "unknown command job gte x; did you mean job get?"),
+        ("siloctl", ["cluster", "inof"], "unknown command cluster inof; did you mean cluster info?"),
+        ("siloctl", ["health", "--jsno"], "unknown option --jsno; did you mean --json?"),
+        ("silo", ["--lisen", "x"], "unknown option --lisen; did you mean --listen?"),
+        ("silo-bench", ["siute"], "unexpected argument siute; did you mean suite?"),
+    ])
+    def test_the_word_that_was_meant(self, name, arguments, told):
+        ended = run(name, *arguments)
+        assert ended.returncode == 2 and ended.stderr.startswith(f"{name}: {told}\n"), ended.stderr
+
 
 class TestOtherKindsOfServers:
     def test_one_without_tls(self, server):

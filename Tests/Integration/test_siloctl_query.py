@@ -172,7 +172,9 @@ class TestErrors:
         error = ctl("query", "SELECT id FROM jbos", code=1)
         assert "did you mean jobs?" in error and "line 1: SELECT id FROM jbos\n                       ^" in error
         assert "did you mean count?" in ctl("query", "SELECT cuont(id) FROM jobs", code=1)
-
+        error = ctl("query", 'SELECT id FROM jobs WHERE status_kind = "Wait ing"', code=1)
+        assert "did you mean the text 'Wait ing'? Texts stand in single quotes\n" in error and error.count("did you mean") == 1
+        assert error.splitlines()[2] == " " * len("line 1: SELECT id FROM jobs WHERE status_kind = ") + "^"
 
     @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
     def test_a_word_that_is_no_status_is_told_of(self, shards, form):
@@ -309,7 +311,7 @@ class TestPrompt:
     def test_into_a_file(self, prompt, tmp_path):
         prompt.run("\\format csv")
         prompt.run(f"\\o {tmp_path}/out.csv")
-        assert "1 row(s) written to" in prompt.run("SELECT 'é' AS a;")
+        assert "1 row written to" in prompt.run("SELECT 'é' AS a;")
         prompt.run("\\o")
         assert (tmp_path / "out.csv").read_bytes() == "a\r\né\r\n".encode()
         assert f"cannot write {tmp_path}/none/x: No such file or directory" in prompt.run(f"\\o {tmp_path}/none/x")
@@ -391,6 +393,25 @@ class TestPrompt:
         prompt.run("SELECT nonsense", r"-> $")
         assert "^C" in prompt.type("FROM\x03")
         assert "1 row(s)" in prompt.run("SELECT 1 AS a;")
+
+    @pytest.mark.parametrize("word", ["quit", "exit;", " Quit ", ".quit", "\\q"])
+    def test_words_that_end_it(self, prompt, word):
+        prompt.terminal.write(f"{word}\n")
+        prompt.terminal.read()
+        assert prompt.terminal.end() == 0
+
+    def test_words_of_other_prompts(self, prompt):
+        assert "\\timing" in prompt.run("help") and "\\timing" in prompt.run(".help")
+        for word in [".tables", "show tables;", ".schema"]:
+            assert re.search(r"leases +attempts that run", prompt.run(word)), word
+        for word in [".schema jobs", "describe jobs;", "DESC jobs"]:
+            assert re.search(r"enqueue_time_ms +Int64", prompt.run(word)), word
+        prompt.run(".mode csv")
+        assert "a,b\n1,2\n" in prompt.run("SELECT 1 AS a, 2 AS b;")
+        assert "there is no \\.nonsense; \\? lists what there is" in prompt.run(".nonsense")
+        prompt.run("SELECT 1 AS a", r"-> $")
+        assert "Ctrl-C forgets the statement that is begun; \\q then leaves" in prompt.run("quit", r"-> $")
+        prompt.type("\x03")
 
     def test_ctrl_d_ends_it(self, prompt):
         prompt.terminal.write("\x04")

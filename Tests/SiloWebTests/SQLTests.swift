@@ -170,6 +170,9 @@ import Testing
     @Test func aNameThatThereIsNotIsFound() {
         let place = FaultPlace("SQL error: there is no column j.oops", in: "SELECT 'oops', j.oops FROM jobs j")
         #expect(place.byte == 17 && place.unknown?.name == "oops" && place.unknown?.kind == "column")
+        let failure = "SQL error: there is no column a b; did you mean the text 'a b'? Texts stand in single quotes"
+        let meant = FaultPlace(failure, in: "SELECT 1, \"a b\" FROM jobs")
+        #expect(meant.byte == 10 && meant.unknown?.name == "a b")
         #expect(FaultPlace("at byte 99", in: "SELECT").byte == 6 && FaultPlace("busy", in: "SELECT").byte == nil)
     }
 

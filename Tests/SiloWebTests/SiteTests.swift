@@ -151,6 +151,17 @@ import Testing
         #expect(answer.status == 400 && answer.text.contains("The field id is required."))
     }
 
+    @Test(arguments: [
+        ("/limit", "/limits", "limit"), ("/limit?key=&tenant=a", "/limits", "limit"), ("/group", "/groups", "task group"),
+        ("/worker", "/workers", "worker"), ("/tenant", "/tenants", "tenant"), ("/job", "/jobs", "job"),
+        ("/action", "/actions", "action"),
+    ])
+    func `a page about one thing leads to the list when none is named`(path: String, list: String, kind: String) async throws {
+        let answer = try await Curl(try CountingSite()).get(path)
+        #expect(answer.status == 400 && answer.text.contains("No \(kind) is named"))
+        #expect(answer.text.contains("href=\"\(list)\">Show all \(kind)s</a>"))
+    }
+
     @Test func `where to go on is never elsewhere`() async throws {
         let counting = try CountingSite()
         let curl = Curl(counting)

@@ -126,7 +126,7 @@ public struct Findings: Sendable {
     }
 
     private func refusals(_ checks: UInt32) -> String {
-        let times = "\(checks) time\(checks == 1 ? "" : "s")"
+        let times = Counted.text(checks, "time")
         if asksRateLimiter { return "the external rate limiter was asked \(times) and has not let it start" }
         return checks == 0 ? "a rate limit has no room any more" : "a rate limit had no room \(times)"
     }
@@ -315,7 +315,7 @@ public struct Findings: Sendable {
         }
         var text = "It waits: " + first.text
         let others = explanation.obstacles.count - 1
-        if others > 0 { text += "; \(others) more thing\(others == 1 ? "" : "s") in its way" }
+        if others > 0 { text += "; \(Counted.text(others, "more thing")) in its way" }
         if first.until == nil, let estimate = explanation.estimatedStart {
             text += "; at the pace of late it starts in about \(Self.length(estimate - now))"
         }
@@ -339,7 +339,7 @@ public struct Findings: Sendable {
 }
 
 extension Explanation.Obstacle {
-    fileprivate var aheadText: String { "\(aheadIsLeast ? "at least " : "")\(ahead) job\(ahead == 1 ? "" : "s")" }
+    fileprivate var aheadText: String { "\(aheadIsLeast ? "at least " : "")\(Counted.text(ahead, "job"))" }
 }
 
 extension StoreReader {

@@ -120,7 +120,8 @@ extension Compiler {
                 return try expression(aliased, scope)
             }
         }
-        let found = try scope.column(table, name)
+        let found = try scope.column(
+            table, name, isQuoted: quotedNames.contains(name), others: aliasesToo ? scope.aliases.keys.sorted() : [])
         return Typed(
             sql: found.sql, type: found.column.type, isNullable: found.column.isNullable, isSet: found.column.isSet,
             isStatus: found.column.isStatus)
@@ -364,7 +365,9 @@ extension Compiler {
     // MARK: Calls
 
     private func call(_ call: Call, _ scope: Scope, _ aliasesToo: Bool) throws(QueryError) -> Typed {
-        guard let function = Functions.all[call.name] else { throw .syntax("there is no function \(call.name)") }
+        guard let function = Functions.all[call.name] else {
+            throw .unknown("function", call.name, among: Functions.all.keys.sorted())
+        }
         let isWindow = Functions.windows.contains(call.name)
         let count = call.arguments.count
         guard function.arguments.contains(count), !call.isStar || call.name == "count",

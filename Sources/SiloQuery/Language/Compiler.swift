@@ -20,6 +20,8 @@ struct Compiled {
 final class Compiler {
     private let given: [Parameter]
     private let tables: [String: [Column]]
+    /// Names that stand in double quotes somewhere in the statement.
+    let quotedNames: Set<String>
     private var used: [Int: Parameter] = [:]
     /// Expressions that were written; what is nested in some ways is written more than once.
     private var steps = 0
@@ -44,7 +46,7 @@ final class Compiler {
         _ text: String, _ parameters: [Parameter], tables: [String: [Column]], control: StatementControl? = nil
     ) throws(QueryError) -> Compiled {
         let statement = try Parser.statement(text)
-        let compiler = Compiler(given: parameters, tables: tables, control: control)
+        let compiler = Compiler(given: parameters, tables: tables, quotedNames: statement.quotedNames, control: control)
         let (sql, columns) = try compiler.select(statement.select, in: nil)
         return Compiled(
             sql: sql, columns: columns, isExplain: statement.isExplain, parameters: compiler.used,
@@ -53,9 +55,10 @@ final class Compiler {
         )
     }
 
-    private init(given: [Parameter], tables: [String: [Column]], control: StatementControl?) {
+    private init(given: [Parameter], tables: [String: [Column]], quotedNames: Set<String>, control: StatementControl?) {
         self.given = given
         self.tables = tables
+        self.quotedNames = quotedNames
         self.control = control
     }
 
@@ -213,7 +216,10 @@ final class Compiler {
             switch column {
             case .all(let table):
                 let relations = scope.relations.filter { table == nil || $0.name == table }
-                guard !relations.isEmpty else { throw .syntax(table.map { "there is no table \($0)" } ?? "* has no table") }
+                guard !relations.isEmpty else {
+                    guard let table else { throw .syntax("* has no table") }
+                    throw .unknown("table", table, among: scope.relations.map(\.name))
+                }
                 for relation in relations {
                     for column in relation.columns where column.isListed {
                         let value = try expression(.column(table: relation.name, name: column.name), scope)
@@ -279,7 +285,7 @@ final class Compiler {
             var condition = join.condition
             for column in join.using {
                 guard let left = before.last(where: { $0.columns.contains { $0.name == column } }) else {
-                    throw .syntax("there is no column \(column) to join by")
+                    throw .syntax("there is no column \(column) to join by: USING takes one that both tables have")
                 }
                 let equal = Expression.binary(
                     "=", .column(table: left.name, name: column), .column(table: relation.name, name: column))
@@ -295,7 +301,11 @@ final class Compiler {
         case .table(let name):
             let alias = item.alias ?? name
             try countTables(scope.commonSizes[name] ?? 1)
-            guard let columns = scope.common[name] ?? tables[name] else { throw .syntax("there is no table \(name)") }
+            guard let columns = scope.common[name] ?? tables[name] else {
+                // Those of rewritten selects are nobody else's.
+                let named = tables.keys.filter { $0 != Rollup.table && $0 != Tally.table }
+                throw .unknown("table", name, among: (named + scope.common.keys).sorted())
+            }
             return ("\(quoted(name)) AS \(quoted(alias))", Relation(name: alias, columns: columns))
         case .jobCounts:
             let alias = item.alias ?? "jobs"

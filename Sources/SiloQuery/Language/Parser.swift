@@ -4,6 +4,7 @@ struct Parser {
     private let tokens: [PlacedToken]
     private var position = 0
     private var depth = 0
+    private var quotedNames: Set<String> = []
 
     /// Expressions and selects within one another. SQLite takes twice as many.
     static let depthMax = 400
@@ -11,6 +12,8 @@ struct Parser {
     struct Statement {
         let select: Select
         let isExplain: Bool
+        /// Names that stand in double quotes somewhere in it.
+        let quotedNames: Set<String>
     }
 
     static func statement(_ text: String) throws(QueryError) -> Statement {
@@ -20,7 +23,7 @@ struct Parser {
         let select = try parser.select()
         _ = parser.takes(symbol: ";")
         guard parser.token == .end else { throw parser.unexpected("one statement ends") }
-        return Statement(select: select, isExplain: isExplain)
+        return Statement(select: select, isExplain: isExplain, quotedNames: parser.quotedNames)
     }
 
     /// A whole text that is one expression.
@@ -89,6 +92,7 @@ struct Parser {
             return word
         case .quoted(let name):
             advance()
+            quotedNames.insert(name)
             return name
         default: throw unexpected("\(what) was expected")
         }

@@ -40,7 +40,26 @@ final class Scope {
     }
 
     /// The column of a name, here or in a select around this one.
-    func column(_ table: String?, _ name: String) throws(QueryError) -> Found {
+    /// - Parameters:
+    ///   - isQuoted: the name stands in double quotes.
+    ///   - others: what else may stand in its place.
+    func column(
+        _ table: String?, _ name: String, isQuoted: Bool = false, others: [String] = []
+    ) throws(QueryError) -> Found {
+        if let found = try known(table, name) { return found }
+        var names = others
+        var scope: Scope? = self
+        while let here = scope {
+            for relation in here.relations {
+                names += relation.columns.map { table == nil ? $0.name : "\(relation.name).\($0.name)" }
+            }
+            scope = here.parent
+        }
+        throw .unknown("column", table.map { "\($0).\(name)" } ?? name, among: names, isQuoted: isQuoted && table == nil)
+    }
+
+    /// Nil: there is none.
+    private func known(_ table: String?, _ name: String) throws(QueryError) -> Found? {
         let found = relations.flatMap { relation -> [Found] in
             guard table == nil || table == relation.name else { return [] }
             return relation.columns.filter { $0.name == name }.map { Found(relation: relation.name, column: $0) }
@@ -55,8 +74,7 @@ final class Scope {
             }
             return column
         }
-        guard let parent else { throw .syntax("there is no column \(table.map { "\($0)." } ?? "")\(name)") }
-        return try parent.column(table, name)
+        return try parent?.known(table, name)
     }
 
     /// Runs `body` where columns may be named freely, as within an aggregate.

@@ -1,15 +1,9 @@
+import SiloCore
+
 /// Numbers as people read them, with their units.
 enum Quantity {
     /// 1,234,567.
-    static func count(_ number: some BinaryInteger) -> String {
-        let digits = String(number.magnitude)
-        var result = ""
-        for (index, digit) in digits.enumerated() {
-            if index > 0, (digits.count - index) % 3 == 0 { result.append(",") }
-            result.append(digit)
-        }
-        return number < 0 ? "−" + result : result
-    }
+    static func count(_ number: some BinaryInteger) -> String { Counted.grouped(number, minus: "−") }
 
     /// 987, 12.3 k, 4.56 M: three digits.
     static func short(_ number: Double) -> String {
@@ -46,7 +40,7 @@ enum Quantity {
 
     /// One and its plural: 1 job, 2 jobs.
     static func of(_ number: some BinaryInteger, _ one: String, _ many: String? = nil) -> String {
-        count(number) + " " + (number == 1 ? one : many ?? one + "s")
+        Counted.text(number, one, many)
     }
 
     /// Three that mean something, no zeros behind the point.

@@ -39,7 +39,8 @@ struct OverviewHealth {
         var findings = closed.prefix(Self.namedMax).map { shard in
             bad("shard \(Self.name(shard)) does not serve: \(shard.trouble ?? "")")
         }
-        if closed.count > Self.namedMax { findings.append(bad("\(closed.count - Self.namedMax) more shards do not serve")) }
+        let rest = closed.count - Self.namedMax
+        if rest > 0 { findings.append(bad("\(Quantity.of(rest, "more shard")) \(rest == 1 ? "does" : "do") not serve")) }
         return findings + slow.prefix(Self.namedMax).map { shard in
             let length = Double(max(shard.flushMilliseconds, shard.oldestRequestMilliseconds))
             return odd("shard \(Self.name(shard)) is slow: a request waits \(Quantity.duration(milliseconds: length))")

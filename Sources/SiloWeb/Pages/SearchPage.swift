@@ -116,7 +116,7 @@ enum SearchPage {
 
     private static func offer(_ text: String, _ count: Int64) -> HTML {
         note(
-            "There are \(Quantity.count(count)) jobs, of many tenants, and to look for an id among all of them takes seconds.",
+            "There are \(Quantity.of(count, "job")), of many tenants, and to look for an id among all of them takes seconds.",
             Link("/search", [("q", text), ("jobs", "all")]))
     }
 

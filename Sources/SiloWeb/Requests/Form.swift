@@ -39,6 +39,14 @@ struct Form: Sendable {
         return value
     }
 
+    /// What a page is about, such as a limit; where it is not named the visitor is shown to the list of all.
+    func subject(_ name: String, _ kind: String, in list: String) throws(PageFailure) -> String {
+        if let value = self[name] { return value }
+        throw PageFailure(
+            400, "No \(kind) is named", "This page is about one \(kind): choose it in the list.",
+            way: ("Show all \(kind)s", Link(list)))
+    }
+
     /// Without what forms add to it.
     var given: [(String, String)] {
         fields.filter { $0.name != Self.tokenField }.map { ($0.name, $0.value) }

@@ -1,7 +1,7 @@
 import CommandLineTool
 import GRPC
 import SiloAPI
-import SiloConfiguration
+import SiloCore
 
 /// `audit`: what the audit log of the server that is spoken to has.
 struct AuditCommand {

@@ -27,7 +27,7 @@ struct DropTenantCommand {
         var last = drop ?? SiloV1.TenantDrop()
         while let now = drop {
             last = now
-            show("\(now.percent) %, \(now.rowsDeleted) rows deleted")
+            show("\(now.percent) %, \(Words.count(now.rowsDeleted, "row")) deleted")
             try await Task.sleep(for: Self.interval)
             drop = try await progress(owner, shard)
         }

@@ -65,7 +65,8 @@ struct PauseCommands {
             do {
                 answers.append(try await ask(shard, owner))
             } catch let failure as Failure where !answers.isEmpty {
-                throw Failure("\(failure); \(answers.count) of \(owners.count) shards have taken it: repeat the command")
+                let all = Words.count(owners.count, "shard")
+                throw Failure("\(failure); taken by \(answers.count) of \(all): repeat the command")
             }
         }
         return answers

@@ -36,16 +36,17 @@ struct TenantCommands {
     func dropHolders() async throws {
         let tenant = try ServerPlace.tenant(arguments)
         let key = arguments.text("key")
+        guard key != "" else { throw Arguments.Mistake("--key is empty: it names a limit") }
         let slots = "every slot \(key.map { "of limit \($0) " } ?? "")\(Self.which(tenant))"
         guard arguments.has("yes") || isatty(STDIN_FILENO) == 1 else {
             throw Arguments.Mistake("this frees \(slots), and nobody can be asked: say so with --yes")
         }
         let (server, shard) = try await Server(arguments).owner(of: nil, orOf: tenant)
-        if tenant == nil {
-            let limits = key.map { "limit \($0)" } ?? "every limit"
-            Program.complain("No tenant is named: this frees every slot of \(limits), whoever holds it")
-        }
-        guard isMeant("This frees \(slots), while attempts that run go on.") else { throw Failure("nothing was done") }
+        let limits = key.map { "limit \($0)" } ?? "every limit"
+        let warning = tenant == nil ? "No tenant is named: this frees every slot of \(limits), whoever holds it" : nil
+        if let warning, arguments.has("yes") { Program.complain(warning) }
+        let question = "\(warning ?? "This frees \(slots)"), while attempts that run go on."
+        guard isMeant(question) else { throw Failure("nothing was done") }
         let count = try await Self.dropHolders(of: key, tenant, in: shard, at: server)
         var object: [String: Any] = ["shard": shard, "holders_dropped": count]
         object["tenant"] = tenant

@@ -57,7 +57,7 @@ struct WorkerCommands {
         guard isKnown || isQuiet || wasQuiet else {
             throw Failure("no worker \(id) has asked for work lately, and none is quiet; siloctl workers lists them")
         }
-        let holds = leases == 1 ? "it still holds 1 job" : "it still holds \(leases) jobs"
+        let holds = "it still holds \(Words.count(leases, "job"))"
         let now = wasQuiet ? "was quiet already" : "gets nothing new"
         let text: Line =
             switch (isQuiet, isKnown) {

@@ -72,7 +72,7 @@ struct BulkCommands {
 
     private func confirm(_ kind: SiloV1.BulkActionKind, _ plan: SiloV1.BulkPlan) throws {
         guard !arguments.has("yes") else { return }
-        let many = plan.isUncounted ? "all of them" : "\(Words.grouped(plan.jobs)) job\(plan.jobs == 1 ? "" : "s")"
+        let many = plan.isUncounted ? "all of them" : Words.count(plan.jobs, "job")
         FileHandle.standardError.write(Data("\(kind.word.capitalized) \(many)? [y/N] ".utf8))
         guard ["y", "yes"].contains(readLine()?.lowercased() ?? "") else { throw Failure("nothing was done") }
     }

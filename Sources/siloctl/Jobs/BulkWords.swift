@@ -71,7 +71,7 @@ extension SiloV1.BulkPlan {
             let why = uncountedBecause.isEmpty ? "" : ": \(uncountedBecause)"
             lines.append("How many jobs match was not found out in \(Words.length(elapsedMs))\(why)")
         } else {
-            lines.append("\(Words.grouped(jobs)) job\(jobs == 1 ? " matches" : "s match")")
+            lines.append("\(Words.count(jobs, "job")) \(jobs == 1 ? "matches" : "match")")
             lines += Table.lines(
                 nil,
                 statuses.map { count in
@@ -120,9 +120,9 @@ extension SiloV1.BulkAction {
         if !missingShards.isEmpty {
             fields.append(("Not Known", Line("of shards that do not answer: \(missingShards.joined(separator: ", "))", .bad)))
         }
-        fields.append(("Looked At", "\(Words.grouped(lookedAt)) of about \(Words.grouped(expected)) jobs"))
-        fields.append((kind.pastWord, "\(Words.grouped(done)) job\(done == 1 ? "" : "s")"))
-        fields.append(("Refused", "\(Words.grouped(refused)) job\(refused == 1 ? "" : "s")"))
+        fields.append(("Looked At", "\(Words.grouped(lookedAt)) of about \(Words.count(expected, "job"))"))
+        fields.append((kind.pastWord, "\(Words.count(done, "job"))"))
+        fields.append(("Refused", "\(Words.count(refused, "job"))"))
         let reasons = refusals.map { refusal -> [Line] in
             let names = refusal.sample.map(\.name).joined(separator: ", ")
             let more = refusal.jobs > UInt64(refusal.sample.count) ? ", …" : ""

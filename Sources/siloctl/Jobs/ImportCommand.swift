@@ -95,7 +95,8 @@ struct ImportCommand {
             let line = lines.indices.contains(mistake.job) ? ":\(lines[mistake.job])" : ""
             return "\(name)\(line): \(mistake.text)"
         }
-        if mistakes.count > mistakesMax { texts.append("\(mistakes.count - mistakesMax) more jobs have mistakes") }
+        let rest = mistakes.count - mistakesMax
+        if rest > 0 { texts.append("\(Words.count(rest, "more job")) \(rest == 1 ? "has" : "have") mistakes") }
         throw Failures(texts)
     }
 
@@ -124,7 +125,8 @@ struct ImportCommand {
             let response = try await server.owner(of: shard, info).call(SiloV1.Silo.importJobs, request)
             if response.results.count == jobs.count { return response.results }
             problem =
-                "the answer has \(response.results.count) results for \(jobs.count) jobs; job get shows whether it is stored"
+                "the answer has \(Words.count(response.results.count, "result")) for \(Words.count(jobs.count, "job")); "
+                + "job get shows whether it is stored"
         } catch {
             problem = "\(error)"
         }
@@ -139,7 +141,7 @@ struct ImportCommand {
 
     private func show(_ results: [SiloV1.ImportJobResult]) throws {
         let refused = results.filter { !$0.success }
-        var lines: [Line] = ["Imported \(results.count - refused.count) of \(Words.count(UInt64(results.count), "job"))"]
+        var lines: [Line] = ["Imported \(Words.grouped(results.count - refused.count)) of \(Words.count(results.count, "job"))"]
         let reasons = refused.map { ["\($0.id)", "\($0.error ?? "")"] as [Line] }
         if !refused.isEmpty { lines += ["Refused:"] + Table.lines(nil, reasons, indent: 2) }
         try output.print(
@@ -155,7 +157,7 @@ struct ImportCommand {
         )
         guard refused.isEmpty else {
             let others = refused.count < results.count ? "; the others are stored" : ""
-            throw Failure("\(refused.count) of \(Words.count(UInt64(results.count), "job")) refused\(others)")
+            throw Failure("\(Words.grouped(refused.count)) of \(Words.count(results.count, "job")) refused\(others)")
         }
     }
 }

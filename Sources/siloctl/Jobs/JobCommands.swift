@@ -40,24 +40,28 @@ struct JobCommands {
         let question = try await question { (request: inout SiloV1.DeleteJobRequest, shard, id, tenant) in
             (request.shard, request.id, request.tenant) = (shard, id, tenant)
         }
-        let isThere = try await isThere(question)
-        _ = try await question.server.call(SiloV1.Silo.deleteJob, question.request)
+        let status = try await status(question)
+        let isThere = status != nil
+        do { _ = try await question.server.call(SiloV1.Silo.deleteJob, question.request) } catch let failure as Failure {
+            guard let status, failure.description.contains("has pending requests") else { throw failure }
+            throw Failure("FAILED_PRECONDITION: cannot delete job \(id): \(status.reasonNotToDelete)")
+        }
         try output.print(
             ["status": isThere ? "deleted" : "not_found", "job_id": id],
             [isThere ? "Job \(id) deleted successfully" : "There is no job \(id): nothing was deleted"], isShort: true
         )
     }
 
-    private func isThere(_ question: Question<SiloV1.DeleteJobRequest>) async throws -> Bool {
+    /// Nil: there is no such job.
+    private func status(_ question: Question<SiloV1.DeleteJobRequest>) async throws -> SiloV1.JobStatus? {
         var request = SiloV1.GetJobRequest()
         (request.shard, request.id, request.tenant) = (question.request.shard, id, question.request.tenant)
         request.omitPayload = true
         request.omitResult = true
-        do { _ = try await question.server.call(SiloV1.Silo.getJob, request) } catch let failure as Failure {
+        do { return try await question.server.call(SiloV1.Silo.getJob, request).status } catch let failure as Failure {
             guard failure.description.contains("job not found") else { throw failure }
-            return false
+            return nil
         }
-        return true
     }
 }
 
@@ -75,6 +79,12 @@ extension SiloV1.JobStatus {
     }
 
     var line: Line { Line(word, word.outcomeStyle) }
+
+    fileprivate var reasonNotToDelete: String {
+        self == .running
+            ? "it is running; job cancel tells its worker to stop, and once it has ended it can be deleted"
+            : "it waits (\(word)); job cancel ends it first"
+    }
 }
 
 extension SiloV1.AttemptStatus {

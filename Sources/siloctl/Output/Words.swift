@@ -1,4 +1,5 @@
 import Foundation
+import SiloCore
 
 /// Times and their lengths, in words.
 enum Words {
@@ -50,14 +51,8 @@ enum Words {
     }
 
     /// `1,234,567`.
-    static func grouped(_ number: some BinaryInteger) -> String {
-        var text = ""
-        for (index, digit) in String(number.magnitude).reversed().enumerated() {
-            if index > 0, index % 3 == 0 { text.append(",") }
-            text.append(digit)
-        }
-        return (number < 0 ? "-" : "") + String(text.reversed())
-    }
+    static func grouped(_ number: some BinaryInteger) -> String { Counted.grouped(number) }
 
-    static func count(_ number: UInt64, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
+    /// `1 job`, `1,234 jobs`.
+    static func count(_ number: some BinaryInteger, _ noun: String) -> String { Counted.text(number, noun) }
 }

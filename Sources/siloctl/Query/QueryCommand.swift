@@ -67,7 +67,7 @@ struct QueryCommand {
             try ResultSink.standard.write(try shape.text(of: answer))
             answer.complain()
         } catch let failure as Failure {
-            throw Program.Failure("Error: \(StatementFault(failure, statement.sql, QuerySchema()).text)")
+            throw Program.Failure("Error: \(StatementFault(failure, statement.sql).text)")
         }
     }
 

@@ -52,7 +52,7 @@ struct QueryStatement: Sendable {
         let most = numbers.max() ?? 0
         guard parameters.count > most else { return }
         let wanted = most == 0 ? "it has no $1" : "the last is $\(most)"
-        let times = Words.count(UInt64(parameters.count), "time")
+        let times = Words.count(parameters.count, "time")
         throw Arguments.Mistake("--param is given \(times), and the statement does not ask for that: \(wanted)")
     }
 

@@ -67,7 +67,7 @@ struct TopFrame {
     private func title(_ width: Int) -> Line {
         let nodes = moment.sample.nodes
         let started = nodes.map(\.startedAtMs).max() ?? moment.now
-        let servers = Words.count(UInt64(nodes.count), "server")
+        let servers = Words.count(nodes.count, "server")
         let left: Line = "\("siloctl top", .heading)  \(address)  \(servers), up \(Words.age(started, at: moment.now))"
         let clock = times.moment(moment.now).split(separator: " ").dropFirst().first.map(String.init) ?? ""
         let right: Line = choices.isPaused ? "\("PAUSED", .busy) \(clock)" : Line(clock)
@@ -84,7 +84,7 @@ struct TopFrame {
     }
 
     private var summary: String {
-        let shards = Words.count(UInt64(moment.sample.nodes.reduce(0) { $0 + $1.shards.count }), "shard")
+        let shards = Words.count(moment.sample.nodes.reduce(0) { $0 + $1.shards.count }, "shard")
         let free = moment.sample.nodes.compactMap(\.freeBytes).min().map { ", \(Words.size($0)) of disk free" } ?? ""
         let durable = Set(moment.sample.nodes.map(\.durability)).sorted().joined(separator: ", ")
         guard durable != "memory" else { return "\(shards)\(free), jobs in memory alone" }

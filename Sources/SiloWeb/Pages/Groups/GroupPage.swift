@@ -4,7 +4,7 @@ import SiloCore
 /// One task group: its numbers, how long its jobs run, and who works on it.
 enum GroupPage {
     static let page = Page("/group", needs: SiloV1.Silo.getNodeInfo) { visit in
-        let name = try visit.query.required("name")
+        let name = try visit.query.subject("name", "task group", in: "/groups")
         let state = visit.site.history.snapshot
         let known = state.now.groups.first { $0.name.hasSameBytes(as: name) && !$0.isRest }
         let figures = GroupFigures(known ?? Figures.Group(name), state)

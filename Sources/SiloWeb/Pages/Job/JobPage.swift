@@ -5,7 +5,7 @@ import SiloCore
 /// One job: what it carries, what became of it, and what is in its way.
 enum JobPage {
     static let page = Page("/job", needs: SiloV1.Silo.getJob) { visit in
-        let id = try visit.query.required("id")
+        let id = try visit.query.subject("id", "job", in: "/jobs")
         let before = visit.query["before"].flatMap { UInt32($0) } ?? 0
         let found = try await visit.job(
             id, tenant: visit.query["tenant"], attemptsLast: JobParts.attemptsMax, attemptsBefore: before, bytesMax: bytesMax)

@@ -34,7 +34,7 @@ enum BulkPages {
 
     static let one = Page("/action", needs: SiloV1.Silo.getBulkAction) { visit in
         var request = SiloV1.GetBulkActionRequest()
-        request.id = try visit.query.required("id")
+        request.id = try visit.query.subject("id", "action", in: "/actions")
         let action = try await visit.call(SiloV1.Silo.getBulkAction, request).action ?? SiloV1.BulkAction()
         let stop = action.state == .running ? BulkActions.stop.button("Stop", [("id", action.id)], from: visit) : .empty
         let seconds: HTML = .when(action.state == .running, " data-refresh=\"1\"")

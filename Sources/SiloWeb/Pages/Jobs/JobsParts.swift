@@ -77,7 +77,7 @@ struct JobsParts {
     private var empty: Empty {
         if !list.nextCursor.isEmpty {
             return Empty(
-                "None among the \(Quantity.count(list.lookedAt)) jobs that were looked at",
+                "\(Quantity.of(list.lookedAt, "job")) looked at, and none meets the filter",
                 next: "There are more to look at: go on to the next page, or name a tenant or a status, which have indexes.")
         }
         if filter.isEmpty {

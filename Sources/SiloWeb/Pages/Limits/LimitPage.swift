@@ -6,7 +6,7 @@ enum LimitPage {
     private static let rowsMax = 50
 
     static let page = Page("/limit", needs: SiloV1.Silo.listLimits) { visit in
-        let key = try visit.query.required("key")
+        let key = try visit.query.subject("key", "limit", in: "/limits")
         let tenant = visit.query["tenant"]?.asTenant
         var request = SiloV1.ListLimitsRequest()
         request.key = key

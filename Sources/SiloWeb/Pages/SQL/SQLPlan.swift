@@ -43,7 +43,7 @@ struct SQLPlan {
     private static func scan(_ line: String) -> HTML {
         let scan = /SiloExecutionPlan: (\w+)\[(.*)\], limit=(?:Some\(([0-9]+)\)|None)/
         guard let match = line.wholeMatch(of: scan) else { return "<code>\(Name.visible(line))</code>" }
-        let rows: HTML = match.3.map { "the first \($0) rows" } ?? "rows"
+        let rows: HTML = match.3.map { "the first \(Quantity.of(Int($0) ?? 0, "row"))" } ?? "rows"
         return "<b>\(match.1)</b>: \(rows) by <code>\(Name.visible(String(match.2)))</code>"
     }
 
@@ -53,7 +53,7 @@ struct SQLPlan {
             return "\(match.1) of \(match.2) conditions are looked at row by row"
         }
         if let match = line.wholeMatch(of: /ClusterExecutionPlan: partitions=([0-9]+), table=\w+/) {
-            return "in \(match.1) shards, side by side"
+            return "in \(Quantity.of(Int(match.1) ?? 0, "shard"))\(HTML.when(match.1 != "1", ", side by side"))"
         }
         return nil
     }

@@ -47,7 +47,7 @@ struct SQLResult {
     private var more: HTML {
         guard answer.isCut else { return .empty }
         return """
-            <p class="hint">The statement was ended after \(Quantity.count(answer.rows.count)) rows. Export has all of them \
+            <p class="hint">The statement was ended after \(Quantity.of(answer.rows.count, "row")). Export has all of them \
             up to 64 MiB, and so has <code>siloctl query --csv</code>; <code>--arrow</code> has no such bound. \
             <code>LIMIT</code>, <code>WHERE</code> and <code>GROUP BY</code> make fewer.</p>
             """

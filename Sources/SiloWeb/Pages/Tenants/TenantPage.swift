@@ -4,7 +4,7 @@ import SiloCore
 /// One tenant: its jobs by task group, its limits, what failed last, and what can be done about it.
 enum TenantPage {
     static let page = Page("/tenant", needs: SiloV1.Silo.listTenants) { visit in
-        let name = try visit.query.required("name")
+        let name = try visit.query.subject("name", "tenant", in: "/tenants")
         let tenant = name.asTenant
         let shard = try await Homes(visit).shard(of: tenant)
         let pauses = try await Pauses(visit, shard: shard)

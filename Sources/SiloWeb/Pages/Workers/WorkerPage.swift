@@ -4,7 +4,7 @@ import SiloCore
 /// One worker: what it asks for since when, and what it holds for how long.
 enum WorkerPage {
     static let page = Page("/worker", needs: SiloV1.Silo.listWorkers) { visit in
-        let id = try visit.query.required("id")
+        let id = try visit.query.subject("id", "worker", in: "/workers")
         var request = SiloV1.ListWorkersRequest()
         request.workerId = id
         let found = try await visit.call(SiloV1.Silo.listWorkers, request)

@@ -39,17 +39,11 @@ extension Prompt {
         guard let table else {
             return say(Table.lines(["Table", "What it has"], SQLTable.all.map { [Line($0.name), Line($0.about)] }))
         }
-        let statement = "SELECT * FROM \(table) LIMIT 0"
-        let (schema, place) = (schema, place)
-        do {
-            // What is no name might be a statement of its own.
-            let isName = table.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" }
-            guard isName else { throw Failure("there is no table \(table)") }
-            let columns = try await schema.learn(table.lowercased(), at: place)
-            say(Table.lines(["Column", "Type"], columns.map { [Line($0.name), Line($0.shortType)] }))
-        } catch let failure as Failure {
-            throw Failure(StatementFault(failure, statement, schema).message)
-        }
+        // What is no name might be a statement of its own.
+        let isName = table.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" }
+        guard isName else { throw Failure("there is no table \(table)") }
+        let columns = try await schema.learn(table.lowercased(), at: place)
+        say(Table.lines(["Column", "Type"], columns.map { [Line($0.name), Line($0.shortType)] }))
     }
 
     /// Ctrl-C ends it well; a server that does not answer is asked again.

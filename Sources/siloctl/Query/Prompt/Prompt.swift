@@ -47,6 +47,13 @@ final class Prompt {
                 return
             case .broken: pending = ""
             case .line(let line):
+                let habit = PromptCommand.habit(line)
+                if let habit, pending.isEmpty {
+                    remember(line)
+                    await attempt { try await self.command(habit, self.last) }
+                    break
+                }
+                if habit == "\\q" { say(["Ctrl-C forgets the statement that is begun; \\q then leaves"]) }
                 pending = await take(pending.isEmpty ? line : pending + "\n" + line)
                 if pending.utf8.count > QueryStatement.bytesMax {
                     complain("Error: the statement is larger than 1 MiB, and forgotten")
@@ -127,7 +134,7 @@ final class Prompt {
         }
         try sink.write(try shape.text(of: answer))
         answer.complain()
-        if let path = sink.path { say([Line("\(answer.rows.count) row(s) written to \(path)", .quiet)]) }
+        if let path = sink.path { say([Line("\(Words.count(answer.rows.count, "row")) written to \(path)", .quiet)]) }
         if isTimed { say([Line("Time: \(Words.length(milliseconds))", .quiet)]) }
         if !schema.isKnown { schema.learnMeanwhile(at: place) }
     }
@@ -136,7 +143,7 @@ final class Prompt {
         do {
             return try await place.ask(statement)
         } catch let failure as Failure {
-            throw Fault(description: StatementFault(failure, statement.sql, schema).text)
+            throw Fault(description: StatementFault(failure, statement.sql).text)
         }
     }
 

@@ -1,4 +1,5 @@
-import SiloConfiguration
+import Foundation
+import SiloCore
 
 /// What the prompt does besides running statements: a line that begins with `\`.
 struct PromptCommand: Sendable {
@@ -25,8 +26,26 @@ struct PromptCommand: Sendable {
         .init("tenant", "[id]", "ask for the rows of one tenant; without it as before there was one", 0...1, .tenant),
         .init("shard", "id|all", "ask one shard, or all", 1...1, .shard),
         .init("?", "", "this list", 0...0, .help),
-        .init("q", "", "leave, as Ctrl-D does", 0...0, .quit),
+        .init("q", "", "leave, as quit, exit and Ctrl-D do", 0...0, .quit),
     ]
+
+    /// What other prompts call these.
+    private static let habits = [
+        "quit": "q", "exit": "q", ".quit": "q", ".exit": "q", "help": "?", ".help": "?", ".tables": "d", "show tables": "d",
+        ".schema": "d", "describe": "d", "desc": "d", ".mode": "format", ".output": "o",
+    ]
+
+    /// The command that a line means which is written as in other prompts, such as `quit` or `.schema jobs`; nil: it is none. No
+    /// statement begins like that.
+    static func habit(_ line: String) -> String? {
+        let end = CharacterSet.whitespaces.union([";"])
+        let words = line.trimmingCharacters(in: end).split(whereSeparator: \.isWhitespace).map(String.init)
+        guard let first = words.first else { return nil }
+        func known(_ count: Int) -> String? { habits[words.prefix(count).joined(separator: " ").lowercased()] }
+        let count = known(2) == nil ? 1 : 2
+        guard let name = known(count) ?? (first.hasPrefix(".") ? first : nil) else { return nil }
+        return (["\\\(name)"] + words.dropFirst(count)).joined(separator: " ")
+    }
 
     private init(_ name: String, _ operands: String, _ help: String, _ allowed: ClosedRange<Int>, _ action: Action) {
         (self.name, self.operands, self.help, operandsAllowed, self.action) = (name, operands, help, allowed, action)

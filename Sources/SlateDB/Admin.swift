@@ -81,7 +81,7 @@ public struct Admin: Sendable {
         guard sources.count > 1 || manifest.l0.count == 1 || (always && !sources.isEmpty) else { return nil }
         // The merged run takes the place of the lowest.
         let destination = manifest.compacted.map(\.id).min() ?? 0
-        return try await lifting {
+        return try await changing {
             try await admin.submitCompaction(spec: .tiered(segment: Data(), sources: sources, destination: destination))
         }.id
     }
@@ -105,7 +105,7 @@ public struct Admin: Sendable {
         name: String? = nil, lifetimeMilliseconds: UInt64?
     ) async throws(StorageError) -> String {
         let options = CheckpointOptions(lifetimeMs: lifetimeMilliseconds, source: nil, name: name)
-        return try await lifting { try await admin.createDetachedCheckpoint(options: options) }.id
+        return try await changing { try await admin.createDetachedCheckpoint(options: options) }.id
     }
 
     /// The ids of the checkpoints called `name`; nil: of all.
@@ -128,7 +128,7 @@ public struct Admin: Sendable {
     }
 
     public func deleteCheckpoint(_ id: String) async throws(StorageError) {
-        try await lifting { try await admin.deleteCheckpoint(id: id) }
+        try await changing { try await admin.deleteCheckpoint(id: id) }
     }
 
     /// A part of a database that a clone takes over: rows with `start <= key < end`.
@@ -161,7 +161,7 @@ public struct Admin: Sendable {
     public func clone(from sources: [Source]) async throws(StorageError) {
         guard let first = sources.first else { throw .invalid("a clone needs a source") }
         try await checkNothingIsShared(sources)
-        try await lifting {
+        try await changing {
             let builder = try admin.createCloneBuilderFromSource(source: first.spec)
             try builder.withClonePath(clonePath: path)
             try builder.withObjectStore(objectStore: store.store)

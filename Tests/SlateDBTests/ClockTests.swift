@@ -24,6 +24,24 @@ import Testing
             """)
     }
 
+    @Test("a change is made again while two clocks differ by a step, and not for ever; one that is far behind is told")
+    func clocksThatDifferAreWaitedFor() async throws {
+        var calls = 0
+        func refused(_ lag: Int64, times: Int) async throws(StorageError) -> Int {
+            calls = 0
+            return try await changing {
+                calls += 1
+                guard calls > times else { throw StorageError.clockBehind(ClockLag(lastWrite: lag, now: 0)) }
+                return calls
+            }
+        }
+        #expect(try await refused(1, times: 3) == 4)
+        await #expect(throws: StorageError.self) { try await refused(1, times: .max) }
+        #expect(calls == 6)
+        await #expect(throws: StorageError.self) { try await refused(5000, times: .max) }
+        #expect(calls == 1)
+    }
+
     @Test("the stamp of the last write outlives the process, whether it was closed or not", arguments: [true, false])
     func theLastStampIsKnownAfterOpening(isClosed: Bool) async throws {
         let folder = try TemporaryFolder()

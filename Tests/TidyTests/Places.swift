@@ -49,6 +49,7 @@ struct Banned: Sendable {
                 "Sources/SiloEngine/Shard/LoopAlarm.swift": "sleeps by the clock that is passed in",
                 "Sources/HTTPServer/HTTPServer.swift": "looks now and then for clients that take too long",
                 "Sources/GRPC/Server.swift": "the core does not say when a connection's last bytes have left",
+                "Sources/SlateDB/Skew.swift": "waits for a clock of SlateDB's, which counts in real time",
                 "Sources/SiloServer/Service/Reflection.swift": "ends streams that are idle in real time",
                 "Sources/siloctl/Cluster/DropTenantCommand.swift": "asks now and then how far a server has come",
                 "Sources/silo-bench/": "spreads its load over real time",

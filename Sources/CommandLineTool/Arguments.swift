@@ -54,10 +54,7 @@ public struct Arguments: Sendable {
             throw Mistake("<\(command.operands[operands.count])> is missing; \(usage.line(command))", in: command.name)
         }
         guard operands.count <= command.operands.count else {
-            // Where the program itself is a command, a word that is none is taken for its operand.
-            let near = command.name.isEmpty ? usage.nearestCommand(to: words).map { "; did you mean \($0)?" } : nil
-            let argument = operands[command.operands.count]
-            throw Mistake("unexpected argument \(argument)\(near ?? "; \(usage.line(command))")", in: command.name)
+            throw Mistake("unexpected argument \(operands[command.operands.count]); \(usage.line(command))", in: command.name)
         }
         return .run(Arguments(command: command.name, operands: operands, optionalOperand: optional, values: values))
     }

@@ -121,7 +121,6 @@ class TestOptionsTogether:
         ("siloctl", ["cluster", "inof"], "unknown command cluster inof; did you mean cluster info?"),
         ("siloctl", ["health", "--jsno"], "unknown option --jsno; did you mean --json?"),
         ("silo", ["--lisen", "x"], "unknown option --lisen; did you mean --listen?"),
-        ("silo-bench", ["siute"], "unexpected argument siute; did you mean suite?"),
     ])
     def test_the_word_that_was_meant(self, name, arguments, told):
         ended = run(name, *arguments)

@@ -24,7 +24,6 @@ import Testing
             .init("job get", ["id"], help: "", options: [.init("attempts", help: "")]), .init("job cancel", ["id"], help: ""),
             .init("workers", help: ""),
         ], options: [.init("json", help: "")])
-    private static let program = Usage("tool", "Does things.", commands: [.init("", help: ""), .init("suite", help: "")])
 
     @Test(arguments: [
         (["jb", "list"], "unknown command jb list; did you mean job?"),
@@ -39,17 +38,5 @@ import Testing
     func aWordThatThereIsNotIsToldWithTheNearestKnownOne(words: [String], mistake: String) {
         #expect(throws: Arguments.Mistake.self) { try Arguments.read(words, Self.usage, version: "1") }
         do { _ = try Arguments.read(words, Self.usage, version: "1") } catch { #expect(error.description == mistake) }
-    }
-
-    @Test func whereTheProgramItselfIsACommandAWordMayHaveBeenMeantForOne() {
-        for (word, mistake) in [
-            ("siute", "unexpected argument siute; did you mean suite?"),
-            ("more", "unexpected argument more; usage: tool [options]"),
-        ] {
-            do {
-                _ = try Arguments.read([word], Self.program, version: "1")
-                Issue.record("\(word) is taken")
-            } catch { #expect(error.description == mistake) }
-        }
     }
 }

@@ -197,11 +197,13 @@ class TestShards:
             shutil.rmtree(place)
             place.write_text("in the way")
             client.begin("ResetShards")
-            browser.wait(lambda b: not row(b, id[:8])[2].startswith("serves"), 60, "that it stopped")
-        cells = row(browser, id[:8])
-        assert len(cells[2].splitlines()) > 2 and cells[3] == "–", "with the reason, and no numbers"
+            def stopped(b):
+                cells = row(b, id[:8])
+                return not cells[2].startswith("serves") and len(cells[2].splitlines()) > 2 and cells[3] == "–"
+            browser.wait(stopped, 60, "that it stopped, with the reason, and no numbers")
         browser.go(f"{root(server)}/shards/{id}")
-        assert browser.text(".finding").startswith(("It is being opened.", "It does not serve, and is tried again."))
+        texts = ("It is being opened.", "It does not serve, and is tried again.")
+        browser.wait(lambda b: b.text(".finding").startswith(texts), what="what it does now")
         browser.go(f"{root(server)}/do/flush?shard={id}")
         press(browser, "Flush")
         browser.wait(lambda b: b.has(".failure") and "shard" in b.text(".failure").lower(), what="the refusal")

@@ -495,7 +495,7 @@ class TestAudit:
         until(lambda: len(written()) + left() == 3000, 30, "all of them to be told", lambda: f"{len(written())} + {left()}")
         assert len(lines(path)) < 300 and lines(path)[-1]["outcome"] == "LEFT_OUT"
         shown = run("siloctl", "-a", server.address, "audit", "--limit", "1000", extra={"SILO_AUTH_TOKEN": token}).stdout
-        assert f"{left()} more refusals of that time left out" in shown.splitlines()[-1]
+        assert f"{left():,} more refusals of that time left out" in shown.splitlines()[-1]
         assert 0 < messages(server, "INFO").count("call refused") < 50, "the log neither"
 
     def test_a_full_disk_harms_nobody(self, new_server, tokens, tmp_path):

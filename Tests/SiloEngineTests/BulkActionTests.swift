@@ -207,14 +207,14 @@ import Testing
     func pause(step: Int64, milliseconds: Int64) {
         let clock = ManualClock()
         let mailbox = Mailbox(clock: clock, countMax: 1, budget: MemoryBudget(1), renewalBytesMax: 1)
-        #expect(Courtesy(mailbox, clock, ofStep: 16, pauseMax: 16_000).pause(afterStep: step) == milliseconds)
+        #expect(Courtesy(mailbox, clock, ofStep: 16, pauses: 16...16_000).pause(afterStep: step) == milliseconds)
     }
 
     @Test("neither its own steps nor who watches it slow an action down; other work does")
     func watched() throws {
         let clock = ManualClock()
         let mailbox = Mailbox(clock: clock, countMax: 100, budget: MemoryBudget(1 << 20), renewalBytesMax: 1 << 20)
-        var courtesy = Courtesy(mailbox, clock, ofStep: 16, pauseMax: 16_000)
+        var courtesy = Courtesy(mailbox, clock, ofStep: 16, pauses: 16...16_000)
         let step = BulkStep(id: Bench.bulk, from: [], jobs: [], noted: 0, next: nil, rows: 0)
         for _ in 0..<3 {
             mailbox.post(PendingCommand(step) { _ in })
@@ -222,9 +222,22 @@ import Testing
             let isBusy = courtesy.look()
             #expect(!isBusy)
         }
+        mailbox.post(PendingCommand(EndBulk(id: Bench.bulk, error: nil)) { _ in })
+        mailbox.post(PendingCommand(ForgetBulks()) { _ in })
+        mailbox.post(PendingCommand(SweepFinished(part: .keptUntil(Slice.all[0], by: clock.now))) { _ in })
+        mailbox.post(PendingCommand(DropStep(tenant: Bench.tenant)) { _ in })
+        let isBusy = courtesy.look()
+        #expect(!isBusy)
         mailbox.post(PendingCommand(ListPauses()) { _ in })
         let looks = (courtesy.look(), courtesy.look())
         #expect(looks == (true, false))
+    }
+
+    @Test("a sweep of many tenants is not held up by steps that take no time", arguments: [(0, 0), (2, 80), (100, 1000)])
+    func housekeeping(step: Int64, milliseconds: Int64) {
+        let clock = ManualClock()
+        let mailbox = Mailbox(clock: clock, countMax: 1, budget: MemoryBudget(1), renewalBytesMax: 1)
+        #expect(Courtesy(mailbox, clock, ofStep: 40, pauses: 0...1000).pause(afterStep: step) == milliseconds)
     }
 
     @Test("there are so many at once, and so many are remembered for so long")

@@ -107,7 +107,12 @@ import Testing
         async let first = jobs(service)
         try await changes.wait(for: "a read that is held") { store.heldCount > 0 && !clock.sleepers.isEmpty }
         clock.advance(milliseconds: 5000)
-        _ = try? await first
+        do {
+            let answer = try await first
+            #expect(answer.missingShards.contains(service.hosts[1].id.description))
+        } catch {
+            #expect(error as? SiloError == ShardReads.unanswered)
+        }
         try await oneIsMissing(service)
         let held = store.heldCount
         try await expectTwo(service)
@@ -134,7 +139,12 @@ import Testing
             await Task.yield()
         }
         clock.advance(milliseconds: 5000)
-        _ = try? await first
+        do {
+            let answer = try await first
+            #expect(answer.missingShards.contains(service.hosts[1].id.description))
+        } catch {
+            #expect(error as? SiloError == ShardReads.unanswered)
+        }
         try await oneIsMissing(service)
         let tenants = try await service.operations.census.listTenants(SiloV1.ListTenantsRequest(), service.context)
         #expect(tenants.tenants.count == 2 && tenants.missingShards == [host.id.description])

@@ -66,7 +66,7 @@ final class BulkRunner {
         self.gauge = gauge
         self.finder = finder
         self.onEnd = onEnd
-        courtesy = Courtesy(mailbox, clock, ofStep: 16, pauseMax: 16_000)
+        courtesy = Courtesy(mailbox, clock, ofStep: 16, pauses: 16...16_000)
     }
 
     /// Until the task is cancelled.

@@ -6,7 +6,7 @@ import SiloStore
 ///
 /// It looks for what is to be done on its own task and hands it to the loop in small steps, one at a time, so that the loop
 /// reads nothing that is not to be deleted, and new work never waits behind more than one step. While there is work a step is
-/// followed by a pause that is forty times as long.
+/// followed by a pause that is forty times as long, of a second at most.
 final class Housekeeper {
     private let store: any KeyValueStore
     private let clock: any Clock
@@ -33,7 +33,7 @@ final class Housekeeper {
         pauseMilliseconds = settings.housekeepingPauseMilliseconds
         bulkKeptMilliseconds = settings.bulkKeptMilliseconds
         self.dates = dates
-        courtesy = Courtesy(mailbox, clock, ofStep: 40, pauseMax: 1000)
+        courtesy = Courtesy(mailbox, clock, ofStep: 40, pauses: 0...1000)
     }
 
     /// Until the task is cancelled.

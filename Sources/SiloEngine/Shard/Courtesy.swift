@@ -7,7 +7,8 @@ struct Courtesy {
     private let clock: any Clock
     /// A step holds the loop up, and all who wait for it, and what it wrote costs as much again later.
     private let ofStep: Int64
-    private let pauseMax: Int64
+    /// After a step. One of less than a millisecond is followed by the shortest.
+    private let pauses: ClosedRange<Int64>
     private var seen: Int
     /// Others have asked for something since the last search.
     private var isBusy = false
@@ -15,12 +16,12 @@ struct Courtesy {
     private static let ofSearch: Int64 = 4
     private static let pauseOfSearchMax: Int64 = 1000
 
-    /// - Parameter pauseMax: after a step, in milliseconds.
-    init(_ mailbox: Mailbox, _ clock: any Clock, ofStep: Int64, pauseMax: Int64) {
+    /// - Parameter pauses: how long those after a step may be while others ask for something, in milliseconds.
+    init(_ mailbox: Mailbox, _ clock: any Clock, ofStep: Int64, pauses: ClosedRange<Int64>) {
         self.mailbox = mailbox
         self.clock = clock
         self.ofStep = ofStep
-        self.pauseMax = pauseMax
+        self.pauses = pauses
         seen = mailbox.posted
     }
 
@@ -39,7 +40,9 @@ struct Courtesy {
         try await clock.sleep(milliseconds: pause)
     }
 
-    func pause(afterStep milliseconds: Int64) -> Int64 { ofStep * min(max(1, milliseconds), pauseMax / ofStep) }
+    func pause(afterStep milliseconds: Int64) -> Int64 {
+        max(pauses.lowerBound, ofStep * min(milliseconds, pauses.upperBound / ofStep))
+    }
 
     /// Whether others have asked for something since somebody looked.
     @discardableResult

@@ -66,7 +66,7 @@ struct FiguresReader {
         figures.flushMilliseconds = age(activity.flushBegan)
         let (audits, last) = shard.audit
         figures.audits = Int(clamping: audits)
-        figures.wrongSlots = Int(clamping: last.ghosts + last.missing)
+        figures.wrongSlots = Int(clamping: last.ghosts + last.missing + last.voidsOff)
         figures.mended = counts.healed.values.reduce(0, +)
         for level in shard.groups.values {
             figures.places.add(level.jobs)

@@ -22,7 +22,7 @@ struct ShardLevels {
         page.add(MetricNames.bulkRunning, labels, shard.bulkCount)
         let (audits, last) = shard.audit
         page.add(MetricNames.audits, labels, audits)
-        page.add(MetricNames.drift, labels, last.ghosts + last.missing)
+        page.add(MetricNames.drift, labels, last.ghosts + last.missing + last.voidsOff)
         if let log = store as? LoggedStore { show(log.load, on: &page) }
         storage.show(of: store, on: &page)
         debt.show(on: &page)

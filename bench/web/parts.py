@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 
+from support.browser import Browser
 from support.client import Client
 from support.metrics import Page
 from support.programs import run
@@ -16,6 +17,8 @@ from . import data
 from .visitor import Visitor, links, name
 
 STREAMS = 20
+#: The jobs of a list, by what leads to each.
+JOBS = "return [...document.querySelectorAll('main tbody tr td:first-child a')].map(a => a.href)"
 #: Addresses besides those that pages lead to: filters as somebody would set them.
 ASKED = {
     "overview_day": "/?span=24h", "tenants_rate": "/tenants?sort=rate", "tenants_named": "/tenants?name=99",
@@ -171,4 +174,26 @@ def live(options, server):
     return {"live_p50_ms": round(statistics.median(delays)), "live_max_ms": round(max(delays))}
 
 
-ALL = {"pages": pages, "streams": streams, "live": live}
+def browser(options, server):
+    """Milliseconds from a key to the next page of jobs in Chromium, p50 and the longest; no job comes twice."""
+    with Browser() as chromium:
+        figures = {}
+        for listed, link in {"all": "/jobs", "failed": "/jobs?status=Failed"}.items():
+            chromium.go(f"http://{server.operator}{link}")
+            times, seen = [], set()
+            for _ in range(10 if options.quick else 100):
+                ids = chromium.run(JOBS)
+                if not ids or seen.intersection(ids):
+                    raise RuntimeError(f"{link}: page {len(times)} has {len(ids)} jobs, of which some were on another")
+                seen.update(ids)
+                begun = time.perf_counter()
+                chromium.press("n")
+                chromium.wait(lambda b, ids=ids: b.run(JOBS) not in ([], ids), what="the next page")
+                times.append((time.perf_counter() - begun) * 1000)
+            figures |= {
+                f"browser_{listed}_jobs": len(seen), f"browser_{listed}_p50_ms": round(statistics.median(times)),
+                f"browser_{listed}_max_ms": round(max(times))}
+    return figures
+
+
+ALL = {"pages": pages, "streams": streams, "live": live, "browser": browser}

@@ -91,15 +91,17 @@ class TestGroups:
         assert "No task group has jobs" in browser.text("main")
         browser.wait(lambda b: b.text("#live") == "Live", what="the stream")
         with Client(server.address) as client:
-            # Both at once: rows come when the page is first asked for some.
-            jobs = [pb.EnqueueRequest(shard=client.shard, task_group=group) for group in ("emails", "calls")]
-            client.call("EnqueueBatch", shard=client.shard, jobs=jobs)
-        browser.wait(lambda b: [line[0] for line in sorted(rows(b))] == ["calls", "emails"], what="the groups")
-        browser.wait(lambda b: "2 task groups" in b.text(".about"), what="their number")
-        with Client(server.address) as client:
+            for groups in (["emails"], ["calls", "emails"]):
+                client.enqueue(groups[0], 1)
+                browser.wait(lambda b, groups=groups: [line[0] for line in sorted(rows(b))] == groups, what="the new group")
+            assert "2 task groups" in browser.text(".about")
             client.enqueue("emails", 1)
-        browser.wait(lambda b: row(b, "emails")[1] == "2", what="the new job")
-        assert browser.text("#live") == "Live"
+            browser.wait(lambda b: row(b, "emails")[1] == "2", what="the new job")
+            assert browser.text("#live") == "Live"
+            browser.find("input[name=group]").click()
+            client.enqueue("video", 1)
+            browser.wait(lambda b: b.text("#live") == "There is more to see: reload", what="word of another group")
+            assert len(rows(browser)) == 2, "what was chosen stays"
         browser.go("about:blank")
 
     def test_several_are_paused_and_resumed_at_once(self, server, browser):
@@ -355,10 +357,12 @@ class TestLimits:
             assert "w1" in browser.text(".split")
             press(browser, "Drop holders…")
             question = browser.text("main")
-            assert "Free every slot of this limit?" in question and "Now they hold 1 slot of it" in question
+            assert "Every slot of limit line that jobs hold becomes free" in question and "Now they hold 1 slot of it" in question
             press(browser, "Free its slots")
             browser.wait(lambda b: "1 slot of limit line of all jobs became free" in b.text(".notice"), what="the notice")
-            assert "w1" not in browser.text(".split") and "no worker has it yet" in browser.text(".split")
+            assert "w1" not in browser.text(".split")
+            holder = next(line for line in rows(browser) if "no worker has it yet" in line[1])
+            assert browser.has(f"a[href='/job?id={holder[0]}']"), holder
             assert client.take("calls", "w2") and client.lease("calls", 9) == []
             assert client.drop_holders(limit_key="other <b>") == 2, "those of the other limit are held still"
             visitor = Visitor(server.operator)

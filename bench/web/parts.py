@@ -114,7 +114,8 @@ def streams(options, server):
     """Life cycles a second, one job a call, with twenty streams of the overview over those without, in turn; and how much of one
     processor the streams take of a server that has nothing else to do, which other work on the machine bends less."""
     rounds, seconds = (2, 3) if options.quick else (6, 5)
-    idle = {count: _idle_share(server, count, 2 * seconds) for count in (0, STREAMS)}
+    # In turn, and more than once: files are merged for a while after an import.
+    idle = [{count: _idle_share(server, count, 2 * seconds) for count in (0, STREAMS)} for _ in range(rounds)]
     rates = {0: [], STREAMS: []}
     for number in range(rounds + 1):
         for count in sorted(rates, reverse=number % 2 == 0):
@@ -129,10 +130,10 @@ def streams(options, server):
             if number > 0:
                 rates[count].append(json.loads(ended.stdout)["completed_per_s"])
                 print(f"{count:>3} streams{rates[count][-1]:>10.0f} life cycles/s", flush=True)
-    without, with_streams = statistics.median(rates[0]), statistics.median(rates[STREAMS])
+    shares = [with_streams / without for with_streams, without in zip(rates[STREAMS], rates[0])]
     return {
-        "streams_rate_share": round(with_streams / without, 3), "streams_none_per_s": round(without),
-        "streams_processor_share": round(idle[STREAMS] - idle[0], 4),
+        "streams_rate_share": round(statistics.median(shares), 3), "streams_none_per_s": round(statistics.median(rates[0])),
+        "streams_processor_share": round(statistics.median(one[STREAMS] - one[0] for one in idle), 4),
     }
 
 

@@ -147,7 +147,7 @@ public struct Findings: Sendable {
         var obstacle = Explanation.Obstacle(kind: .readyQueue, blocksNow: pauses.isEmpty)
         obstacle.ahead = UInt64(ahead)
         obstacle.aheadIsLeast = ahead == Self.rowsMax
-        obstacle.estimate = leasePace.estimate(obstacle.ahead + 1)
+        obstacle.estimate = leasePace.estimate(obstacle.ahead + 1, at: moment.steady)
         let verb = ahead == 1 ? "is" : "are"
         // Without tenancy there are no others.
         obstacle.text = tenant == .none
@@ -191,7 +191,8 @@ public struct Findings: Sendable {
             obstacle.holders = holders
             let missing = limit.inUse >= limit.max ? limit.inUse - limit.max : 0
             // A closed limit opens by a refresh, and a kept slot is taken when others come free: nobody knows when.
-            obstacle.estimate = limit.max == 0 || limit.isKept ? nil : limit.releases.estimate(ahead + 1 + missing)
+            let estimate = limit.releases.estimate(ahead + 1 + missing, at: moment.steady)
+            obstacle.estimate = limit.max == 0 || limit.isKept ? nil : estimate
             obstacle.text = (limit.lost == nil ? "" : "its slot was dropped, and ") + slotText(limit, obstacle)
         }
         return found + [obstacle]

@@ -16,8 +16,13 @@ struct Pace {
         last = now
     }
 
-    /// Milliseconds until it has happened `count` times more; nil when there is nothing to go by.
-    func estimate(_ count: UInt64) -> Int64? {
-        gap.map { Int64(min($0 * Double(count), 1e15)) }
+    /// Milliseconds until it has happened `count` times more; nil when there is nothing to go by, as where it has not happened
+    /// for much longer than it took before.
+    func estimate(_ count: UInt64, at now: Timestamp) -> Int64? {
+        guard let gap, let last, Double(now - last) <= max(Self.silenceMin, Self.gapsMax * gap) else { return nil }
+        return Int64(min(gap * Double(count), 1e15))
     }
+
+    private static let silenceMin = 5000.0
+    private static let gapsMax = 20.0
 }

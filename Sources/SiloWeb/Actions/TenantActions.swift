@@ -12,7 +12,7 @@ enum TenantActions {
         return Action.Confirmation(
             title: "Free every slot of this tenant?",
             text: """
-                Every slot of every limit that jobs of \(title(name)) hold becomes free at once, and as many others may \
+                Every slot of every limit that \(jobs(of: name)) hold becomes free at once, and as many others may \
                 start.\(now) Attempts that run are not stopped: for a while more may run than the limits allow. This is for \
                 slots whose holders are gone for good.
                 """,
@@ -45,7 +45,7 @@ enum TenantActions {
         return Action.Confirmation(
             title: "Free every slot of this limit?",
             text: """
-                Every slot of limit \(Name(key).html) that jobs of \(title(name)) hold becomes free at once, and as many others \
+                Every slot of limit \(Name(key).html) that \(jobs(of: name)) hold becomes free at once, and as many others \
                 may start.\(now) Attempts that run are not stopped: for a while more may run than the limit allows. Jobs that \
                 are ready and have no worker need a slot again. This is for slots whose holders are gone for good.
                 """,
@@ -95,6 +95,8 @@ enum TenantActions {
         let rows = try await visit.rows(sql, values.map { .stringValue($0) }, shard: shard, tenant: name.asTenant)
         return rows.first?.int("n") ?? 0
     }
+
+    private static func jobs(of name: String) -> HTML { name.asTenant == nil ? "jobs" : "jobs of \(title(name))" }
 
     private static func title(_ name: String) -> HTML {
         name.asTenant == nil ? "all jobs" : "tenant \(Name(name).html)"

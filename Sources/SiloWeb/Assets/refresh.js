@@ -1,4 +1,5 @@
-// Parts of a page that are loaded anew while something goes on: the server says how often, and when it is over.
+// Parts of a page that are loaded anew: while something goes on the server says how often, and when it is over; others follow what
+// another part says.
 import { isHeld, tell } from "./live.js";
 import { write as writeTimes } from "./times.js";
 
@@ -16,6 +17,7 @@ async function again(element) {
     const part = page.getElementById(element.id);
     if (!part) return tell("out", "There is more to see: reload");
     element.innerHTML = part.innerHTML;
+    if (part.dataset.at) element.dataset.at = part.dataset.at;
     writeTimes(element);
     if (part.dataset.refresh) {
       tell("on", "Live");
@@ -40,9 +42,19 @@ function takeButtons(page) {
 }
 
 function later(element) {
-  setTimeout(() => again(element), 1000 * Number(element.dataset.refresh));
+  setTimeout(() => again(element), 1000 * Number(element.dataset.refresh ?? 5));
+}
+
+function follow({ target }) {
+  for (const element of document.querySelectorAll(`[data-follows="${target.id}"]`)) {
+    if (element.dataset.at === target.textContent) continue;
+    // What was chosen stays.
+    if (element.querySelector(":checked")) tell("out", "There is more to see: reload");
+    else again(element);
+  }
 }
 
 export function start() {
   document.querySelectorAll("[data-refresh]").forEach(later);
+  document.addEventListener("silo:updated", follow);
 }

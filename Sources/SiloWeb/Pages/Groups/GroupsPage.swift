@@ -10,17 +10,17 @@ enum GroupsPage {
         let meant = state.now.groups.filter { wanted.isEmpty || $0.name.contains(wanted) }
         let groups = meant.map { GroupFigures($0, state) }.sorted { sort.comes($0.group, before: $1.group, state) }
         let filter = FilterBar.byName("/groups", wanted, "Name contains", keeping: [("sort", visit.query["sort"])])
-        // Rows come with the first groups; those that are there change by themselves.
-        let seconds: HTML = .when(groups.isEmpty, " data-refresh=\"2\"")
         return Content(
             "Task groups", about: about(state, pauses, visit), live: topic,
             """
-            \(filter.html)\(pauses.missing.html)<section class="card" id="groups"\(seconds)>\
+            \(filter.html)\(pauses.missing.html)\
+            <section class="card" id="groups" data-follows="\(countID)" data-at="\(count(state))">\
             \(list(groups, sort, pauses, visit))\(others(groups))</section>
             """)
     }
 
-    /// Each number by itself, so that choosing rows is not disturbed.
+    /// Each number by itself, so that choosing rows is not disturbed. The list is loaded anew when there are more groups, or
+    /// fewer.
     static let topic = LiveTopic("groups", needs: SiloV1.Silo.getNodeInfo) { site in
         let state = site.history.snapshot
         return [.init(countID, count(state))] + state.now.groups.flatMap { GroupFigures($0, state).regions }

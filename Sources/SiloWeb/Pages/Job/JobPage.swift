@@ -113,7 +113,7 @@ struct JobParts {
         ]
         let table = Table(
             caption: "Attempts, the last one first", columns: columns, rows: rows,
-            empty: Empty("It has not been tried yet"))
+            empty: Empty("No attempt counts yet", next: "One whose worker was never heard of is given back, and does not count."))
         return "<section class=\"card\"><h2>Attempts</h2>\(table.html)\(more)</section>"
     }
 

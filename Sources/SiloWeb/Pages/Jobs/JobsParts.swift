@@ -108,7 +108,7 @@ struct JobsParts {
         let cursor = visit.query["cursor"]
         let next = list.nextCursor.isEmpty ? nil : filter.link("/jobs", [("cursor", list.nextCursor)])
         guard cursor != nil || next != nil else { return .empty }
-        let shown = Quantity.of(list.jobs.count, "job") + ", found among " + Quantity.of(list.lookedAt, "job")
+        let shown = Quantity.of(list.jobs.count, "job") + "; looked at " + Quantity.of(list.lookedAt, "job") + " for this page"
         return Pager(first: cursor == nil ? nil : filter.link(), next: next, shown: shown).html
     }
 }

@@ -114,13 +114,16 @@ enum LimitPage {
         let holders = try await visit.rows(
             holdersStatement, [.stringValue(tenant ?? Tenant.none.name), .stringValue(key)], shard: shard, tenant: tenant)
         let rows = holders.prefix(rowsMax).map { holder -> [HTML] in
-            let id = holder.text("job_id")
-            let job: HTML =
-                id.isEmpty
-                ? "<span class=\"hint\">ready, no worker has it yet</span>"
-                : "<a href=\"\(Link.job(id, tenant: tenant))\">\(Name(id).html)</a>"
+            // Of a ready one the task is its job and attempt.
+            let running = holder.text("job_id")
+            let task = holder.text("task_id")
+            let id = running.isEmpty ? String(task[..<(task.lastIndex(of: ":") ?? task.endIndex)]) : running
+            let job: HTML = "<a href=\"\(Link.job(id, tenant: tenant))\">\(Name(id).html)</a>"
             let name = holder.text("worker_id")
-            let worker: HTML = name.isEmpty ? "–" : "<a href=\"\(Link.worker(name))\">\(Name(name).html)</a>"
+            let worker: HTML =
+                name.isEmpty
+                ? "<span class=\"hint\">ready, no worker has it yet</span>"
+                : "<a href=\"\(Link.worker(name))\">\(Name(name).html)</a>"
             return [job, worker, holder.int("timestamp_ms").map { When(Timestamp($0), now: visit.now).html } ?? "–"]
         }
         let table = Table(

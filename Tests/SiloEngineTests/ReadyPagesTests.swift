@@ -12,6 +12,8 @@ import Testing
 private final class CountingStore: KeyValueStore {
     private let inner: any KeyValueStore
     private let count = Mutex(0)
+    /// Raised when one was read.
+    let changes = Signal()
     var readyPages: Int { count.withLock { $0 } }
 
     init(_ inner: any KeyValueStore) {
@@ -21,8 +23,12 @@ private final class CountingStore: KeyValueStore {
     func get(_ key: Bytes) async throws(StoreError) -> Bytes? { try await inner.get(key) }
 
     func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
-        if let slice = Slice(of: start), start.starts(with: slice.ready.start) { count.withLock { $0 += 1 } }
-        return try await inner.scan(from: start, to: end, limit: limit)
+        let rows = try await inner.scan(from: start, to: end, limit: limit)
+        if let slice = Slice(of: start), start.starts(with: slice.ready.start) {
+            count.withLock { $0 += 1 }
+            changes.raise()
+        }
+        return rows
     }
 
     func write(_ batch: [Write]) async throws(StoreError) { try await inner.write(batch) }
@@ -32,6 +38,8 @@ private final class CountingStore: KeyValueStore {
 }
 
 @Suite(.timeLimit(.minutes(10))) struct ReadyPagesTests {
+    private let clock = ManualClock()
+
     /// Tenants of one slice, in no order of their keys.
     private static func neighbours(_ count: Int) -> [Tenant] {
         let slice = Slice(of: Tenant("t").hash)
@@ -53,7 +61,7 @@ private final class CountingStore: KeyValueStore {
     private func open(
         _ store: any KeyValueStore, budgets: MemoryBudgets? = nil, _ settings: EngineSettings
     ) async throws -> Shard {
-        try await Shard.open(store, settings: settings, clock: ManualClock(), random: SeededRandom(seed: 1), budgets: budgets)
+        try await Shard.open(store, settings: settings, clock: clock, random: SeededRandom(seed: 1), budgets: budgets)
     }
 
     private func lease(_ shard: Shard, _ count: Int) async throws -> [LeasedTask] {
@@ -92,6 +100,38 @@ private final class CountingStore: KeyValueStore {
             #expect(got.count == 30 && got.values.allSatisfy { $0 == 4 * round }, "round \(round)")
         }
         #expect(store.readyPages <= 30, "rather than one for each tenant in each round: \(store.readyPages)")
+        try await shard.close()
+    }
+
+    @Test("the next page of a deep queue is read while there is still some of the page before")
+    func nextPage() async throws {
+        let counting = CountingStore(try await fill(Self.neighbours(1), 40))
+        let store = FaultyStore(counting)
+        var settings = EngineSettings()
+        settings.pageRows = 10
+        let shard = try await open(store, settings)
+        #expect(try await lease(shard, 5).count == 5)
+        try await counting.changes.wait { counting.readyPages == 2 }
+        store.set { $0.failReads = true }
+        #expect(try await lease(shard, 40).count == 15, "what was left, and the page that was read ahead")
+        store.set { $0.failReads = false }
+        clock.advance(milliseconds: 1000)
+        #expect(try await lease(shard, 40).count == 20)
+        try await shard.close()
+    }
+
+    @Test("the page of the neighbours that come next is read while those before have their turns")
+    func nextNeighbours() async throws {
+        let counting = CountingStore(try await fill(Self.neighbours(30), 4))
+        let store = FaultyStore(counting)
+        var settings = EngineSettings()
+        settings.pageRows = 40
+        let shard = try await open(store, settings)
+        #expect(try await lease(shard, 1).count == 1)
+        try await counting.changes.wait { counting.readyPages == 2 }
+        store.set { $0.failReads = true }
+        #expect(try await lease(shard, 200).count > 60, "both pages")
+        store.set { $0.failReads = false }
         try await shard.close()
     }
 

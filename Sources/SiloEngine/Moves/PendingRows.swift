@@ -32,7 +32,7 @@ enum PendingRows {
         }
     }
 
-    fileprivate func range(from position: Position) -> (start: Bytes, end: Bytes) {
+    func range(from position: Position) -> (start: Bytes, end: Bytes) {
         switch self {
         case .ready(let queue): queue.keys.ready(queue.id.group, from: position)
         case .timers(let queue, let axis): queue.keys.timers(axis, queue.id.group, from: position)
@@ -87,14 +87,17 @@ extension Part {
         memory.windows.shrink(keeping: pending.owner)
     }
 
+    /// One more than there should be shows that the range has ended: a short page costs far less to read.
+    func pageRows(of pending: PendingRows) -> Int { max(2, min(settings.pageRows, Int(clamping: pending.count) &+ 1)) }
+
     /// Reads the first rows from a position on, a page at a time until there are some or the range ends. A row that cannot be
     /// read is set aside, so that it does not block the rest.
     private func readPage(of pending: PendingRows, from frontier: Position) async throws(StoreError) -> Page {
         var page = Page()
-        // One more than there should be shows that the range has ended: a short page costs far less to read.
-        let limit = max(2, min(settings.pageRows, Int(clamping: pending.count) &+ 1))
+        let limit = pageRows(of: pending)
         var merging = pending.owner.hasUnwrittenRows
         let range = pending.range(from: frontier)
+        if rows.isScanned(from: range.start) { reached(.pageReadAhead) }
         var start: Bytes? = range.start
         while let from = start, page.tasks.isEmpty {
             let (found, next) = try await rows.scan(from: from, to: range.end, limit: limit, merging: merging)

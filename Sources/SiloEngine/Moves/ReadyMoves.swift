@@ -28,6 +28,7 @@ struct ReadyMoves: Part {
         guard let first = try await first(of: .ready(queue)) else { return nil }
         rows.delete(queue.keys.ready(queue.id.group, first.position))
         memory.popFirst(of: .ready(queue))
+        beginPage(of: queue)
         return first
     }
 }

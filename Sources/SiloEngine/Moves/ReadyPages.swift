@@ -9,14 +9,35 @@ extension ReadyMoves {
     func readAhead(from queue: Queue) async throws(StoreError) {
         guard !queue.hasUnwrittenRows, let frontier = queue.ready.frontier else { return }
         let run = ReadyRun(from: queue, in: memory)
-        guard run.queues.count > 1, let last = run.queues.last else { return }
+        guard run.queues.count > 1 else { return }
         reached(.neighboursLoaded)
-        let start = queue.keys.ready(queue.id.group, from: frontier).start
-        let (found, next) = try await rows.scan(from: start, to: last.readyRows.end, limit: run.limit, merging: false)
+        let range = run.range(from: frontier)
+        if rows.isScanned(from: range.start) { reached(.pageReadAhead) }
+        let (found, next) = try await rows.scan(from: range.start, to: range.end, limit: run.limit, merging: false)
         // Of those that were filled, the last is let go first.
         for queue in run.queues.reversed() { fill(queue, from: found, hasEnded: next == nil) }
         for queue in run.queues { memory.comeForward(queue) }
         memory.windows.shrink(keeping: queue)
+        beginPage(behind: queue.id.group)
+    }
+
+    /// Begins to read what the turns after those of a page that was just read will want.
+    private func beginPage(behind group: TaskGroup) {
+        guard let next = memory.firstBehind(in: group), let frontier = next.ready.frontier else { return }
+        let run = ReadyRun(from: next, in: memory)
+        begin(run.range(from: frontier), limit: run.limit)
+    }
+
+    /// Begins to read the next page of a queue when most of what memory holds of it is taken.
+    func beginPage(of queue: Queue) {
+        guard queue.ready.count == settings.pageRows / 2, let frontier = queue.ready.frontier else { return }
+        let pending = PendingRows.ready(queue)
+        begin(pending.range(from: frontier), limit: pageRows(of: pending))
+    }
+
+    private func begin(_ range: (start: Bytes, end: Bytes), limit: Int) {
+        guard memory.windows.capacity > 0 else { return }
+        rows.beginScan(from: range.start, to: range.end, limit: limit, budget: memory.windows.budget)
     }
 
     /// Takes over what a page shows of one queue. A row that cannot be read is left to the queue's own turn, with all others.

@@ -21,13 +21,15 @@ package final class Transaction {
     /// Lines that were looked at for grants in this batch.
     var grantsOfBatch = 0
 
-    /// - Parameter isOpen: whether the store may answer later when it does not now.
+    /// - Parameters:
+    ///   - executor: where reads ahead run.
+    ///   - isOpen: whether the store may answer later when it does not now.
     init(
         store: any StoreReader, memory: ShardMemory, clock: any Clock, random: any RandomSource,
-        isOpen: @escaping () -> Bool = { true }
+        executor: (any TaskExecutor)? = nil, isOpen: @escaping () -> Bool = { true }
     ) {
         self.isOpen = isOpen
-        rows = Overlay(over: store)
+        rows = Overlay(over: store, executor: executor)
         self.memory = memory
         self.clock = clock
         moment = clock.moment
@@ -70,6 +72,7 @@ package final class Transaction {
         grantsOfBatch = 0
         var batch = rows.takeBatch()
         memory.takeDirtyRows(into: &batch, at: moment)
+        rows.note(written: batch)
         return batch
     }
 

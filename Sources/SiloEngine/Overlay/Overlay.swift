@@ -20,8 +20,15 @@ final class Overlay {
         case presence
     }
 
-    init(over store: any StoreReader) {
+    /// What is read before it is asked for, the oldest first.
+    private var scansAhead: [ScanAhead] = []
+    private static let scansAheadMax = 8
+    private let executor: (any TaskExecutor)?
+
+    /// - Parameter executor: where reads ahead run.
+    init(over store: any StoreReader, executor: (any TaskExecutor)? = nil) {
         self.store = store
+        self.executor = executor
     }
 
     // MARK: Reading
@@ -71,12 +78,32 @@ final class Overlay {
     func scan(
         from start: Bytes, to end: Bytes, limit: Int, merging: Bool = true
     ) async throws(StoreError) -> (rows: [Row], next: Bytes?) {
-        let stored = try await store.scan(from: start, to: end, limit: limit)
-        var next: Bytes?
-        if stored.count == limit, let last = stored.last { next = last.key + [0] }
+        let (stored, next) = try await stored(from: start, to: end, limit: limit)
         guard merging, !writes.isEmpty else { return (stored, next) }
         return (merged(stored, from: start, to: next ?? end), next)
     }
+
+    private func stored(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> (rows: [Row], next: Bytes?) {
+        if let index = scansAhead.firstIndex(where: { $0.covers(start) }) {
+            let ahead = scansAhead.remove(at: index)
+            if let found = await ahead.rows(from: start, to: end, limit: limit) { return found }
+        }
+        let rows = try await store.scan(from: start, to: end, limit: limit)
+        return (rows, rows.count == limit ? rows.last.map { $0.key + [0] } : nil)
+    }
+
+    /// Begins to read rows that a scan from the same key will want, so that it finds them there: batches go on meanwhile.
+    /// - Parameter budget: what they take up counts for it until then.
+    func beginScan(from start: Bytes, to end: Bytes, limit: Int, budget: MemoryBudget) {
+        guard !scansAhead.contains(where: { $0.begins(at: start) }) else { return }
+        // The oldest was not wanted.
+        if scansAhead.count == Self.scansAheadMax { scansAhead.removeFirst() }
+        scansAhead.append(
+            ScanAhead(of: store, from: start, to: end, limit: limit, budget: budget, on: executor))
+    }
+
+    /// Whether a scan from a key finds rows that were read ahead.
+    func isScanned(from start: Bytes) -> Bool { scansAhead.contains { $0.covers(start) } }
 
     private func merged(_ stored: [Row], from start: Bytes, to end: Bytes) -> [Row] {
         var rows = Dictionary(stored.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
@@ -123,6 +150,13 @@ final class Overlay {
             if !ahead.isEmpty { ahead = [:] }
         }
         return writes.filter { $0.value != nil || !$0.isNew }
+    }
+
+    /// All that the loop writes, just before it does.
+    func note(written batch: [Write]) {
+        guard !scansAhead.isEmpty else { return }
+        for ahead in scansAhead { ahead.note(batch) }
+        scansAhead.removeAll(where: \.isOutdated)
     }
 }
 

@@ -35,7 +35,9 @@ final class ShardLoop {
         self.retained = retained
         absencesSeen = clock.absences
         alarm = LoopAlarm(clock: clock, mailbox: mailbox, executor: executor)
-        transaction = Transaction(store: store, memory: memory, clock: clock, random: random) { store.isOpen }
+        transaction = Transaction(store: store, memory: memory, clock: clock, random: random, executor: executor) {
+            store.isOpen
+        }
     }
 
     /// Serves until the mailbox is stopped and empty. Throws when the store fails: memory is worth nothing then.

@@ -70,6 +70,7 @@ public enum Branch: Int, CaseIterable, Sendable {
     case leasesBegunAnew
     case readyPageLoaded
     case neighboursLoaded
+    case pageReadAhead
     case timerPageLoaded
     case jobReadBesideTask
 }

@@ -60,6 +60,11 @@ struct ReadyGroup {
         return nil
     }
 
+    /// The queue whose turn comes when all those who came forward have had theirs.
+    mutating func firstBehind() -> Queue? {
+        (fresh.isEmpty ? settled.firstBehind(&left) : fresh.firstBehind(&left))?.queue
+    }
+
     /// The queue has yet to have its turn in this round, and no place nearer than the one where it came to stand.
     func mayComeForward(_ queue: Queue) -> Bool {
         switch queue.turn {
@@ -138,6 +143,16 @@ private struct TurnLine {
         while let place = forward.first ?? last.first {
             guard place.isLeft else { return place }
             popFirst()
+            left -= 1
+        }
+        return nil
+    }
+
+    /// The same of those that did not come forward.
+    mutating func firstBehind(_ left: inout Int) -> Place? {
+        while let place = last.first {
+            guard place.isLeft else { return place }
+            _ = last.popFirst()
             left -= 1
         }
         return nil

@@ -1,3 +1,4 @@
+import SiloCore
 import SiloStore
 
 /// Queues whose ready rows lie side by side and are read as one page, because the turn of each would read the store.
@@ -6,6 +7,13 @@ struct ReadyRun {
     private(set) var queues: [Queue]
     /// Rows that lie in the range, one more than there should be: a page that is shorter shows that the range has ended.
     private(set) var limit: Int
+
+    private let rowsEnd: Bytes
+
+    /// - Parameter frontier: of the first queue.
+    func range(from frontier: Position) -> (start: Bytes, end: Bytes) {
+        (queues[0].keys.ready(queues[0].id.group, from: frontier).start, rowsEnd)
+    }
 
     /// Rows, deleted ones among them, that may be passed over to reach the next queue: walking over so many takes about as
     /// long as a read of its own.
@@ -36,6 +44,7 @@ struct ReadyRun {
             return true
         }
         self.queues = queues
+        rowsEnd = (queues.last ?? first).readyRows.end
         limit = max(2, min(rowsMax, rows + 1))
     }
 }

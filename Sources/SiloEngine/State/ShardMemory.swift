@@ -117,6 +117,11 @@ final class ShardMemory {
         queue.runsDry(after: settings.quantum) && groups[queue.id.group]?.mayComeForward(queue) ?? false
     }
 
+    /// Who comes after those of the group that came forward, where that turn would read the store too.
+    func firstBehind(in group: TaskGroup) -> Queue? {
+        groups[group]?.firstBehind().flatMap { mayComeForward($0) ? $0 : nil }
+    }
+
     func comeForward(_ queue: Queue) { groups[queue.id.group]?.comeForward(queue) }
 
     /// The queue whose turn it is pays for a job.

@@ -10,7 +10,7 @@ final class WindowPool {
     /// Rows held, and their bytes.
     private(set) var rows = 0
     private var bytes = 0
-    private let budget: MemoryBudget
+    let budget: MemoryBudget
     private let rowsMax: Int
     private let branches: Branches
 

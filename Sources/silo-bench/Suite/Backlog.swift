@@ -81,10 +81,10 @@ struct Backlog {
         var fewRates: [Double] = []
         // The first round warms up.
         for round in 0..<(place.isQuick ? 3 : 4) {
-            let fewRate = try await LeaseLoops(queue: fewQueue).rate(seconds: window)
-            let fullRate = try await LeaseLoops(queue: fullQueue).rate(seconds: window)
-            say("  leases a second: \(Text.number(fullRate, 0)) with \(jobs) waiting, \(Text.number(fewRate, 0)) with \(fewJobs)"
-                + (round == 0 ? " (not counted)" : ""))
+            let (fewRate, fewCost) = try await rate(few, fewQueue, window)
+            let (fullRate, fullCost) = try await rate(full, fullQueue, window)
+            say("  leases a second: \(Text.number(fullRate, 0)) with \(jobs) waiting, \(fullCost); "
+                + "\(Text.number(fewRate, 0)) with \(fewJobs), \(fewCost)" + (round == 0 ? " (not counted)" : ""))
             guard round > 0 else { continue }
             fullRates.append(fullRate)
             fewRates.append(fewRate)
@@ -95,6 +95,17 @@ struct Backlog {
             .lease_rate_1m_share, fullRates.median / fewRates.median,
             "\(name): \(Text.number(fullRates.median, 0))/s against \(Text.number(fewRates.median, 0))/s, same loops"
         )
+    }
+
+    private func rate(
+        _ server: ServerProcess, _ queue: ServedQueue, _ seconds: Double
+    ) async throws -> (perSecond: Double, cost: String) {
+        let before = (server: server.processorSeconds, ours: ownProcessorSeconds)
+        let perSecond = try await LeaseLoops(queue: queue).rate(seconds: seconds)
+        let each = 1e6 / (perSecond * seconds)
+        let cost = "\(Text.number((server.processorSeconds - before.server) * each, 0)) + "
+            + "\(Text.number((ownProcessorSeconds - before.ours) * each, 0)) us of server and load"
+        return (perSecond, cost)
     }
 
     /// Starts the server on its data and leases one task.

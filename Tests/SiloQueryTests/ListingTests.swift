@@ -304,4 +304,33 @@ private final class ScanCounter: StoreReader {
         let whole = try #require(part.wholeUntil).milliseconds - fixture.clock.now.milliseconds
         #expect(part.slots == [1, 2, 1, 0, 0, 0, 0, 0, 0, 0] && whole == 210_000, "\(whole)")
     }
+
+    @Test func ofTimersThatCannotBeReadTheNamesAreToldAndTheOthersShown() async throws {
+        let fixture = try await Fixture()
+        for number in 0..<6 { try await fixture.enqueue("s\(number)", after: Int64(number) * 60_000 + 30_000) }
+        let whole = try await answer(fixture)
+        #expect(whole.jobs.count == 6 && whole.unreadable.isEmpty)
+        let keys = TenantKeys(Fixture.tenant)
+        let group = TaskGroup(try #require(whole.jobs.first).group)
+        let range = keys.dates(group, from: Position(from: 0))
+        let timers = try await fixture.store.scan(from: range.start, to: range.end, limit: 100)
+        #expect(timers.count == 6)
+        for number in [1, 4] { try await fixture.store.write([Write(key: timers[number].key, value: [0xff, 0xff])]) }
+        let answer = try await answer(fixture)
+        #expect(answer.jobs.map(\.id.text) == ["s0", "s2", "s3", "s5"] && answer.slots == whole.slots)
+        #expect(answer.unreadable.map(\.id.text) == ["s1", "s4"])
+        #expect(answer.unreadable.map(\.nextStart) == [1, 4].map { whole.jobs[$0].nextStart })
+        #expect(answer.unreadable.allSatisfy { $0.tenant == Fixture.tenant && $0.status == "" && $0.group == "" })
+        // They take the place of others.
+        let few = try await self.answer(fixture, jobsMax: 3)
+        #expect(few.jobs.map(\.id.text) == ["s0", "s2"] && few.unreadable.map(\.id.text) == ["s1"] && few.slots == whole.slots)
+    }
+
+    private func answer(_ fixture: Fixture, jobsMax: Int = 100) async throws -> JobSchedule.Answer {
+        let shard = ListedShard(
+            id: fixture.id, range: .all, reader: try await fixture.shard.snapshot(), moment: fixture.shard.moment)
+        let schedule = JobSchedule(
+            of: [shard], from: fixture.clock.now, slotMilliseconds: 60_000, slots: 10, jobsMax: jobsMax, clock: fixture.clock)
+        return try await schedule.answer(try await schedule.queues(of: Fixture.tenant, 0, groups: nil).queues)
+    }
 }

@@ -63,6 +63,21 @@ import Testing
         try await service.operations.lists.getSchedule(SiloV1.GetScheduleRequest(), service.context)
     }
 
+    @Test func aTimerThatCannotBeReadIsNamedAndTheOthersAreShown() async throws {
+        let service = try await service()
+        let host = service.hosts[1]
+        guard case .serving(_, let store) = host.current else { throw SiloError.closing }
+        let whole = try await schedule(service)
+        let tenant = try #require(whole.jobs.first { $0.shard == host.id.description }?.tenant)
+        let range = TenantKeys(Tenant(tenant)).dates(TaskGroup("g"), from: Position(from: 0))
+        let timer = try #require(try await store.scan(from: range.start, to: range.end, limit: 10).first)
+        try await store.write([Write(key: timer.key, value: [0xff])])
+        let found = try await schedule(service)
+        #expect(found.jobs.count == 2 && found.slots == whole.slots && found.scheduled == 3 && found.missingShards == [])
+        #expect(found.unreadable.map { [$0.shard, $0.tenant, $0.id] } == [[host.id.description, tenant, "later"]])
+        try await service.close()
+    }
+
     private func expectTwo(_ service: Service) async throws {
         let missing = [service.hosts[1].id.description]
         let all = try await jobs(service)

@@ -29,6 +29,8 @@ package struct JobSchedule: Sendable {
         /// Whether the counts are whole only until a time; nil: they are.
         package var wholeUntil: Timestamp?
         package var jobs: [ListedJob] = []
+        /// Whose timers cannot be read: of these only the shard, the tenant, the id and the start are known. They are counted.
+        package var unreadable: [ListedJob] = []
     }
     private let shards: [ScannedShard]
     private let from: Timestamp
@@ -40,7 +42,7 @@ package struct JobSchedule: Sendable {
 
     /// - Parameters:
     ///   - slotMilliseconds: the length of a span, at least 1, at most ten years; there are `slots` of them, 1 to 1000.
-    ///   - jobsMax: that are told one by one.
+    ///   - jobsMax: that are told one by one, with those whose timers cannot be read.
     package init(
         of shards: [ListedShard], from: Timestamp, slotMilliseconds: Int64, slots: Int, jobsMax: Int,
         budget: JobListing.Budget = JobListing.Budget(), clock: any Clock
@@ -80,16 +82,17 @@ package struct JobSchedule: Sendable {
         // The soonest last.
         var unread = queues.map { (queue: $0, due: due($0)) }.sorted { $0.due > $1.due }
         var next: Int64 { min(heads.last?.due ?? .max, unread.last?.due ?? .max) }
+        var hasRoom: Bool { answer.jobs.count + answer.unreadable.count < jobsMax }
         var count = 0
         while true {
             // Whatever may have something that starts sooner than all that is known.
-            while let queue = unread.last, queue.due <= heads.last?.due ?? .max, next < end || answer.jobs.count < jobsMax {
+            while let queue = unread.last, queue.due <= heads.last?.due ?? .max, next < end || hasRoom {
                 guard count == 0 || clock.steady < deadline else { break }
                 let rows = rows(of: queue.queue, wanted: wanted)
                 if let row = try await rows.next(), let head = Head(row, rows) { heads.insertSorted(head) }
                 unread.removeLast()
             }
-            guard next < end || answer.jobs.count < jobsMax else { break }
+            guard next < end || hasRoom else { break }
             if count >= budget.jobs || count > 0 && clock.steady >= deadline {
                 if !heads.isEmpty || !unread.isEmpty { answer.wholeUntil = Timestamp(next) }
                 break
@@ -98,7 +101,7 @@ package struct JobSchedule: Sendable {
             count += 1
             let slot = Int(clamping: (max(head.due, from.milliseconds) - from.milliseconds) / slotMilliseconds)
             if slot < slots { answer.slots[slot] += 1 }
-            if answer.jobs.count < jobsMax { answer.jobs.append(try listed(head)) }
+            if hasRoom { list(head, in: &answer) }
             if let row = try await head.rows.next(), let next = Head(row, head.rows) { heads.insertSorted(next) }
         }
         return answer
@@ -118,22 +121,18 @@ package struct JobSchedule: Sendable {
         return ListedRows(listed, needs: [], wanted: wanted, shards)
     }
 
-    /// What the row itself says.
-    private func listed(_ head: Head) throws(StoreError) -> ListedJob {
+    /// Tells what the row itself says.
+    private func list(_ head: Head, in answer: inout Answer) {
         let row = head.row
         var job = ListedJob(
             shard: shards[head.rows.range.shard].id, tenant: Tenant(row.tenant.string(in: row.key)), id: row.jobID)
-        do {
-            let task = try StorageV1.Task(serializedBytes: row.task ?? [])
-            job.group = task.job?.taskGroup ?? task.taskGroup
-            (job.attempt, job.priority, job.changedAt) = (task.attempt, task.priority, task.scheduledAtMs)
-            job.enqueuedAt = task.job?.createdAtMs ?? 0
-        } catch {
-            throw .corrupt("a timer of job \(job.id) cannot be read")
-        }
-        job.status = "\((row.status ?? .scheduled).name)"
         job.nextStart = head.due
-        return job
+        guard let task = try? StorageV1.Task(serializedBytes: row.task ?? []) else { return answer.unreadable.append(job) }
+        job.group = task.job?.taskGroup ?? task.taskGroup
+        (job.attempt, job.priority, job.changedAt) = (task.attempt, task.priority, task.scheduledAtMs)
+        job.enqueuedAt = task.job?.createdAtMs ?? 0
+        job.status = "\((row.status ?? .scheduled).name)"
+        answer.jobs.append(job)
     }
 }
 

@@ -80,6 +80,7 @@ extension ListOperations {
             // Of a queue that was not looked at one may come between them.
             response.jobs = answer.jobs.filter { job in wholeUntil.map { job.nextStart ?? 0 <= $0.milliseconds } ?? true }
                 .map { SiloV1.ListedJob($0, tenancy) }
+            response.unreadable = answer.unreadable.map { SiloV1.ListedJob($0, tenancy) }
         } catch {
             throw SiloError(reading: error)
         }

@@ -16,7 +16,8 @@ enum SchedulePage {
         return Content(
             "Schedule", about: parts.about,
             """
-            \(parts.controls)\(MissingShards(schedule.missingShards).html)<section class="card">\(parts.bars)</section>\
+            \(parts.controls)\(MissingShards(schedule.missingShards).html)\(UnreadableJobs(jobs: schedule.unreadable).html)\
+            <section class="card">\(parts.bars)</section>\
             <section class="card"><h2>Next to start</h2>\(parts.table)</section>
             """)
     }

@@ -180,7 +180,9 @@ import Testing
     @Test func aJobThatCannotBeReadFailsWhatNeedsItAndCanBeLeftOut() async throws {
         let fixture = try await Fixture.orders()
         try await fixture.store.write([Write(key: TenantKeys(Fixture.tenant).job(JobID("ord_a")), value: [0xff, 0xff])])
-        let failure = QueryError.store(.corrupt("job ord_a of tenant - cannot be read"), of: fixture.id)
+        let without = "NOT (tenant = '-' AND id = 'ord_a') AND"
+        let text = "job ord_a of tenant - cannot be read; \(without) before the rest of the condition leaves it out"
+        let failure = QueryError.store(.corrupt(text), of: fixture.id)
         for sql in ["SELECT id, priority FROM jobs", "SELECT SUM(priority) FROM jobs", "SELECT id FROM jobs WHERE priority > 1"] {
             #expect(try await fixture.refusal(sql) == failure, "\(sql)")
         }
@@ -191,7 +193,25 @@ import Testing
                 ("SELECT COUNT(*) FROM jobs", ["4"]),
                 ("SELECT id, priority FROM jobs WHERE id <> 'ord_a' ORDER BY id", ["inv_a|5", "inv_b|50", "ord_b|10"]),
                 ("SELECT SUM(priority) FROM jobs WHERE id <> 'ord_a' AND priority > 5", ["60"]),
+                ("SELECT id, priority FROM jobs WHERE \(without) true ORDER BY id", ["inv_a|5", "inv_b|50", "ord_b|10"]),
+                ("SELECT SUM(priority) FROM jobs WHERE \(without) priority > 5", ["60"]),
+                ("SELECT SUM(priority), tenant FROM jobs WHERE \(without) priority > 5 GROUP BY tenant", ["60|-"]),
+                (
+                    "SELECT priority, COUNT(*) FROM jobs WHERE \(without) priority > 1 GROUP BY priority ORDER BY priority",
+                    ["5|1", "10|1", "50|1"]
+                ),
             ])
+    }
+
+    /// An id that is another tenant's too, with a quote in it.
+    @Test func whatIsLeftOutIsOneTenantsJobAlone() async throws {
+        let fixture = try await Fixture()
+        for tenant in ["a", "b"] { try await fixture.enqueue("it's", tenant: Tenant(tenant)) }
+        try await fixture.store.write([Write(key: TenantKeys(Tenant("a")).job(JobID("it's")), value: [0xff, 0xff])])
+        let failure = try #require(try await fixture.refusal("SELECT priority FROM jobs"))
+        guard case .store(.corrupt(let text, _), _) = failure else { throw failure }
+        let without = try #require(text.split(separator: "; ").last).split(separator: " before the rest")[0]
+        #expect(try await fixture.rows("SELECT tenant, id FROM jobs WHERE \(without) priority >= 0") == ["b|it's"])
     }
 
     @Test func alternatives() async throws {

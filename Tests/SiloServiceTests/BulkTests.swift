@@ -102,7 +102,7 @@ import Testing
         guard case .serving(_, let store) = service.hosts[0].current else { throw SiloError.closing }
         try await store.write([Write(key: TenantKeys(Tenant("-")).job(JobID("y")), value: [0xff])])
         let plan = try #require(try await start(service, dryRun: true, condition: "priority >= 0").plan)
-        #expect((plan.isUncounted, plan.uncountedBecause) == (true, "job y of tenant - cannot be read"))
+        #expect(plan.isUncounted && plan.uncountedBecause.hasPrefix("job y of tenant - cannot be read; NOT (tenant = '-' AND"))
         #expect(try await start(service, condition: "priority >= 0").action?.state == .running)
         try await service.close()
     }

@@ -1,4 +1,5 @@
 import SiloCore
+import SiloStore
 
 /// What the records of a job say, as far as its scan has read them.
 extension JobRow {
@@ -41,5 +42,12 @@ extension JobRow {
         if let lease { return lent(lease, lease.withUnsafeBufferPointer { LeaseFields($0)?.group }) }
         if let task { return lent(task, task.withUnsafeBufferPointer { TaskFields($0)?.group }) }
         return nil
+    }
+
+    /// Why a statement that needs its records fails, and how to ask without it.
+    var unreadable: StoreError {
+        let (job, owner) = (id.string(in: key), tenant.string(in: key))
+        let without = "NOT (tenant = \(quotedText(owner)) AND id = \(quotedText(job))) AND"
+        return .corrupt("job \(job) of tenant \(owner) cannot be read; \(without) before the rest of the condition leaves it out")
     }
 }

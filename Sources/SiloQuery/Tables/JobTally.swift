@@ -71,10 +71,7 @@ struct JobTallies: Sendable {
     }
 
     mutating func add(_ page: [JobRow]) throws(StoreError) {
-        for index in page.indices where !add(page[index]) {
-            let job = page[index]
-            throw .corrupt("job \(job.id.string(in: job.key)) of tenant \(job.tenant.string(in: job.key)) cannot be read")
-        }
+        for index in page.indices where !add(page[index]) { throw page[index].unreadable }
     }
 
     /// - Returns: false when a record cannot be read.

@@ -154,9 +154,7 @@ final class JobsCursor: TableCursor {
 
     private func unreadable() -> QueryError {
         run.walker?.cannotRead()
-        let row = page[index]
-        let (job, tenant) = (row.id.string(in: row.key), row.tenant.string(in: row.key))
-        return .store(.corrupt("job \(job) of tenant \(tenant) cannot be read"), of: run.shards[row.shard].id)
+        return .store(page[index].unreadable, of: run.shards[page[index].shard].id)
     }
 }
 

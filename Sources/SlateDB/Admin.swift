@@ -86,17 +86,22 @@ public struct Admin: Sendable {
         }.id
     }
 
-    public enum Progress: Sendable {
-        case underWay, done, failed
+    public enum Progress: Equatable, Sendable {
+        /// At this stage, with so many bytes behind it.
+        case underWay(stage: String, bytes: UInt64)
+        case done
+        case failed
     }
 
     /// How far a compaction has come. One that is not known any more has ended.
     public func progress(of compaction: String) async throws(StorageError) -> Progress {
         let found = try await lifting { try await admin.readCompaction(compactionId: compaction, compactionsId: nil) }
-        switch found?.status {
-        case .submitted, .scheduled, .running, .compacted: return .underWay
+        guard let found else { return .done }
+        switch found.status {
+        case .submitted, .scheduled, .running, .compacted:
+            return .underWay(stage: "\(found.status)", bytes: found.bytesProcessed)
         case .failed: return .failed
-        case .completed, nil: return .done
+        case .completed: return .done
         }
     }
 

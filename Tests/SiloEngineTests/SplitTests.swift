@@ -71,7 +71,7 @@ import Testing
         let database = try await Database.open(name, in: ObjectStore.local(folder.path), options)
         let admin = try Admin(name, in: ObjectStore.local(folder.path))
         var merge = try #require(try await admin.submitFullCompaction(always: true))
-        var (progress, asked) = (Admin.Progress.underWay, SystemClock().steady)
+        var (progress, asked) = (Admin.Progress.underWay(stage: "", bytes: 0), SystemClock().steady)
         try await eventually("the merge of \(name) to end, which is \(progress)") {
             progress = try await admin.progress(of: merge)
             // Another one, of the compactor's own, was under way: then it fails, or is passed over.

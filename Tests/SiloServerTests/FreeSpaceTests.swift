@@ -37,9 +37,11 @@ import Testing
         try await store.flush()
     }
 
-    private func tending(_ store: SlateStore, _ admin: Admin, bytesMin: Int = 1) -> Task<Void, Never> {
+    private func tending(
+        _ store: SlateStore, _ admin: Admin, bytesMin: Int = 1, log: @escaping @Sendable (String) -> Void = { _ in }
+    ) -> Task<Void, Never> {
         let freeing = FreeSpace(
-            store: store, admin: admin, clock: clock, logger: Logger("storage", write: { _ in }), shard: "s", bytesMin: bytesMin)
+            store: store, admin: admin, clock: clock, logger: Logger("storage", write: log), shard: "s", bytesMin: bytesMin)
         // Ends with the test, which cancels it.
         return Task { await freeing.run() }
     }
@@ -65,7 +67,7 @@ import Testing
         try await store.close()
     }
 
-    @Test("while a merge is under way no other is asked for, however long it takes")
+    @Test("while a merge is under way no other is asked for")
     func slowMerge() async throws {
         let (store, admin) = try await open(looksEvery: "3600s")
         try await fill(store)
@@ -73,6 +75,33 @@ import Testing
         for _ in 0..<100 { try await look() }
         #expect(store.deletedBytes.merges.count == 1)
         #expect(store.deletedBytes.estimate > 0)
+        task.cancel()
+        await task.value
+        try await store.close()
+    }
+
+    @Test("a merge that stands still for hours is told of once and waited for no longer: the next is asked for")
+    func standstill() async throws {
+        let (store, admin) = try await open(looksEvery: "36000s")
+        try await fill(store)
+        let lines = Box<String>()
+        let task = tending(store, admin, log: { lines.add($0) })
+        try await look()
+        try await changes.wait(for: "it sleeps") { !clock.sleepers.isEmpty }
+        let first = try #require(store.deletedBytes.merges.first?.id)
+        // Seen for the first time, and so long after.
+        try await look()
+        try await changes.wait(for: "it sleeps") { !clock.sleepers.isEmpty }
+        clock.advance(milliseconds: 6 * 3_600_000 - 20_000)
+        try await changes.wait(for: "it sleeps") { !clock.sleepers.isEmpty }
+        #expect(store.deletedBytes.merges.map(\.id) == [first] && lines.all == [])
+        for _ in 0..<3 { try await look() }
+        try await changes.wait(for: "it sleeps") { !clock.sleepers.isEmpty }
+        let next = store.deletedBytes.merges.map(\.id)
+        #expect(next.count == 1 && next != [first])
+        let told = lines.all
+        #expect(told.count == 1 && told[0].contains("stands still") && told[0].contains(first), "\(told)")
+        #expect(told.allSatisfy { $0.contains("stage=submitted") && $0.contains("waited_ms=21600000") }, "\(told)")
         task.cancel()
         await task.value
         try await store.close()

@@ -9,8 +9,15 @@ import SlateDB
 /// nothing is merged with. So all files are merged into one whenever deleted rows are thought to take up as much as what is left:
 /// what is written for it is bounded by what was written before.
 ///
-/// It also sees to the end of merges that others have asked for. While one is under way it asks for none.
+/// It also sees to the end of merges that others have asked for. While one is under way it asks for none. One that stands still
+/// for hours counts as failed: the compactor may have passed it over.
 struct FreeSpace {
+    /// A merge that is waited for, how far it has come, and since when it has been there.
+    private struct Awaited {
+        let merge: String
+        let progress: Admin.Progress
+        let since: Timestamp
+    }
     let store: any KeyValueStore
     let admin: Admin
     let clock: any Clock
@@ -18,15 +25,18 @@ struct FreeSpace {
     let shard: String
     /// Less than that is not worth a merge, in bytes.
     var bytesMin = 128 << 20
+    /// How long a merge may stand still.
+    var standstillMilliseconds: Int64 = 6 * 3_600_000
 
     private static let intervalMilliseconds: Int64 = 20_000
 
     /// Looks again and again, until the task is cancelled.
     func run() async {
+        var awaited: Awaited?
         while (try? await clock.sleep(milliseconds: Self.intervalMilliseconds)) != nil {
             do {
                 guard let sorted = store.sorted else { continue }
-                if try await isAtRest(sorted) { try await mergeIfWorthwhile(sorted) }
+                if try await isAtRest(sorted, &awaited) { try await mergeIfWorthwhile(sorted) }
             } catch {
                 logger.warn("files were not merged", ["shard": .init(shard), "error": .init("\(error)")])
             }
@@ -35,10 +45,22 @@ struct FreeSpace {
 
     /// Notes which merges have ended.
     /// - Returns: whether all have.
-    private func isAtRest(_ sorted: SlateStore) async throws -> Bool {
+    private func isAtRest(_ sorted: SlateStore, _ awaited: inout Awaited?) async throws -> Bool {
         for merge in sorted.deletedBytes.merges {
-            switch try await admin.progress(of: merge.id) {
-            case .underWay: return false
+            let progress = try await admin.progress(of: merge.id)
+            switch progress {
+            case .underWay(let stage, let bytes):
+                guard let known = awaited, known.merge == merge.id, known.progress == progress else {
+                    awaited = Awaited(merge: merge.id, progress: progress, since: clock.steady)
+                    return false
+                }
+                let milliseconds = clock.steady.milliseconds - known.since.milliseconds
+                guard milliseconds >= standstillMilliseconds else { return false }
+                sorted.deletedBytes.ended(merge, isDone: false)
+                logger.warn("a merge of all files stands still, and is waited for no longer", [
+                    "shard": .init(shard), "merge": .init(merge.id), "stage": .init(stage), "bytes_merged": .init(bytes),
+                    "bytes_before": .init(merge.fileBytes), "waited_ms": .number(milliseconds),
+                ])
             case .failed:
                 sorted.deletedBytes.ended(merge, isDone: false)
                 logger.warn("a merge of all files failed", ["shard": .init(shard)])

@@ -22,11 +22,12 @@ final class CountingSite: Sendable {
 
     /// - Parameter tokens: who may come, by token; nil: this machine.
     /// - Parameter seed: of its chance, as that of a server that was started anew differs.
+    /// - Parameter sendTime: how long a client may take to read what a stream wrote.
     /// - Parameter query: answers statements; nil: none is known.
     /// - Parameter find: what the question of `/do/find` has to find.
     /// - Parameter calls: answers other calls; nil: it leaves this one to the counter.
     init(
-        _ tokens: [String: Caller]? = nil, seed: UInt64 = 1,
+        _ tokens: [String: Caller]? = nil, seed: UInt64 = 1, sendTime: Duration = .seconds(60),
         query: (@Sendable (SiloV1.QueryRequest) throws(CallFailure) -> SiloV1.QueryResponse)? = nil,
         calls: (@Sendable (_ method: String, _ request: [UInt8]) throws(CallFailure) -> [UInt8]?)? = nil,
         find: @escaping @Sendable () async throws -> (text: HTML, button: String?) = { ("", nil) }
@@ -69,7 +70,9 @@ final class CountingSite: Sendable {
         site = Site(backend, contents)
         var routes = HTTPRoutes()
         site.serve(on: &routes)
-        server = try HTTPServer.start(HTTPServerOptions(address: "127.0.0.1:0"), routes)
+        var options = HTTPServerOptions(address: "127.0.0.1:0")
+        options.sendTime = sendTime
+        server = try HTTPServer.start(options, routes)
     }
 
     static func decoded<Request: Message>(_ bytes: [UInt8]) throws(CallFailure) -> Request {

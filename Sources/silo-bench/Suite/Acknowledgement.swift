@@ -70,9 +70,9 @@ struct Acknowledgement {
         let store = RecordingStore(MemoryStore())
         let shard = try await OpenShard(store, payload: Payload(bytes: 200))
         try await shard.enqueue([nil])
-        _ = store.takeRecord()
+        _ = store.takeBatches()
         try await shard.enqueue([nil])
-        let rows = store.takeRecord().batches.flatMap { $0 }
+        let rows = store.takeBatches().flatMap { $0 }
         try await shard.close()
         return rows
     }

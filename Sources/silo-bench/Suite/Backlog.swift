@@ -76,25 +76,21 @@ struct Backlog {
         let few = try await place.start("few-\(reopenKey.rawValue)", options)
         let fewQueue = try await ServedQueue(few.address, channels: 2, payload: Payload(bytes: 200))
         try await Fill.run(fewQueue, fewJobs, on: few, tenant: tenant(of: fewJobs))
-        let window = place.isQuick ? 2.0 : 5.0
-        var fullRates: [Double] = []
-        var fewRates: [Double] = []
-        // The first round warms up.
-        for round in 0..<(place.isQuick ? 3 : 4) {
-            let (fewRate, fewCost) = try await rate(few, fewQueue, window)
+        let (window, rounds) = place.isQuick ? (2.0, 2) : (4.0, 9)
+        // These warm up.
+        _ = try await rate(few, fewQueue, window)
+        _ = try await rate(full, fullQueue, window)
+        var turns = InTurns(try await rate(few, fewQueue, window).perSecond)
+        for _ in 0..<rounds {
             let (fullRate, fullCost) = try await rate(full, fullQueue, window)
+            let (fewRate, fewCost) = try await rate(few, fewQueue, window)
+            turns.add(fullRate, then: fewRate)
             say("  leases a second: \(Text.number(fullRate, 0)) with \(jobs) waiting, \(fullCost); "
-                + "\(Text.number(fewRate, 0)) with \(fewJobs), \(fewCost)" + (round == 0 ? " (not counted)" : ""))
-            guard round > 0 else { continue }
-            fullRates.append(fullRate)
-            fewRates.append(fewRate)
+                + "\(Text.number(fewRate, 0)) with \(fewJobs), \(fewCost)")
         }
         fewQueue.close()
         try await few.stop()
-        results.setWorse(
-            .lease_rate_1m_share, fullRates.median / fewRates.median,
-            "\(name): \(Text.number(fullRates.median, 0))/s against \(Text.number(fewRates.median, 0))/s, same loops"
-        )
+        results.setWorse(.lease_rate_1m_share, turns.share, "\(name), the same loops with \(fewJobs): \(turns.note)")
     }
 
     private func rate(

@@ -59,29 +59,24 @@ struct BulkShare {
         let cycles = LifeCycles(queue, LifeCycleRate.unary.plan)
         cycles.start()
         try await Task.sleep(for: .seconds(8))
-        var shares: [Double] = []
+        var turns = InTurns(try await rate(cycles))
         var done: [Double] = []
-        var without = try await rate(cycles)
         for _ in 0..<rounds {
             let action = try await begin(.cancel, Self.conditionOfRounds, connection)
             let with = try await rate(cycles)
             let stopped = try await stop(action.id, connection)
             guard stopped.state == .stopped else { throw Failure("the action ended before its round") }
-            let (before, after) = (without, try await rate(cycles))
-            without = after
+            turns.add(with, then: try await rate(cycles))
             let changed = Double(stopped.done) / (Double(stopped.endedAtMs - stopped.startedAtMs) / 1000)
             say(
                 "  life cycles a second: \(Text.number(with, 0)) beside \(Text.number(changed, 0)) cancelled a second, "
-                    + "\(Text.number(before, 0)) before and \(Text.number(after, 0)) after it")
-            // Beside both, so that a machine that becomes slower by and by does not count.
-            shares.append(2 * with / (before + after))
+                    + turns.around.suffix(2).map { Text.number($0, 0) }.joined(separator: " and ") + " before and after it")
             done.append(changed)
         }
         await cycles.stop()
         queue.close()
         if let failure = cycles.counts.failure { throw Failure("calls failed: \(failure)") }
-        results.set(
-            .bulk_unary_share, shares.median, "\(jobs) jobs, median of \(shares.count) rounds, each beside those around it")
+        results.set(.bulk_unary_share, turns.share, "\(jobs) jobs: \(turns.note)")
         results.set(.bulk_busy_per_s, done.median, "cancelled a second beside that work")
     }
 

@@ -1,7 +1,7 @@
 import SiloStore
 
 /// Life cycles a second of a shard in this process while a checkpoint moves rows to sorted files beside it, over those just
-/// before it: the same loops, on the same shard, in turn.
+/// before and after it: the same loops, on the same shard.
 ///
 /// A checkpoint rests between its writes, so at full load more comes while it lasts than it moves. Each round begins with all of
 /// that moved, without load, or each checkpoint would be longer than the one before, without end.
@@ -17,27 +17,23 @@ struct CheckpointShare {
         say("\na shard in this process while rows of the half second before are moved to sorted files: \(rounds) rounds")
         let store = try await place.folder.store("checkpoint-share", Self.budget)
         let shard = try await OpenShard(store, payload: Payload(bytes: 200))
-        var (before, during, lengths): ([Double], [Double], [Double]) = ([], [], [])
-        // The first one warms up.
-        for round in 0...rounds {
+        var turns: InTurns?
+        var (busy, lengths): (Double, [Double]) = (0, [])
+        // The first one warms up, and the last stands after the one before it.
+        for round in 0...rounds + 1 {
             let cycles = LifeCycles(shard, EngineShare.plan)
             cycles.start()
-            let quiet = try await rate(of: cycles) { try await Task.sleep(for: .seconds(Self.beforeSeconds)) }
-            let busy = try await rate(of: cycles) { try await store.checkpoint() }
+            let quiet = try await rate(of: cycles) { try await Task.sleep(for: .seconds(Self.beforeSeconds)) }.rate
+            if round > 1 { turns?.add(busy, then: quiet) } else { turns = InTurns(quiet) }
+            let moving = try await rate(of: cycles) { try await store.checkpoint() }
             await cycles.finish()
             try await store.checkpoint()
-            guard round > 0 else { continue }
-            before.append(quiet.rate)
-            during.append(busy.rate)
-            lengths.append(busy.seconds * 1000)
+            (busy, lengths) = (moving.rate, lengths + [moving.seconds * 1000])
         }
         try await shard.close()
-        let ratios = zip(during, before).map { $0 / $1 }
-        let (worst, best) = (ratios.min() ?? 0, ratios.max() ?? 0)
+        guard let turns else { return }
         results.set(
-            .log_checkpoint_share, ratios.median,
-            "\(Text.number(during.median, 0))/s for \(Text.number(lengths.median, 0)) ms against "
-                + "\(Text.number(before.median, 0))/s; rounds from \(Text.number(worst, 2)) to \(Text.number(best, 2))")
+            .log_checkpoint_share, turns.share, "while one lasts, \(Text.number(lengths.median, 0)) ms: \(turns.note)")
     }
 
     private func rate(

@@ -5,7 +5,7 @@ struct Defaults {
     private static let one = ["--shards", "1"]
     private static let tenantCount = 32
 
-    private var rounds: Int { place.isQuick ? 1 : 3 }
+    private var rounds: Int { place.isQuick ? 2 : 9 }
 
     func measure(_ results: inout Results) async throws {
         say("\nthe server's defaults beside one shard, one job a call, in turns")
@@ -16,37 +16,39 @@ struct Defaults {
         results.set(.default_tenancy_share, tenancy.share, tenancy.note)
     }
 
-    /// The median of the rates with defaults as a share of the median with one shard.
+    /// The rate with defaults as a share of that with one shard, both servers running all the while.
     private func share(_ options: [String], _ tenants: Tenants, _ name: String) async throws -> (share: Double, note: String) {
-        var defaults: [Double] = []
-        var single: [Double] = []
+        let (server, queue) = try await start(options, name)
+        let (single, singleQueue) = try await start(options + Self.one, "\(name)-one")
+        for queue in [queue, singleQueue] { _ = try await rate(queue, tenants) }
+        var turns = InTurns(try await rate(singleQueue, tenants))
         for round in 1...rounds {
-            defaults.append(try await rate(options, tenants, "\(name)-\(round)"))
-            single.append(try await rate(options + Self.one, tenants, "\(name)-one-\(round)"))
-            say(
-                "  \(name) \(round): \(Text.number(defaults[round - 1], 0)) a second, with one shard "
-                    + "\(Text.number(single[round - 1], 0))"
-            )
+            turns.add(try await rate(queue, tenants), then: try await rate(singleQueue, tenants))
+            let shown = [turns.measured[round - 1], turns.around[round]].map { Text.number($0, 0) }
+            say("  \(name) \(round): \(shown[0]) a second, with one shard \(shown[1])")
         }
-        let (left, right) = (defaults.sorted()[rounds / 2], single.sorted()[rounds / 2])
+        for queue in [queue, singleQueue] { queue.close() }
+        for server in [server, single] { try await server.stop() }
         let what = (["silo"] + options).joined(separator: " ")
-        return (left / right, "\(what): \(Text.number(left, 0)) life cycles/s; with --shards 1: \(Text.number(right, 0))")
+        return (turns.share, "\(what), over --shards 1: \(turns.note)")
     }
 
-    private func rate(_ options: [String], _ tenants: Tenants, _ name: String) async throws -> Double {
+    private func start(_ options: [String], _ name: String) async throws -> (ServerProcess, ServedQueue) {
+        let server = try await place.start(name, options)
+        return (server, try await ServedQueue(server.address, channels: 2, payload: Payload(bytes: 200)))
+    }
+
+    /// Life cycles a second, from the second second of the load on.
+    private func rate(_ queue: ServedQueue, _ tenants: Tenants) async throws -> Double {
         var plan = LifeCycleRate.unary.plan
         plan.tenants = tenants
-        let server = try await place.start(name, options)
-        let queue = try await ServedQueue(server.address, channels: 2, payload: Payload(bytes: 200))
         let cycles = LifeCycles(queue, plan)
         cycles.start()
-        try await Task.sleep(for: .seconds(place.isQuick ? 1 : 3))
+        try await Task.sleep(for: .seconds(1))
         let before = (at: Instant.now, done: cycles.counts.reported)
-        await before.at.advanced(seconds: place.window).arrive()
+        await before.at.advanced(seconds: 3).arrive()
         let after = (at: Instant.now, counts: cycles.counts)
-        await cycles.stop()
-        queue.close()
-        try await server.stop()
+        await cycles.finish()
         if let failure = after.counts.failure { throw Failure("\(after.counts.failures) calls failed: \(failure)") }
         return Double(after.counts.reported - before.done) / after.at.seconds(since: before.at)
     }

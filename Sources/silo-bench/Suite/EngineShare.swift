@@ -20,45 +20,35 @@ struct EngineShare {
 
     private func measure(_ names: OpenShard.Names, _ key: Results.Key, _ results: inout Results) async throws {
         let jobs = place.isQuick ? 20_000 : 100_000
-        let rounds = place.isQuick ? 2 : 3
+        let rounds = place.isQuick ? 2 : 7
         say(
             "\nthe engine in this process against a bare loop over SlateDB with a log of its own: \(jobs) life cycles a round, "
                 + "\(Self.plan.enqueuers)+\(Self.plan.workers) commands in flight, \(names) names"
         )
-        var engineRates: [Double] = []
-        var bareRates: [Double] = []
-        var shares: [Double] = []
-        var cost = ""
-        for round in 1...rounds {
-            let (batches, engineFlushes, engineSeconds) = try await runEngine(jobs, names, folder: "engine-\(names)-\(round)")
-            let (bareFlushes, bareSeconds) = try await runBare(batches, folder: "bare-\(names)-\(round)")
-            engineRates.append(Double(jobs) / engineSeconds)
-            bareRates.append(Double(jobs) / bareSeconds)
-            shares.append(bareSeconds / engineSeconds)
-            let keys = batches.reduce(0) { $0 + $1.count }
-            let bytes = batches.reduce(0) { $0 + $1.byteCount }
-            cost = "\(Text.number(Double(keys) / Double(jobs), 1)) keys and \(bytes / jobs) bytes a job"
-            say("  round \(round): engine \(Text.number(Double(jobs) / engineSeconds, 0))/s with \(engineFlushes) flushes, "
-                + "bare \(Text.number(Double(jobs) / bareSeconds, 0))/s with \(bareFlushes); \(batches.count) batches, \(cost)")
+        let recording = RecordingStore(try await place.folder.store("recorded-\(names)"))
+        _ = try await Self.seconds(of: jobs, names, over: recording)
+        let batches = recording.takeBatches()
+        let keys = batches.reduce(0) { $0 + $1.count }
+        let bytes = batches.reduce(0) { $0 + $1.byteCount }
+        say("  \(batches.count) batches: \(Text.number(Double(keys) / Double(jobs), 1)) keys and \(bytes / jobs) bytes a job")
+        func bare(_ round: Int) async throws -> Double {
+            Double(jobs) / (try await bareSeconds(batches, folder: "bare-\(names)-\(round)"))
         }
-        results.set(
-            key, shares.median,
-            "engine \(Text.number(engineRates.median, 0))/s, bare \(Text.number(bareRates.median, 0))/s, \(cost)"
-        )
+        var turns = InTurns(try await bare(0))
+        for round in 1...rounds {
+            let store = try await place.folder.store("engine-\(names)-\(round)")
+            let rate = Double(jobs) / (try await Self.seconds(of: jobs, names, over: store))
+            turns.add(rate, then: try await bare(round))
+            say("  round \(round): engine \(Text.number(rate, 0))/s, bare \(Text.number(turns.around[round], 0))/s")
+        }
+        results.set(key, turns.share, "the engine \(turns.note)")
     }
 
-    /// What a run wrote, and how long it took until all was durable.
-    typealias Run = (batches: [[Write]], flushes: Int, seconds: Double)
-
-    private func runEngine(_ jobs: Int, _ names: OpenShard.Names, folder: String) async throws -> Run {
-        try await Self.run(jobs, names, over: RecordingStore(try await place.folder.store(folder)))
-    }
-
-    static func run(
-        _ jobs: Int, _ names: OpenShard.Names = .ordered, over store: RecordingStore
-    ) async throws -> Run {
+    /// How long so many life cycles take until all is durable.
+    static func seconds(
+        of jobs: Int, _ names: OpenShard.Names = .ordered, over store: any KeyValueStore
+    ) async throws -> Double {
         let shard = try await OpenShard(store, payload: Payload(bytes: 200), names: names)
-        _ = store.takeRecord()
         var plan = plan
         plan.jobsMax = jobs
         let cycles = LifeCycles(shard, plan)
@@ -69,34 +59,28 @@ struct EngineShare {
             try await Task.sleep(for: .milliseconds(5))
         }
         let seconds = cycles.lastReport.seconds(since: begun)
-        let record = store.takeRecord()
         await cycles.stop()
         try await shard.close()
-        return (record.batches, record.flushes, seconds)
+        return seconds
     }
 
     /// Writes batch after batch while one task flushes the log: as soon as something is written and the flush before has
     /// returned.
-    private func runBare(_ batches: [[Write]], folder: String) async throws -> (flushes: Int, seconds: Double) {
+    private func bareSeconds(_ batches: [[Write]], folder: String) async throws -> Double {
         let store = try await place.folder.slateStore(folder)
         let (written, signal) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let begun = Instant.now
-        async let flushes: Int = {
-            var count = 0
-            for await _ in written {
-                try await store.flush()
-                count += 1
-            }
-            return count
+        async let flushes: Void = {
+            for await _ in written { try await store.flush() }
         }()
         for batch in batches {
             try await store.write(batch)
             signal.yield()
         }
         signal.finish()
-        let count = try await flushes
+        try await flushes
         let seconds = Instant.now.seconds(since: begun)
         try await store.close()
-        return (count, seconds)
+        return seconds
     }
 }

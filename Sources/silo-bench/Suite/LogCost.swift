@@ -79,7 +79,7 @@ struct LogCost {
 
     private func run(_ jobs: Int, _ store: any KeyValueStore) async throws -> (rate: Double, microseconds: Double) {
         let before = ownProcessorSeconds
-        let (_, _, seconds) = try await EngineShare.run(jobs, over: RecordingStore(store))
+        let seconds = try await EngineShare.seconds(of: jobs, over: store)
         return (Double(jobs) / seconds, (ownProcessorSeconds - before) / Double(jobs) * 1_000_000)
     }
 }

@@ -4,32 +4,25 @@ import Synchronization
 
 /// A store that keeps a copy of every batch that is written to another one.
 final class RecordingStore: KeyValueStore {
-    private struct State {
-        var batches: [[Write]] = []
-        var flushes = 0
-    }
     private let store: any KeyValueStore
-    private let state = Mutex(State())
+    private let batches = Mutex<[[Write]]>([])
 
     init(_ store: any KeyValueStore) { self.store = store }
 
-    /// What was written so far, in order, and how often it was flushed. Forgets it.
-    func takeRecord() -> (batches: [[Write]], flushes: Int) {
-        state.withLock { state in
-            defer { state = State() }
-            return (state.batches, state.flushes)
+    /// What was written so far, in order. Forgets it.
+    func takeBatches() -> [[Write]] {
+        batches.withLock { batches in
+            defer { batches = [] }
+            return batches
         }
     }
 
     func write(_ batch: [Write]) async throws(StoreError) {
-        state.withLock { $0.batches.append(batch) }
+        batches.withLock { $0.append(batch) }
         try await store.write(batch)
     }
 
-    func flush() async throws(StoreError) {
-        state.withLock { $0.flushes += 1 }
-        try await store.flush()
-    }
+    func flush() async throws(StoreError) { try await store.flush() }
 
     func get(_ key: Bytes) async throws(StoreError) -> Bytes? { try await store.get(key) }
 

@@ -7,7 +7,10 @@ let loadUsage = Usage(
             "", help: "",
             options: [
                 .init("address", "a", "url", help: "any server of the cluster (http://localhost:7450)"),
-                .init("mode", nil, "grpc|inprocess", help: "load a server (grpc), or a shard in this process"),
+                .init(
+                    "mode", nil, "grpc|library|inprocess",
+                    help: "load a server with bare calls (grpc) or as an\napplication of the client library does, whose workers\n"
+                        + "are tasks in hand; or load a shard in this process"),
                 .init("data", nil, "folder", help: "where the shard in this process lies\n(a fresh folder, removed in the end)"),
                 .init("workers", "w", "count", help: "polling loops (8)"),
                 .init("enqueuers", "e", "count", help: "enqueue loops (4)"),

@@ -20,6 +20,7 @@ class Row:
 ROWS = {
     # compiled clients
     "silobench": Row("silo", "Bench", 1, 64),
+    "siloclient": Row("silo", "Library", 1, 64),
     "pgbench": Row("postgres", "PgBench", 1, 32),
     "rabbitmqbench": Row("rabbitmq", "Bench", 1, 64),
     "silobench-100": Row("silo", "Bench", 100, 4),

@@ -131,15 +131,15 @@ final class Overlay {
 
     private func add(_ write: Write) {
         changes += 1
-        if let place = places[RowKey(bytes: write.key)] {
-            // Whether the store has the row was said when its key was first written.
-            writes[place] = Write(
-                key: write.key, value: write.value, expiresAt: write.expiresAt, isNew: writes[place].isNew)
-        } else {
-            places[RowKey(bytes: write.key)] = writes.count
-            writes.append(write)
-        }
+        let next = writes.count
+        // One search, for a key that is new as for one that is not.
+        let place = Self.read(&places[RowKey(bytes: write.key), default: next])
+        guard place < next else { return writes.append(write) }
+        // Whether the store has the row was said when its key was first written.
+        writes[place] = Write(key: write.key, value: write.value, expiresAt: write.expiresAt, isNew: writes[place].isNew)
     }
+
+    private static func read(_ place: inout Int) -> Int { place }
 
     /// All changes of the batch, in the order in which their keys were first changed, without rows that came and went in it. The
     /// next batch begins empty.
@@ -149,7 +149,8 @@ final class Overlay {
             places.removeAll(keepingCapacity: true)
             if !ahead.isEmpty { ahead = [:] }
         }
-        return writes.filter { $0.value != nil || !$0.isNew }
+        let cameAndWent: (Write) -> Bool = { $0.value == nil && $0.isNew }
+        return writes.contains(where: cameAndWent) ? writes.filter { !cameAndWent($0) } : writes
     }
 
     /// All that the loop writes, just before it does.

@@ -1,5 +1,6 @@
 import CommandLineTool
 import Foundation
+import SiloClient
 
 /// The load command: loops against a server or a shard in this process, with progress lines and totals.
 struct LoadRun {
@@ -13,14 +14,22 @@ struct LoadRun {
 
     private enum Mode: String {
         case grpc
+        case library
         case inprocess
     }
+
+    /// Options that mean nothing in a mode.
+    private static let strangers: [Mode: [String]] = [
+        .grpc: ["data"],
+        .library: ["data", "channels", "batch", "max-tasks-per-poll", "tenant-count", "tenant-prefix", "imbalance-factor"],
+        .inprocess: ["address", "channels", "auth-token"],
+    ]
 
     init(_ arguments: Arguments) throws {
         self.arguments = arguments
         let name = arguments.text("mode", default: Mode.grpc.rawValue)
-        guard let mode = Mode(rawValue: name) else { throw Arguments.Mistake("--mode must be grpc or inprocess, not \(name)") }
-        for option in mode == .grpc ? ["data"] : ["address", "channels", "auth-token"] where arguments.has(option) {
+        guard let mode = Mode(rawValue: name) else { throw Arguments.Mistake("--mode must be grpc, library or inprocess, not \(name)") }
+        for option in Self.strangers[mode, default: []] where arguments.has(option) {
             throw Arguments.Mistake("--\(option) has no meaning with --mode \(mode.rawValue)")
         }
         self.mode = mode
@@ -46,24 +55,26 @@ struct LoadRun {
         switch mode {
         case .grpc:
             let queue = try await ServedQueue(
-                arguments.text("address", default: "http://localhost:7450"),
-                channels: try arguments.number("channels", default: 1, in: 1...1000),
-                authToken: arguments.text("auth-token") ?? ProcessInfo.processInfo.environment["SILO_AUTH_TOKEN"],
-                payload: payload
-            )
-            try await load(queue)
+                address, channels: try arguments.number("channels", default: 1, in: 1...1000), authToken: token, payload: payload)
+            try await load(LifeCycles(queue, plan))
             queue.close()
+        case .library:
+            var options = ClientOptions(servers: [address])
+            options.token = token
+            try await load(LibraryLoad(options, plan, payload: payload))
         case .inprocess:
             let folder = try WorkFolder(arguments.text("data"))
             defer { folder.remove() }
             let shard = try await OpenShard(folder.store("shard"), payload: payload)
-            try await load(shard)
+            try await load(LifeCycles(shard, plan))
             try await shard.close()
         }
     }
 
-    private func load(_ queue: some JobQueue) async throws {
-        let cycles = LifeCycles(queue, plan)
+    private var address: String { arguments.text("address", default: "http://localhost:7450") }
+    private var token: String? { arguments.text("auth-token") ?? ProcessInfo.processInfo.environment["SILO_AUTH_TOKEN"] }
+
+    private func load(_ cycles: some LoadLoops) async throws {
         let begun = Instant.now
         cycles.record()
         cycles.start()
@@ -96,7 +107,7 @@ struct LoadRun {
     }
 
     /// Lets the workers finish what was enqueued: until nothing was reported for 6 s, or 120 s.
-    private func drain(_ cycles: LifeCycles) async {
+    private func drain(_ cycles: some LoadLoops) async {
         let begun = Instant.now
         while Instant.now.seconds(since: begun) < 120 {
             let counts = cycles.counts

@@ -103,15 +103,25 @@ class Bench(ToolDriver, Server):
 
     BACKLOG = {1: 256, 100: 2000}
 
+    def options(self):
+        return ["--channels", 2, "--workers", self.inflight, "--enqueuers", self.inflight, "--batch", self.batch,
+                "--max-tasks-per-poll", self.batch, "--backlog", self.BACKLOG[self.batch]]
+
     def run_tool(self, seconds, payload_bytes, meter):
         with meter:
             answer = programs.run(
                 "silo-bench", "--address", f"http://{HOST}:{self.port}", "--json", "--duration-secs", int(seconds),
-                "--payload-bytes", payload_bytes, "--channels", 2, "--workers", self.inflight, "--enqueuers", self.inflight,
-                "--batch", self.batch, "--max-tasks-per-poll", self.batch, "--backlog", self.BACKLOG[self.batch],
-                timeout=seconds + 60)
+                "--payload-bytes", payload_bytes, *self.options(), timeout=seconds + 60)
         if answer.returncode:
             raise RuntimeError(f"silo-bench failed: {answer.stderr.strip()[-300:]}")
         figures = json.loads(answer.stdout.splitlines()[-1])
         jobs = figures["enqueued"] - figures["backlog"]
         return {"rate": figures["completed_per_s"], "jobs": jobs, "left": figures["backlog"], "doubled": None}
+
+
+class Library(Bench):
+    """The client library for Swift, which gathers what its callers and handlers do one by one. `inflight` as the load on
+    RabbitMQ has it: two producers that wait for so many confirms each, and two consumers that are sent 256 jobs ahead."""
+
+    def options(self):
+        return ["--mode", "library", "--workers", 2 * 256, "--enqueuers", 2 * self.inflight, "--backlog", 8 * self.inflight]

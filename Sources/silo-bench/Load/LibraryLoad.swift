@@ -41,8 +41,9 @@ final class LibraryLoad: LoadLoops {
             self.finished(task)
             return .succeeded(.empty)
         }
-        // Both end in `stop`.
+        // Ends when `stop` stops it.
         self.worker.withLock { $0 = (worker, Task { await worker.run() }) }
+        // They end when `stopEnqueuing` was called.
         enqueuers.withLock { $0 = (0..<plan.enqueuers).map { _ in Task { await self.enqueue() } } }
     }
 

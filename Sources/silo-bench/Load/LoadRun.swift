@@ -28,7 +28,9 @@ struct LoadRun {
     init(_ arguments: Arguments) throws {
         self.arguments = arguments
         let name = arguments.text("mode", default: Mode.grpc.rawValue)
-        guard let mode = Mode(rawValue: name) else { throw Arguments.Mistake("--mode must be grpc, library or inprocess, not \(name)") }
+        guard let mode = Mode(rawValue: name) else {
+            throw Arguments.Mistake("--mode must be grpc, library or inprocess, not \(name)")
+        }
         for option in Self.strangers[mode, default: []] where arguments.has(option) {
             throw Arguments.Mistake("--\(option) has no meaning with --mode \(mode.rawValue)")
         }

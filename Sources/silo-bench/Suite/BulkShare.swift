@@ -70,7 +70,8 @@ struct BulkShare {
             let changed = Double(stopped.done) / (Double(stopped.endedAtMs - stopped.startedAtMs) / 1000)
             say(
                 "  life cycles a second: \(Text.number(with, 0)) beside \(Text.number(changed, 0)) cancelled a second, "
-                    + turns.around.suffix(2).map { Text.number($0, 0) }.joined(separator: " and ") + " before and after it")
+                    + turns.around.suffix(2).map { Text.number($0, 0) }.joined(separator: " and ")
+                    + " before and after it")
             done.append(changed)
         }
         await cycles.stop()

@@ -8,35 +8,6 @@ import Testing
 
 @testable import SiloEngine
 
-/// Counts the pages of ready rows that are read.
-private final class CountingStore: KeyValueStore {
-    private let inner: any KeyValueStore
-    private let count = Mutex(0)
-    /// Raised when one was read.
-    let changes = Signal()
-    var readyPages: Int { count.withLock { $0 } }
-
-    init(_ inner: any KeyValueStore) {
-        self.inner = inner
-    }
-
-    func get(_ key: Bytes) async throws(StoreError) -> Bytes? { try await inner.get(key) }
-
-    func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
-        let rows = try await inner.scan(from: start, to: end, limit: limit)
-        if let slice = Slice(of: start), start.starts(with: slice.ready.start) {
-            count.withLock { $0 += 1 }
-            changes.raise()
-        }
-        return rows
-    }
-
-    func write(_ batch: [Write]) async throws(StoreError) { try await inner.write(batch) }
-    func flush() async throws(StoreError) { try await inner.flush() }
-    func snapshot() async throws(StoreError) -> any StoreReader { try await inner.snapshot() }
-    func close() async throws(StoreError) { try await inner.close() }
-}
-
 @Suite(.timeLimit(.minutes(10))) struct ReadyPagesTests {
     private let clock = ManualClock()
 
@@ -120,18 +91,37 @@ private final class CountingStore: KeyValueStore {
         try await shard.close()
     }
 
-    @Test("the page of the neighbours that come next is read while those before have their turns")
+    @Test("the page of the neighbours that come next is read while those before have their turns, wherever a page ends")
     func nextNeighbours() async throws {
         let counting = CountingStore(try await fill(Self.neighbours(30), 4))
         let store = FaultyStore(counting)
         var settings = EngineSettings()
-        settings.pageRows = 40
+        settings.pageRows = 42
         let shard = try await open(store, settings)
         #expect(try await lease(shard, 1).count == 1)
         try await counting.changes.wait { counting.readyPages == 2 }
         store.set { $0.failReads = true }
-        #expect(try await lease(shard, 200).count > 60, "both pages")
+        #expect(try await lease(shard, 200).count == 83, "both pages")
+        #expect(counting.readyPages == 2)
         store.set { $0.failReads = false }
+        clock.advance(milliseconds: 1000)
+        #expect(try await lease(shard, 200).count == 36)
+        #expect(counting.readyPages == 3)
+        try await shard.close()
+    }
+
+    @Test("each page of many deep queues is read once, whoever has turns")
+    func deepQueues() async throws {
+        let tenants = Self.neighbours(24)
+        let store = CountingStore(try await fill(tenants, 40))
+        var settings = EngineSettings()
+        settings.pageRows = 10
+        settings.quantum = 2
+        let shard = try await open(store, settings)
+        var got: [Tenant: Int] = [:]
+        for _ in 0..<24 * 40 { for task in try await lease(shard, 1) { got[task.tenant, default: 0] += 1 } }
+        #expect(got.count == 24 && got.values.allSatisfy { $0 == 40 })
+        #expect(store.readyPages <= 24 * 40 / 10 + 24, "\(store.readyPages)")
         try await shard.close()
     }
 

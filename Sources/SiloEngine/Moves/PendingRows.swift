@@ -97,7 +97,6 @@ extension Part {
         let limit = pageRows(of: pending)
         var merging = pending.owner.hasUnwrittenRows
         let range = pending.range(from: frontier)
-        if rows.isScanned(from: range.start) { reached(.pageReadAhead) }
         var start: Bytes? = range.start
         while let from = start, page.tasks.isEmpty {
             let (found, next) = try await rows.scan(from: from, to: range.end, limit: limit, merging: merging)

@@ -12,18 +12,21 @@ extension ReadyMoves {
         guard run.queues.count > 1 else { return }
         reached(.neighboursLoaded)
         let range = run.range(from: frontier)
-        if rows.isScanned(from: range.start) { reached(.pageReadAhead) }
         let (found, next) = try await rows.scan(from: range.start, to: range.end, limit: run.limit, merging: false)
+        // A page may be short.
+        let shown = run.queues.prefix { queue in next.map { queue.readyRows.start.precedes($0) } ?? true }
         // Of those that were filled, the last is let go first.
-        for queue in run.queues.reversed() { fill(queue, from: found, hasEnded: next == nil) }
-        for queue in run.queues { memory.comeForward(queue) }
+        for queue in shown.reversed() { fill(queue, from: found, hasEnded: next == nil) }
+        for queue in shown { memory.comeForward(queue) }
         memory.windows.shrink(keeping: queue)
-        beginPage(behind: queue.id.group)
+        if let last = shown.last { beginPage(behind: last) }
     }
 
-    /// Begins to read what the turns after those of a page that was just read will want.
-    private func beginPage(behind group: TaskGroup) {
-        guard let next = memory.firstBehind(in: group), let frontier = next.ready.frontier else { return }
+    /// Begins to read what the turns after those of a page that was just read will want: the rest of its last queue, and what
+    /// lies behind, or who comes next.
+    private func beginPage(behind last: Queue) {
+        let isCut = last.runsDry(after: settings.quantum)
+        guard let next = isCut ? last : memory.firstBehind(in: last.id.group), let frontier = next.ready.frontier else { return }
         let run = ReadyRun(from: next, in: memory)
         begin(run.range(from: frontier), limit: run.limit)
     }
@@ -36,7 +39,7 @@ extension ReadyMoves {
     }
 
     private func begin(_ range: (start: Bytes, end: Bytes), limit: Int) {
-        guard memory.windows.capacity > 0 else { return }
+        guard transaction.rest == nil, memory.windows.capacity > 0 else { return }
         rows.beginScan(from: range.start, to: range.end, limit: limit, budget: memory.windows.budget)
     }
 

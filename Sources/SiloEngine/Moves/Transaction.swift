@@ -73,6 +73,8 @@ package final class Transaction {
         var batch = rows.takeBatch()
         memory.takeDirtyRows(into: &batch, at: moment)
         rows.note(written: batch)
+        if memory.windows.budget.isOver { rows.forgetScans() }
+        if rows.takeFoundAhead() { reached(.pageReadAhead) }
         return batch
     }
 

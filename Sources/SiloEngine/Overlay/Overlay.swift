@@ -20,9 +20,13 @@ final class Overlay {
         case presence
     }
 
-    /// What is read before it is asked for, the oldest first.
-    private var scansAhead: [ScanAhead] = []
+    /// What is read before it is asked for, and how many scans there had been when it was begun.
+    private var scansAhead: [(scan: ScanAhead, begun: Int)] = []
     private static let scansAheadMax = 8
+    /// One that was not wanted among so many is not wanted any more.
+    private static let scansMax = 256
+    private var scans = 0
+    private var foundAhead = false
     private let executor: (any TaskExecutor)?
 
     /// - Parameter executor: where reads ahead run.
@@ -84,26 +88,33 @@ final class Overlay {
     }
 
     private func stored(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> (rows: [Row], next: Bytes?) {
-        if let index = scansAhead.firstIndex(where: { $0.covers(start) }) {
-            let ahead = scansAhead.remove(at: index)
-            if let found = await ahead.rows(from: start, to: end, limit: limit) { return found }
+        scans += 1
+        if let index = scansAhead.firstIndex(where: { $0.scan.covers(start) }) {
+            let ahead = scansAhead.remove(at: index).scan
+            if let found = try await ahead.rows(from: start, to: end, limit: limit) {
+                foundAhead = true
+                return found
+            }
         }
         let rows = try await store.scan(from: start, to: end, limit: limit)
         return (rows, rows.count == limit ? rows.last.map { $0.key + [0] } : nil)
     }
 
-    /// Begins to read rows that a scan from the same key will want, so that it finds them there: batches go on meanwhile.
+    /// Begins to read rows that a scan will want, so that it finds them there: batches go on meanwhile. Does nothing when enough
+    /// is being read.
     /// - Parameter budget: what they take up counts for it until then.
     func beginScan(from start: Bytes, to end: Bytes, limit: Int, budget: MemoryBudget) {
-        guard !scansAhead.contains(where: { $0.begins(at: start) }) else { return }
-        // The oldest was not wanted.
-        if scansAhead.count == Self.scansAheadMax { scansAhead.removeFirst() }
-        scansAhead.append(
-            ScanAhead(of: store, from: start, to: end, limit: limit, budget: budget, on: executor))
+        scansAhead.removeAll { scans - $0.begun > Self.scansMax }
+        guard scansAhead.count < Self.scansAheadMax, !scansAhead.contains(where: { $0.scan.begins(at: start) }) else { return }
+        let scan = ScanAhead(of: store, from: start, to: end, limit: limit, budget: budget, on: executor)
+        scansAhead.append((scan, scans))
     }
 
-    /// Whether a scan from a key finds rows that were read ahead.
-    func isScanned(from start: Bytes) -> Bool { scansAhead.contains { $0.covers(start) } }
+    /// Whether a scan found what was read ahead, since the last call.
+    func takeFoundAhead() -> Bool {
+        defer { foundAhead = false }
+        return foundAhead
+    }
 
     private func merged(_ stored: [Row], from start: Bytes, to end: Bytes) -> [Row] {
         var rows = Dictionary(stored.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
@@ -141,6 +152,9 @@ final class Overlay {
 
     private static func read(_ place: inout Int) -> Int { place }
 
+    /// Lets what was read ahead go, when memory is wanted for something else.
+    func forgetScans() { scansAhead = [] }
+
     /// All changes of the batch, in the order in which their keys were first changed, without rows that came and went in it. The
     /// next batch begins empty.
     func takeBatch() -> [Write] {
@@ -156,8 +170,8 @@ final class Overlay {
     /// All that the loop writes, just before it does.
     func note(written batch: [Write]) {
         guard !scansAhead.isEmpty else { return }
-        for ahead in scansAhead { ahead.note(batch) }
-        scansAhead.removeAll(where: \.isOutdated)
+        for ahead in scansAhead { ahead.scan.note(batch) }
+        scansAhead.removeAll { $0.scan.isOutdated }
     }
 }
 

@@ -1,5 +1,6 @@
 import SiloCore
 import SiloStore
+import Synchronization
 
 /// A range of rows that is read before somebody asks for it, while batches go on.
 ///
@@ -7,12 +8,17 @@ import SiloStore
 /// read began make together what is stored now.
 final class ScanAhead {
     private let start: Bytes
-    private let end: Bytes
+    /// Behind its last row nothing is known where there were more.
+    private var end: Bytes
     private let limit: Int
-    private let reading: Task<FoundRows?, Never>
+    private let budget: MemoryBudget
+    private let reading: Reading
+    private let task: Task<Void, Never>
     private var written = SortedEntries<Bytes?>()
+    private var writtenBytes = 0
+    private var isEndKnown = false
 
-    /// - Parameter budget: of which the rows are a part until they are taken.
+    /// - Parameter budget: what it holds is a part of it.
     init(
         of store: any StoreReader, from start: Bytes, to end: Bytes, limit: Int, budget: MemoryBudget,
         on executor: (any TaskExecutor)?
@@ -20,11 +26,20 @@ final class ScanAhead {
         self.start = start
         self.end = end
         self.limit = limit
+        self.budget = budget
+        let reading = Reading(budget)
+        self.reading = reading
         // One read; it ends by itself, also when nobody wants it any more.
-        reading = Task(on: executor) {
-            (try? await store.scan(from: start, to: end, limit: limit)).map { FoundRows($0, budget) }
+        task = Task(on: executor) {
+            do throws(StoreError) {
+                reading.ended(.success(try await store.scan(from: start, to: end, limit: limit)))
+            } catch {
+                reading.ended(.failure(error))
+            }
         }
     }
+
+    deinit { budget.give(writtenBytes) }
 
     func begins(at key: Bytes) -> Bool { start == key }
     func covers(_ key: Bytes) -> Bool { !key.precedes(start) && key.precedes(end) }
@@ -33,19 +48,45 @@ final class ScanAhead {
     var isOutdated: Bool { written.count > limit }
 
     func note(_ batch: [Write]) {
-        for write in batch where covers(write.key) { written.put(write.key, write.value) }
+        findEnd()
+        for write in batch where covers(write.key) {
+            written.put(write.key, write.value)
+            count(Reading.rowBytes + write.key.count + (write.value?.count ?? 0))
+        }
     }
 
-    /// The first rows of a range that begins in this one, and the key to go on from, as of a scan. Nil: the store did not answer,
-    /// or what was read ends before.
-    func rows(from key: Bytes, to end: Bytes, limit: Int) async -> (rows: [Row], next: Bytes?)? {
-        guard let found = await reading.value?.rows else { return nil }
-        // Behind its last row nothing is known where there were more.
-        let known = found.count == self.limit ? found.last.map { $0.key + [0] } ?? self.end : self.end
-        guard key.precedes(known) else { return nil }
-        let isWhole = !known.precedes(end)
-        var rows = current(found, from: key, to: isWhole ? end : known)
-        guard rows.count >= limit, limit > 0 else { return (rows, isWhole ? nil : known) }
+    private func count(_ bytes: Int) {
+        writtenBytes += bytes
+        budget.change(by: bytes)
+    }
+
+    private func findEnd() {
+        guard !isEndKnown, case .success(let rows)? = reading.outcome else { return }
+        isEndKnown = true
+        guard rows.count == limit, let last = rows.last else { return }
+        end = last.key + [0]
+        let all = written
+        written = SortedEntries()
+        for entry in all where entry.key.precedes(end) { written.put(entry.key, entry.value) }
+    }
+
+    func ended() async { await task.value }
+
+    /// The first rows of a range that begins in this one, and the key to go on from, as of a scan; fewer where this one ends.
+    /// Nil: ask the store.
+    func rows(
+        from key: Bytes, to end: Bytes, limit: Int
+    ) async throws(StoreError) -> (rows: [Row], next: Bytes?)? {
+        let wasOver = reading.outcome != nil
+        await ended()
+        // What failed long ago may be answered now.
+        if case .failure(let error)? = reading.outcome, !wasOver { throw error }
+        guard case .success(let found)? = reading.outcome else { return nil }
+        findEnd()
+        guard covers(key) else { return nil }
+        let isWhole = !self.end.precedes(end)
+        var rows = current(found, from: key, to: isWhole ? end : self.end)
+        guard rows.count >= limit, limit > 0 else { return (rows, isWhole ? nil : self.end) }
         rows.removeSubrange(limit...)
         return (rows, rows[limit - 1].key + [0])
     }
@@ -58,7 +99,8 @@ final class ScanAhead {
         var rows: [Row] = []
         rows.reserveCapacity(found.count)
         var changes = written.cursor(from: start)
-        func addChanges(upTo end: Bytes, orAt row: Row? = nil) -> Bool {
+        /// - Returns: whether `row` has changed itself.
+        func addChanges(upTo end: Bytes, orOf row: Row? = nil) -> Bool {
             while let change = changes.current, change.key.precedes(end) || change.key == row?.key {
                 if let value = change.value { rows.append(Row(key: change.key, value: value)) }
                 changes.advance()
@@ -66,27 +108,33 @@ final class ScanAhead {
             }
             return false
         }
-        for row in found where !addChanges(upTo: row.key, orAt: row) { rows.append(row) }
+        for row in found where !addChanges(upTo: row.key, orOf: row) { rows.append(row) }
         _ = addChanges(upTo: end)
         return rows
     }
 }
 
-/// Rows that count for a budget as long as they are held.
-private final class FoundRows: Sendable {
-    let rows: [Row]
-    private let bytes: Int
+/// What a read found, which counts for a budget as long as it is held.
+private final class Reading: Sendable {
+    private let found = Mutex<(outcome: Result<[Row], StoreError>, bytes: Int)?>(nil)
     private let budget: MemoryBudget
 
     /// A row and its two arrays, without their content.
-    private static let rowBytes = 80
+    static let rowBytes = 80
 
-    init(_ rows: [Row], _ budget: MemoryBudget) {
-        self.rows = rows
-        self.budget = budget
-        bytes = rows.reduce(0) { $0 + Self.rowBytes + $1.key.count + $1.value.count }
+    init(_ budget: MemoryBudget) { self.budget = budget }
+
+    /// Nil: it goes on.
+    var outcome: Result<[Row], StoreError>? { found.withLock { $0?.outcome } }
+
+    func ended(_ outcome: Result<[Row], StoreError>) {
+        var bytes = 0
+        if case .success(let rows) = outcome {
+            bytes = rows.reduce(0) { $0 + Self.rowBytes + $1.key.count + $1.value.count }
+        }
         budget.change(by: bytes)
+        found.withLock { $0 = (outcome, bytes) }
     }
 
-    deinit { budget.give(bytes) }
+    deinit { budget.give(found.withLock { $0?.bytes ?? 0 }) }
 }

@@ -19,7 +19,7 @@ struct ReadyRun {
     /// long as a read of its own.
     private static let gapMax = 128
 
-    /// - Parameter first: its window is empty.
+    /// - Parameter first: the next turn of it reads the store.
     init(from first: Queue, in memory: ShardMemory) {
         let rowsMax = memory.settings.pageRows
         var queues = [first]

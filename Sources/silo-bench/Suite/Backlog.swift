@@ -97,11 +97,11 @@ struct Backlog {
         _ server: ServerProcess, _ queue: ServedQueue, _ seconds: Double
     ) async throws -> (perSecond: Double, cost: String) {
         let before = (server: server.processorSeconds, ours: ownProcessorSeconds)
-        let perSecond = try await LeaseLoops(queue: queue).rate(seconds: seconds)
-        let each = 1e6 / (perSecond * seconds)
+        let (leased, passed) = try await LeaseLoops(queue: queue).run(seconds: seconds)
+        let each = 1e6 / Double(max(1, leased))
         let cost = "\(Text.number((server.processorSeconds - before.server) * each, 0)) + "
             + "\(Text.number((ownProcessorSeconds - before.ours) * each, 0)) us of server and load"
-        return (perSecond, cost)
+        return (Double(leased) / passed, cost)
     }
 
     /// Starts the server on its data and leases one task.
@@ -125,6 +125,12 @@ struct LeaseLoops {
 
     /// Tasks leased a second.
     func rate(seconds: Double) async throws -> Double {
+        let (leased, passed) = try await run(seconds: seconds)
+        return Double(leased) / passed
+    }
+
+    /// - Returns: tasks leased, and in how many seconds: until the last call was answered.
+    func run(seconds: Double) async throws -> (leased: Int, seconds: Double) {
         let begun = Instant.now
         let end = begun.advanced(seconds: seconds)
         let leased = try await withThrowingTaskGroup { group in
@@ -144,6 +150,6 @@ struct LeaseLoops {
             }
             return try await group.reduce(0, +)
         }
-        return Double(leased) / Instant.now.seconds(since: begun)
+        return (leased, Instant.now.seconds(since: begun))
     }
 }

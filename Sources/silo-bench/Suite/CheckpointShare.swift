@@ -17,23 +17,31 @@ struct CheckpointShare {
         say("\na shard in this process while rows of the half second before are moved to sorted files: \(rounds) rounds")
         let store = try await place.folder.store("checkpoint-share", Self.budget)
         let shard = try await OpenShard(store, payload: Payload(bytes: 200))
-        var turns: InTurns?
-        var (busy, lengths): (Double, [Double]) = (0, [])
-        // The first one warms up, and the last stands after the one before it.
-        for round in 0...rounds + 1 {
-            let cycles = LifeCycles(shard, EngineShare.plan)
-            cycles.start()
-            let quiet = try await rate(of: cycles) { try await Task.sleep(for: .seconds(Self.beforeSeconds)) }.rate
-            if round > 1 { turns?.add(busy, then: quiet) } else { turns = InTurns(quiet) }
-            let moving = try await rate(of: cycles) { try await store.checkpoint() }
-            await cycles.finish()
-            try await store.checkpoint()
-            (busy, lengths) = (moving.rate, lengths + [moving.seconds * 1000])
+        // It warms up.
+        _ = try await round(shard, store)
+        var last = try await round(shard, store)
+        var (turns, lengths) = (InTurns(last.quiet), [Double]())
+        for _ in 0..<rounds {
+            let next = try await round(shard, store)
+            turns.add(last.busy, then: next.quiet)
+            lengths.append(last.seconds * 1000)
+            last = next
         }
         try await shard.close()
-        guard let turns else { return }
         results.set(
             .log_checkpoint_share, turns.share, "while one lasts, \(Text.number(lengths.median, 0)) ms: \(turns.note)")
+    }
+
+    /// Rates before a checkpoint and while it lasts, and how long that is.
+    private func round(_ shard: OpenShard, _ store: LoggedStore) async throws -> (quiet: Double, busy: Double, seconds: Double) {
+        let cycles = LifeCycles(shard, EngineShare.plan)
+        cycles.start()
+        try await Task.sleep(for: .seconds(0.1))
+        let quiet = try await rate(of: cycles) { try await Task.sleep(for: .seconds(Self.beforeSeconds)) }
+        let busy = try await rate(of: cycles) { try await store.checkpoint() }
+        await cycles.finish()
+        try await store.checkpoint()
+        return (quiet.rate, busy.rate, busy.seconds)
     }
 
     private func rate(

@@ -115,6 +115,8 @@ class Bench(ToolDriver, Server):
         if answer.returncode:
             raise RuntimeError(f"silo-bench failed: {answer.stderr.strip()[-300:]}")
         figures = json.loads(answer.stdout.splitlines()[-1])
+        if figures["failures"]:
+            raise RuntimeError(f"{figures['failures']} calls failed: {figures['failure']}")
         jobs = figures["enqueued"] - figures["backlog"]
         return {"rate": figures["completed_per_s"], "jobs": jobs, "left": figures["backlog"], "doubled": None}
 

@@ -110,6 +110,20 @@ import Testing
         try await shard.close()
     }
 
+    @Test("a shard is closed though the store does not answer a read ahead")
+    func closing() async throws {
+        let store = FaultyStore(try await fill(Self.neighbours(1), 40))
+        var settings = EngineSettings()
+        settings.pageRows = 10
+        let shard = try await open(store, settings)
+        #expect(try await lease(shard, 4).count == 4)
+        store.set { $0.holdReads = true }
+        #expect(try await lease(shard, 1).count == 1)
+        try await store.changes.wait { store.heldCount == 1 }
+        try await shard.close()
+        store.set { $0.holdReads = false }
+    }
+
     @Test("each page of many deep queues is read once, whoever has turns")
     func deepQueues() async throws {
         let tenants = Self.neighbours(24)

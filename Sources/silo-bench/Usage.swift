@@ -32,7 +32,9 @@ let loadUsage = Usage(
             ])
     ],
     notes: """
-        Latencies are in milliseconds, from every call. That of a lease counts from asking to having tasks.
+        Latencies are in milliseconds, from every call. That of a lease counts from asking to having tasks. The client library
+        makes its calls out of sight; it sends what many tasks do together: --mode library -e 128 -w 512 --backlog 512.
+        The finished jobs stay in the server, as long as it keeps such: load one that is for trying.
         silo-bench suite measures a server that it starts itself against Silo's targets: see silo-bench suite --help.
         """
 )

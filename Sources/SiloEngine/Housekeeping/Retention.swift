@@ -1,4 +1,4 @@
-public import SiloCore
+import SiloCore
 
 /// How long finished jobs are kept that do not say it themselves. Nil keeps them for ever.
 public struct Retention: Sendable, Equatable {

@@ -31,6 +31,7 @@ final class LibraryLoad: LoadLoops {
     func start() {
         var options = WorkerOptions()
         options.concurrency = plan.workers
+        options.wait = .milliseconds(plan.waitMilliseconds)
         options.onError = { error in
             self.state.withLock { state in
                 state.counts.failures += 1

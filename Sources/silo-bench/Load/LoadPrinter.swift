@@ -78,7 +78,7 @@ struct LoadPrinter {
 
             ms          \(Text.right("calls", 9)) \(["p50", "p95", "p99", "max"].map { Text.right($0, 9) }.joined(separator: " "))
             """)
-        for (name, summary) in rows {
+        for (name, summary) in rows where summary.count > 0 {
             let values = [summary.p50, summary.p95, summary.p99, summary.max].map { Text.right(Text.number($0, 2), 9) }
             say(Text.left(name, 12) + Text.right("\(summary.count)", 9) + " " + values.joined(separator: " "))
         }

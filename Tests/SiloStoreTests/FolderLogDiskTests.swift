@@ -64,11 +64,17 @@ import Testing
         third.close()
     }
 
-    @Test("a closed folder cannot be synced")
+    @Test("whoever has closed a folder does nothing in it any more: it may be another's")
     func closed() throws {
         let disk = try FolderLogDisk(path)
+        _ = try disk.open("a", creating: true)
         disk.close()
-        #expect(failure { () throws(LogDiskError) in try disk.sync() } != nil)
+        let next = try FolderLogDisk(path)
+        let closed = LogDiskError.failed("the folder \(path) is closed")
+        #expect(failure { () throws(LogDiskError) in try disk.sync() } == closed)
+        #expect(failure { () throws(LogDiskError) in try disk.remove("a") } == closed)
+        #expect(failure { () throws(LogDiskError) in _ = try disk.open("b", creating: true) } == closed)
+        #expect(try next.names() == ["a"])
     }
 
     // MARK: Files

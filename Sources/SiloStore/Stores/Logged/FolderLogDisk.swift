@@ -63,18 +63,31 @@ package final class FolderLogDisk: LogDisk {
     package func open(_ name: String, creating: Bool) throws(LogDiskError) -> any LogFile {
         let path = "\(folder)/\(name)"
         let flags = O_RDWR | O_CLOEXEC | (creating ? O_CREAT | O_EXCL : 0)
-        let file = Glibc.open(path, flags, 0o600)
-        guard file >= 0 else { throw .last("cannot open \(path)") }
+        let file = try whileOpen { _ throws(LogDiskError) in
+            let file = Glibc.open(path, flags, 0o600)
+            guard file >= 0 else { throw .last("cannot open \(path)") }
+            return file
+        }
         return LocalLogFile(file, path)
     }
 
     package func remove(_ name: String) throws(LogDiskError) {
-        guard unlink("\(folder)/\(name)") == 0 || errno == ENOENT else { throw .last("cannot remove \(folder)/\(name)") }
+        try whileOpen { _ throws(LogDiskError) in
+            guard unlink("\(folder)/\(name)") == 0 || errno == ENOENT else { throw .last("cannot remove \(folder)/\(name)") }
+        }
     }
 
     package func sync() throws(LogDiskError) {
-        guard let handle = handle.withLock({ $0 }) else { throw .failed("the folder \(folder) is closed") }
-        try Self.syncNames(in: folder, handle)
+        try whileOpen { handle throws(LogDiskError) in try Self.syncNames(in: folder, handle) }
+    }
+
+    /// Whoever closes the folder waits: a call that goes on would keep its lock, and its names may be another's afterwards.
+    private func whileOpen<Value>(_ body: (Int32) throws(LogDiskError) -> Value) throws(LogDiskError) -> Value {
+        let result: Result<Value, LogDiskError> = handle.withLock { handle in
+            guard let handle else { return .failure(.failed("the folder \(folder) is closed")) }
+            do throws(LogDiskError) { return .success(try body(handle)) } catch { return .failure(error) }
+        }
+        return try result.get()
     }
 
     package func close() {

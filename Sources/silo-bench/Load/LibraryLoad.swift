@@ -6,13 +6,10 @@ import Synchronization
 /// worker whose handler does nothing. What travels together is the library's doing.
 final class LibraryLoad: LoadLoops {
     private struct State {
-        var counts = Counts()
-        var latencies = Latencies()
-        var isRecording = false
+        var tally = LoadTally()
         var isEnqueuing = true
         var unfinished = 0
         var parked: [CheckedContinuation<Void, Never>] = []
-        var lastReport = Instant.now
     }
     private let state = Mutex(State())
     private let client: Client
@@ -34,8 +31,8 @@ final class LibraryLoad: LoadLoops {
         options.wait = .milliseconds(plan.waitMilliseconds)
         options.onError = { error in
             self.state.withLock { state in
-                state.counts.failures += 1
-                state.counts.failure = "\(error)"
+                state.tally.counts.failures += 1
+                state.tally.counts.failure = "\(error)"
             }
         }
         let worker = Worker(client, group: OpenShard.group, options) { task in
@@ -52,21 +49,13 @@ final class LibraryLoad: LoadLoops {
     var counts: Counts {
         let inHand = worker.withLock { $0?.0.runningTasks ?? 0 }
         return state.withLock { state in
-            var counts = state.counts
+            var counts = state.tally.counts
             counts.reported = max(0, counts.reported - inHand)
             return counts
         }
     }
 
-    var lastReport: Instant { state.withLock { $0.lastReport } }
-    func record() { state.withLock { $0.isRecording = true } }
-
-    func stopRecording() -> Latencies {
-        state.withLock { state in
-            state.isRecording = false
-            return state.latencies
-        }
-    }
+    func withTally<Value>(_ body: (inout LoadTally) -> Value) -> Value { state.withLock { body(&$0.tally) } }
 
     func stopEnqueuing() {
         let parked = state.withLock { state in
@@ -95,14 +84,14 @@ final class LibraryLoad: LoadLoops {
                 try await client.enqueue(job)
                 let end = Instant.now
                 state.withLock { state in
-                    state.counts.enqueued += 1
-                    if state.isRecording { state.latencies.enqueue.add(end.milliseconds(since: begun)) }
+                    state.tally.counts.enqueued += 1
+                    if state.tally.isRecording { state.tally.latencies.enqueue.add(end.milliseconds(since: begun)) }
                 }
             } catch {
                 state.withLock { state in
                     state.unfinished -= 1
-                    state.counts.failures += 1
-                    state.counts.failure = "\(error)"
+                    state.tally.counts.failures += 1
+                    state.tally.counts.failure = "\(error)"
                 }
                 try? await Task.sleep(for: .milliseconds(10))
             }
@@ -133,12 +122,12 @@ final class LibraryLoad: LoadLoops {
     private func finished(_ task: TaskContext) {
         let now = Instant.now
         let parked = state.withLock { state in
-            state.counts.leased += 1
-            state.counts.reported += 1
+            state.tally.counts.leased += 1
+            state.tally.counts.reported += 1
             state.unfinished -= 1
-            state.lastReport = now
-            if state.isRecording, let sent = Payload.sent(in: task.payload.bytes) {
-                state.latencies.lifeCycle.add(now.milliseconds(since: sent))
+            state.tally.lastReport = now
+            if state.tally.isRecording, let sent = Payload.sent(in: task.payload.bytes) {
+                state.tally.latencies.lifeCycle.add(now.milliseconds(since: sent))
             }
             return state.parked.popLast()
         }

@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// Enqueue loops and worker loops each keep one call in flight. The jobs between enqueue and report are bounded, so that
 /// both sides come to the same rate: a loop that would go past the bound parks until jobs are reported.
-final class LifeCycles: Sendable {
+final class LifeCycles: LoadLoops {
     struct Plan: Sendable {
         var enqueuers = 4
         var workers = 8
@@ -22,9 +22,7 @@ final class LifeCycles: Sendable {
     }
 
     private struct State {
-        var counts = Counts()
-        var latencies = Latencies()
-        var isRecording = false
+        var tally = LoadTally()
         var isEnqueuing = true
         var isWorking = true
         /// Jobs that were given to an enqueue call.
@@ -33,7 +31,6 @@ final class LifeCycles: Sendable {
         var parked = 0
         var loops = 0
         var random: UInt64 = 0x2545_f491_4f6c_dd1d
-        var lastReport = Instant.now
     }
     private let state = Mutex(State())
     private let queue: any JobQueue
@@ -50,20 +47,9 @@ final class LifeCycles: Sendable {
         for _ in 0..<plan.enqueuers { enqueue() }
     }
 
-    var counts: Counts { state.withLock { $0.counts } }
-    /// When the last report was answered.
-    var lastReport: Instant { state.withLock { $0.lastReport } }
+    var counts: Counts { state.withLock { $0.tally.counts } }
 
-    /// Begins to keep latencies, of calls that are answered from now on.
-    func record() { state.withLock { $0.isRecording = true } }
-
-    /// The latencies between `record` and now, after which none are kept.
-    func stopRecording() -> Latencies {
-        state.withLock { state in
-            state.isRecording = false
-            return state.latencies
-        }
-    }
+    func withTally<Value>(_ body: (inout LoadTally) -> Value) -> Value { state.withLock { body(&$0.tally) } }
 
     func stopEnqueuing() {
         state.withLock { state in
@@ -114,8 +100,8 @@ final class LifeCycles: Sendable {
             case .success:
                 let end = Instant.now
                 self.state.withLock { state in
-                    state.counts.enqueued += tenants.count
-                    if state.isRecording { state.latencies.enqueue.add(end.milliseconds(since: begun)) }
+                    state.tally.counts.enqueued += tenants.count
+                    if state.tally.isRecording { state.tally.latencies.enqueue.add(end.milliseconds(since: begun)) }
                 }
                 self.enqueue()
             case .failure(let failure):
@@ -137,10 +123,10 @@ final class LifeCycles: Sendable {
             switch result {
             case .success(let jobs):
                 self.state.withLock { state in
-                    state.counts.polls += 1
-                    state.counts.leased += jobs.count
-                    if jobs.isEmpty { state.counts.emptyPolls += 1 }
-                    if state.isRecording, !jobs.isEmpty { state.latencies.lease.add(end.milliseconds(since: begun)) }
+                    state.tally.counts.polls += 1
+                    state.tally.counts.leased += jobs.count
+                    if jobs.isEmpty { state.tally.counts.emptyPolls += 1 }
+                    if state.tally.isRecording, !jobs.isEmpty { state.tally.latencies.lease.add(end.milliseconds(since: begun)) }
                 }
                 self.report(jobs)
             case .failure(let failure):
@@ -164,13 +150,13 @@ final class LifeCycles: Sendable {
             switch result {
             case .success:
                 let unparked: Int = self.state.withLock { state in
-                    state.counts.reported += jobs.count
+                    state.tally.counts.reported += jobs.count
                     state.unfinished -= jobs.count
-                    state.lastReport = end
-                    if state.isRecording {
-                        state.latencies.report.add(end.milliseconds(since: begun))
+                    state.tally.lastReport = end
+                    if state.tally.isRecording {
+                        state.tally.latencies.report.add(end.milliseconds(since: begun))
                         for case let sent? in jobs.lazy.map(\.sent) {
-                            state.latencies.lifeCycle.add(end.milliseconds(since: sent))
+                            state.tally.latencies.lifeCycle.add(end.milliseconds(since: sent))
                         }
                     }
                     let room = max(0, (self.plan.unfinishedMax - state.unfinished) / self.plan.batch)
@@ -190,8 +176,8 @@ final class LifeCycles: Sendable {
     /// Counts a failure and goes on a little later, so that a server that refuses is not flooded.
     private func fail(_ failure: Failure, then next: @escaping @Sendable () -> Void) {
         state.withLock { state in
-            state.counts.failures += 1
-            state.counts.failure = failure.description
+            state.tally.counts.failures += 1
+            state.tally.counts.failure = failure.description
         }
         DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(10), execute: next)
     }

@@ -2,15 +2,24 @@
 protocol LoadLoops: Sendable {
     func start()
     var counts: Counts { get }
-    /// When a job was last finished.
-    var lastReport: Instant { get }
-    /// Begins to keep latencies, of calls that are answered from now on.
-    func record()
-    /// The latencies between `record` and now, after which none are kept.
-    func stopRecording() -> Latencies
     func stopEnqueuing()
     /// Ends all; returns when no call is in flight.
     func stop() async
+    /// Reads and changes the tally, with no other call beside.
+    func withTally<Value>(_ body: (inout LoadTally) -> Value) -> Value
 }
 
-extension LifeCycles: LoadLoops {}
+extension LoadLoops {
+    var lastReport: Instant { withTally { $0.lastReport } }
+
+    /// Begins to keep latencies, of calls that are answered from now on.
+    func record() { withTally { $0.isRecording = true } }
+
+    /// The latencies between `record` and now, after which none are kept.
+    func stopRecording() -> Latencies {
+        withTally { tally in
+            tally.isRecording = false
+            return tally.latencies
+        }
+    }
+}

@@ -19,3 +19,13 @@ struct Latencies: Sendable {
     /// From sending the enqueue call to the answer to the report.
     var lifeCycle = Samples()
 }
+
+/// What loops count and measure while they run.
+struct LoadTally: Sendable {
+    var counts = Counts()
+    var latencies = Latencies()
+    /// Latencies are kept, of calls that are answered from now on.
+    var isRecording = false
+    /// When a job was last finished.
+    var lastReport = Instant.now
+}

@@ -20,8 +20,12 @@ final class CompletionQueue: @unchecked Sendable {
     /// - Parameters:
     ///   - isQuiet: its thread does socket work only while an operation is under way; say `operationBegan` of each. It is never
     ///     shut down.
+    ///   - runner: asked on each thread for what runs its events; nil: nothing does.
     ///   - ended: called on the last thread when the queue was shut down and is empty and destroyed.
-    init(name: String, threads count: Int, isQuiet: Bool = false, ended: @escaping @Sendable () -> Void = {}) {
+    init(
+        name: String, threads count: Int, isQuiet: Bool = false, runner: (@Sendable () -> EventRunner)? = nil,
+        ended: @escaping @Sendable () -> Void = {}
+    ) {
         Library.start()
         bell = isQuiet ? .allocate(capacity: 1) : nil
         if let bell { sem_init(bell, 0, 0) }
@@ -29,7 +33,7 @@ final class CompletionQueue: @unchecked Sendable {
         threads = Mutex(count)
         isLone = count == 1
         self.ended = ended
-        for _ in 0..<count { NativeThread.start(name) { self.run() } }
+        for _ in 0..<count { NativeThread.start(name) { self.run(runner?()) } }
     }
 
     /// The queue of all channels of this process. One thread: a second one would mostly wake up for nothing.
@@ -59,7 +63,7 @@ final class CompletionQueue: @unchecked Sendable {
     /// Lets the threads end once every operation has completed. No operation may be started on the queue afterwards.
     func shutdown() { grpc_completion_queue_shutdown(handle) }
 
-    private func run() {
+    private func run(_ runner: EventRunner?) {
         let never = gpr_inf_future(GPR_CLOCK_REALTIME)
         while true {
             // Each operation has one end.
@@ -67,8 +71,11 @@ final class CompletionQueue: @unchecked Sendable {
             let event = grpc_completion_queue_next(handle, never, nil)
             switch event.type {
             case GRPC_OP_COMPLETE:
-                Tag.complete(event.tag, ok: event.success != 0)
-                completeReady()
+                let complete = {
+                    Tag.complete(event.tag, ok: event.success != 0)
+                    self.completeReady()
+                }
+                if let runner { runner(complete) } else { complete() }
             case GRPC_QUEUE_SHUTDOWN: return end()
             default: continue
             }

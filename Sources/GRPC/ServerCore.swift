@@ -91,7 +91,10 @@ final class ServerCore: @unchecked Sendable {
         self.end = end
         largeRequests = LargeRequests { end.partEnded() }
         queues = (0..<count).map { _ in
-            CompletionQueue(name: "grpc-server", threads: max(1, options.threadsPerQueue), ended: { end.partEnded() })
+            CompletionQueue(
+                name: "grpc-server", threads: max(1, options.threadsPerQueue), runner: options.eventRunner,
+                ended: { end.partEnded() }
+            )
         }
         shutdownTag = .allocate(capacity: 1)
         shutdownTag.initialize(to: cgrpc_tag())

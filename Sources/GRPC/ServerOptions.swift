@@ -21,6 +21,8 @@ public struct ServerOptions: Sendable {
     /// more, which have one of their own.
     public var completionQueues = 1
     public var threadsPerQueue = 1
+    /// Asked on each of these threads for what runs its events, one after another. Nil: nothing is done beside an event.
+    public var eventRunner: (@Sendable () -> EventRunner)?
     /// How long a connection may be silent before the server asks with a ping whether the client is alive, and how
     /// long it waits for the answer before closing the connection. Clients may themselves ping as often as they like.
     public var keepaliveInterval: Duration = .seconds(60)
@@ -71,6 +73,9 @@ public struct ServerOptions: Sendable {
         return arguments
     }
 }
+
+/// Runs an event of a server's thread, and what else it is to do then.
+public typealias EventRunner = (_ event: () -> Void) -> Void
 
 /// Is told of each answer of a method, and how long after the call it came. Must not block.
 public typealias CallObserver = @Sendable (Status.Code, Duration) -> Void

@@ -1,4 +1,5 @@
 import GRPC
+import SiloCore
 import SiloTelemetry
 
 extension ServerOptions {
@@ -20,6 +21,11 @@ extension ServerOptions {
         maxBufferedBytes = Self.bufferedRange.nearest(memoryBytes / 8)
         maxConnections = Self.connectionsRange.nearest(memoryBytes / 8 / Self.connectionBytes)
         reservedDescriptors = DescriptorLimit.reserve(shards: shards) + OperatorPort.connectionsMax
+        // A request that comes alone is served where it came in.
+        eventRunner = {
+            let thread = LentThread(after: .microseconds(200))
+            return { event in thread.lend { event() } }
+        }
         let throttle = LogThrottle(logger, linesMax: 1)
         connectionRefused = { [refusals = metrics?.refusedConnections] in
             refusals?.add()

@@ -11,6 +11,7 @@ struct Banned: Sendable {
             pattern: #"\bDate\(\)|\bDate\.now\b|\bclock_gettime\(|\bgettimeofday\(|\b(Continuous|Suspending)Clock\b"#,
             places: [
                 "Sources/SiloCore/Clock.swift": "is the clock that is passed in",
+                "Sources/SiloCore/LentThread.swift": "whether the thread is in a hurry is no matter of the shard's time",
                 "Sources/SiloClient/Runtime/OwnThread.swift": "is the clock of the client's own thread",
                 "Sources/SiloServer/Metrics/ShardMetrics.swift": "measures how long things take",
                 "Sources/SiloTelemetry/Audit/AuditLog.swift": "the time of a line is when it was written",

@@ -44,6 +44,7 @@ public final class Shard: Sendable {
     /// Opens a shard over its database and begins to serve. The shard owns the store from now on.
     /// - Parameters:
     ///   - executor: where its tasks run; nil: Swift's shared pool.
+    ///   - prompt: where its loop runs, and what answers; nil: where the others do.
     ///   - rateLimiter: is asked instead of the shard's own buckets.
     ///   - budgets: memory that it shares with other shards; nil: it has its own, as large as the settings say.
     ///   - events: is told what the shard does.
@@ -56,8 +57,8 @@ public final class Shard: Sendable {
     public static func open(
         _ store: any KeyValueStore, settings: EngineSettings = EngineSettings(),
         clock: any Clock = SystemClock(), random: any RandomSource = SystemRandom(), executor: (any TaskExecutor)? = nil,
-        rateLimiter: (any RateLimiter)? = nil, budgets: MemoryBudgets? = nil, dates: RetentionClock? = nil,
-        finder: (any JobFinder)? = nil, events: any EngineEvents = NoEvents(),
+        prompt: PromptExecutor? = nil, rateLimiter: (any RateLimiter)? = nil, budgets: MemoryBudgets? = nil,
+        dates: RetentionClock? = nil, finder: (any JobFinder)? = nil, events: any EngineEvents = NoEvents(),
         mayAnswer: @escaping @Sendable () -> Bool = { true },
         onBulkEnd: @escaping @Sendable (StorageV1.BulkAction) -> Void = { _ in },
         onAudit: @escaping @Sendable (HolderAudit.Report) -> Void = { _ in }
@@ -89,7 +90,7 @@ public final class Shard: Sendable {
         let running = Task(on: executor) { () -> StoreError? in
             async let flushing: StoreError? = {
                 do throws(StoreError) {
-                    try await committer.run()
+                    try await withTaskExecutorPreference(prompt) { () throws(StoreError) in try await committer.run() }
                     return nil
                 } catch {
                     mailbox.stop(SiloError(stopped: error))
@@ -126,7 +127,7 @@ public final class Shard: Sendable {
                     clock: clock, random: random, executor: executor, gauge: gauge, rateLimiter: rateLimiter,
                     retained: retained, events: events
                 )
-                try await loop.run()
+                try await withTaskExecutorPreference(prompt) { () throws(StoreError) in try await loop.run() }
                 committer.stop()
             } catch {
                 failure = error

@@ -48,6 +48,8 @@ final class ShardLoop {
             await mailbox.waitForWork()
             do {
                 try await turn()
+                // Others come first: who answers, and what the thread does itself.
+                if LentThread.isCurrent { await Task.yield() }
             } catch {
                 mailbox.fail(memory.waiters.popAll(), SiloError(stopped: error))
                 throw error

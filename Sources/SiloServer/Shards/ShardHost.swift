@@ -235,7 +235,7 @@ final class ShardHost: HostedShard {
             settings.changeable = state.withLock { $0.changeable }
             let shard = try await Shard.open(
                 store, settings: settings, clock: environment.clock, random: environment.random, executor: environment.executor,
-                rateLimiter: rateLimiter, budgets: budgets, dates: dates, finder: finder,
+                prompt: environment.prompt, rateLimiter: rateLimiter, budgets: budgets, dates: dates, finder: finder,
                 events: LoggedEvents(of: id, logger, events),
                 onBulkEnd: { [bulkEnds, id] in bulkEnds.tell($0, of: id) },
                 onAudit: { [logger, id] in Self.tell($0, of: id, logger) }

@@ -1,5 +1,6 @@
 private import Dispatch
 private import Glibc
+import SiloCore
 import Synchronization
 
 /// Runs what blocks, one piece after another in the order given, and not on one of Swift's few threads.
@@ -69,6 +70,8 @@ package final class LogThread: LogWorker {
     }
 
     private func loop() {
+        let lent = LentThread(after: .zero)
+        defer { lent.end() }
         while true {
             signal.wait()
             let (bodies, isGone) = state.withLock { state in
@@ -76,7 +79,9 @@ package final class LogThread: LogWorker {
                 state.isGone = state.isEnded && state.bodies.isEmpty
                 return (state.bodies, state.isGone)
             }
-            for body in bodies { body() }
+            for body in bodies.dropLast() { lent.lend({ false }, body) }
+            // Who waited for the log is answered here, unless more has to be written.
+            if let last = bodies.last { lent.lend({ self.state.withLock(\.bodies.isEmpty) }, last) }
             if isGone { return }
         }
     }

@@ -240,6 +240,13 @@ import Testing
         #expect(Courtesy(mailbox, clock, ofStep: 40, pauses: 0...1000).pause(afterStep: step) == milliseconds)
     }
 
+    @Test(
+        "a sweep after one that took long leaves less to other work",
+        arguments: [(0, 40), (60_000, 40), (61_000, 39), (120_000, 20), (1_200_000, 2), (.max, 2)])
+    func fasterSweep(milliseconds: Int64, pace: Int64) {
+        #expect(Housekeeper.pace(after: milliseconds) == pace)
+    }
+
     @Test("there are so many at once, and so many are remembered for so long")
     func bounds() async throws {
         let bench = try await Bench.open {

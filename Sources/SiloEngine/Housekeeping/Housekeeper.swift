@@ -6,7 +6,8 @@ import SiloStore
 ///
 /// It looks for what is to be done on its own task and hands it to the loop in small steps, one at a time, so that the loop
 /// reads nothing that is not to be deleted, and new work never waits behind more than one step. While there is work a step is
-/// followed by a pause that is forty times as long, of a second at most.
+/// followed by a pause that is forty times as long, of a second at most; by a shorter one in a sweep after one that took longer
+/// than a minute, so that what becomes due day by day also goes.
 final class Housekeeper {
     private let store: any KeyValueStore
     private let clock: any Clock
@@ -18,8 +19,12 @@ final class Housekeeper {
     private let dates: RetentionClock
 
     private var courtesy: Courtesy
+    /// Of the next sweep: how many times as long as a step the pause after it is.
+    private var pace = Housekeeper.ofStep.upperBound
 
     private static let page = 256
+    private static let ofStep: ClosedRange<Int64> = 2...40
+    private static let sweepMilliseconds: Int64 = 60_000
 
     init(
         store: any KeyValueStore, clock: any Clock, mailbox: Mailbox, board: RetainedBoard, gauge: ShardGauge,
@@ -33,7 +38,7 @@ final class Housekeeper {
         pauseMilliseconds = settings.housekeepingPauseMilliseconds
         bulkKeptMilliseconds = settings.bulkKeptMilliseconds
         self.dates = dates
-        courtesy = Courtesy(mailbox, clock, ofStep: 40, pauses: 0...1000)
+        courtesy = Courtesy(mailbox, clock, ofStep: Self.ofStep.upperBound, pauses: 0...1000)
     }
 
     /// Until the task is cancelled.
@@ -63,8 +68,21 @@ final class Housekeeper {
         }
     }
 
+    /// Erases what is due when it begins. What becomes due meanwhile is for the next one, which is faster the longer this takes.
     private func sweep() async throws {
-        let date = dates.now
+        let begun = clock.steady
+        courtesy.ofStep = pace
+        defer { courtesy.ofStep = Self.ofStep.upperBound }
+        try await sweepDue(at: dates.now)
+        pace = Self.pace(after: clock.steady - begun)
+    }
+
+    /// - Parameter milliseconds: that a sweep took.
+    static func pace(after milliseconds: Int64) -> Int64 {
+        max(ofStep.lowerBound, ofStep.upperBound * sweepMilliseconds / max(sweepMilliseconds, milliseconds))
+    }
+
+    private func sweepDue(at date: Timestamp) async throws {
         for slice in try await ShardMemory.slices(in: store).slices {
             for index in RetainedIndex.all(of: slice) {
                 guard let horizon = gauge.settings.retention.horizon(of: index, at: date),

@@ -6,7 +6,7 @@ struct Courtesy {
     private let mailbox: Mailbox
     private let clock: any Clock
     /// A step holds the loop up, and all who wait for it, and what it wrote costs as much again later.
-    private let ofStep: Int64
+    var ofStep: Int64
     /// After a step. One of less than a millisecond is followed by the shortest.
     private let pauses: ClosedRange<Int64>
     private var seen: Int

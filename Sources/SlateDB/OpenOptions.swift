@@ -98,6 +98,8 @@ struct Opening {
         try await lifting {
             let builder = DbBuilder(path: path, objectStore: store.store)
             try builder.withSettings(settings: options.librarySettings())
+            // Four times the library's own: a merge works a block at a time, and an index has a row for each. Our rows are small.
+            try builder.withSstBlockSize(sstBlockSize: .block16Kib)
             if let log = options.logStore { try builder.withWalObjectStore(walObjectStore: log.store) }
             let blocks = try DbCache.newMokaCache(options: MokaCacheOptions(
                 maxCapacity: options.blockCacheBytes, timeToLive: nil, timeToIdle: nil

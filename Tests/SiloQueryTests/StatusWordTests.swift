@@ -81,6 +81,71 @@ import Testing
         }
     }
 
+    /// The columns of each table that have fixed words, with what is told of another.
+    private static let fixedWords: [(table: String, column: String, mistake: String)] = [
+        ("attempts", "outcome", "no attempt has the outcome 'Sucess'; there are Running, Succeeded, Failed, Cancelled"),
+        (
+            "tasks", "variant_type",
+            "no task has the variant_type 'Sucess'; there are RunAttempt, CheckRateLimit, RefreshFloatingLimit"
+        ),
+        ("queues", "entry_type", "no row of queues has the entry_type 'Sucess'; there are holder, requester"),
+        ("queue_counts", "limit_type", "no row of queue_counts has the limit_type 'Sucess'; there are fixed, floating"),
+        ("limits", "limit_type", "no limit has the limit_type 'Sucess'; there are concurrency, floating, rate"),
+        (
+            "tenant_counts", "status_kind",
+            "no row of tenant_counts has the status_kind 'Sucess'; there are Scheduled, Running, Succeeded, Failed, Cancelled"
+        ),
+    ]
+
+    @Test(arguments: fixedWords)
+    func otherTablesTellOfSuchWordsToo(table: String, column: String, mistake: String) async throws {
+        let fixture = try await Fixture.states()
+        for condition in [
+            "\(column) = 'Sucess'", "'Sucess' <> \(column)", "\(column) NOT IN ('Sucess')", "\(column) = $1",
+            "CASE \(column) WHEN 'Sucess' THEN TRUE ELSE FALSE END",
+        ] {
+            let answer = try await fixture.query("SELECT COUNT(*) FROM \(table) WHERE \(condition)", [.text("Sucess")])
+            #expect(answer.notices == [mistake], "\(condition)")
+        }
+        let words = try #require(mistake.split(separator: "there are ").last).split(separator: ", ")
+        for word in words {
+            let answer = try await fixture.query("SELECT shard_id FROM \(table) WHERE \(column) IN ('\(word)')")
+            #expect(answer.notices == [], "\(word)")
+        }
+    }
+
+    @Test func whatRowsHoldIsAmongTheFixedWords() async throws {
+        for fixture in [try await Fixture.states(), try await Fixture.gated()] {
+            for (table, column, mistake) in Self.fixedWords {
+                for word in try await fixture.rows("SELECT DISTINCT \(column) FROM \(table) WHERE \(column) IS NOT NULL") {
+                    #expect(mistake.contains(word), "\(table)")
+                }
+            }
+        }
+    }
+
+    @Test func anOutcomeIsSpelledAsAStatusIs() async throws {
+        let fixture = try await Fixture.states()
+        for (word, ids) in [("success", ["done1"]), ("failed", ["bad1"]), ("Running", ["run1"]), ("canceled", [])] {
+            let answer = try await fixture.query("SELECT job_id FROM attempts WHERE outcome = '\(word)'")
+            #expect(answer.texts == ids)
+            #expect(answer.notices == [])
+        }
+        let waiting = try await fixture.query("SELECT job_id FROM attempts WHERE outcome = 'waiting'")
+        #expect(waiting.notices == ["no attempt has the outcome 'waiting'; there are Running, Succeeded, Failed, Cancelled"])
+    }
+
+    @Test func rowsOfTwoTablesHaveTheWordsOfBoth() async throws {
+        let fixture = try await Fixture.states()
+        for (first, second) in [("jobs", "tenant_counts"), ("tenant_counts", "jobs")] {
+            let both = "(SELECT status_kind AS s FROM \(first) UNION SELECT status_kind FROM \(second)) AS x"
+            #expect(try await fixture.rows("SELECT s FROM \(both) WHERE s = 'waiting'") == ["Waiting"])
+            #expect(try await fixture.query("SELECT s FROM \(both) WHERE s = 'Sucess'").notices.count == 1)
+        }
+        let unlike = "(SELECT status_kind AS s FROM jobs UNION SELECT entry_type FROM queues) AS x"
+        #expect(try await fixture.query("SELECT s FROM \(unlike) WHERE s = 'holder'").notices == [])
+    }
+
     private func walked(_ fixture: Fixture, _ condition: String) async throws -> [String] {
         let all = Slice.rows(of: Slice.all[0]...Slice.all[Slice.count - 1])
         let shard = QueriedShard(

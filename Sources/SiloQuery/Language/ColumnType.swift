@@ -110,31 +110,31 @@ package struct Column: Equatable, Sendable {
     let isSet: Bool
     /// It is among those that `*` stands for.
     let isListed: Bool
-    /// Statuses of jobs, which a statement may spell in several ways.
-    let isStatus: Bool
+    /// Nil: it has any texts.
+    let words: FixedWords?
 
     package init(_ name: String, _ type: ColumnType, nullable: Bool = false) {
         self.init(name, type, nullable: nullable, isSet: !nullable)
     }
 
     init(
-        _ name: String, _ type: ColumnType, nullable: Bool, isSet: Bool = false, isListed: Bool = true, isStatus: Bool = false
+        _ name: String, _ type: ColumnType, nullable: Bool, isSet: Bool = false, isListed: Bool = true, words: FixedWords? = nil
     ) {
         self.name = name
         self.type = type
         isNullable = nullable
         self.isSet = isSet
         self.isListed = isListed
-        self.isStatus = isStatus
+        self.words = words
     }
 
-    static func status(nullable: Bool) -> Column {
-        Column("status_kind", .utf8, nullable: nullable, isSet: !nullable, isStatus: true)
+    init(_ name: String, nullable: Bool = false, words: FixedWords) {
+        self.init(name, .utf8, nullable: nullable, isSet: !nullable, words: words)
     }
 
-    func renamed(_ name: String) -> Column { Column(name, type, nullable: isNullable, isSet: isSet, isStatus: isStatus) }
+    func renamed(_ name: String) -> Column { Column(name, type, nullable: isNullable, isSet: isSet, words: words) }
     var nullable: Column {
-        Column(name, type, nullable: true, isSet: false, isListed: isListed, isStatus: isStatus)
+        Column(name, type, nullable: true, isSet: false, isListed: isListed, words: words)
     }
 }
 

@@ -8,7 +8,7 @@ struct Typed {
     /// A column that is never NULL all the same.
     var isSet = false
     /// See `Column`.
-    var isStatus = false
+    var words: FixedWords?
 
     /// Where NULL would stand makes a difference to its order.
     var hasNulls: Bool { isNullable && !isSet }
@@ -124,7 +124,7 @@ extension Compiler {
             table, name, isQuoted: quotedNames.contains(name), others: aliasesToo ? scope.aliases.keys.sorted() : [])
         return Typed(
             sql: found.sql, type: found.column.type, isNullable: found.column.isNullable, isSet: found.column.isSet,
-            isStatus: found.column.isStatus)
+            words: found.column.words)
     }
 
     private func unary(_ sign: String, _ operand: Typed) throws(QueryError) -> Typed {
@@ -181,7 +181,7 @@ extension Compiler {
             )
             return Typed(sql: "(+(\(before) OR \(after)))", type: .boolean, isNullable: isNullable)
         case _ where Self.comparisons.contains(name):
-            (first, second) = (try status(first, left, beside: second), try status(second, right, beside: first))
+            (first, second) = (try word(first, left, beside: second), try word(second, right, beside: first))
             let (low, high) = try comparable(first, left, second, right)
             return Typed(sql: "(\(low) \(name) \(high))", type: .boolean, isNullable: isNullable && !name.hasPrefix("IS"))
         case "||":
@@ -206,15 +206,14 @@ extension Compiler {
         return name == "OR" ? sql.dropFirst("(+(".count).dropLast("))".count) : sql.dropFirst().dropLast()
     }
 
-    /// A constant that is compared with a status, in the words in which statuses are shown: so every way to find jobs knows it.
-    private func status(_ value: Typed, _ expression: Expression, beside other: Typed) throws(QueryError) -> Typed {
-        guard other.isStatus, let text = try constantText(expression) else { return value }
-        guard let status = ShownStatus(text) else {
-            let shown = String(decoding: text.utf8.prefix(40), as: UTF8.self)
-            note("no job has the status '\(shown)'; there are \(ShownStatus.names)")
+    /// A constant that is compared with fixed words, as they are shown: so every way to find rows knows it.
+    private func word(_ value: Typed, _ expression: Expression, beside other: Typed) throws(QueryError) -> Typed {
+        guard let words = other.words, let text = try constantText(expression) else { return value }
+        guard let word = words.shown(text) else {
+            note(words.mistake(text))
             return value
         }
-        return Typed(sql: quotedText("\(status.name)"), type: .utf8, isNullable: false)
+        return Typed(sql: quotedText(word), type: .utf8, isNullable: false)
     }
 
     /// Two sides as they are compared: a text with a text, a number with a number. What a document holds and is no number is
@@ -244,7 +243,7 @@ extension Compiler {
         let left = try expression(operand, scope, aliasesToo: aliasesToo)
         var values: [Typed] = []
         for item in items {
-            values.append(try status(expression(item, scope, aliasesToo: aliasesToo), item, beside: left))
+            values.append(try word(expression(item, scope, aliasesToo: aliasesToo), item, beside: left))
         }
         var texts: [String] = []
         for (value, item) in zip(values, items) { texts.append(try comparable(left, operand, value, item).1) }
@@ -263,7 +262,7 @@ extension Compiler {
         for (when, then) in arms {
             let value = try expression(then, scope, aliasesToo: aliasesToo)
             let test = try expression(when, scope, aliasesToo: aliasesToo)
-            let tested = if let chosen { try status(test, when, beside: chosen).sql } else { try truth(test) }
+            let tested = if let chosen { try word(test, when, beside: chosen).sql } else { try truth(test) }
             sql += " WHEN \(tested) THEN \(value.sql)"
             type = type.common(with: value.type)
         }

@@ -115,7 +115,7 @@ final class Compiler {
                     let isNullable = first.isNullable || second.isNullable
                     return Column(
                         first.name, first.type.common(with: second.type), nullable: isNullable, isSet: !isNullable,
-                        isStatus: first.isStatus && second.isStatus)
+                        words: FixedWords.common(first.words, second.words))
                 }
             } else {
                 columns = own
@@ -235,7 +235,7 @@ final class Compiler {
                 }
                 texts.append("\(value.sql) AS \(quoted(name.replacingZeros))")
                 columns.append(
-                    Column(name, value.type, nullable: value.isNullable, isSet: !value.hasNulls, isStatus: value.isStatus))
+                    Column(name, value.type, nullable: value.isNullable, isSet: !value.hasNulls, words: value.words))
             }
         }
         return (texts.joined(separator: ", "), columns)

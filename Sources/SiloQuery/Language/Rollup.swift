@@ -6,7 +6,7 @@ enum Rollup {
     static let count = "silo_jobs"
     private static let columnNames: Set<String> = ["shard_id", "tenant", "task_group", "status_kind"]
     static let columns = [
-        Column("shard_id", .utf8), Column("tenant", .utf8), Column("task_group", .utf8), .status(nullable: false),
+        Column("shard_id", .utf8), Column("tenant", .utf8), Column("task_group", .utf8), Column("status_kind", words: .jobStatus),
         Column(count, .int64),
     ]
 

@@ -104,8 +104,6 @@ enum ShownStatus: UInt8, CaseIterable, Sendable {
         }
     }
 
-    static let names = allCases.map { "\($0.name)" }.joined(separator: ", ")
-
     /// As plans call it.
     var planName: String { self == .scheduled ? "FutureScheduled" : "\(name)" }
 

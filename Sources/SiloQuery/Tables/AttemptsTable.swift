@@ -12,7 +12,7 @@ final class AttemptsTable: RowsTable {
             "attempts",
             [
                 Column("shard_id", .utf8), Column("tenant", .utf8), Column("job_id", .utf8), Column("attempt", .uint32),
-                Column("task_id", .utf8), Column("outcome", .utf8), Column("started_at_ms", .int64),
+                Column("task_id", .utf8), Column("outcome", words: .outcome), Column("started_at_ms", .int64),
                 Column("finished_at_ms", .int64, nullable: true), Column("error_code", .utf8, nullable: true),
                 Column("error_data", .utf8, nullable: true), Column("result", .utf8, nullable: true),
             ], run)

@@ -8,7 +8,10 @@ final class TenantCountsTable: RowsTable {
     init(_ run: StatementRun) {
         super.init(
             "tenant_counts",
-            [Column("shard_id", .utf8), Column("tenant", .utf8), .status(nullable: false), Column("cnt", .int64)], run)
+            [
+                Column("shard_id", .utf8), Column("tenant", .utf8), Column("status_kind", words: .storedStatus),
+                Column("cnt", .int64),
+            ], run)
     }
 
     override func accepts(_ constraint: Constraint) -> Bool {

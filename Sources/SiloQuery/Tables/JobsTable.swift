@@ -11,7 +11,8 @@ class JobsTable: VirtualTable {
     static let columns = [
         Column("shard_id", .utf8), Column("tenant", .utf8), Column("id", .utf8), Column("priority", .uint8),
         Column("enqueue_time_ms", .int64), Column("payload", .utf8, nullable: true),
-        .status(nullable: true), Column("status_changed_at_ms", .int64, nullable: true, isSet: true),
+        Column("status_kind", nullable: true, words: .jobStatus),
+        Column("status_changed_at_ms", .int64, nullable: true, isSet: true),
         Column("task_group", .utf8), Column("current_attempt", .uint32, nullable: true),
         Column("next_attempt_starts_after_ms", .int64, nullable: true), Column("metadata", .map, nullable: true),
         Column("limits", .utf8, nullable: true), Column("error_code", .utf8, nullable: true, isListed: false),

@@ -14,7 +14,7 @@ final class LimitsTable: RowsTable {
             "limits",
             [
                 Column("shard_id", .utf8), Column("tenant", .utf8), Column("name", .utf8), Column("limit_key", .utf8),
-                Column("limit_type", .utf8), Column("maximum", .int64, nullable: true), Column("held", .int64),
+                Column("limit_type", words: .limitKind), Column("maximum", .int64, nullable: true), Column("held", .int64),
                 Column("waiting", .int64), Column("next_room_ms", .int64, nullable: true), Column("is_paused", .boolean),
                 Column("paused_since_ms", .int64, nullable: true),
             ], run)

@@ -14,7 +14,8 @@ final class QueuesTable: RowsTable {
         super.init(
             "queues",
             [
-                Column("shard_id", .utf8), Column("tenant", .utf8), Column("queue_name", .utf8), Column("entry_type", .utf8),
+                Column("shard_id", .utf8), Column("tenant", .utf8), Column("queue_name", .utf8),
+                Column("entry_type", words: .queueEntry),
                 Column("task_id", .utf8), Column("job_id", .utf8, nullable: true), Column("priority", .uint8, nullable: true),
                 Column("timestamp_ms", .int64),
             ], run)
@@ -126,7 +127,7 @@ final class QueueCountsTable: RowsTable {
             [
                 Column("shard_id", .utf8), Column("tenant", .utf8), Column("queue_name", .utf8), Column("holders", .int64),
                 Column("requesters", .int64), Column("max_concurrency", .int64, nullable: true),
-                Column("limit_type", .utf8, nullable: true),
+                Column("limit_type", nullable: true, words: .queueLimit),
             ], run)
     }
 

@@ -13,7 +13,8 @@ final class TasksTable: RowsTable {
             "tasks",
             [
                 Column("shard_id", .utf8), Column("tenant", .utf8), Column("task_group", .utf8), Column("start_time_ms", .int64),
-                Column("priority", .uint8), Column("job_id", .utf8), Column("attempt", .uint32), Column("variant_type", .utf8),
+                Column("priority", .uint8), Column("job_id", .utf8), Column("attempt", .uint32),
+                Column("variant_type", words: .taskVariant),
                 Column("task_id", .utf8), Column("held_queues", .utf8),
             ], run)
     }

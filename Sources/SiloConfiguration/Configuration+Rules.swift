@@ -91,7 +91,9 @@ extension Configuration {
             found.append(Conflict(description: text, key: other.entry.key, source: source(of: other)))
         }
         if file != nil, !isGiven(database.backend), !isGiven(database.path) {
-            let text = "missing field `database`: a section [database] with backend and path says where the data is"
+            // Also of a file with nothing in it: one that was emptied by accident shall not begin anew in another place.
+            let text = "missing field `database`: a file says where the data is, on a line each: [database], backend = \"fs\", "
+                + "path = \"/var/lib/silo\" or another folder; or the server gets --data FOLDER"
             found.append(Conflict(description: text, key: Settings.database.path.entry.key, source: .file(line: 1, column: 1)))
         }
         if self[database.backend] != "memory" { missing(database.path, beside: database.backend) }

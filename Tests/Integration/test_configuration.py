@@ -105,6 +105,14 @@ class TestMistakes:
         assert ended.returncode == 1 and ended.stderr.startswith("Config error: ") and part in ended.stderr
         assert time.monotonic() - begun < 20
 
+    def test_an_empty_one_is_one_with_the_place_on_the_command_line(self, tmp_path):
+        for path in ["/dev/null", config(tmp_path, "# nothing\n")]:
+            ended = run("silo", "--config", path, "--print-config")
+            assert ended.returncode == 1
+            assert '[database], backend = "fs", path = "/var/lib/silo" or another folder' in ended.stderr
+            ended = run("silo", "--config", path, "--data", tmp_path / "data", "--print-config")
+            assert (ended.returncode, ended.stderr) == (0, "") and f'path = "{tmp_path}/data"' in ended.stdout
+
     def test_a_file_that_cannot_be_read(self, tmp_path):
         assert run("silo", "--config", tmp_path).stderr == f"Config error: --config: cannot read {tmp_path}: Is a directory\n"
         absent = tmp_path / "absent"

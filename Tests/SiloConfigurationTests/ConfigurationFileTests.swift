@@ -68,6 +68,17 @@ import Testing
     }
 
     @Test(arguments: [
+        "", "\n", "# nothing\n\n", "[server]\nauth_token = \"a\"", "[database]", "[database]\ncache_size = \"8MiB\"",
+    ])
+    func aFileThatDoesNotSayWhereTheDataIsIsToldWhatToWrite(text: String) throws {
+        let mistake = try #require(try Loading.mistakes(text).first)
+        #expect(mistake.hasPrefix("1:1: missing field `database`: ") && mistake.contains("--data FOLDER"))
+        let lines = ["[database]", "backend = \"fs\"", "path = \"/var/lib/silo\""]
+        #expect(mistake.contains(lines.joined(separator: ", ")))
+        #expect(try Loading(lines.joined(separator: "\n")).load().dataPlace == "/var/lib/silo")
+    }
+
+    @Test(arguments: [
         ("[server]\ngrpc_adr = \"a:1\"", "there is no key server.grpc_adr; did you mean server.grpc_addr?"),
         ("[sever]\nx = 1", "there is no section [sever]; did you mean server?"),
         ("[server]\naddr = 1", "there is no key server.addr; did you mean metrics.addr?"),

@@ -33,8 +33,9 @@ enum ConfigurationPage {
 
         `silo --print-config` shows what is in force and where each value comes from, without secrets, as a file that can be
         loaded. `siloctl validate-config -c silo.toml` checks a file without a server. Both tell every mistake at once, with
-        file, line and column. [examples/config](../examples/config) has commented files. A file says where the data is:
-        `database.backend` and `database.path`.
+        file, line and column. [examples/config](../examples/config) has commented files. A file says where the data is, by
+        `database.backend` and `database.path`, unless `--data` does; also one with nothing in it, so that a server whose file was
+        emptied by accident does not begin anew in another place.
 
         **Units.** Durations are texts such as `"250ms"`, `"5s"`, `"1h30m"`, `"7d"`; sizes `"64MiB"`, `"1GB"`, `"4096B"`. A
         key that names its unit (`…_ms`, `…_s`, `…_bytes`) takes a bare number as well.

@@ -21,8 +21,9 @@ let usage = Usage(
         ]),
         .init("job result", optional: "shard", ["id"], help: "how a finished job ended", options: [
             .init("format", "f", "hex|base64|msgpack", help: """
-                how bytes are shown (hex; on a terminal msgpack); msgpack shows them as JSON, its
-                dates in ISO 8601 and JavaScript's undefined as null, or undefined when that is all
+                how bytes are shown (msgpack, or hex where they are none; with --json hex); msgpack shows
+                them as JSON, its dates in ISO 8601 and JavaScript's undefined as null, or undefined when
+                that is all
                 """),
         ]),
         .init("job explain", optional: "shard", ["id"], help: "why a job is not running now, and what is in its way"),

@@ -133,7 +133,8 @@ class TestJobResult:
         data = msgpack.packb(value)
         lines = ctl("job", "result", client.shard, id).splitlines()
         assert re.match(rf"Job:\s+{id}", lines[0]) and re.match(r"Status:\s+succeeded", lines[1])
-        assert lines[lines.index("Result:") + 1] == data.hex()
+        assert json.loads(lines[lines.index("Result:") + 1]) == value
+        assert ctl("job", "result", client.shard, id, "-f", "hex").splitlines()[-1] == data.hex()
         in_base64 = base64.b64encode(data).decode()
         for flags, text in [([], data.hex()), (["-f", "hex"], data.hex()), (["--format", "base64"], in_base64)]:
             assert pretty(ctl("job", "result", client.shard, id, "--json", *flags)) == {

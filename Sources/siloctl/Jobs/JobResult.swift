@@ -37,9 +37,10 @@ struct JobResult {
         try output.print(object, lines)
     }
 
-    /// Nil: whatever a person at the terminal can read.
+    /// Nil: as JSON, or in hexadecimal where it is no MessagePack. In an object nobody could tell these apart, so there it is
+    /// hexadecimal, as upstream's has it.
     private func format() throws -> Format? {
-        guard let word = arguments.text("format") else { return output.isJSON || !Output.isTerminal ? .hex : nil }
+        guard let word = arguments.text("format") else { return output.isJSON ? .hex : nil }
         guard let format = Format(rawValue: word) else {
             throw Arguments.Mistake("--format must be hex, base64 or msgpack, not \(word)")
         }

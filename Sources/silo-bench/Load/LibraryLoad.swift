@@ -6,7 +6,8 @@ import Synchronization
 /// worker whose handler does nothing. What travels together is the library's doing.
 final class LibraryLoad: LoadLoops {
     private struct State {
-        var tally = LoadTally()
+        // The library asks for work out of sight.
+        var tally = LoadTally(counts: Counts(polls: nil))
         var isEnqueuing = true
         var unfinished = 0
         var parked: [CheckedContinuation<Void, Never>] = []

@@ -123,9 +123,9 @@ final class LifeCycles: LoadLoops {
             switch result {
             case .success(let jobs):
                 self.state.withLock { state in
-                    state.tally.counts.polls += 1
+                    state.tally.counts.polls?.all += 1
                     state.tally.counts.leased += jobs.count
-                    if jobs.isEmpty { state.tally.counts.emptyPolls += 1 }
+                    if jobs.isEmpty { state.tally.counts.polls?.empty += 1 }
                     if state.tally.isRecording, !jobs.isEmpty { state.tally.latencies.lease.add(end.milliseconds(since: begun)) }
                 }
                 self.report(jobs)

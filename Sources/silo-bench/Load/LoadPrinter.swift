@@ -12,7 +12,7 @@ struct LoadPrinter {
         var completed_per_s: Double
         var enqueued: Int
         var enqueued_per_s: Double
-        var empty_polls: Int
+        var empty_polls: Int?
         var failures: Int
     }
 
@@ -21,11 +21,12 @@ struct LoadPrinter {
         if hasJSONProgress {
             line = JSON.text(Progress(
                 elapsed_s: elapsed, completed: counts.reported, completed_per_s: rates.report, enqueued: counts.enqueued,
-                enqueued_per_s: rates.enqueue, empty_polls: counts.emptyPolls, failures: counts.failures
+                enqueued_per_s: rates.enqueue, empty_polls: counts.polls?.empty, failures: counts.failures
             ))
         } else {
             line = "\(Text.number(elapsed, 1)) s  completed \(counts.reported) (\(Text.number(rates.report, 0))/s)  "
-                + "enqueued \(counts.enqueued) (\(Text.number(rates.enqueue, 0))/s)  empty polls \(counts.emptyPolls)"
+                + "enqueued \(counts.enqueued) (\(Text.number(rates.enqueue, 0))/s)"
+                + (counts.polls.map { "  empty polls \($0.empty)" } ?? "")
                 + (counts.failures > 0 ? "  failures \(counts.failures), last: \(counts.failure ?? "")" : "")
         }
         if isJSON { Program.complain(line) } else { say(line) }
@@ -37,8 +38,8 @@ struct LoadPrinter {
         var completed_per_s: Double
         var enqueued: Int
         var enqueued_per_s: Double
-        var polls: Int
-        var empty_polls: Int
+        var polls: Int?
+        var empty_polls: Int?
         var failures: Int
         var failure: String?
         var backlog: Int
@@ -54,8 +55,8 @@ struct LoadPrinter {
     func totals(_ atEnd: Counts, _ drained: Counts, _ latencies: Latencies, elapsed: Double) {
         let totals = Totals(
             elapsed_s: elapsed, completed: atEnd.reported, completed_per_s: Double(atEnd.reported) / elapsed,
-            enqueued: atEnd.enqueued, enqueued_per_s: Double(atEnd.enqueued) / elapsed, polls: atEnd.polls,
-            empty_polls: atEnd.emptyPolls, failures: drained.failures, failure: drained.failure,
+            enqueued: atEnd.enqueued, enqueued_per_s: Double(atEnd.enqueued) / elapsed, polls: atEnd.polls?.all,
+            empty_polls: atEnd.polls?.empty, failures: drained.failures, failure: drained.failure,
             backlog: drained.enqueued - drained.reported, enqueue_ms: latencies.enqueue.summary,
             lease_ms: latencies.lease.summary, report_ms: latencies.report.summary,
             life_cycle_ms: latencies.lifeCycle.summary
@@ -65,14 +66,15 @@ struct LoadPrinter {
             ("enqueue", totals.enqueue_ms), ("lease", totals.lease_ms), ("report", totals.report_ms),
             ("life cycle", totals.life_cycle_ms),
         ]
-        let emptyPolls = Text.number(100 * Double(totals.empty_polls) / Double(max(1, totals.polls)), 1)
+        let polls = atEnd.polls.map { polls in
+            "\npolls       \(polls.all), \(Text.number(100 * Double(polls.empty) / Double(max(1, polls.all)), 1)) % empty"
+        }
         say(
             """
 
             time        \(Text.number(elapsed, 1)) s
             completed   \(totals.completed), \(Text.number(totals.completed_per_s, 0))/s
-            enqueued    \(totals.enqueued), \(Text.number(totals.enqueued_per_s, 0))/s
-            polls       \(totals.polls), \(emptyPolls) % empty
+            enqueued    \(totals.enqueued), \(Text.number(totals.enqueued_per_s, 0))/s\(polls ?? "")
             failures    \(totals.failures)\(totals.failure.map { ", last: \($0)" } ?? "")
             left over   \(totals.backlog)
 

@@ -3,11 +3,17 @@ struct Counts: Sendable {
     var enqueued = 0
     var leased = 0
     var reported = 0
-    var polls = 0
-    var emptyPolls = 0
+    /// Nil: who asks for work does not tell.
+    var polls: Polls? = Polls()
     var failures = 0
     /// The last of the failures, in words.
     var failure: String?
+}
+
+/// Calls that asked for work and were answered.
+struct Polls: Sendable {
+    var all = 0
+    var empty = 0
 }
 
 /// How long each step took, in milliseconds.

@@ -54,8 +54,8 @@ struct LifeCycleRate {
 
         let passed = after.at.seconds(since: before.at)
         let done = after.counts.reported - before.counts.reported
-        let perLease =
-            Double(after.counts.leased - before.counts.leased) / Double(max(1, after.counts.polls - before.counts.polls))
+        let polls = (after.counts.polls?.all ?? 0) - (before.counts.polls?.all ?? 0)
+        let perLease = Double(after.counts.leased - before.counts.leased) / Double(max(1, polls))
         if let failure = after.counts.failure { throw Failure("\(after.counts.failures) calls failed: \(failure)") }
         for (name, samples) in [
             ("enqueue", latencies.enqueue), ("lease", latencies.lease), ("report", latencies.report),

@@ -8,14 +8,18 @@ from .rows import ROWS
 NOTES = """\
 A *life cycle* is one job enqueued and acknowledged, handed to a worker, and its completion acknowledged. The full load is a
 closed loop: the next job goes out when one came back acknowledged, with a bounded number between. The light load is {rate} jobs a
-second, one job a call, whatever the row's batch is; latencies count from sending the enqueue to its acknowledgement (*ack*), to
-the job being in the worker's hands (*picked up*), and to the acknowledgement of its completion (*done*). *Server CPU* is user and
-system time of the server's whole tree of processes under full load, over the jobs done; *client CPU* the same of the clients.
+second, one job a call, and told of rows with one job a call; latencies count from sending the enqueue to its acknowledgement
+(*ack*), to the job being in the worker's hands (*picked up*), and to the acknowledgement of its completion (*done*). *Server CPU*
+is user and system time of the server's whole tree of processes under full load, over the jobs done; *client CPU* the same of the
+clients.
 
 Compare rows of one kind. Those with compiled clients measure the server. Those in Python share the machine with clients that take
 more of it than the server does, so they say what a program in Python gets, not what the server can do. A dash: the tool cannot
 tell, or the library acknowledges out of the handler's sight.
 """
+
+#: At a light load: what each is called in a table.
+LATENCIES = {"ack": "ack", "pick": "picked up", "done": "done"}
 
 
 def document(summaries, verdicts, machine, runs_title):
@@ -54,22 +58,24 @@ def kinds(summaries):
         rows = [each for each in summaries
                 if (each.told("client") == "compiled") is compiled and (ROWS[each.name].batch == 1) is single]
         if rows:
-            yield from [f"### {title}", "", *figures(rows), ""]
+            yield from [f"### {title}", "", *figures(rows, LATENCIES if single else {}), ""]
 
 
-def figures(summaries):
-    yield ("| row | jobs a call | life cycles/s (least–most) | ack p50 / p99 ms | picked up p50 / p99 ms | done p50 / p99 ms "
-           "| server CPU µs a job | client CPU µs a job | server MiB | left / twice |")
-    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+def figures(summaries, latencies):
+    """`latencies`: those that are told of these rows."""
+    columns = ["row", "jobs a call", "life cycles/s (least–most)", *(f"{word} p50 / p99 ms" for word in latencies.values()),
+               "server CPU µs a job", "client CPU µs a job", "server MiB", "left / twice"]
+    yield f"| {' | '.join(columns)} |"
+    yield f"|---|{'---:|' * (len(columns) - 1)}"
     for row in sorted(summaries, key=lambda each: -(each["rate"] or 0)):
         if row.runs == 0:
-            yield f"| {row.name} | {ROWS[row.name].batch} | {cell(row.errors[0])} | | | | | | | |"
+            yield f"| {row.name} | {ROWS[row.name].batch} | {cell(row.errors[0])} |{' |' * (len(columns) - 3)}"
             continue
         failed = f"; {len(row.errors)} of {len(row.results)} runs failed: {cell(row.errors[0])}" if row.errors else ""
         rate = row.figures["rate"]
         yield " ".join([
             f"| {row.name} | {ROWS[row.name].batch} | {rate.median:,.0f} ({rate.least:,.0f}–{rate.most:,.0f}){failed}",
-            *(f"| {number(row[f'{key}_p50_ms'], 2)} / {number(row[f'{key}_p99_ms'], 2)}" for key in ("ack", "pick", "done")),
+            *(f"| {number(row[f'{key}_p50_ms'], 2)} / {number(row[f'{key}_p99_ms'], 2)}" for key in latencies),
             *(f"| {number(row[key])}" for key in ("server_us", "client_us", "memory_mib")),
             f"| {number(row.left)} / {number(row.doubled)} |",
         ])

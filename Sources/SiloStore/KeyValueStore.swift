@@ -96,6 +96,17 @@ public struct RowPage: Sendable {
         self.rows = rows
         self.hasMore = hasMore
     }
+
+    /// The first of `rows` with about `bytesMax` bytes, and one at least.
+    /// - Parameter limit: so many were asked for.
+    fileprivate init(_ rows: [Row], of limit: Int, bytesMax: Int) {
+        var (count, bytes) = (0, 0)
+        while count < rows.count, count == 0 || bytes < bytesMax {
+            bytes += rows[count].key.count + rows[count].value.count
+            count += 1
+        }
+        self.init(count == rows.count ? rows : Array(rows[..<count]), hasMore: count < rows.count || rows.count == limit)
+    }
 }
 
 /// An ordered key-value store with a single writer. SlateDB serves it; simulation uses one in memory.
@@ -169,10 +180,9 @@ extension StoreReader {
         }
     }
 
-    /// Of a store whose rows are in memory anyhow.
+    /// Of a store whose rows are in memory anyhow: what is too much is left out again.
     public func page(from start: Bytes, to end: Bytes, limit: Int, bytesMax: Int) async throws(StoreError) -> RowPage {
-        let rows = try await scan(from: start, to: end, limit: limit)
-        return RowPage(rows, hasMore: rows.count == limit)
+        RowPage(try await scan(from: start, to: end, limit: limit), of: limit, bytesMax: bytesMax)
     }
 
     /// Every row of `[start, end)`, read in pages.

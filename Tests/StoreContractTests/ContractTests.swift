@@ -56,6 +56,42 @@ import Testing
         try await store.close()
     }
 
+    @Test(
+        "a page has about the bytes that were asked for and one row at least, and pages together are the scan",
+        arguments: StoreKind.all)
+    func pages(kind: StoreKind) async throws {
+        let place = try kind.place()
+        defer { withExtendedLifetime(place) {} }
+        let store = try await place.open()
+        // Of 400 kB, half is written before the other, and some of it is changed after that.
+        let value = Bytes(repeating: 7, count: 2000)
+        try await store.write((1...100).map { put([$0], value) })
+        try await store.flush()
+        try await store.write((101...200).map { put([$0], value) })
+        try await store.write((40...60).map { $0 % 2 == 0 ? delete([$0]) : put([$0], value + [1]) })
+        for reader in [store, try await store.snapshot()] as [any StoreReader] {
+            let all = try await reader.scan(from: [1], to: [255], limit: 1000)
+            #expect(all.count == 189)
+            var found: [Row] = []
+            var pages = 0
+            var from: Bytes? = [1]
+            while let start = from {
+                let page = try await reader.page(from: start, to: [255], limit: 1000, bytesMax: 100_000)
+                #expect(page.rows.reduce(0) { $0 + $1.key.count + $1.value.count } < 100_000 + 2010)
+                #expect(!page.rows.isEmpty || !page.hasMore)
+                found += page.rows
+                pages += 1
+                from = page.hasMore ? page.rows.last.map { $0.key + [0] } : nil
+            }
+            #expect(found == all && (4...6).contains(pages))
+            let least = try await reader.page(from: [1], to: [255], limit: 1000, bytesMax: 1)
+            #expect(!least.rows.isEmpty && least.hasMore)
+            let three = try await reader.page(from: [1], to: [255], limit: 3, bytesMax: 100_000)
+            #expect(three.rows == Array(all[..<3]) && three.hasMore)
+        }
+        try await store.close()
+    }
+
     @Test("what was deleted is not scanned, and does not count for the limit", arguments: StoreKind.all)
     func deletedRowsAreSkipped(kind: StoreKind) async throws {
         let place = try kind.place()

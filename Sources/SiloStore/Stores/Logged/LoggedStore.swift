@@ -107,12 +107,16 @@ public final class LoggedStore: KeyValueStore {
     }
 
     public func scan(from start: Bytes, to end: Bytes, limit: Int) async throws(StoreError) -> [Row] {
+        try await page(from: start, to: end, limit: limit, bytesMax: .max).rows
+    }
+
+    public func page(from start: Bytes, to end: Bytes, limit: Int, bytesMax: Int) async throws(StoreError) -> RowPage {
         while true {
             let (view, freezes) = try look()
-            let rows = try await reading { store throws(StoreError) in
-                try await LayeredScan(view, over: store, at: now).rows(from: start, to: end, limit: limit)
+            let page = try await reading { store throws(StoreError) in
+                try await LayeredScan(view, over: store, at: now).page(from: start, to: end, limit: limit, bytesMax: bytesMax)
             }
-            if try isStill(freezes) { return rows }
+            if try isStill(freezes) { return page }
         }
     }
 

@@ -85,7 +85,6 @@ final class CompletionQueue: @unchecked Sendable {
     /// One for each event: what it begins itself goes through the queue, so that sockets are looked at again.
     private func completeReady() {
         guard let (tag, ok) = ready else { return }
-        DirectCompletions.add()
         Tag.complete(tag, ok: ok)
         ready = nil
     }

@@ -10,7 +10,7 @@ package final class Site: Sendable {
     let history: History
     let contents: Contents
     let schema = SQLSchema()
-    let exports = ExportSlots()
+    let exports: ExportSlots
 
     /// What the site has.
     struct Contents: Sendable {
@@ -29,9 +29,10 @@ package final class Site: Sendable {
 
     package convenience init(_ backend: WebBackend) { self.init(backend, Contents()) }
 
-    init(_ backend: WebBackend, _ contents: Contents) {
+    init(_ backend: WebBackend, _ contents: Contents, exports: ExportSlots = ExportSlots()) {
         self.backend = backend
         self.contents = contents
+        self.exports = exports
         sessions = Sessions(milliseconds: backend.sessionMilliseconds, random: backend.random, clock: backend.clock)
         history = History(at: backend.clock.steady)
     }

@@ -13,8 +13,10 @@ import Testing
 @Suite(.timeLimit(.minutes(10))) struct SQLPageTests {
     private static func row(_ text: String) -> SiloV1.SerializedBytes {
         var row = SiloV1.SerializedBytes()
+        let length = UInt32(text.utf8.count)
         // {"id": text}
-        row.encoding = .msgpack([0x81, 0xa2, 0x69, 0x64, 0xa0 | UInt8(text.utf8.count)] + Array(text.utf8))
+        row.encoding = .msgpack(
+            [0x81, 0xa2, 0x69, 0x64, 0xdb] + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: length >> $0) } + Array(text.utf8))
         return row
     }
 
@@ -46,13 +48,14 @@ import Testing
     }
 
     @Test func soManyExportsAreReadAtOnceAndTheNextIsTold() async throws {
-        let long = Self.response("a").rows
-        let site = try CountingSite(query: { _ throws(CallFailure) in
-            var response = Self.response()
-            // More than the system takes for whoever does not read.
-            response.rows = Array(repeating: long[0], count: 4_000_000)
-            return response
-        })
+        let freed = Signal()
+        var answer = Self.response()
+        // More than the system takes for whoever does not read.
+        answer.rows = Array(repeating: Self.row(String(repeating: "x", count: 1 << 20)), count: 10)
+        let response = answer
+        // Who does not read keeps a slot for as long as it takes until all are taken.
+        let site = try CountingSite(
+            sendTime: .seconds(3600), exports: ExportSlots(freed: freed.raise), query: { _ throws(CallFailure) in response })
         let curl = Curl(site)
         let path = "/sql/export.csv?q=SELECT+id+FROM+jobs"
         var readers: [RawConnection] = []
@@ -65,7 +68,7 @@ import Testing
         let refused = try await curl.get(path)
         #expect(refused.status == 503 && refused.text.contains("Too many exports at once"))
         readers = []
-        try await eventually("there is one again") { try await curl.get(path).status == 200 }
+        try await freed.wait(for: "a slot again") { try await curl.get(path, "-o", "/dev/null").status == 200 }
     }
 
     @Test func theColumnsAreAskedForOnceAndAgainAfterAPause() async throws {

@@ -23,11 +23,13 @@ final class CountingSite: Sendable {
     /// - Parameter tokens: who may come, by token; nil: this machine.
     /// - Parameter seed: of its chance, as that of a server that was started anew differs.
     /// - Parameter sendTime: how long a client may take to read what a stream wrote.
+    /// - Parameter exports: how many go on at once.
     /// - Parameter query: answers statements; nil: none is known.
     /// - Parameter find: what the question of `/do/find` has to find.
     /// - Parameter calls: answers other calls; nil: it leaves this one to the counter.
     init(
         _ tokens: [String: Caller]? = nil, seed: UInt64 = 1, sendTime: Duration = .seconds(60),
+        exports: ExportSlots = ExportSlots(),
         query: (@Sendable (SiloV1.QueryRequest) throws(CallFailure) -> SiloV1.QueryResponse)? = nil,
         calls: (@Sendable (_ method: String, _ request: [UInt8]) throws(CallFailure) -> [UInt8]?)? = nil,
         find: @escaping @Sendable () async throws -> (text: HTML, button: String?) = { ("", nil) }
@@ -67,7 +69,7 @@ final class CountingSite: Sendable {
         })
         contents.topics.append(Self.topic)
         contents.actions = [Self.add, Self.remove(count), Self.find(find)] + JobActions.all + BulkActions.all
-        site = Site(backend, contents)
+        site = Site(backend, contents, exports: exports)
         var routes = HTTPRoutes()
         site.serve(on: &routes)
         var options = HTTPServerOptions(address: "127.0.0.1:0")

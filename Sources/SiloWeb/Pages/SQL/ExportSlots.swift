@@ -4,6 +4,10 @@ import Synchronization
 final class ExportSlots: Sendable {
     static let countMax = 8
     private let taken = Atomic(0)
+    private let freed: @Sendable () -> Void
+
+    /// - Parameter freed: runs after each slot that was given back: lets tests wait for it. Must not block.
+    init(freed: @escaping @Sendable () -> Void = {}) { self.freed = freed }
 
     /// Is given back when nobody holds it any more. Nil: there is none.
     func take() -> Slot? {
@@ -17,6 +21,9 @@ final class ExportSlots: Sendable {
     final class Slot: Sendable {
         private let slots: ExportSlots
         fileprivate init(_ slots: ExportSlots) { self.slots = slots }
-        deinit { slots.taken.subtract(1, ordering: .relaxed) }
+        deinit {
+            slots.taken.subtract(1, ordering: .relaxed)
+            slots.freed()
+        }
     }
 }

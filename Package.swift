@@ -134,6 +134,7 @@ let package = Package(
         program("silo-simulate", ["SiloSimulation", "SiloEngine", "SiloTesting", "SiloCore", "CommandLineTool"]),
         program("checksum", ["SiloClient", "CommandLineTool", "CCrypto"], path: "examples/checksum", exclude: ["README.md"]),
         program("limits", ["SiloClient", "CommandLineTool"], path: "examples/limits"),
+        program("mail-worker", ["SiloClient", "CommandLineTool"], path: "examples/mail"),
 
         // Tests in Swift. Those that drive the built programs from outside are in Tests/Integration, in Python.
         // What tests wait with, and other programs that they start; it knows nothing of Silo, and is in no program of ours but

@@ -29,7 +29,7 @@ import Testing
 
     @Test func noProgramButTheSimulatorHasWhatTestsAreMadeOf() {
         let dependencies = Dictionary(Self.targets.map { ($0.name, $0.dependencies) }, uniquingKeysWith: { first, _ in first })
-        for program in ["silo", "siloctl", "silo-bench", "checksum", "limits"] {
+        for program in ["silo", "siloctl", "silo-bench", "checksum", "limits", "mail-worker"] {
             var all: Set<String> = [program]
             while true {
                 let more = all.union(all.flatMap { dependencies[$0] ?? [] })

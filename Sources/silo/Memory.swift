@@ -2,8 +2,8 @@ import CPerfTools
 
 /// The memory of this process, as its allocator has it.
 enum Memory {
-    /// From now on what is freed goes back to the system at once. Left alone, tcmalloc keeps most of it for the next burst, such as
-    /// a merge of files: more than a hundred MiB.
+    /// From now on what is freed goes back to the system at once. Left alone, tcmalloc keeps most of it for the next burst, such
+    /// as a merge of files: more than a hundred MiB.
     static func giveBackWhatIsFreed() {
         _ = MallocExtension_SetNumericProperty("tcmalloc.aggressive_memory_decommit", 1)
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import SiloCore
 import SiloStore
 import TestSupport
@@ -48,6 +49,17 @@ import Testing
         #expect(
             failure { () throws(LogDiskError) in _ = try FolderLogDisk(file) }
                 == .failed("cannot open the folder \(file): Not a directory"))
+    }
+
+    @Test("a folder that was let go is free, though a process that is being started has a copy of its handle")
+    func copied() throws {
+        let disk = try FolderLogDisk(path)
+        let found = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }
+            .first { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == path }
+        let copy = dup(try #require(found))
+        defer { Glibc.close(copy) }
+        disk.close()
+        #expect(try FolderLogDisk(path).names() == [])
     }
 
     @Test("two stores do not have one folder; the next has it when the first let go, or is gone")

@@ -147,7 +147,11 @@ private final class FolderLock: Sendable {
         }
     }
 
-    deinit { close(file) }
+    deinit {
+        // A process that is being started has a copy of the file for a moment, and would have the lock.
+        flock(file, LOCK_UN)
+        close(file)
+    }
 }
 
 /// Why a node cannot start, and what to do about it.

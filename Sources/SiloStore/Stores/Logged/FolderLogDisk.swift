@@ -95,8 +95,10 @@ package final class FolderLogDisk: LogDisk {
             defer { handle = nil }
             return handle
         }
-        // The lock goes with the last handle.
-        if let handle { Glibc.close(handle) }
+        guard let handle else { return }
+        // A process that is being started has a copy of the handle for a moment, and would have the lock.
+        flock(handle, LOCK_UN)
+        Glibc.close(handle)
     }
 }
 

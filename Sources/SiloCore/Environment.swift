@@ -27,7 +27,7 @@ public struct Environment: Sendable {
 
     /// Starts a task that nobody's scope awaits. Child tasks need no help: they run where their parent does.
     @discardableResult
-    public func start<Value: Sendable>(_ body: @escaping @Sendable @concurrent () async -> Value) -> Task<Value, Never> {
+    public func start<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) -> Task<Value, Never> {
         // Whoever calls this says what ends it.
         Task(on: executor, operation: body)
     }
@@ -36,7 +36,7 @@ public struct Environment: Sendable {
 extension Task where Failure == Never {
     /// Starts a task that runs on an executor; nil: Swift's shared pool. A preference for none costs: the task would look it up,
     /// under a lock, whenever a function of it is called or returns that may wait.
-    package init(on executor: (any TaskExecutor)?, operation: sending @escaping @concurrent () async -> Success) {
+    package init(on executor: (any TaskExecutor)?, operation: sending @escaping () async -> Success) {
         if let executor {
             self.init(executorPreference: executor, operation: operation)
         } else {

@@ -42,6 +42,12 @@ public final class LentThread {
         if let key = Self.key { pthread_setspecific(key, Unmanaged.passUnretained(self).toOpaque()) }
     }
 
+    deinit {
+        // Whoever let it go without `end`: the thread must not find what is gone.
+        guard let key = Self.key, pthread_getspecific(key) == Unmanaged.passUnretained(self).toOpaque() else { return }
+        pthread_setspecific(key, nil)
+    }
+
     /// It is an ordinary thread again.
     public func end() {
         if let key = Self.key { pthread_setspecific(key, nil) }

@@ -79,6 +79,19 @@ struct LentThreadTests {
         #expect(isSo)
     }
 
+    @Test("a thread whose own was let go is an ordinary one")
+    func isForgotten() async {
+        let isSo = await withCheckedContinuation { continuation in
+            Thread {
+                var lent: LentThread? = LentThread(after: .zero)
+                let wasLent = LentThread.isCurrent
+                lent = nil
+                continuation.resume(returning: wasLent && lent == nil && !LentThread.isCurrent)
+            }.start()
+        }
+        #expect(isSo)
+    }
+
     /// Starts a task that notes where it runs.
     private func note(_ found: Found) {
         // Ends at once.

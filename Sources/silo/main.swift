@@ -14,7 +14,8 @@ let signals = Signals.hold()
 for name in ["HEAP_PROFILE_ALLOCATION_INTERVAL", "HEAP_PROFILE_INUSE_INTERVAL"] { setenv(name, "0", 0) }
 
 await Program.run(usage, builtFrom: BuildInfo.lines) { arguments in
-    Memory.giveBackWhatIsFreed()
+    let memory = Memory()
+    defer { withExtendedLifetime(memory) {} }
     // What it writes is nobody else's to read.
     umask(0o077)
     // The first SIGPIPE of a closed connection must not end the server.

@@ -19,9 +19,10 @@ public final class LentThread {
         return Unmanaged<LentThread>.fromOpaque(thread).takeUnretainedValue()
     }
 
-    /// Nanoseconds for which it must have woken nobody before it takes something.
+    /// Nanoseconds for which it must have been at its own work, and woken nobody, before it takes something.
     private let rest: Int64
-    private var lastWoken = Int64.min / 2
+    private var lastUse = Int64.min / 2
+    private let now: () -> Int64
     private var woken: [Woken] = []
     /// When it goes on with its own work, by the monotonic clock; nil: it has not been borrowed.
     private var borrowedUntil: Int64?
@@ -35,8 +36,13 @@ public final class LentThread {
     }
 
     /// Makes the calling thread one that may be borrowed, until `end`.
-    /// - Parameter rest: only if it has woken nobody for so long: one that is asked more often is needed for its own work.
-    public init(after rest: Duration) {
+    /// - Parameter rest: for so long it must have woken nobody and run nothing of others: one that is asked more often is needed
+    ///   for its own work.
+    public convenience init(after rest: Duration) { self.init(after: rest, now: Self.monotonic) }
+
+    /// - Parameter now: nanoseconds.
+    init(after rest: Duration, now: @escaping () -> Int64) {
+        self.now = now
         let (seconds, attoseconds) = rest.components
         self.rest = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
         if let key = Self.key { pthread_setspecific(key, Unmanaged.passUnretained(self).toOpaque()) }
@@ -53,21 +59,30 @@ public final class LentThread {
         if let key = Self.key { pthread_setspecific(key, nil) }
     }
 
-    /// Runs a piece of the thread's own work, and then what that woke.
-    /// - Parameter mayStay: asked after `body`: whether there is no more of its own work, so that it need not hurry back.
+    /// Runs a piece of the thread's own work, and then what that woke, as long as there is time.
+    /// - Parameter mayStay: whether there is no more of its own work, so that it need not hurry back. Asked before each of these.
     public func lend(_ mayStay: () -> Bool = { true }, _ body: () -> Void) {
         isLent = true
         body()
-        let stays = woken.isEmpty || mayStay()
         // What runs may wake more.
         var next = 0
         while next < woken.count {
             let (job, executor) = (woken[next].job, woken[next].executor)
+            if mayStay(), next == 0 || hasTime() { executor.run(job) } else { executor.giveAway(job) }
             next += 1
-            if stays { executor.run(job) } else { executor.giveAway(job) }
         }
         woken.removeAll(keepingCapacity: true)
+        if borrowedUntil != nil { lastUse = now() }
         (isLent, borrowedUntil) = (false, nil)
+    }
+
+    /// The calling thread, if it is lent, has more of its own work than it seemed: what it has woken goes elsewhere at once,
+    /// and so does what it wakes yet.
+    public static func hurry() {
+        guard let thread = current else { return }
+        for woken in thread.woken { woken.executor.giveAway(woken.job) }
+        thread.woken.removeAll(keepingCapacity: true)
+        thread.isLent = false
     }
 
     /// - Returns: whether it will run the job.
@@ -78,15 +93,15 @@ public final class LentThread {
     }
 
     private func hasTime() -> Bool {
-        let now = Self.now
+        let now = now()
         if let borrowedUntil { return now < borrowedUntil }
-        defer { lastWoken = now }
-        guard now - lastWoken >= rest else { return false }
+        defer { lastUse = now }
+        guard now - lastUse >= rest else { return false }
         borrowedUntil = now + Self.borrowedMax
         return true
     }
 
-    private static var now: Int64 {
+    private static func monotonic() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

@@ -102,7 +102,7 @@ public final class Cursor: Sendable {
         var bytes = 0
         // SlateDB bounds what it gives at once by rows alone: a few at a time, so that large ones are noticed.
         var batch = bytesMax == .max ? 1024 : 32
-        while rows.count < countMax, bytes < bytesMax {
+        while rows.count < countMax, bytes < bytesMax || rows.isEmpty {
             let wanted = UInt32(min(countMax - rows.count, batch))
             var status = RustCallStatus()
             let reference = uniffi_slatedb_uniffi_fn_clone_dbiterator(handle, &status)

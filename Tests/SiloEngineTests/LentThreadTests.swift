@@ -1,14 +1,16 @@
 import Dispatch
 import Foundation
 import Glibc
-import SiloCore
 import Synchronization
 import Testing
+
+@testable import SiloCore
 
 /// Tasks of a `PromptExecutor` run on the thread that wakes them, as long as that has nothing better to do.
 @Suite(.timeLimit(.minutes(10)))
 struct LentThreadTests {
     private let executor = PromptExecutor()
+    private let time = Time()
 
     @Test("a task runs on the lent thread that wakes it")
     func runsWhereItIsWoken() async {
@@ -23,17 +25,76 @@ struct LentThreadTests {
     @Test("what such a task wakes runs there too")
     func chains() async {
         let isSo = await onThread { [executor] lent in
-            let found = Found()
-            // Ends at once.
-            lent.lend { _ = Task(executorPreference: executor) { note(found) } }
-            return found.value == here()
+            let (first, second) = (Found(), Found())
+            lent.lend {
+                // Ends at once.
+                _ = Task(executorPreference: executor) {
+                    first.set(here())
+                    note(second)
+                }
+            }
+            return first.value == here() && second.value == here()
+        }
+        #expect(isSo)
+    }
+
+    @Test("once one has taken long, what else was woken goes elsewhere")
+    func isOverInTime() async {
+        let isSo = await onThread { [executor, time] lent in
+            let (first, second, third) = (Found(), Found(), Found())
+            lent.lend {
+                // Ends at once.
+                _ = Task(executorPreference: executor) {
+                    first.set(here())
+                    time.pass(milliseconds: 1)
+                }
+                note(second)
+            }
+            lent.lend { note(third) }
+            return first.value == here() && second.value != here() && third.value == here()
+        }
+        #expect(isSo)
+    }
+
+    @Test("its rest counts from when it went back to its own work")
+    func restsAfterwards() async {
+        let isSo = await onThread(after: .milliseconds(5)) { [executor, time] lent in
+            let (first, second, third) = (Found(), Found(), Found())
+            lent.lend {
+                // Ends at once.
+                _ = Task(executorPreference: executor) {
+                    first.set(here())
+                    time.pass(milliseconds: 7)
+                }
+            }
+            lent.lend { note(second) }
+            time.pass(milliseconds: 5)
+            lent.lend { note(third) }
+            return first.value == here() && second.value != here() && third.value == here()
+        }
+        #expect(isSo)
+    }
+
+    @Test("a thread that is in a hurry gives away what it has woken, and wakes")
+    func hurries() async {
+        let isSo = await onThread { lent in
+            let (first, second, third) = (Found(), Found(), Found())
+            lent.lend {
+                note(first)
+                LentThread.hurry()
+                note(second)
+                // Both are done while the thread is still at its own work.
+                _ = (first.value, second.value)
+            }
+            lent.lend { note(third) }
+            return first.value != here() && second.value != here() && third.value == here()
         }
         #expect(isSo)
     }
 
     @Test("a thread that wakes often is left alone")
     func rests() async {
-        let isSo = await onThread(after: .seconds(3600)) { lent in
+        let isSo = await onThread(after: .milliseconds(1)) { lent in
             let (first, second) = (Found(), Found())
             lent.lend { note(first) }
             lent.lend { note(second) }
@@ -54,12 +115,15 @@ struct LentThreadTests {
 
     @Test("a task that goes on and on leaves the thread")
     func isBounded() async {
-        let isSo = await onThread { [executor] lent in
+        let isSo = await onThread { [executor, time] lent in
             let (found, own) = (Found(), here())
             lent.lend {
                 // Ends when it has left.
                 _ = Task(executorPreference: executor) {
-                    while here() == own { await Task.yield() }
+                    while here() == own {
+                        time.pass(milliseconds: 1)
+                        await Task.yield()
+                    }
                     found.set(here())
                 }
             }
@@ -103,13 +167,20 @@ struct LentThreadTests {
         after rest: Duration = .zero, _ body: @escaping @Sendable (LentThread) -> Bool
     ) async -> Bool {
         await withCheckedContinuation { continuation in
-            Thread {
-                let lent = LentThread(after: rest)
+            Thread { [time] in
+                let lent = LentThread(after: rest) { time.now }
                 defer { lent.end() }
                 continuation.resume(returning: body(lent))
             }.start()
         }
     }
+}
+
+/// Passes when it is told to.
+private final class Time: Sendable {
+    private let nanoseconds = Mutex(Int64(0))
+    var now: Int64 { nanoseconds.withLock { $0 } }
+    func pass(milliseconds: Int64) { nanoseconds.withLock { $0 += milliseconds * 1_000_000 } }
 }
 
 private func here() -> UInt { UInt(pthread_self()) }
@@ -127,6 +198,8 @@ private final class Found: Sendable {
     /// Waits until it is set.
     var value: UInt {
         signal.wait()
+        // For who asks again.
+        signal.signal()
         return thread.withLock { $0 }
     }
 }

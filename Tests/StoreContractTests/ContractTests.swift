@@ -84,8 +84,10 @@ import Testing
                 from = page.hasMore ? page.rows.last.map { $0.key + [0] } : nil
             }
             #expect(found == all && (4...6).contains(pages))
-            let least = try await reader.page(from: [1], to: [255], limit: 1000, bytesMax: 1)
-            #expect(!least.rows.isEmpty && least.hasMore)
+            for none in [1, 0, -1] {
+                let least = try await reader.page(from: [1], to: [255], limit: 1000, bytesMax: none)
+                #expect(!least.rows.isEmpty && least.hasMore)
+            }
             let three = try await reader.page(from: [1], to: [255], limit: 3, bytesMax: 100_000)
             #expect(three.rows == Array(all[..<3]) && three.hasMore)
         }

@@ -102,7 +102,7 @@ final class ShardLoop {
         try await transaction.perform(TendLimits(judging: horizon))
         // What a command left over, of very many lines.
         if memory.limits.hasFreed { try await transaction.grants.grantFreed() }
-        var room = TurnRoom(memory.settings, from: transaction.steady)
+        var room = TurnRoom(memory.settings, from: transaction.steady, isBrief: LentThread.isCurrent)
         try await serveWaiters(&room, &answers)
     }
 
@@ -140,7 +140,7 @@ final class ShardLoop {
     ) async throws(StoreError) {
         var left = waiting
         transaction.begin()
-        let room = TurnRoom(memory.settings, from: transaction.steady)
+        let room = TurnRoom(memory.settings, from: transaction.steady, isBrief: LentThread.isCurrent)
         var spent = room.forRenewals
         var ordinary = room
         // Always some, so that a turn that is late from its beginning gets on.

@@ -10,11 +10,14 @@ struct TurnRoom {
     private var end: Timestamp
     private let milliseconds: Int64
 
-    init(_ settings: EngineSettings, from steady: Timestamp) {
-        milliseconds = settings.turnMillisecondsMax
+    /// In milliseconds, on a thread that has other work to go back to.
+    private static let brief: Int64 = 2
+
+    init(_ settings: EngineSettings, from steady: Timestamp, isBrief: Bool = false) {
+        milliseconds = isBrief ? min(Self.brief, settings.turnMillisecondsMax) : settings.turnMillisecondsMax
         jobs = settings.turnJobsMax
         bytes = settings.turnBytesMax
-        end = steady + settings.turnMillisecondsMax
+        end = steady + milliseconds
     }
 
     /// The part of it that renewals may take: new work gets somewhere too.

@@ -54,7 +54,8 @@ package struct LayeredScan {
             self.now = now
         }
 
-        var isFull: Bool { found.count >= limit || bytes >= bytesMax }
+        /// One row has room in any case.
+        var isFull: Bool { found.count >= limit || bytes >= bytesMax && !found.isEmpty }
 
         private mutating func append(_ row: Row) {
             found.append(row)
@@ -64,7 +65,7 @@ package struct LayeredScan {
         /// Rows among which nothing changes.
         private mutating func append(_ rows: [Row]) {
             var count = 0
-            while count < rows.count, found.count + count < limit, bytes < bytesMax {
+            while count < rows.count, found.count + count < limit, bytes < bytesMax || found.isEmpty && count == 0 {
                 bytes += rows[count].key.count + rows[count].value.count
                 count += 1
             }

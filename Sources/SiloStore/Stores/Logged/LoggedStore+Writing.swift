@@ -98,7 +98,11 @@ extension LoggedStore {
             try writer.append(&pending)
             let answered = state.withLock { $0.written(pending) }
             for waiter in answered { waiter.resume() }
-            if writer.wantsPreparing { try prepare() }
+            if writer.wantsPreparing {
+                // Who was answered does not wait for a new file.
+                LentThread.hurry()
+                try prepare()
+            }
             noteSpace()
         } catch .noSpace(let text) {
             let (answered, failed) = state.withLock { ($0.written(pending), $0.stall(pending)) }
